@@ -1,0 +1,98 @@
+# `make help` lists what there is. Everything runs with Go, a C compiler (for the race detector) and the tools pinned in
+# tools/, which the go command builds.
+
+GO ?= go
+BUF := $(GO) tool -modfile=tools/buf/go.mod buf
+GOLANGCI := $(GO) tool -modfile=tools/golangci/go.mod golangci-lint
+IMAGE ?= dlm:dev
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/dlm, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/dlm ./cmd/dlm
+
+.PHONY: test
+test: ## run the tests
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run the tests with the race detector
+	$(GO) test -race -timeout 15m ./...
+
+.PHONY: vet
+vet: ## run go vet
+	$(GO) vet ./...
+	$(GO) vet -tags containers,scenarios,soak ./...
+
+.PHONY: lint
+lint: ## run the linters on Go and proto files
+	$(GOLANGCI) run ./...
+	$(BUF) lint
+	$(BUF) format --diff --exit-code
+
+.PHONY: arch
+arch: ## check who imports whom
+	$(GO) test -count=1 ./tools/arch
+
+.PHONY: generate
+generate: ## generate Go code from the proto files
+	$(BUF) generate
+
+.PHONY: check-generated
+check-generated: ## check that the generated code is up to date
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && $(BUF) generate --output "$$dir" && \
+	if ! diff -r --exclude='*.proto' facade/api "$$dir/facade/api"; then \
+		echo 'the generated code is not what the proto files say: run make generate' >&2; exit 1; fi
+
+.PHONY: manifests
+manifests: ## check the Kubernetes manifests against Kubernetes' own types
+	cd deploy/kubernetes/test && $(GO) test ./...
+
+.PHONY: bench
+bench: ## measure dlm beside etcd's own mutex, about two minutes; ARGS="--clients 1,16" are given to dlm bench
+	GO='$(GO)' tools/bench/bench.sh $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: ## measure dlm beside etcd, Redis, ZooKeeper and PostgreSQL, more than an hour; installs them, as root
+	GO='$(GO)' tools/bench/peers.sh $(ARGS)
+
+.PHONY: bench-once
+bench-once: ## run every benchmark once, to see that it works
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+.PHONY: peers
+peers: ## check the program that measures other systems, which is a Go module of its own
+	cd cmd/dlm-bench-peers && $(GO) vet ./... && $(GO) test ./...
+
+.PHONY: python
+python: ## test the Python client against servers of its own; skipped where grpcio and grpcio-tools are missing
+	GO='$(GO)' client/python/run_tests.sh
+
+.PHONY: check
+check: vet race lint arch check-generated manifests bench-once peers ## everything that must hold before a change is merged
+
+.PHONY: soak
+soak: ## run two million cycles and see that the database stops growing (about an hour)
+	$(GO) test -tags soak -run Soak -timeout 4h -v ./etcdstore
+
+.PHONY: scenarios
+scenarios: ## play the coursework's fault scenarios and tell what happened (about two minutes)
+	$(GO) test -tags scenarios -count=1 -timeout 15m -v ./tools/scenarios
+
+.PHONY: image
+image: build ## build the container image
+	deploy/image/image.sh bin/dlm $(IMAGE)
+
+.PHONY: containers
+containers: ## build the image and try a cluster of three; skipped where no container engine answers
+	$(GO) test -tags containers -count=1 -timeout 10m -v -run Containers ./deploy
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
