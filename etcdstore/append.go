@@ -1,0 +1,192 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Append stages a record in its section. A repeat with the same request stages nothing more and succeeds, as long as
+// the section is open or published and not yet folded.
+func (s *Store) Append(ctx context.Context, r Record) error {
+	if err := errors.Join(CheckLock(r.Lock), checkToken(r.Token), checkRequest(r.Request), checkFile(r.File)); err != nil {
+		return err
+	}
+	if len(r.Data) > MaxRecord {
+		return fmt.Errorf("%w: a record of %d bytes: want at most %d", ErrTooLarge, len(r.Data), MaxRecord)
+	}
+	c, err := s.authenticate(ctx, r.Credential)
+	if err != nil {
+		return err
+	}
+	if err := s.reserve(ctx, r); err != nil {
+		if repeat, _ := s.staged(ctx, c, r); repeat {
+			return nil
+		}
+		return err
+	}
+	record, lock := s.keys.record(r.Lock, r.Token, r.Request), s.keys.lock(r.Lock)
+	resp, err := s.commit(ctx, txn{
+		ifs:  append(s.guard(r.Lock, r.Token, c.lease), absent(record)),
+		then: []clientv3.Op{clientv3.OpPut(record, encodeRecord(r.Number, r.File, r.Data))},
+		els: []clientv3.Op{
+			clientv3.OpGet(record, clientv3.WithKeysOnly()),
+			clientv3.OpGet(lock), // a get of keys only would leave out the lease
+			clientv3.OpGet(s.keys.marker(r.Lock, r.Token), clientv3.WithKeysOnly()),
+			clientv3.OpGet(s.keys.note(r.Lock, r.Token)),
+		},
+	})
+	if errors.Is(err, ErrNoSpace) {
+		s.usage.unreserve(r)
+		if repeat, _ := s.staged(ctx, c, r); repeat {
+			return nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("append: %w", err)
+	}
+	if resp.Succeeded {
+		return nil
+	}
+	s.usage.unreserve(r)
+	staged, holder, marker, note := first(resp, 0), first(resp, 1), first(resp, 2), first(resp, 3)
+	held := holder != nil && holder.ModRevision == r.Token && clientv3.LeaseID(holder.Lease) == c.lease
+	switch {
+	case staged != nil && (held || marker != nil):
+		return nil
+	case note != nil:
+		return expired(note)
+	}
+	return fmt.Errorf("%w: token %d does not hold %s", ErrLockExpired, r.Token, quoted(r.Lock))
+}
+
+// staged tells whether a record is there already, in a section that is open.
+func (s *Store) staged(ctx context.Context, c session, r Record) (bool, error) {
+	resp, err := s.commit(ctx, txn{
+		ifs:  s.guard(r.Lock, r.Token, c.lease),
+		then: []clientv3.Op{clientv3.OpGet(s.keys.record(r.Lock, r.Token, r.Request), clientv3.WithKeysOnly())},
+	})
+	return err == nil && resp.Succeeded && first(resp, 0) != nil, err
+}
+
+// usage counts what the open sections have staged through this store, so that what is too much is refused before etcd
+// is touched. A section that was not granted here is counted from what is staged when it is first seen. A client that
+// goes back and forth between servers in one section may exceed the bounds by what it sent elsewhere.
+type usage struct {
+	mu    sync.Mutex
+	locks map[string]*sectionUsage
+}
+
+type sectionUsage struct {
+	token int64
+	bytes int64
+	files map[string]int // records of each
+}
+
+func newUsage() *usage { return &usage{locks: map[string]*sectionUsage{}} }
+
+// reserve counts a record before it is staged. What is then not staged is given back only if that is certain.
+func (s *Store) reserve(ctx context.Context, r Record) error {
+	if err := s.room(); err != nil {
+		return err
+	}
+	if !s.usage.knows(r) {
+		if err := s.recount(ctx, r); err != nil {
+			return err
+		}
+	}
+	return s.usage.reserve(r)
+}
+
+func (u *usage) knows(r Record) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	l := u.locks[r.Lock]
+	return l != nil && l.token == r.Token
+}
+
+func (u *usage) reserve(r Record) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	l := u.locks[r.Lock]
+	if l == nil || l.token != r.Token {
+		return nil // ended meanwhile: the guard refuses
+	}
+	if l.bytes+int64(len(r.Data)) > MaxSection {
+		return fmt.Errorf("%w: the section would exceed %d bytes", ErrQuota, MaxSection)
+	}
+	if l.files[r.File] == 0 && len(l.files) == MaxSectionFiles {
+		return fmt.Errorf("%w: the section would exceed %d files", ErrQuota, MaxSectionFiles)
+	}
+	l.bytes += int64(len(r.Data))
+	l.files[r.File]++
+	return nil
+}
+
+func (u *usage) unreserve(r Record) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	l := u.locks[r.Lock]
+	if l == nil || l.token != r.Token {
+		return
+	}
+	l.bytes -= int64(len(r.Data))
+	if l.files[r.File]--; l.files[r.File] <= 0 {
+		delete(l.files, r.File)
+	}
+}
+
+// drop forgets a lock's section, which has ended.
+func (u *usage) drop(lock string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.locks, lock)
+}
+
+// recount begins to count a section: from nothing if it was granted here, else from what is staged.
+func (s *Store) recount(ctx context.Context, r Record) error {
+	l := &sectionUsage{token: r.Token, files: map[string]int{}}
+	h := s.mirror.holder(r.Lock)
+	if h == nil || h.token != r.Token || !h.local {
+		resp, err := s.get(ctx, s.keys.lock(r.Lock), clientv3.WithKeysOnly())
+		if err != nil {
+			return err
+		}
+		if len(resp.Kvs) == 0 || resp.Kvs[0].ModRevision != r.Token {
+			return nil // not open: nothing to count, the guard refuses
+		}
+		records, err := s.records(ctx, r.Lock, r.Token)
+		if err != nil {
+			return err
+		}
+		for _, rec := range records {
+			l.bytes += int64(len(rec.data))
+			l.files[rec.file]++
+		}
+	}
+	s.usage.mu.Lock()
+	defer s.usage.mu.Unlock()
+	if old := s.usage.locks[r.Lock]; old == nil || old.token < r.Token {
+		s.usage.locks[r.Lock] = l
+	}
+	return nil
+}
+
+// forget drops the counts of sections that were ended elsewhere.
+func (u *usage) forget(k keys, events []*clientv3.Event) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.locks) == 0 {
+		return
+	}
+	for _, e := range events {
+		if lock, ok := k.parseLock(string(e.Kv.Key)); ok {
+			if l := u.locks[lock]; l != nil && l.token < e.Kv.ModRevision {
+				delete(u.locks, lock)
+			}
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package etcdstore
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// backlog is work to be done, each piece once however often it is asked for: a piece asked for while it is being done
+// is done again afterwards.
+type backlog[K comparable] struct {
+	mu      sync.Mutex
+	queue   []K
+	state   map[K]pieceState
+	arrived chan struct{} // of size 1
+}
+
+type pieceState int
+
+const (
+	queued pieceState = iota + 1
+	running
+	runningAgain
+)
+
+func newBacklog[K comparable]() *backlog[K] {
+	return &backlog[K]{state: map[K]pieceState{}, arrived: make(chan struct{}, 1)}
+}
+
+// add asks for a piece. It does not block.
+func (b *backlog[K]) add(k K) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch b.state[k] {
+	case 0:
+		b.state[k] = queued
+		b.queue = append(b.queue, k)
+		b.signal()
+	case running:
+		b.state[k] = runningAgain
+	case queued, runningAgain:
+	}
+}
+
+func (b *backlog[K]) signal() {
+	select {
+	case b.arrived <- struct{}{}:
+	default:
+	}
+}
+
+func (b *backlog[K]) take() (k K, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) == 0 {
+		return k, false
+	}
+	k = b.queue[0]
+	b.queue = b.queue[1:]
+	b.state[k] = running
+	if len(b.queue) > 0 {
+		b.signal()
+	}
+	return k, true
+}
+
+func (b *backlog[K]) done(k K) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state[k] == running {
+		delete(b.state, k)
+		return
+	}
+	b.state[k] = queued
+	b.queue = append(b.queue, k)
+	b.signal()
+}
+
+// retryAfter is how long a piece that failed waits before it is tried again.
+const retryAfter = 500 * time.Millisecond
+
+// run has n workers do the work until the store closes. A piece whose work fails is tried again later.
+func (b *backlog[K]) run(s *Store, n int, do func(context.Context, K) error) {
+	for range n {
+		s.start(func() {
+			for {
+				select {
+				case <-s.ctx.Done():
+					return
+				case <-b.arrived:
+				}
+				for k, ok := b.take(); ok && s.ctx.Err() == nil; k, ok = b.take() {
+					if err := do(s.ctx, k); err != nil && s.ctx.Err() == nil {
+						s.log.Debug("background work failed", "err", err)
+						time.AfterFunc(retryAfter, func() { b.add(k) })
+					}
+					b.done(k)
+				}
+			}
+		})
+	}
+}
+
+// keyedMutex serialises work by key.
+type keyedMutex struct {
+	mu   sync.Mutex
+	held map[string]*keyed
+}
+
+type keyed struct {
+	slot  chan struct{}
+	users int
+}
+
+// lock waits for the key, or for ctx.
+func (m *keyedMutex) lock(ctx context.Context, key string) (unlock func(), err error) {
+	m.mu.Lock()
+	if m.held == nil {
+		m.held = map[string]*keyed{}
+	}
+	k := m.held[key]
+	if k == nil {
+		k = &keyed{slot: make(chan struct{}, 1)}
+		m.held[key] = k
+	}
+	k.users++
+	m.mu.Unlock()
+
+	leave := func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if k.users--; k.users == 0 {
+			delete(m.held, key)
+		}
+	}
+	select {
+	case k.slot <- struct{}{}:
+		return func() { <-k.slot; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,173 @@
+package etcdstore_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/faults"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+)
+
+// pair is a lock in the middle of its life, and what may be asked for at the same moment.
+type pair struct {
+	*faulty
+	t       *testing.T
+	a, b    *storetest.Client
+	held    *storetest.Held       // by a; with a record
+	waiting etcdstore.Acquisition // b's
+}
+
+// newPair has a hold a lock and, if queued, b wait for it.
+func newPair(t *testing.T, etcd *clientv3.Client, queued bool) *pair {
+	f := faults.New(etcd)
+	store := openStoreWith(t, etcdstore.Config{Client: f.Client(), Prefix: prefixOf(t)}) // nobody else's work in its batches
+	p := &pair{faulty: &faulty{store, f}, t: t}
+	p.a, p.b = begin(t, p), begin(t, p)
+	p.held = p.a.Acquire("l")
+	p.a.Append(p.held, "f", "1")
+	if queued {
+		p.waiting = etcdstore.Acquisition{Lock: "l", Request: p.b.Request()}
+		go p.Acquire(t.Context(), p.b.Args("l", p.waiting.Request, etcdstore.WaitForever)) //nolint:errcheck // ends with the test
+		storetest.Eventually(t, "b waits", func() bool { return p.KnowsNext("l") })
+	}
+	return p
+}
+
+func prefixOf(t *testing.T) string { return "/" + strings.ReplaceAll(t.Name(), "/", "-") + "/" }
+
+type asked func(ctx context.Context) error
+
+func (p *pair) append(request string) asked {
+	return func(ctx context.Context) error {
+		r := p.a.Record(p.held, "f", request)
+		r.Request = request
+		return p.Append(ctx, r)
+	}
+}
+
+func (p *pair) enqueue(request string) asked {
+	return func(ctx context.Context) error {
+		_, err := p.Acquire(ctx, p.b.Args("l", request, etcdstore.WaitForever))
+		if errors.Is(err, context.Canceled) {
+			err = nil // it stands in the queue
+		}
+		return err
+	}
+}
+
+func (p *pair) acquire(lock string) asked {
+	return func(ctx context.Context) error {
+		_, err := p.Acquire(ctx, p.b.Args(lock, p.b.Request(), 0))
+		return err
+	}
+}
+
+func (p *pair) release(ctx context.Context) error { return p.Release(ctx, p.held.Section) }
+func (p *pair) discard(ctx context.Context) error {
+	_, err := p.Discard(ctx, p.held.Section)
+	return err
+}
+
+func (p *pair) commit(ctx context.Context) error {
+	_, err := p.Commit(ctx, p.held.Section)
+	return err
+}
+
+func (p *pair) evict(ctx context.Context) error {
+	_, err := p.Evict(ctx, "l", p.held.Token, "pair")
+	return err
+}
+
+func (p *pair) cancel(ctx context.Context) error {
+	_, err := p.Cancel(ctx, p.b.Credential, p.waiting)
+	return err
+}
+
+// TestPairs asks for two things while a batch is on its way, and looks whether they share the next one. What must not:
+// whatever moves the lock's holder twice, or a waiter's place twice. What may: what writes no key in common.
+func TestPairs(t *testing.T) {
+	etcd := startEtcd(t)
+	for _, test := range []struct {
+		name     string
+		queued   bool
+		ops      func(*pair) [2]asked
+		together bool
+		refused  bool // one of the two finds the lock passed on
+	}{
+		{"appends", false, func(p *pair) [2]asked { return [2]asked{p.append("x"), p.append("y")} }, true, false},
+		{"append and release", false, func(p *pair) [2]asked { return [2]asked{p.append("x"), p.release} }, true, false},
+		{"append and hand-over", true, func(p *pair) [2]asked { return [2]asked{p.append("x"), p.release} }, true, false},
+		{"append and commit", false, func(p *pair) [2]asked { return [2]asked{p.append("x"), p.commit} }, true, false},
+		{"append and evict", false, func(p *pair) [2]asked { return [2]asked{p.append("x"), p.evict} }, true, false},
+		{"append and discard", false, func(p *pair) [2]asked { return [2]asked{p.append("x"), p.discard} }, true, false},
+		{"waiters", true, func(p *pair) [2]asked { return [2]asked{p.enqueue("x"), p.enqueue("y")} }, true, false},
+		{"waiter and append", false, func(p *pair) [2]asked { return [2]asked{p.enqueue("x"), p.append("y")} }, true, false},
+		{"waiter and release", false, func(p *pair) [2]asked { return [2]asked{p.enqueue("x"), p.release} }, true, false},
+		{"waiter and hand-over", true, func(p *pair) [2]asked { return [2]asked{p.enqueue("x"), p.release} }, true, false},
+		{"waiter and commit", false, func(p *pair) [2]asked { return [2]asked{p.enqueue("x"), p.commit} }, true, false},
+		{"grants of two locks", false, func(p *pair) [2]asked { return [2]asked{p.acquire("m"), p.acquire("n")} }, true, false},
+
+		{"grants of one lock", false, func(p *pair) [2]asked { return [2]asked{p.acquire("m"), p.acquire("m")} }, false, false},
+		{"one request twice", true, func(p *pair) [2]asked { return [2]asked{p.enqueue("x"), p.enqueue("x")} }, false, false},
+		{"one append twice", false, func(p *pair) [2]asked { return [2]asked{p.append("x"), p.append("x")} }, false, false},
+		{"releases", false, func(p *pair) [2]asked { return [2]asked{p.release, p.release} }, false, false},
+		{"release and commit", false, func(p *pair) [2]asked { return [2]asked{p.release, p.commit} }, false, false},
+		{"release and discard", false, func(p *pair) [2]asked { return [2]asked{p.release, p.discard} }, false, false},
+		{"release and evict", true, func(p *pair) [2]asked { return [2]asked{p.release, p.evict} }, false, true},
+		{"commit and evict", false, func(p *pair) [2]asked { return [2]asked{p.commit, p.evict} }, false, true},
+		{"discard and evict", true, func(p *pair) [2]asked { return [2]asked{p.discard, p.evict} }, false, false},
+		{"cancel and hand-over", true, func(p *pair) [2]asked { return [2]asked{p.cancel, p.release} }, false, false},
+		{"cancel and evict", true, func(p *pair) [2]asked { return [2]asked{p.cancel, p.evict} }, false, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPair(t, etcd, test.queued)
+			ops := test.ops(p)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+
+			decoy := begin(t, p)
+			reached, release := hold(t, p.Faults, puts(prefixOf(t)+"locks/decoy"))
+			go p.Acquire(t.Context(), decoy.Args("decoy", decoy.Request(), 0)) //nolint:errcheck // it keeps the batch busy
+			<-reached
+			done := make(chan error, 2)
+			for i, op := range ops {
+				go func() { done <- op(ctx) }()
+				storetest.Eventually(t, "it is pending", func() bool { return p.Pending() == i+1 })
+			}
+			var together, committed atomic.Int64
+			p.After(func(_ context.Context, c faults.Call) error {
+				if _, then, _ := c.Op.Txn(); c.Kind == faults.Txn && len(then) == 2 && then[0].IsTxn() && then[1].IsTxn() {
+					together.Add(1)
+					committed.Add(2)
+				} else if c.Kind == faults.Txn {
+					committed.Add(1)
+				}
+				return nil
+			})
+			release()
+			storetest.Eventually(t, "all three are committed", func() bool { return committed.Load() >= 3 })
+			cancel()
+			refused := 0
+			for range ops {
+				switch err := <-done; {
+				case errors.Is(err, etcdstore.ErrLockExpired):
+					refused++
+				case err != nil && !errors.Is(err, context.Canceled):
+					t.Errorf("got %v", err)
+				}
+			}
+			if got := together.Load() > 0; got != test.together {
+				t.Errorf("in one batch: %v, want %v", got, test.together)
+			}
+			if refused > 0 && !test.refused {
+				t.Errorf("%d were refused", refused)
+			}
+		})
+	}
+}

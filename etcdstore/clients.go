@@ -1,0 +1,109 @@
+package etcdstore
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Client is the durable record of a client that is known by a small number, for APIs whose clients remember neither
+// sessions nor tokens. The store keeps it; what is in it is the API's affair.
+type Client struct {
+	ID     int32 // from 1
+	Record []byte
+	rev    int64
+}
+
+// NewClient keeps a record under a number that was never given before.
+func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
+	if err := s.room(); err != nil {
+		return Client{}, err
+	}
+	// One at a time: each attempt that another one overtakes is lost.
+	unlock, err := s.numbering.lock(ctx, "")
+	if err != nil {
+		return Client{}, err
+	}
+	defer unlock()
+	for {
+		resp, err := s.get(ctx, s.keys.numbered())
+		if err != nil {
+			return Client{}, err
+		}
+		var last, rev int64
+		if len(resp.Kvs) > 0 {
+			rev = resp.Kvs[0].ModRevision
+			if last, err = strconv.ParseInt(string(resp.Kvs[0].Value), 10, 32); err != nil || last == math.MaxInt32 {
+				return Client{}, fmt.Errorf("%w: no number is left for a client", ErrQuota)
+			}
+		}
+		c := Client{ID: int32(last) + 1, Record: record}
+		done, err := s.commit(ctx, txn{
+			ifs: []clientv3.Cmp{modifiedAt(s.keys.numbered(), rev)},
+			then: []clientv3.Op{
+				clientv3.OpPut(s.keys.numbered(), strconv.FormatInt(int64(c.ID), 10)),
+				clientv3.OpPut(s.keys.client(c.ID), string(record)),
+			},
+		})
+		if err != nil {
+			return Client{}, fmt.Errorf("number a client: %w", err)
+		}
+		if done.Succeeded {
+			c.rev = done.Header.Revision
+			return c, nil
+		}
+	}
+}
+
+// Client reads a client's record. ErrClientNotFound: there is none.
+func (s *Store) Client(ctx context.Context, id int32) (Client, error) {
+	resp, err := s.get(ctx, s.keys.client(id))
+	if err != nil {
+		return Client{}, err
+	}
+	if len(resp.Kvs) == 0 {
+		return Client{}, fmt.Errorf("%w: %d", ErrClientNotFound, id)
+	}
+	return Client{ID: id, Record: resp.Kvs[0].Value, rev: resp.Kvs[0].ModRevision}, nil
+}
+
+// SaveClient changes a client's record if it is still as it was read, else it fails with ErrClientChanged.
+func (s *Store) SaveClient(ctx context.Context, c Client) (Client, error) {
+	key := s.keys.client(c.ID)
+	resp, err := s.commit(ctx, txn{
+		ifs:  []clientv3.Cmp{modifiedAt(key, c.rev)},
+		then: []clientv3.Op{clientv3.OpPut(key, string(c.Record))},
+	})
+	if err != nil {
+		return Client{}, fmt.Errorf("save client %d: %w", c.ID, err)
+	}
+	if !resp.Succeeded {
+		return Client{}, fmt.Errorf("%w: %d", ErrClientChanged, c.ID)
+	}
+	c.rev = resp.Header.Revision
+	return c, nil
+}
+
+// DeleteClient forgets a client. A repeat succeeds.
+func (s *Store) DeleteClient(ctx context.Context, id int32) error {
+	_, err := s.commit(ctx, txn{then: []clientv3.Op{clientv3.OpDelete(s.keys.client(id))}})
+	if err != nil {
+		return fmt.Errorf("forget client %d: %w", id, err)
+	}
+	return nil
+}
+
+// Holder reads who holds a lock; nil: nobody.
+func (s *Store) Holder(ctx context.Context, lock string) (*Holder, error) {
+	if err := CheckLock(lock); err != nil {
+		return nil, err
+	}
+	resp, err := s.get(ctx, s.keys.lock(lock))
+	if err != nil || len(resp.Kvs) == 0 {
+		return nil, err
+	}
+	return holderOf(resp.Kvs[0]), nil
+}

@@ -1,0 +1,60 @@
+// Package etcdstore is the lock service as etcd transactions: sessions, locks, their queues, sections and files. It is
+// the only package that knows etcd; its errors and types are its own.
+//
+// Terms. A session is a client's lease. A lock has at most one holder, an acquisition named by (session, request), and a
+// FIFO queue of waiters. The holder's token is the ModRevision of the lock's key, which only a grant writes, so that for
+// one lock tokens rise. A section is what one token covers; its records are staged under the token and become readable
+// all at once, at the revision of its marker.
+//
+// # Keys
+//
+// See keys.go. Every key is built and parsed there.
+//
+// # Transactions
+//
+// Each transition is one etcd transaction. L lock, S session, r request, T token; m(k) ModRevision, c(k) CreateRevision.
+// guard is m(locks/L)=T and Lease(locks/L)=S. What is put on a lease is preceded by c(sessions/S)>0.
+//
+//	acquire    if   c(locks/L)=0, nothing under queue/L//, c(sessions/S)>0
+//	           then put locks/L on S's lease; T is this revision
+//	           else held by this very (S, r): the same grant; otherwise put queue/L//S.r once, if it may wait
+//	           a lock that looks held, with a wait: the else alone, which writes nothing but the queue
+//	append     if   guard, c(record)=0
+//	           then put the record
+//	           else success if it is there and its section is open or published; else ErrLockExpired
+//	release    if   guard; with a waiter: its key at its CreateRevision, its session alive
+//	           then put locks/L on the waiter's lease and delete its key, or delete locks/L; put commits/L//T if appended
+//	           else a waiter that vanished: the next; otherwise the truth rule
+//	commit     if   guard
+//	           then put locks/L again with prev=T: its revision is the next token; put commits/L//T if appended
+//	           else the same holder with prev=T: the same answer; otherwise the truth rule
+//	discard    as release, without the marker, with undone/L//T if appended
+//	evict      if   m(locks/L)=T
+//	           then pass the lock on as release does, put undone/L//T
+//	promote    if   c(locks/L)=0, the first waiter's key at its CreateRevision, its session alive
+//	           then put locks/L for it, delete its key
+//	cancel     if   c(queue/L//S.r)>0
+//	           then delete it
+//	           else the holder is (S, r): it was granted
+//	sweep      if   m(locks/L)!=T, c(commits/L//T)=0, c(a record of T just read)>0
+//	           then delete staged/L//T/, put undone/L//T unless a note is there
+//	fold       if   m(commits/L//T) and m(files/L//F) of every file touched are unchanged
+//	           then put chunks; in the last step move the heads, delete the marker and staged/L//T/
+//	forget     if   m(horizon) is unchanged
+//	           then delete notes older than a day, raise horizon to their tokens
+//
+// The truth rule answers an ending whose token no longer holds, first match wins: a note: ErrLockExpired; a marker:
+// success; a record: ErrLockExpired; the token is held by another session, or is above the holder's: ErrLockExpired;
+// the token is at or below the horizon: ErrOutcomeUnknown; the session is alive: success if it is older than the token,
+// otherwise ErrLockExpired; appended: success, since what was published is folded by now; otherwise ErrLockExpired. It
+// needs no more than that the section is over: marker, records and note change afterwards only by fold and sweep, which
+// keep the answer.
+//
+// Transactions that are asked for together and write no key in common share one, as nested ones: see batch.go.
+//
+// # Limits of the guarantee
+//
+// No clock decides safety: leases decide only when a lock may pass on. A client that goes by its own clock must count
+// from when it sent its last answered heartbeat. Files live in etcd and share its space quota; at 80 % of it new
+// sessions, grants and records are refused, while releases, discards and sweeps go on.
+package etcdstore

@@ -1,0 +1,256 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.uber.org/zap"
+)
+
+const (
+	// How often the highest revision seen is written down.
+	highwaterEvery = 5 * time.Second
+	// How long a leader that stops waits for a successor. An election takes about a second.
+	handOverWait = 2 * time.Second
+)
+
+// Server is a running etcd.
+type Server struct {
+	etcd   *embed.Etcd
+	client *clientv3.Client
+	logger *zap.Logger
+	lock   io.Closer
+	high   *highwater
+
+	err       chan error
+	stop      chan struct{}
+	done      chan struct{}
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Start runs etcd and returns once it has read from a quorum of its cluster: with members, that is when more than half of
+// them run. When ctx ends first, Start gives up and leaves nothing behind; while etcd reads its log, or looks for members
+// that do not answer, this can take some seconds more.
+//
+// Errors: ErrInUse, ErrOtherCluster, ErrEmptied, ErrRevisionBack, ErrRemoved; others are faults of the configuration, the disk or the
+// network. After any error Start may be called again.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	ec, err := cfg.etcd(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("configure etcd: %w", err)
+	}
+	lock, err := lockDir(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	high, err := readHighwater(cfg.DataDir)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	etcd, err := embed.StartEtcd(ec)
+	if err != nil {
+		return nil, errors.Join(startError(err, ec.Name), lock.Close())
+	}
+	s := &Server{
+		etcd:   etcd,
+		client: v3client.New(etcd.Server),
+		logger: etcd.GetLogger(),
+		lock:   lock,
+		high:   high,
+		err:    make(chan error, 1),
+		stop:   make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	if err := s.ready(ctx, cfg, ec); err != nil {
+		close(s.done)
+		return nil, errors.Join(err, s.Close())
+	}
+	go s.run()
+	return s, nil
+}
+
+// startError explains the refusal that an operator is most likely to meet. Etcd has no value for it.
+func startError(err error, name string) error {
+	if strings.Contains(err.Error(), "has already been bootstrapped") {
+		return fmt.Errorf("%w: the cluster has a member %q with data, and this directory has none; if the data is lost, remove "+
+			"the member, add it anew, and start it as one that joins an existing cluster", ErrEmptied, name)
+	}
+	return fmt.Errorf("start etcd: %w", err)
+}
+
+// Client is the in-process client of this member. It is closed by Close.
+func (s *Server) Client() *clientv3.Client { return s.client }
+
+// ClientAddr is the host:port of the etcd client port; empty if there is none.
+func (s *Server) ClientAddr() string {
+	if len(s.etcd.Clients) == 0 {
+		return ""
+	}
+	return s.etcd.Clients[0].Addr().String()
+}
+
+// Err yields one error if etcd stops by itself, ErrRemoved or ErrStopped, and nothing otherwise. Close must still be called.
+func (s *Server) Err() <-chan error { return s.err }
+
+// Close stops etcd; a leader first hands its office over. It takes a few seconds at most. A repeat does nothing and gives
+// the same answer.
+func (s *Server) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.stop)
+		<-s.done
+		// Its error is always that it was closed.
+		_ = s.client.Close()
+		s.handOver()
+		s.etcd.Close()
+		s.closeErr = s.lock.Close()
+	})
+	return s.closeErr
+}
+
+// handOver stops the server, a leader after it has handed its office over. Etcd's own wait is 7 s, all of which it takes
+// when the members stop at the same time.
+func (s *Server) handOver() {
+	server := s.etcd.Server
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := server.TryTransferLeadershipOnShutdown(); err != nil {
+			s.logger.Info("stopping without a successor", zap.Error(err))
+		}
+	}()
+	timer := time.NewTimer(handOverWait)
+	defer timer.Stop()
+	select {
+	case <-over:
+	case <-timer.C:
+	}
+	server.HardStop()
+	<-over
+}
+
+// ready waits for the quorum and refuses a cluster that this member must not serve.
+func (s *Server) ready(ctx context.Context, cfg Config, ec *embed.Config) error {
+	if err := s.checkShape(cfg); err != nil {
+		return err
+	}
+	select {
+	case <-s.etcd.Server.ReadyNotify():
+	case <-s.etcd.Server.StopNotify():
+		return s.stopped(nil)
+	case err := <-s.etcd.Err():
+		return s.stopped(err)
+	case <-ctx.Done():
+		return fmt.Errorf("wait for a quorum of the cluster: %w", context.Cause(ctx))
+	}
+	revision, err := s.revision(ctx)
+	if err != nil {
+		return fmt.Errorf("read from the cluster: %w", err)
+	}
+	if err := s.high.check(revision); err != nil {
+		return err
+	}
+	if len(cfg.Members) != 1 {
+		return nil
+	}
+	return s.advertise(ctx, ec)
+}
+
+// checkShape compares what etcd's directory says of the cluster with the configuration, which etcd itself does not: a
+// directory of a single node that lists new members would go on alone, while those found a cluster of their own.
+func (s *Server) checkShape(cfg Config) error {
+	members := s.etcd.Server.Cluster().Members()
+	var own []string
+	for _, m := range members {
+		if m.ID == s.etcd.Server.MemberID() {
+			own = m.PeerURLs
+		}
+	}
+	single := len(own) == 1 && own[0] == nowhere
+	switch {
+	case len(members) > 1 && len(cfg.Members) == 0:
+		return fmt.Errorf("%w: %s is of a member of a cluster of %d, but no members are configured",
+			ErrOtherCluster, cfg.DataDir, len(members))
+	case single && len(cfg.Members) > 1:
+		return fmt.Errorf("%w: %s is of a single node, but %d members are configured; start it once with itself as the "+
+			"only member, then add the others one by one", ErrOtherCluster, cfg.DataDir, len(cfg.Members))
+	}
+	return nil
+}
+
+// advertise turns a single node into the first member of a cluster: its registered address becomes the configured one.
+func (s *Server) advertise(ctx context.Context, ec *embed.Config) error {
+	id, want := s.etcd.Server.MemberID(), ec.AdvertisePeerUrls[0].String()
+	for _, m := range s.etcd.Server.Cluster().Members() {
+		if m.ID == id && len(m.PeerURLs) == 1 && m.PeerURLs[0] == nowhere {
+			if _, err := s.client.MemberUpdate(ctx, uint64(id), []string{want}); err != nil {
+				return fmt.Errorf("register the peer address: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// revision reads the cluster's revision. Linearizable unless told otherwise.
+func (s *Server) revision(ctx context.Context, opts ...clientv3.OpOption) (int64, error) {
+	resp, err := s.client.Get(ctx, "\x00", append(opts, clientv3.WithCountOnly())...)
+	if err != nil {
+		return 0, err
+	}
+	return resp.Header.Revision, nil
+}
+
+// run writes the highest revision down, now and then and at the end, and sees to it that a stop of etcd is told.
+func (s *Server) run() {
+	defer close(s.done)
+	tick := time.NewTicker(highwaterEvery)
+	defer tick.Stop()
+	for {
+		s.remember()
+		select {
+		case <-tick.C:
+		case <-s.stop:
+			s.remember()
+			return
+		case <-s.etcd.Server.StopNotify():
+			s.err <- s.stopped(nil)
+			return
+		case err := <-s.etcd.Err():
+			s.err <- s.stopped(err)
+			return
+		}
+	}
+}
+
+// remember reads from this member alone: what it has applied is committed, and it may have lost its quorum.
+func (s *Server) remember() {
+	ctx, cancel := context.WithTimeout(context.Background(), highwaterEvery)
+	defer cancel()
+	revision, err := s.revision(ctx, clientv3.WithSerializable())
+	if err == nil {
+		err = s.high.raise(revision)
+	}
+	if err != nil {
+		s.logger.Warn("the highest revision was not written down", zap.Error(err))
+	}
+}
+
+// stopped says why etcd is not running any more; cause is what one of its listeners reported, if it was one.
+func (s *Server) stopped(cause error) error {
+	server := s.etcd.Server
+	switch {
+	case server.Cluster().Member(server.MemberID()) == nil:
+		return ErrRemoved
+	case cause != nil:
+		return fmt.Errorf("%w: %w", ErrStopped, cause)
+	}
+	return ErrStopped
+}

@@ -1,0 +1,235 @@
+package etcdstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// watchRoom is how many runs of events a watcher may be behind. etcd's client would keep any number.
+const watchRoom = 1024
+
+// Watch sends what happens to the locks whose names begin with prefix: first the state as it is, then every change in
+// order, until ctx ends or send fails, whose error it answers. If etcd's history does not reach back far enough, the
+// state comes again. ErrQuota: send did not keep up.
+func (s *Store) Watch(ctx context.Context, prefix string, send func([]Event) error) error {
+	if err := checkPrefix(prefix); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	queue, end := make(chan []Event, watchRoom), make(chan error, 1)
+	go func() {
+		end <- s.queueEvents(ctx, prefix, queue)
+		close(queue)
+	}()
+	var err error
+	for events := range queue {
+		if err == nil {
+			if err = send(events); err != nil {
+				cancel() // and go on until the other side has noticed
+			}
+		}
+	}
+	cancel()
+	return cmp.Or(err, <-end)
+}
+
+// queueEvents finds what Watch sends.
+func (s *Store) queueEvents(ctx context.Context, prefix string, queue chan<- []Event) error {
+	for {
+		rev, err := s.sendState(ctx, prefix, func(events []Event) error {
+			select {
+			case queue <- events:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+		if errors.Is(err, rpctypes.ErrCompacted) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.sendChanges(ctx, prefix, rev+1, func(events []Event) error {
+			select {
+			case queue <- events:
+				return nil
+			default:
+				return fmt.Errorf("%w: the watcher is %d runs of events behind", ErrQuota, watchRoom)
+			}
+		}); err != nil {
+			return err
+		}
+	}
+}
+
+// sendState sends the holders and waiters as they are at one revision, which it answers.
+func (s *Store) sendState(ctx context.Context, prefix string, send func([]Event) error) (rev int64, err error) {
+	for _, family := range []string{s.keys.allLocks(), s.keys.allQueues()} {
+		from, end := family+prefix, clientv3.GetPrefixRangeEnd(family+prefix)
+		for more := true; more; {
+			opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(listPage)}
+			if rev > 0 {
+				opts = append(opts, clientv3.WithRev(rev))
+			}
+			resp, err := s.get(ctx, from, opts...)
+			if err != nil {
+				return 0, err
+			}
+			if rev == 0 {
+				rev = resp.Header.Revision
+			}
+			var events []Event
+			for _, kv := range resp.Kvs {
+				from = string(kv.Key) + "\x00"
+				// A prefix that ends with a slash is also that of the outer lock's queue.
+				if e, ok := s.standing(kv); ok && strings.HasPrefix(e.Lock, prefix) {
+					e.Initial = true
+					events = append(events, e)
+				}
+			}
+			if len(events) > 0 {
+				if err := send(events); err != nil {
+					return 0, err
+				}
+			}
+			more = resp.More
+		}
+	}
+	return rev, nil
+}
+
+// standing is the event that made a holder's or a waiter's key what it is.
+func (s *Store) standing(kv *mvccpb.KeyValue) (Event, bool) {
+	if lock, ok := s.keys.parseLock(string(kv.Key)); ok {
+		h := holderOf(kv)
+		return Event{Type: EventGranted, Lock: lock, Session: h.Session, Request: h.Request, Label: h.Label, Token: h.Token, Revision: kv.ModRevision}, true
+	}
+	w, ok := s.waiterOf(kv)
+	if !ok {
+		return Event{}, false
+	}
+	a, _ := s.keys.parseWaiter(string(kv.Key))
+	return Event{Type: EventWaiting, Lock: a.lock, Session: w.Session, Request: w.Request, Label: w.Label, Revision: kv.ModRevision}, true
+}
+
+// sendChanges sends changes from a revision on. nil: they are compacted, or the watch broke: begin again.
+func (s *Store) sendChanges(ctx context.Context, prefix string, rev int64, send func([]Event) error) error {
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	from, end := s.keys.mirrored()
+	watch := s.etcd.Watch(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev), clientv3.WithPrevKV())
+	for {
+		select {
+		case resp, open := <-watch:
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if !open || resp.Err() != nil || slices.ContainsFunc(resp.Events, withoutPast) {
+				return nil
+			}
+			events, err := s.explain(ctx, prefix, resp.Events)
+			if err != nil {
+				return err
+			}
+			if len(events) > 0 {
+				if err := send(events); err != nil {
+					return err
+				}
+			}
+		case <-s.health.down():
+			return s.unserved()
+		}
+	}
+}
+
+// withoutPast tells an event whose key's past was compacted away before etcd sent it: who left cannot be told.
+func withoutPast(e *clientv3.Event) bool { return !e.IsCreate() && e.PrevKv == nil }
+
+// explain turns changed keys into what happened.
+func (s *Store) explain(ctx context.Context, prefix string, changes []*clientv3.Event) (events []Event, err error) {
+	type at[T any] struct {
+		rev int64
+		who T
+	}
+	granted := map[at[acquisition]]bool{} // a waiter that leaves the queue at the revision of its grant has not left
+	ended := map[at[string]]bool{}        // a session takes all it holds with it, at one revision
+	for _, c := range changes {
+		if lock, ok := s.keys.parseLock(string(c.Kv.Key)); ok && c.Type == clientv3.EventTypePut {
+			if v, err := decodeHolder(c.Kv.Value); err == nil {
+				granted[at[acquisition]{c.Kv.ModRevision, acquisition{lock, v.session, v.request}}] = true
+			}
+		} else if id, ok := s.keys.parseSession(string(c.Kv.Key)); ok && c.Type == clientv3.EventTypeDelete {
+			ended[at[string]{c.Kv.ModRevision, id}] = true
+		}
+	}
+	for _, c := range changes {
+		rev := c.Kv.ModRevision
+		if lock, ok := s.keys.parseLock(string(c.Kv.Key)); ok {
+			if !strings.HasPrefix(lock, prefix) {
+				continue
+			}
+			if c.PrevKv != nil {
+				left, _ := s.standing(c.PrevKv)
+				if ended[at[string]{rev, left.Session}] {
+					left.Type, left.Revision, left.Reason = EventLost, rev, sessionEnded
+				} else if left, err = s.left(ctx, left, c); err != nil {
+					return nil, err
+				}
+				events = append(events, left)
+			}
+		} else if a, ok := s.keys.parseWaiter(string(c.Kv.Key)); ok {
+			if !strings.HasPrefix(a.lock, prefix) || c.Type == clientv3.EventTypeDelete && (c.PrevKv == nil || granted[at[acquisition]{rev, a}]) {
+				continue
+			}
+			if c.Type == clientv3.EventTypeDelete {
+				if e, ok := s.standing(c.PrevKv); ok {
+					e.Type, e.Revision = EventLeft, rev
+					if ended[at[string]{rev, a.session}] {
+						e.Reason = sessionEnded
+					}
+					events = append(events, e)
+				}
+				continue
+			}
+		}
+		if c.Type == clientv3.EventTypePut {
+			if e, ok := s.standing(c.Kv); ok {
+				events = append(events, e)
+			}
+		}
+	}
+	return events, nil
+}
+
+// left is how a holder whose session lives came not to hold any more under its token.
+func (s *Store) left(ctx context.Context, e Event, c *clientv3.Event) (Event, error) {
+	token := e.Token
+	e.Type, e.Revision = EventReleased, c.Kv.ModRevision
+	if c.Type == clientv3.EventTypePut {
+		if v, err := decodeHolder(c.Kv.Value); err == nil && v.Prev == token {
+			e.Type = EventCommitted
+			return e, nil
+		}
+	}
+	resp, err := s.get(ctx, s.keys.note(e.Lock, token))
+	if err != nil {
+		return Event{}, fmt.Errorf("explain: %w", err)
+	}
+	var v noteValue
+	if len(resp.Kvs) > 0 && decode(resp.Kvs[0].Value, &v) == nil {
+		e.Reason = v.String()
+		if v.Why != discarded {
+			e.Type = EventLost
+		}
+	}
+	return e, nil
+}

@@ -1,0 +1,11 @@
+package etcdstore
+
+// Pending is how many transactions wait for the batch that is being committed.
+func (s *Store) Pending() int {
+	s.batcher.mu.Lock()
+	defer s.batcher.mu.Unlock()
+	return len(s.batcher.pending)
+}
+
+// KnowsNext tells whether a waiter is known to whom the lock would be handed over.
+func (s *Store) KnowsNext(lock string) bool { return s.mirror.next(lock, nil) != nil }

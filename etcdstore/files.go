@@ -1,0 +1,216 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Read answers a piece of a file: at most limit bytes from offset on, at most MaxRead; limit 0: MaxRead. It sees every
+// section that was published before it began.
+func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit int) (Piece, error) {
+	if err := errors.Join(CheckLock(lock), checkFile(file)); err != nil {
+		return Piece{}, err
+	}
+	if offset < 0 || limit < 0 {
+		return Piece{}, fmt.Errorf("%w: offset %d, limit %d: want neither negative", ErrInvalidArgument, offset, limit)
+	}
+	if limit == 0 || limit > MaxRead {
+		limit = MaxRead
+	}
+	h, err := s.published(ctx, lock, file)
+	if err != nil {
+		return Piece{}, err
+	}
+	if h.rev == 0 {
+		return Piece{}, fmt.Errorf("%w: %s of lock %s", ErrFileNotFound, quoted(file), quoted(lock))
+	}
+	p := Piece{Offset: offset, Size: h.Size, Token: h.Token}
+	if offset < h.Size {
+		p.Data, err = s.bytes(ctx, lock, file, h.headValue, offset, min(offset+int64(limit), h.Size))
+	}
+	return p, err
+}
+
+// published is a file's head with every section in it that was published before the call; sections published later
+// are welcome, not waited for.
+func (s *Store) published(ctx context.Context, lock, file string) (head, error) {
+	resp, err := s.commit(ctx, txn{then: []clientv3.Op{
+		clientv3.OpGet(s.keys.head(lock, file)),
+		clientv3.OpGet(s.keys.markers(lock), append(clientv3.WithLastKey(), clientv3.WithKeysOnly())...),
+	}})
+	if err != nil {
+		return head{}, err
+	}
+	if marker := first(resp, 1); marker != nil {
+		_, token, _ := s.keys.parseSection(s.keys.allMarkers(), string(marker.Key))
+		if err := s.foldUpTo(ctx, lock, token); err != nil {
+			return head{}, err
+		}
+		return s.headOf(ctx, lock, file)
+	}
+	kv := first(resp, 0)
+	if kv == nil {
+		return head{}, nil
+	}
+	h := head{rev: kv.ModRevision}
+	return h, decode(kv.Value, &h.headValue)
+}
+
+// bytes reads [from, to) of a file; to is within the head. Chunks may hold more than the head tells of: what an
+// unfinished fold put there, which nobody is to see.
+func (s *Store) bytes(ctx context.Context, lock, file string, h headValue, from, to int64) ([]byte, error) {
+	data := make([]byte, 0, to-from)
+	key := s.keys.chunk(lock, file, max(0, from-h.Chunk+1)) // the chunk with `from` in it begins here or later
+	end := s.keys.chunk(lock, file, to)
+	for at := from; at < to; {
+		resp, err := s.get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(MaxRead/smallChunk))
+		if err != nil {
+			return nil, err
+		}
+		for _, kv := range resp.Kvs {
+			begin, ok := parseChunk(string(kv.Key))
+			if !ok || begin > at {
+				return nil, fmt.Errorf("file %s of lock %s: no chunk holds byte %d of %d", quoted(file), quoted(lock), at, h.Size)
+			}
+			if have := begin + int64(len(kv.Value)); have > at {
+				upto := min(have, to)
+				data = append(data, kv.Value[at-begin:upto-begin]...)
+				at = upto
+			}
+			key = string(kv.Key) + "\x00"
+		}
+		if at < to && !resp.More {
+			return nil, fmt.Errorf("file %s of lock %s: no chunk holds byte %d of %d", quoted(file), quoted(lock), at, h.Size)
+		}
+	}
+	return data, nil
+}
+
+// Tail sends a file's bytes from offset on, and goes on as sections are published, until ctx ends or send fails, whose
+// error it answers. A file that does not exist is waited for.
+func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send func(Piece) error) error {
+	if err := errors.Join(CheckLock(lock), checkFile(file)); err != nil {
+		return err
+	}
+	if offset < 0 {
+		return fmt.Errorf("%w: offset %d: want 0 or more", ErrInvalidArgument, offset)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for {
+		// A head moves only when somebody folds, so the markers are watched: whoever hears of one folds it.
+		watch := s.etcd.Watch(clientv3.WithRequireLeader(ctx), s.keys.markers(lock), clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+		for open := true; open; {
+			var resp clientv3.WatchResponse
+			select {
+			case resp, open = <-watch:
+			case <-s.health.down():
+				return s.unserved()
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			var err error
+			if offset, err = s.catchUp(ctx, lock, file, offset, send); err != nil {
+				return err
+			}
+			open = open && resp.Err() == nil
+		}
+	}
+}
+
+// catchUp sends what a file has from offset on.
+func (s *Store) catchUp(ctx context.Context, lock, file string, offset int64, send func(Piece) error) (int64, error) {
+	for {
+		p, err := s.Read(ctx, lock, file, offset, 0)
+		if errors.Is(err, ErrFileNotFound) {
+			return offset, nil
+		}
+		if err != nil {
+			return offset, err
+		}
+		if len(p.Data) == 0 {
+			return offset, nil
+		}
+		if err := send(p); err != nil {
+			return offset, err
+		}
+		offset += int64(len(p.Data))
+	}
+}
+
+// ListFiles answers files by name, those of one lock or, if it is empty, of all: at most limit, 0 for MaxPage, from
+// behind the page that answered next as after.
+func (s *Store) ListFiles(ctx context.Context, lock string, limit int, after string) (files []File, next string, err error) {
+	family, fold := s.keys.allHeads(), s.findAndFold
+	if lock != "" {
+		if err := CheckLock(lock); err != nil {
+			return nil, "", err
+		}
+		family, fold = s.keys.heads(lock), func(ctx context.Context) error { return s.foldAll(ctx, lock) }
+	}
+	from, end, limit, err := page(family, limit, after)
+	if err != nil {
+		return nil, "", err
+	}
+	if after == "" {
+		if err := fold(ctx); err != nil {
+			return nil, "", err
+		}
+	}
+	resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(int64(limit)))
+	if err != nil {
+		return nil, "", err
+	}
+	for _, kv := range resp.Kvs {
+		lock, name, ok := s.keys.parseHead(string(kv.Key))
+		var h headValue
+		if !ok || decode(kv.Value, &h) != nil {
+			continue
+		}
+		files = append(files, File{Lock: lock, Name: name, Size: h.Size, Token: h.Token})
+		next = string(kv.Key[len(family):])
+	}
+	if !resp.More {
+		next = ""
+	}
+	return files, next, nil
+}
+
+// findAndFold folds what is published of every lock.
+func (s *Store) findAndFold(ctx context.Context) error {
+	var locks []string
+	if err := s.sections(ctx, s.keys.allMarkers(), func(k sectionKey) string {
+		locks = append(locks, k.lock)
+		return clientv3.GetPrefixRangeEnd(s.keys.markers(k.lock))
+	}); err != nil {
+		return err
+	}
+	for _, lock := range locks {
+		if err := s.foldAll(ctx, lock); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// page turns a listing's arguments into a range.
+func page(family string, limit int, after string) (from, end string, n int, err error) {
+	if limit < 0 {
+		return "", "", 0, fmt.Errorf("%w: page of %d: want 0 to %d", ErrInvalidArgument, limit, MaxPage)
+	}
+	if len(after) > MaxLockName+MaxFileName+2 {
+		return "", "", 0, fmt.Errorf("%w: page token of %d bytes: want what the last page answered", ErrInvalidArgument, len(after))
+	}
+	if limit == 0 || limit > MaxPage {
+		limit = MaxPage
+	}
+	from = family
+	if after != "" {
+		from += after + "\x00"
+	}
+	return from, clientv3.GetPrefixRangeEnd(family), limit, nil
+}

@@ -1,0 +1,80 @@
+package etcdstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+const (
+	listPage   = 1000
+	relistWait = 200 * time.Millisecond
+)
+
+// inform keeps the mirror: it lists, watches from the next revision, and lists again when the watch is lost or its
+// revisions have been compacted away. loaded is closed after the first listing.
+func (s *Store) inform(loaded chan<- struct{}) {
+	for s.ctx.Err() == nil {
+		rev, err := s.list()
+		if err == nil {
+			if loaded != nil {
+				close(loaded)
+				loaded = nil
+			}
+			err = s.follow(rev + 1)
+		}
+		if s.ctx.Err() != nil {
+			return
+		}
+		s.log.Info("listing the locks anew", "err", err)
+		select {
+		case <-s.ctx.Done():
+		case <-time.After(relistWait):
+		}
+	}
+}
+
+// list loads the mirror with everything as it was at one revision.
+func (s *Store) list() (rev int64, err error) {
+	from, end := s.keys.mirrored()
+	var kvs []*mvccpb.KeyValue
+	for {
+		opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(listPage)}
+		if rev > 0 {
+			opts = append(opts, clientv3.WithRev(rev))
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, txnTimeout)
+		resp, err := s.etcd.Get(ctx, from, opts...)
+		cancel()
+		if err != nil {
+			return 0, err
+		}
+		if rev == 0 {
+			rev = resp.Header.Revision
+		}
+		kvs = append(kvs, resp.Kvs...)
+		if !resp.More {
+			s.mirror.reset(kvs, rev)
+			return rev, nil
+		}
+		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+	}
+}
+
+// follow feeds the mirror from a watch until the watch is lost.
+func (s *Store) follow(rev int64) error {
+	from, end := s.keys.mirrored()
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(s.ctx))
+	defer cancel()
+	for resp := range s.etcd.Watch(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev)) {
+		if err := resp.Err(); err != nil {
+			return fmt.Errorf("watch: %w", err)
+		}
+		s.mirror.observe(resp.Events)
+		s.usage.forget(s.keys, resp.Events)
+	}
+	return fmt.Errorf("watch: ended")
+}

@@ -1,0 +1,126 @@
+package etcdstore
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// keys builds and parses every key of the store. It is the prefix that all of them begin with.
+//
+//	locks/<lock>                           the holder
+//	queue/<lock>//<session>.<request>      a waiter
+//	sessions/<session>                     a session
+//	staged/<lock>//<token>/<request>       a record
+//	commits/<lock>//<token>                the section is readable
+//	undone/<lock>//<token>                 the section was not published
+//	files/<lock>//<file>                   a file's head
+//	chunks/<lock>//<file>//<offset>        a file's bytes
+//	horizon                                the highest token whose undone note was dropped
+//	clients/<id>                           what a server remembers of a client with a numbered id
+//	numbered                               the highest of these ids
+//
+// A lock's name has no empty segment, so "//" ends it and no name reaches into another's keys. Tokens and offsets are 16
+// hex digits, so that they sort. The mirror watches one range, from locks/ to the end of sessions/: no other family may
+// sort in between.
+type keys string
+
+func (k keys) lock(lock string) string       { return string(k) + "locks/" + lock }
+func (k keys) queue(lock string) string      { return string(k) + "queue/" + lock + "//" }
+func (k keys) session(session string) string { return string(k) + "sessions/" + session }
+func (k keys) horizon() string               { return string(k) + "horizon" }
+func (k keys) numbered() string              { return string(k) + "numbered" }
+func (k keys) client(id int32) string        { return string(k) + fmt.Sprintf("clients/%08x", uint32(id)) }
+
+func (k keys) waiter(a acquisition) string { return k.queue(a.lock) + a.session + "." + a.request }
+
+func (k keys) records(lock string, token int64) string {
+	return string(k) + "staged/" + lock + "//" + hex16(token) + "/"
+}
+
+func (k keys) record(lock string, token int64, request string) string {
+	return k.records(lock, token) + request
+}
+
+func (k keys) marker(lock string, token int64) string { return k.markers(lock) + hex16(token) }
+func (k keys) markers(lock string) string             { return string(k) + "commits/" + lock + "//" }
+func (k keys) note(lock string, token int64) string   { return k.notes(lock) + hex16(token) }
+func (k keys) notes(lock string) string               { return string(k) + "undone/" + lock + "//" }
+func (k keys) head(lock, file string) string          { return k.heads(lock) + file }
+func (k keys) heads(lock string) string               { return string(k) + "files/" + lock + "//" }
+func (k keys) chunk(lock, file string, offset int64) string {
+	return k.chunks(lock, file) + hex16(offset)
+}
+func (k keys) chunks(lock, file string) string {
+	return string(k) + "chunks/" + lock + "//" + file + "//"
+}
+
+// Whole families, for scans.
+func (k keys) allLocks() string   { return string(k) + "locks/" }
+func (k keys) allQueues() string  { return string(k) + "queue/" }
+func (k keys) allStaged() string  { return string(k) + "staged/" }
+func (k keys) allMarkers() string { return string(k) + "commits/" }
+func (k keys) allNotes() string   { return string(k) + "undone/" }
+func (k keys) allHeads() string   { return string(k) + "files/" }
+
+// mirrored is the range that the mirror watches.
+func (k keys) mirrored() (from, end string) {
+	return k.allLocks(), clientv3.GetPrefixRangeEnd(string(k) + "sessions/")
+}
+
+// hex16 writes a token or an offset.
+func hex16(n int64) string { return fmt.Sprintf("%016x", uint64(n)) }
+
+func parseHex16(s string) (int64, bool) {
+	n, err := strconv.ParseUint(s, 16, 63)
+	return int64(n), err == nil && len(s) == 16
+}
+
+// parseLock parses a key of a holder.
+func (k keys) parseLock(key string) (lock string, ok bool) {
+	return strings.CutPrefix(key, k.allLocks())
+}
+
+// parseSession parses a session's key.
+func (k keys) parseSession(key string) (session string, ok bool) {
+	return strings.CutPrefix(key, string(k)+"sessions/")
+}
+
+// parseWaiter parses a waiter's key.
+func (k keys) parseWaiter(key string) (a acquisition, ok bool) {
+	lock, rest, ok := k.cut(key, k.allQueues())
+	if !ok {
+		return a, false
+	}
+	session, request, ok := strings.Cut(rest, ".")
+	return acquisition{lock, session, request}, ok
+}
+
+// parseSection parses a key that begins with a section: of a record, a marker or a note.
+func (k keys) parseSection(family, key string) (lock string, token int64, ok bool) {
+	lock, rest, ok := k.cut(key, family)
+	if !ok {
+		return "", 0, false
+	}
+	hex, _, _ := strings.Cut(rest, "/")
+	token, ok = parseHex16(hex)
+	return lock, token, ok
+}
+
+// parseHead parses a file's key.
+func (k keys) parseHead(key string) (lock, file string, ok bool) { return k.cut(key, k.allHeads()) }
+
+// parseChunk parses the offset at the end of a chunk's key.
+func parseChunk(key string) (offset int64, ok bool) {
+	return parseHex16(key[strings.LastIndexByte(key, '/')+1:])
+}
+
+func (k keys) cut(key, family string) (lock, rest string, ok bool) {
+	key, ok = strings.CutPrefix(key, family)
+	if !ok {
+		return "", "", false
+	}
+	return strings.Cut(key, "//")
+}

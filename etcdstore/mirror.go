@@ -1,0 +1,396 @@
+package etcdstore
+
+import (
+	"container/list"
+	"slices"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// mirror keeps holders, queues and sessions in memory. It may be stale: it proposes whom to hand a lock to and wakes
+// local waiters, and the transaction decides. It learns from the watch, and from the store's own transactions as soon
+// as they are answered, which the watch then repeats: a change counts once, told apart by its revision.
+type mirror struct {
+	keys    keys
+	promote func(lock string) // called for a free lock with a queue; must not block
+	suspect func(sectionKey)  // called for a section whose session ended before it; must not block
+	overdue func(sectionKey)  // called for a section past its hold deadline
+
+	mu       sync.Mutex
+	rev      int64 // everything up to here has been seen
+	locks    map[string]*mirrorLock
+	queued   map[acquisition]*list.Element // of *mirrorWaiter, in its lock's queue
+	sessions map[string]*mirrorSession
+	ahead    map[string]int64 // key → revision of an own change that the watch has not repeated yet
+	waits    map[acquisition][]*wait
+}
+
+type mirrorLock struct {
+	holder *mirrorHolder // nil: free
+	queue  *list.List    // of *mirrorWaiter, first in line first
+}
+
+type mirrorHolder struct {
+	holderValue
+	lock  string
+	token int64
+	local bool        // granted by this store
+	due   time.Time   // its hold deadline, counted from when this store heard of the grant; zero: none
+	timer *time.Timer // for that; nil: none
+}
+
+func (h *mirrorHolder) acquisition() acquisition { return acquisition{h.lock, h.session, h.request} }
+
+type mirrorWaiter struct {
+	acquisition
+	waiterValue
+	created int64 // the key's CreateRevision: its place
+}
+
+type mirrorSession struct {
+	sessionValue
+	acqs    map[acquisition]struct{} // what it holds and waits for
+	ended   []ended                  // what it no longer does, the last of it
+	highest uint64                   // of the last heartbeat
+	listed  map[Acquisition]bool     // by the last heartbeat
+}
+
+// ended is an acquisition that is over.
+type ended struct {
+	acquisition
+	held bool
+}
+
+// keptEnded bounds what is remembered of a session between two heartbeats; what is forgotten the next one ends.
+const keptEnded = 256
+
+// change is a put or a deletion of one mirrored key.
+type change struct {
+	key     string
+	rev     int64
+	deleted bool
+	value   []byte
+	created int64
+	local   bool // by a transaction of this store
+}
+
+func newMirror(k keys, promote func(string), suspect, overdue func(sectionKey)) *mirror {
+	m := &mirror{keys: k, promote: promote, suspect: suspect, overdue: overdue, waits: map[acquisition][]*wait{}}
+	m.clear()
+	return m
+}
+
+func (m *mirror) clear() {
+	for _, l := range m.locks {
+		l.holder.stop()
+	}
+	m.locks, m.queued = map[string]*mirrorLock{}, map[acquisition]*list.Element{}
+	m.sessions, m.ahead = map[string]*mirrorSession{}, map[string]int64{}
+}
+
+// stop lets no hold deadline pass any more.
+func (m *mirror) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clear()
+}
+
+// reset replaces everything by a listing at one revision, and looks at every local waiter anew: what happened between
+// the last event and the listing is never told.
+func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old := m.sessions
+	m.clear()
+	m.rev = rev
+	var t touched
+	for _, kv := range slices.Backward(kvs) { // sessions sort last, and are needed first
+		m.apply(change{key: string(kv.Key), rev: kv.ModRevision, created: kv.CreateRevision, value: kv.Value}, &t)
+	}
+	for id, s := range m.sessions { // what clients said outlives a listing
+		if o := old[id]; o != nil {
+			s.ended, s.highest, s.listed = o.ended, o.highest, o.listed
+			for a := range o.acqs {
+				if _, ok := s.acqs[a]; !ok {
+					s.over(a, true) // it may have been granted, and lost, untold
+				}
+			}
+		}
+	}
+	m.settle(&t)
+	for _, ws := range m.waits {
+		wake(ws)
+	}
+}
+
+// observe takes in the events of a watch, whole revisions at a time.
+func (m *mirror) observe(events []*clientv3.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var t touched
+	for _, e := range events {
+		c := change{
+			key: string(e.Kv.Key), rev: e.Kv.ModRevision, created: e.Kv.CreateRevision, value: e.Kv.Value,
+			deleted: e.Type == clientv3.EventTypeDelete,
+		}
+		m.rev = max(m.rev, c.rev)
+		if seen, ok := m.ahead[c.key]; ok {
+			if c.rev >= seen {
+				delete(m.ahead, c.key)
+			}
+			if c.rev <= seen {
+				m.touch(c, &t) // whoever waits for the watch to get here is told
+				continue
+			}
+		}
+		m.apply(c, &t)
+	}
+	m.settle(&t)
+}
+
+// own takes in what a transaction of this store wrote, before the watch repeats it.
+func (m *mirror) own(changes ...change) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var t touched
+	for _, c := range changes {
+		if c.rev <= m.rev {
+			continue
+		}
+		if c.rev <= m.ahead[c.key] { // answered out of order
+			m.touch(c, &t)
+			continue
+		}
+		m.ahead[c.key] = c.rev
+		c.local = true
+		m.apply(c, &t)
+	}
+	m.settle(&t)
+}
+
+func (m *mirror) apply(c change, t *touched) {
+	if name, ok := m.keys.parseLock(c.key); ok {
+		m.applyLock(name, c, t)
+	} else if a, ok := m.keys.parseWaiter(c.key); ok {
+		m.applyWaiter(a, c, t)
+	} else if id, ok := m.keys.parseSession(c.key); ok {
+		m.applySession(id, c)
+	}
+}
+
+func (m *mirror) applyLock(name string, c change, t *touched) {
+	l := m.lock(name)
+	old := l.holder
+	if old != nil {
+		t.acq(old.acquisition(), true)
+		t.left = append(t.left, old)
+		old.stop()
+		l.holder = nil
+	}
+	t.lock(name)
+	if c.deleted {
+		return
+	}
+	v, err := decodeHolder(c.value)
+	if err != nil {
+		return // not ours; the transactions refuse it as well
+	}
+	a := acquisition{name, v.session, v.request}
+	l.holder = &mirrorHolder{holderValue: v, lock: name, token: c.rev, local: c.local}
+	m.time(l.holder, old)
+	t.acq(a, true)
+	m.index(a)
+}
+
+// time sets a holder's hold deadline. It goes on over a commit, and starts anew with a new listing: no two clocks
+// are compared, a deadline may only be late.
+func (m *mirror) time(h, before *mirrorHolder) {
+	if h.Hold == 0 {
+		return
+	}
+	if before != nil && before.token == h.Prev && !before.due.IsZero() {
+		h.due = before.due
+	} else {
+		h.due = time.Now().Add(time.Duration(h.Hold) * time.Millisecond)
+	}
+	key := sectionKey{h.lock, h.token}
+	h.timer = time.AfterFunc(time.Until(h.due), func() { m.overdue(key) })
+}
+
+func (h *mirrorHolder) stop() {
+	if h != nil && h.timer != nil {
+		h.timer.Stop()
+	}
+}
+
+func (m *mirror) applyWaiter(a acquisition, c change, t *touched) {
+	t.acq(a, false)
+	if e := m.queued[a]; e != nil {
+		m.lock(a.lock).queue.Remove(e)
+		delete(m.queued, a)
+	}
+	if c.deleted {
+		return
+	}
+	w := &mirrorWaiter{acquisition: a, created: c.created}
+	if err := decode(c.value, &w.waiterValue); err != nil {
+		return
+	}
+	q := m.lock(a.lock).queue
+	at := q.Back()
+	for at != nil && w.before(at.Value.(*mirrorWaiter)) {
+		at = at.Prev()
+	}
+	if at == nil {
+		m.queued[a] = q.PushFront(w)
+	} else {
+		m.queued[a] = q.InsertAfter(w, at)
+	}
+	m.index(a)
+}
+
+// before orders a queue: by revision, ties by key.
+func (w *mirrorWaiter) before(o *mirrorWaiter) bool {
+	if w.created != o.created {
+		return w.created < o.created
+	}
+	return w.owner() < o.owner()
+}
+
+func (m *mirror) applySession(id string, c change) {
+	if c.deleted {
+		delete(m.sessions, id)
+		return
+	}
+	s := &mirrorSession{}
+	if decode(c.value, &s.sessionValue) == nil {
+		m.sessions[id] = s
+	}
+}
+
+// lock finds or makes a lock's entry; settle drops it when nothing is left in it.
+func (m *mirror) lock(name string) *mirrorLock {
+	l := m.locks[name]
+	if l == nil {
+		l = &mirrorLock{queue: list.New()}
+		m.locks[name] = l
+	}
+	return l
+}
+
+// index notes that a session holds or waits.
+func (m *mirror) index(a acquisition) {
+	if s := m.sessions[a.session]; s != nil {
+		if s.acqs == nil {
+			s.acqs = map[acquisition]struct{}{}
+		}
+		s.acqs[a] = struct{}{}
+	}
+}
+
+// touched is what a run of changes was about. It is settled when all of them are in: the changes of one revision come
+// in no useful order.
+type touched struct {
+	locks map[string]struct{}
+	acqs  map[acquisition]bool // → it held
+	left  []*mirrorHolder      // holders that hold no more, or under another token
+}
+
+func (t *touched) lock(name string) {
+	if t.locks == nil {
+		t.locks = map[string]struct{}{}
+	}
+	t.locks[name] = struct{}{}
+}
+
+func (t *touched) acq(a acquisition, held bool) {
+	if t.acqs == nil {
+		t.acqs = map[acquisition]bool{}
+	}
+	t.acqs[a] = t.acqs[a] || held
+	t.lock(a.lock)
+}
+
+// touch is for what an own change has applied already. Whose it is can have come only now: a session begun elsewhere is
+// told of by the watch.
+func (m *mirror) touch(c change, t *touched) {
+	if a, ok := m.keys.parseWaiter(c.key); ok {
+		t.acq(a, false)
+		if m.queued[a] != nil {
+			m.index(a)
+		}
+	} else if name, ok := m.keys.parseLock(c.key); ok {
+		t.lock(name)
+		if v, err := decodeHolder(c.value); err == nil { // who held it in between
+			t.acq(acquisition{name, v.session, v.request}, true)
+		}
+		if l := m.locks[name]; l != nil && l.holder != nil {
+			a := l.holder.acquisition()
+			t.acq(a, true)
+			m.index(a)
+		}
+	}
+}
+
+// settle wakes whom the changes concern, notes what has ended, and promotes. It is level-triggered: it looks at what is,
+// not at what happened, since an enqueue and a release commit in either order.
+func (m *mirror) settle(t *touched) {
+	for a, held := range t.acqs {
+		if state, _ := m.state(a); state == None {
+			m.end(a, held)
+		}
+		wake(m.waits[a])
+	}
+	for _, h := range t.left {
+		if m.sessions[h.session] == nil {
+			m.suspect(sectionKey{h.lock, h.token})
+		}
+	}
+	for name := range t.locks {
+		l := m.locks[name]
+		switch {
+		case l == nil || l.holder != nil:
+		case l.queue.Len() > 0:
+			m.promote(name)
+		default:
+			delete(m.locks, name)
+		}
+	}
+}
+
+// end remembers that an acquisition is over, so that a late duplicate of its acquire is refused.
+func (m *mirror) end(a acquisition, held bool) {
+	s := m.sessions[a.session]
+	if s == nil {
+		return
+	}
+	if _, ok := s.acqs[a]; !ok {
+		return
+	}
+	delete(s.acqs, a)
+	if len(s.acqs) == 0 {
+		s.acqs = nil
+	}
+	s.over(a, held)
+}
+
+func (s *mirrorSession) over(a acquisition, held bool) {
+	if len(s.ended) == keptEnded {
+		s.ended = slices.Delete(s.ended, 0, keptEnded/2)
+	}
+	s.ended = append(s.ended, ended{a, held})
+}
+
+// state is what an acquisition is now, as far as is known, and its token.
+func (m *mirror) state(a acquisition) (State, int64) {
+	if l := m.locks[a.lock]; l != nil && l.holder != nil && l.holder.acquisition() == a {
+		return Holding, l.holder.token
+	}
+	if m.queued[a] != nil {
+		return Waiting, 0
+	}
+	return None, 0
+}

@@ -1,0 +1,185 @@
+package etcdstore
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"slices"
+)
+
+// wait is one local call that waits for its acquisition to be granted.
+type wait struct {
+	acquisition
+	rev  int64         // of the transaction that queued it: before the mirror has seen that far, None means nothing
+	wake chan struct{} // of size 1: look again
+}
+
+func wake(ws []*wait) {
+	for _, w := range ws {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// register begins a wait. Whoever registers looks at once: what happened before is not told again.
+func (m *mirror) register(a acquisition, rev int64) *wait {
+	w := &wait{acquisition: a, rev: rev, wake: make(chan struct{}, 1)}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waits[a] = append(m.waits[a], w)
+	return w
+}
+
+func (m *mirror) unregister(w *wait) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ws := slices.DeleteFunc(m.waits[w.acquisition], func(o *wait) bool { return o == w })
+	if len(ws) == 0 {
+		delete(m.waits, w.acquisition)
+	} else {
+		m.waits[w.acquisition] = ws
+	}
+}
+
+// look is what became of a wait: Waiting also while the mirror has not caught up with it.
+func (m *mirror) look(w *wait) (State, int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	state, token := m.state(w.acquisition)
+	if state == None && m.rev < w.rev {
+		return Waiting, 0
+	}
+	return state, token
+}
+
+// next is the first waiter of a lock that is not to be skipped. A waiter of this store's own that the watch has not told
+// of yet is none: others may stand before it, queued elsewhere, whom the watch has not told of either.
+func (m *mirror) next(lock string, skip map[acquisition]bool) *mirrorWaiter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.locks[lock]
+	if l == nil {
+		return nil
+	}
+	for e := l.queue.Front(); e != nil; e = e.Next() {
+		w := e.Value.(*mirrorWaiter)
+		if w.created > m.rev {
+			return nil
+		}
+		if !skip[w.acquisition] {
+			return w
+		}
+	}
+	return nil
+}
+
+// free tells whether a lock looks free and waited for.
+func (m *mirror) free(lock string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.locks[lock]
+	return l != nil && l.holder == nil && l.queue.Len() > 0
+}
+
+// holder is who looks to hold a lock.
+func (m *mirror) holder(lock string) *mirrorHolder {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.locks[lock]; l != nil {
+		return l.holder
+	}
+	return nil
+}
+
+// place is an acquisition's place in its lock's queue, from 1, or the place behind it if it is not there; and how many
+// wait.
+func (m *mirror) place(a acquisition) (position, length int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.locks[a.lock]
+	if l == nil {
+		return 1, 0
+	}
+	for e := l.queue.Front(); e != nil; e = e.Next() {
+		position++
+		if e.Value.(*mirrorWaiter).acquisition == a {
+			return position, l.queue.Len()
+		}
+	}
+	return position + 1, l.queue.Len()
+}
+
+// knows checks a session's secret: known tells whether the session is there at all.
+func (m *mirror) knows(id, secret string) (known, valid bool, label string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.sessions[id]
+	if s == nil {
+		return false, false, ""
+	}
+	return true, s.valid(secret), s.Label
+}
+
+func (v sessionValue) valid(secret string) bool {
+	sum := sha256.Sum256([]byte(secret))
+	return subtle.ConstantTimeCompare(sum[:], v.Secret) == 1
+}
+
+// over tells whether an acquisition is known to have ended, and whether it held the lock: its acquire is then a late
+// duplicate.
+func (m *mirror) over(a acquisition) (over, held bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.sessions[a.session]
+	if s == nil {
+		return false, false
+	}
+	for _, e := range slices.Backward(s.ended) {
+		if e.acquisition == a {
+			return true, e.held
+		}
+	}
+	late := s.late(a)
+	return late, late
+}
+
+// givenUp tells whether an acquisition is known to have been cancelled, or left out by a heartbeat.
+func (m *mirror) givenUp(a acquisition) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.sessions[a.session]
+	return s != nil && (slices.Contains(s.ended, ended{a, false}) || s.late(a))
+}
+
+// late tells whether a heartbeat has left an acquisition out.
+func (s *mirrorSession) late(a acquisition) bool {
+	n, ok := requestNumber(a.request)
+	return ok && n <= s.highest && !s.listed[Acquisition{a.lock, a.request}]
+}
+
+// unlisted takes in what a heartbeat said and answers what the session holds or waits for that its client no longer
+// knows. A heartbeat that was overtaken by a later one says nothing new.
+func (m *mirror) unlisted(session string, highest uint64, listed map[Acquisition]bool) []acquisition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.sessions[session]
+	if s == nil || highest == 0 || highest < s.highest {
+		return nil
+	}
+	s.highest, s.listed = highest, listed
+	s.ended = slices.DeleteFunc(s.ended, func(e ended) bool {
+		n, ok := requestNumber(e.request)
+		return ok && n <= highest && !listed[Acquisition{e.lock, e.request}] // what is listed, its client has not heard of
+	})
+	if len(s.ended) == 0 {
+		s.ended = nil
+	}
+	var gone []acquisition
+	for a := range s.acqs {
+		if n, ok := requestNumber(a.request); ok && n <= highest && !listed[Acquisition{a.lock, a.request}] {
+			gone = append(gone, a)
+		}
+	}
+	return gone
+}

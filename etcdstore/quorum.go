@@ -1,0 +1,181 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+)
+
+// health is whether the store can commit.
+type health struct {
+	tell func(bool) // may be nil
+
+	mu   sync.Mutex
+	ctx  context.Context // ends when it no longer can
+	fail context.CancelCauseFunc
+}
+
+func newHealth(tell func(bool)) *health {
+	h := &health{tell: tell}
+	h.ctx, h.fail = context.WithCancelCause(context.Background())
+	h.fail(ErrNoQuorum)
+	return h
+}
+
+func (h *health) while() context.Context {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ctx
+}
+
+// down is closed while, or as soon as, the store cannot commit.
+func (h *health) down() <-chan struct{} { return h.while().Done() }
+
+func (h *health) up() bool { return h.while().Err() == nil }
+
+// bound ends a call of etcd after txnTimeout, and as soon as it is known that there is no quorum to answer it.
+func (h *health) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(h.while(), func() { end(ErrNoQuorum) })
+	ctx, cancel := context.WithTimeoutCause(ctx, txnTimeout, ErrNoQuorum)
+	return ctx, func() {
+		stop()
+		cancel()
+		end(nil)
+	}
+}
+
+// set is called by one goroutine at a time: Open, then the probe, then Close.
+func (h *health) set(up bool) {
+	if h.up() == up {
+		return
+	}
+	h.mu.Lock()
+	if up {
+		h.ctx, h.fail = context.WithCancelCause(context.Background())
+	} else {
+		h.fail(ErrNoQuorum)
+	}
+	h.mu.Unlock()
+	if h.tell != nil {
+		h.tell(up)
+	}
+}
+
+const (
+	probeEvery   = 500 * time.Millisecond
+	probeTimeout = 2 * time.Second // longer than an election, shorter than a client's patience
+	maxSlow      = 2
+	spaceEvery   = 5 * time.Second
+)
+
+// probe is the watchdog. A watch on an etcd that lost its quorum says nothing, so somebody has to ask: a linearizable
+// read, twice a second. Its revisions also date the history to be compacted.
+func (s *Store) probe() {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	past := history{keep: s.history}
+	var looked time.Time
+	slow := 0 // questions in a row that a member with a leader did not answer in time
+	for {
+		rev, err := s.ask()
+		if s.ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			slow = 0
+		} else if slow < maxSlow && errors.Is(err, context.DeadlineExceeded) && s.hasLeader() {
+			slow++ // loaded, not cut off: to send every waiter elsewhere would only add to it
+			continue
+		}
+		if err != nil && s.health.up() {
+			s.log.Warn("no quorum", "err", err)
+		} else if err == nil && !s.health.up() {
+			s.log.Info("quorum is back")
+		}
+		s.health.set(err == nil)
+		if err == nil {
+			if time.Since(looked) >= spaceEvery {
+				looked = time.Now()
+				s.lookAtSpace()
+			}
+			s.compact(past.due(rev, time.Now()))
+		}
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// hasLeader tells whether the member asked knows a leader. One that is cut off knows none after an election timeout.
+func (s *Store) hasLeader() bool {
+	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
+	defer cancel()
+	for _, endpoint := range s.statusEndpoints() {
+		if st, err := s.etcd.Status(ctx, endpoint); err == nil && st.Leader != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ask reads linearizably, past the refusal of calls while the store is down.
+func (s *Store) ask() (rev int64, err error) {
+	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
+	defer cancel()
+	resp, err := s.etcd.Get(ctx, s.keys.horizon())
+	if err != nil {
+		return 0, err
+	}
+	return resp.Header.Revision, nil
+}
+
+// history remembers which revision was current when.
+type history struct {
+	keep  time.Duration // 0: for ever
+	marks []mark
+}
+
+type mark struct {
+	at  time.Time
+	rev int64
+}
+
+// due takes in the current revision and answers the one to compact to, 0 for none. History is cut in steps of an
+// eighth of what is kept, so that compaction is neither rare nor constant.
+func (h *history) due(rev int64, now time.Time) int64 {
+	if h.keep == 0 {
+		return 0
+	}
+	if n := len(h.marks); n == 0 || now.Sub(h.marks[n-1].at) >= h.keep/8 {
+		h.marks = append(h.marks, mark{now, rev})
+	}
+	var to int64
+	for len(h.marks) > 0 && now.Sub(h.marks[0].at) >= h.keep {
+		to = h.marks[0].rev
+		h.marks = h.marks[1:]
+	}
+	return to
+}
+
+func (s *Store) compact(rev int64) {
+	if s.history > 0 && s.space.tight.Load() { // what history holds may be all that is in the way
+		if now, err := s.ask(); err == nil {
+			rev = now
+		}
+	}
+	if rev <= 1 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, txnTimeout)
+	defer cancel()
+	_, err := s.etcd.Compact(ctx, rev)
+	if err != nil && !errors.Is(err, rpctypes.ErrCompacted) && s.ctx.Err() == nil {
+		s.log.Warn("history was not compacted", "err", err)
+	}
+}

@@ -1,0 +1,65 @@
+package etcdstore_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+)
+
+// An acquire that is repeated while its section ends may share a batch with the end: what it compares is from before the
+// batch, and what it reads from in the middle of it. Its answer is its own grant, or that it is over.
+func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	for _, end := range []struct {
+		name string
+		call func(*pair) asked
+	}{
+		{"release", func(p *pair) asked { return p.release }},
+		{"evict", func(p *pair) asked { return p.evict }},
+		{"discard", func(p *pair) asked { return p.discard }},
+		{"commit", func(p *pair) asked { return p.commit }},
+	} {
+		for _, queued := range []bool{false, true} {
+			name := end.name
+			if queued {
+				name += ", handed over"
+			}
+			t.Run(name, func(t *testing.T) {
+				p := newPair(t, etcd, queued)
+				decoy := begin(t, p)
+				reached, release := hold(t, p.Faults, puts(prefixOf(t)+"locks/decoy"))
+				go p.Acquire(t.Context(), decoy.Args("decoy", decoy.Request(), 0)) //nolint:errcheck // it keeps the batch busy
+				storetest.Await(t, "the decoy", reached)
+				ended := make(chan error, 1)
+				go func() { ended <- end.call(p)(t.Context()) }()
+				storetest.Eventually(t, "the end to be pending", func() bool { return p.Pending() == 1 })
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				var g etcdstore.Grant
+				repeated := make(chan error, 1)
+				go func() {
+					var err error
+					g, err = p.Acquire(ctx, p.a.Args("l", p.held.Acquisition().Request, etcdstore.WaitForever))
+					repeated <- err
+				}()
+				storetest.Eventually(t, "the repeat to be pending", func() bool { return p.Pending() == 2 })
+				release()
+				storetest.Want(t, end.name, <-ended, nil)
+				err := <-repeated
+				after := storetest.Inspect(t, p, "l").Holder
+				switch {
+				case errors.Is(err, etcdstore.ErrLockExpired):
+				case err != nil || g.Outcome != etcdstore.Granted:
+					t.Errorf("Acquire repeated = %+v, %v; want its grant, or lock expired", g, err)
+				case g.Token == p.held.Token: // as it was
+				case after == nil || after.Session != p.a.ID || after.Token != g.Token:
+					t.Errorf("Acquire repeated = %+v, though the holder is %+v", g, after)
+				}
+			})
+		}
+	}
+}

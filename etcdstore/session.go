@@ -1,0 +1,234 @@
+package etcdstore
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+const secretBytes = 16
+
+// Init begins a session of the given TTL, 0 for DefaultTTL; etcd may grant more. A session of an Init whose answer was
+// lost ends by itself.
+func (s *Store) Init(ctx context.Context, ttl time.Duration, label string) (Session, error) {
+	if ttl == 0 {
+		ttl = DefaultTTL
+	}
+	if err := errors.Join(checkTTL(ttl), checkText("label", label, MaxLabel)); err != nil {
+		return Session{}, err
+	}
+	if err := s.room(); err != nil {
+		return Session{}, err
+	}
+	granted, err := s.grant(ctx, ttl)
+	if err != nil {
+		return Session{}, err
+	}
+	secret := make([]byte, secretBytes)
+	rand.Read(secret)
+	text := hex.EncodeToString(secret)
+	sum := sha256.Sum256([]byte(text))
+	id := hex16(int64(granted.ID))
+	key, value := s.keys.session(id), encode(sessionValue{Label: label, Secret: sum[:]})
+	resp, err := s.commit(ctx, txn{
+		ifs:  []clientv3.Cmp{absent(key)},
+		then: []clientv3.Op{clientv3.OpPut(key, value, clientv3.WithLease(granted.ID))},
+	})
+	if err == nil && !resp.Succeeded {
+		err = fmt.Errorf("lease %s was given twice", id)
+	}
+	if err != nil {
+		return Session{}, fmt.Errorf("begin a session: %w", err)
+	}
+	s.mirror.own(change{key: key, rev: resp.Header.Revision, created: resp.Header.Revision, value: []byte(value)})
+	return Session{ID: id, Credential: id + "." + text, TTL: time.Duration(granted.TTL) * time.Second}, nil
+}
+
+func (s *Store) grant(ctx context.Context, ttl time.Duration) (*clientv3.LeaseGrantResponse, error) {
+	if !s.health.up() {
+		return nil, s.unserved()
+	}
+	ctx, cancel := s.health.bound(ctx)
+	defer cancel()
+	granted, err := s.etcd.Grant(ctx, int64((ttl+time.Second-1)/time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("grant a lease: %w", s.mapError(ctx, err))
+	}
+	return granted, nil
+}
+
+// session is an authenticated caller. alive is false if the session has ended: its lease can then guard nothing, but
+// what became of its sections can still be told.
+type session struct {
+	id    string
+	lease clientv3.LeaseID
+	label string
+	alive bool
+}
+
+// authenticate checks a credential. A session that has ended is no error, since its record, and with it the secret's
+// hash, is gone.
+func (s *Store) authenticate(ctx context.Context, credential string) (session, error) {
+	id, secret, ok := strings.Cut(credential, ".")
+	lease, hexed := parseHex16(id)
+	if !ok || !hexed || lease == 0 || len(secret) != 2*secretBytes {
+		return session{}, fmt.Errorf("%w: malformed session credential", ErrInvalidArgument)
+	}
+	c := session{id: id, lease: clientv3.LeaseID(lease), alive: true}
+	known, valid, label := s.mirror.knows(id, secret)
+	if !known {
+		resp, err := s.get(ctx, s.keys.session(id))
+		if err != nil {
+			return session{}, err
+		}
+		if len(resp.Kvs) == 0 {
+			c.alive = false
+			return c, nil
+		}
+		var v sessionValue
+		if err := decode(resp.Kvs[0].Value, &v); err != nil {
+			return session{}, fmt.Errorf("session %s: %w", id, err)
+		}
+		valid, label = v.valid(secret), v.Label
+		kv := resp.Kvs[0] // what the session does through this store is to be known as its own
+		s.mirror.own(change{key: s.keys.session(id), rev: kv.ModRevision, created: kv.CreateRevision, value: kv.Value})
+	}
+	if !valid {
+		return session{}, fmt.Errorf("%w: the credential is not that of session %s", ErrSessionExpired, id)
+	}
+	c.label = label
+	return c, nil
+}
+
+// living is authenticate for calls that need the session alive.
+func (s *Store) living(ctx context.Context, credential string) (session, error) {
+	c, err := s.authenticate(ctx, credential)
+	if err == nil && !c.alive {
+		err = ErrSessionExpired
+	}
+	return c, err
+}
+
+// Heartbeat renews a session and answers its TTL and the state of each acquisition in unfinished, read from etcd. What
+// the session holds or waits for under a number up to highest and not in unfinished is ended: nobody would ever end
+// it else. highest 0 ends nothing.
+func (s *Store) Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []Acquisition) (time.Duration, []AcquisitionState, error) {
+	if len(unfinished) > MaxUnfinished {
+		return 0, nil, fmt.Errorf("%w: %d acquisitions: want at most %d", ErrInvalidArgument, len(unfinished), MaxUnfinished)
+	}
+	var listed map[Acquisition]bool
+	for _, a := range unfinished {
+		if err := checkAcquisition(a); err != nil {
+			return 0, nil, err
+		}
+		if listed == nil {
+			listed = make(map[Acquisition]bool, len(unfinished))
+		}
+		listed[a] = true
+	}
+	c, err := s.living(ctx, credential)
+	if err != nil {
+		return 0, nil, err
+	}
+	ttl, err := s.renew(ctx, c.lease)
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, a := range s.mirror.unlisted(c.id, highest, listed) {
+		if err := s.abandon(ctx, a); err != nil && !errors.Is(err, ErrNoSpace) { // without space: at a later heartbeat
+			return 0, nil, fmt.Errorf("end what is not listed: %w", err)
+		}
+	}
+	states, _, err := s.states(ctx, c.id, unfinished)
+	return ttl, states, err
+}
+
+func (s *Store) renew(ctx context.Context, lease clientv3.LeaseID) (time.Duration, error) {
+	if !s.health.up() {
+		return 0, s.unserved()
+	}
+	ctx, cancel := s.health.bound(ctx)
+	defer cancel()
+	ttl, err := s.renewOnce(ctx, lease)
+	if err != nil {
+		return 0, s.mapError(ctx, err)
+	}
+	if ttl <= 0 {
+		return 0, ErrSessionExpired
+	}
+	return time.Duration(ttl) * time.Second, nil
+}
+
+func (s *Store) renewOnce(ctx context.Context, lease clientv3.LeaseID) (ttl int64, err error) {
+	if s.renewals != nil {
+		return s.renewals.do(ctx, lease)
+	}
+	resp, err := s.etcd.KeepAliveOnce(ctx, lease)
+	if err != nil {
+		return 0, err
+	}
+	return resp.TTL, nil
+}
+
+// abandon ends an acquisition that its client no longer knows.
+func (s *Store) abandon(ctx context.Context, a acquisition) error {
+	s.log.Info("ending an acquisition that its client does not list", "session", a.session, "lock", a.lock, "request", a.request)
+	token, err := s.leave(ctx, a)
+	if err != nil || token == 0 {
+		return err
+	}
+	_, err = s.evict(ctx, a.lock, token, noteValue{Why: abandoned})
+	return err
+}
+
+// states reads acquisitions from etcd: ownership is never answered from a cache. rev is that of the last.
+func (s *Store) states(ctx context.Context, id string, as []Acquisition) (states []AcquisitionState, rev int64, err error) {
+	states = make([]AcquisitionState, 0, len(as))
+	for len(as) > 0 {
+		n := min(len(as), maxOps/2)
+		var t txn
+		for _, a := range as[:n] {
+			t.then = append(t.then,
+				clientv3.OpGet(s.keys.lock(a.Lock)),
+				clientv3.OpGet(s.keys.waiter(acquisition{a.Lock, id, a.Request}), clientv3.WithKeysOnly()))
+		}
+		resp, err := s.commit(ctx, t)
+		if err != nil {
+			return nil, 0, err
+		}
+		rev = resp.Header.Revision
+		for i, a := range as[:n] {
+			st := AcquisitionState{Acquisition: a}
+			if kv := first(resp, 2*i); kv != nil && holds(kv, acquisition{a.Lock, id, a.Request}) {
+				st.State, st.Token = Holding, kv.ModRevision
+			} else if first(resp, 2*i+1) != nil {
+				st.State = Waiting
+			}
+			states = append(states, st)
+		}
+		as = as[n:]
+	}
+	return states, rev, nil
+}
+
+// CloseSession ends a session, and with it everything it holds or waits for. A repeat succeeds.
+func (s *Store) CloseSession(ctx context.Context, credential string) error {
+	c, err := s.authenticate(ctx, credential)
+	if err != nil || !c.alive {
+		return err
+	}
+	ctx, cancel := s.health.bound(ctx)
+	defer cancel()
+	if _, err := s.etcd.Revoke(ctx, c.lease); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return fmt.Errorf("revoke a lease: %w", s.mapError(ctx, err))
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package etcdstore_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+)
+
+const smallQuota = 16 << 20
+
+// smallEtcd has little space. ops is what an operator would use: a client over the network, whose Defragment works.
+func smallEtcd(t *testing.T) (etcd, ops *clientv3.Client) {
+	t.Helper()
+	server := startEtcdWith(t, embedded.Config{Quota: smallQuota, ClientListen: "127.0.0.1:0"})
+	ops, err := clientv3.New(clientv3.Config{Endpoints: []string{server.ClientAddr()}})
+	if err != nil {
+		t.Fatalf("connect to etcd: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := ops.Close(); err != nil {
+			t.Errorf("close a client: %v", err)
+		}
+	})
+	return server.Client(), ops
+}
+
+// fill uses space up as history does, until etcd refuses: it is free again after compaction.
+func fill(t *testing.T, etcd *clientv3.Client) {
+	t.Helper()
+	for {
+		_, err := etcd.Put(storetest.Bounded(t), "/fill", strings.Repeat("x", 256<<10))
+		if errors.Is(err, rpctypes.ErrNoSpace) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("put: %v", err)
+		}
+	}
+}
+
+// empty makes room again: history away, the file cut, the alarm off.
+func empty(t *testing.T, etcd, ops *clientv3.Client) {
+	t.Helper()
+	ctx := storetest.Bounded(t)
+	now, err := etcd.Get(ctx, "/fill")
+	if err != nil {
+		t.Fatalf("get: %v", err)
+	}
+	if _, err := ops.Compact(ctx, now.Header.Revision, clientv3.WithCompactPhysical()); err != nil {
+		t.Fatalf("compact: %v", err)
+	}
+	if _, err := ops.Defragment(ctx, ops.Endpoints()[0]); err != nil {
+		t.Fatalf("defragment: %v", err)
+	}
+	if _, err := ops.AlarmDisarm(ctx, &clientv3.AlarmMember{}); err != nil {
+		t.Fatalf("disarm: %v", err)
+	}
+}
+
+// Without endings that only delete, nothing can be given up once etcd is full, since it refuses every transaction with a
+// put in any branch; without a record left as evidence, what was discarded then is taken for published.
+func TestH14NoSpace(t *testing.T) {
+	t.Parallel()
+	etcd, ops := smallEtcd(t)
+	s := openStore(t, etcd)
+	c, gone5 := begin(t, s), begin(t, s)
+	readToken := c.Publish("read", "f", "folded").Token
+	storetest.WantContents(t, s, "read", "f", "folded")
+	plain, dropped, kept, evicted := c.Acquire("plain"), c.Acquire("dropped"), c.Acquire("kept"), c.Acquire("evicted")
+	swept := gone5.Acquire("swept")
+	c.Append(dropped, "f", "dropped")
+	first := c.Append(kept, "f", "kept")
+	for range 3 {
+		gone5.Append(swept, "f", "swept")
+	}
+	w := begin(t, s)
+	waiting, cancelled := w.Queue("plain"), w.Queue("kept")
+	fill(t, etcd)
+
+	ctx := storetest.Bounded(t)
+	c.Release(plain)
+	c.Release(plain)
+	for range 2 {
+		discard(t, s, dropped)
+		storetest.Want(t, "Release of what was discarded", s.Release(ctx, dropped.Section), etcdstore.ErrLockExpired)
+	}
+	closeSession(t, s, gone5)
+	storetest.Eventually(t, "a sweep to leave one record", func() bool { return len(keys(t, etcd, "staged/swept//")) == 1 })
+	storetest.Want(t, "Release of what was swept", s.Release(ctx, swept.Section), etcdstore.ErrLockExpired)
+	if _, err := s.Cancel(ctx, w.Credential, cancelled.Acquisition()); err != nil {
+		t.Errorf("Cancel: %v", err)
+	}
+	if g, err := cancelled.Answer(); err != nil || g.Outcome != etcdstore.Cancelled {
+		t.Errorf("the cancelled Acquire = %+v, %v; want cancelled", g, err)
+	}
+	for name, call := range map[string]func() error{
+		"Release with data": func() error { return s.Release(ctx, kept.Section) },
+		"Commit": func() error {
+			_, err := s.Commit(ctx, kept.Section)
+			return err
+		},
+		"Append": func() error { return s.Append(ctx, c.Record(kept, "f", "more")) },
+		"Evict": func() error {
+			_, err := s.Evict(ctx, "evicted", evicted.Token, "enough")
+			return err
+		},
+		"Acquire": func() error {
+			_, err := s.Acquire(ctx, c.Args("free", c.Request(), etcdstore.WaitForever))
+			return err
+		},
+		"Init": func() error {
+			_, err := s.Init(ctx, 0, "")
+			return err
+		},
+	} {
+		storetest.Want(t, name+" while etcd is full", call(), etcdstore.ErrNoSpace)
+	}
+	if info := storetest.Inspect(t, s, "kept"); info.Holder == nil || info.Holder.Token != kept.Token || info.Staged != 1 {
+		t.Errorf("after the refusals the lock is %+v; want it held under %d with one record", info, kept.Token)
+	}
+	if got := storetest.HolderOf(t, s, "evicted"); got != evicted.Token {
+		t.Errorf("after the refusals the lock is held under %d; want %d", got, evicted.Token)
+	}
+	if g, err := s.Acquire(ctx, c.Args("kept", kept.Acquisition().Request, 0)); err != nil || g.Token != kept.Token {
+		t.Errorf("Acquire repeated while etcd is full = %+v, %v; want its grant under %d", g, err, kept.Token)
+	}
+	c.AppendRecord(kept, first) // a repeat is no new data
+	published := c.Section("read", "1", readToken)
+	published.Appended = true
+	storetest.Want(t, "Release repeated while etcd is full", s.Release(ctx, published.Section), nil)
+	if token, err := s.Commit(ctx, published.Section); token != 0 || err != nil {
+		t.Errorf("Commit repeated while etcd is full = %d, %v; want 0, nil", token, err)
+	}
+	if out, err := s.Evict(ctx, "kept", published.Token, "late"); out != nil || err != nil {
+		t.Errorf("Evict repeated while etcd is full = %v, %v; want nothing done", out, err)
+	}
+	states := c.Heartbeat(0, kept.Acquisition(), evicted.Acquisition())
+	if states[0].Token != kept.Token || states[1].Token != evicted.Token {
+		t.Errorf("states = %+v; want both held", states)
+	}
+	waiting.Waits()
+	storetest.WantContents(t, s, "read", "f", "folded")
+
+	empty(t, etcd, ops)
+	w.Release(waiting.Granted())
+	c.Release(kept)
+	storetest.WantContents(t, s, "kept", "f", "kept")
+	if out, err := s.Evict(ctx, "evicted", evicted.Token, "enough"); err != nil || out == nil {
+		t.Errorf("Evict = %v, %v; want it done", out, err)
+	}
+	c.Lost(evicted)
+	c.Lost(dropped)
+	openStore(t, etcd) // and tidies up
+	gone(t, etcd, "staged/")
+	c.Lost(dropped)
+	gone5.Lost(swept)
+	storetest.WantNoFile(t, s, "swept", "f")
+	storetest.WantNoFile(t, s, "dropped", "f")
+	storetest.Eventually(t, "new data to be taken again", func() bool {
+		_, err := s.Acquire(ctx, c.Args("free", "new", 0))
+		return err == nil
+	})
+	c.Publish("read", "f", ", and new")
+	storetest.WantContents(t, s, "read", "f", "folded, and new")
+}
+
+// When etcd is nearly full, nothing new begins, so that what is held can end in every way there is.
+func TestNearlyFull(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	a, b := openFaulty(t, etcd), openFaulty(t, etcd)
+	c, w := begin(t, a), begin(t, b)
+	h := c.Acquire("l")
+	first := c.Append(h, "f", "published")
+	other := c.Acquire("other")
+	c.Append(other, "f", "undone")
+	follow := a.HoldWatches()
+	p := w.Queue("l")
+	for _, s := range []*faulty{a, b} {
+		s.Status(func(st *clientv3.StatusResponse) { st.DbSizeInUse = st.DbSizeQuota * 81 / 100 })
+	}
+	ctx := storetest.Bounded(t)
+	storetest.Eventually(t, "new data to be refused", func() bool {
+		_, errA := a.Init(ctx, 0, "")
+		_, errB := b.Init(ctx, 0, "")
+		return errors.Is(errA, etcdstore.ErrNoSpace) && errors.Is(errB, etcdstore.ErrNoSpace)
+	})
+	_, err := a.Acquire(ctx, c.Args("free", c.Request(), 0))
+	storetest.Want(t, "Acquire", err, etcdstore.ErrNoSpace)
+	r := c.Record(h, "f", "more")
+	storetest.Want(t, "Append", a.Append(ctx, r), etcdstore.ErrNoSpace)
+	c.AppendRecord(h, first) // a repeat is no new data
+
+	again := w.Via(a).Start(p.Args()) // where its place is not known yet
+	c.Release(h)
+	follow()
+	if x, y := p.Granted(), again.Granted(); x.Token != y.Token {
+		t.Errorf("one request was granted tokens %d and %d", x.Token, y.Token)
+	}
+	storetest.WantContents(t, a, "l", "f", "published")
+	if _, err := a.Evict(ctx, "other", other.Token, "enough"); err != nil {
+		t.Errorf("Evict: %v", err)
+	}
+	storetest.Want(t, "Release of what was evicted", a.Release(ctx, other.Section), etcdstore.ErrLockExpired)
+
+	for _, s := range []*faulty{a, b} {
+		s.Status(func(st *clientv3.StatusResponse) { st.DbSizeInUse = st.DbSizeQuota * 79 / 100 })
+	}
+	storetest.Eventually(t, "new data to be taken again", func() bool {
+		_, errA := a.Acquire(ctx, c.Args("free", "1000", 0))
+		_, errB := b.Init(ctx, 0, "")
+		return errA == nil && errB == nil
+	})
+}

@@ -1,0 +1,135 @@
+package etcdstore
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// DefaultPrefix is what every key begins with unless configured otherwise.
+const DefaultPrefix = "/dlm/"
+
+// Config is what a store is made of.
+type Config struct {
+	Client *clientv3.Client // of any etcd, embedded or not; the store does not close it
+	Prefix string           // of every key; empty: DefaultPrefix
+	Logger *slog.Logger     // nil: discards
+	// History is how much of etcd's past is kept before it is compacted away. 0: the store does not compact, as in a
+	// shared etcd.
+	History time.Duration
+	// OnServing is told when the store becomes able to commit, and when it no longer is; never concurrently. May be nil.
+	OnServing func(bool)
+}
+
+// Store turns lock calls into etcd transactions. It is safe for concurrent use. Any number of stores may work on one
+// etcd under one prefix.
+type Store struct {
+	etcd    *clientv3.Client
+	keys    keys
+	log     *slog.Logger
+	history time.Duration
+
+	batcher *batcher
+	// renewals is nil inside etcd's process.
+	renewals  *renewals
+	mirror    *mirror
+	health    *health
+	usage     *usage
+	space     space
+	folding   keyedMutex
+	numbering keyedMutex
+
+	promotions *backlog[string]     // locks that look free and waited for
+	folds      *backlog[string]     // locks with sections to fold
+	sweeps     *backlog[sectionKey] // sections whose records may be orphans
+	evictions  *backlog[sectionKey] // sections past their hold deadline
+
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// sectionKey names one section.
+type sectionKey struct {
+	lock  string
+	token int64
+}
+
+// Open starts a store. It returns when the mirror is loaded, or with an error when ctx ends first.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	prefix := cfg.Prefix
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		etcd:       cfg.Client,
+		keys:       keys(strings.TrimSuffix(prefix, "/") + "/"),
+		log:        log,
+		history:    cfg.History,
+		batcher:    newBatcher(),
+		health:     newHealth(cfg.OnServing),
+		usage:      newUsage(),
+		promotions: newBacklog[string](),
+		folds:      newBacklog[string](),
+		sweeps:     newBacklog[sectionKey](),
+		evictions:  newBacklog[sectionKey](),
+	}
+	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+
+	s.start(s.commitBatches)
+	if cfg.Client.ActiveConnection() != nil {
+		s.renewals = newRenewals(cfg.Client)
+		s.start(func() { s.renewals.run(s.ctx) })
+	}
+	loaded := make(chan struct{})
+	s.start(func() { s.inform(loaded) })
+	select {
+	case <-loaded:
+	case <-ctx.Done():
+		s.Close()
+		return nil, fmt.Errorf("%w: loading the locks: %w", ErrNoQuorum, context.Cause(ctx))
+	}
+	s.health.set(true)
+	s.start(s.probe)
+	s.start(s.tidy)
+	s.promotions.run(s, promoters, s.promote)
+	s.folds.run(s, folders, s.foldAll)
+	s.sweeps.run(s, sweepers, s.sweep)
+	s.evictions.run(s, evicters, s.evictOverdue)
+	return s, nil
+}
+
+// How many of each work at once.
+const (
+	promoters = 16
+	folders   = 2
+	sweepers  = 1
+	evicters  = 4
+)
+
+// start runs f in a goroutine that Close waits for.
+func (s *Store) start(f func()) {
+	s.running.Go(f)
+}
+
+// Close stops the store's own work and waits for it. Calls in progress end with ErrClosed. A repeat does nothing.
+func (s *Store) Close() error {
+	s.cancel()
+	s.running.Wait()
+	s.mirror.stop()
+	s.health.set(false)
+	return nil
+}
+
+// Serving tells whether the store can commit, as far as it knows.
+func (s *Store) Serving() bool { return s.health.up() }

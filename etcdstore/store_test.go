@@ -1,0 +1,94 @@
+package etcdstore_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+)
+
+func TestMain(m *testing.M) {
+	// A member of a cluster asks the others who they are, and etcd leaves the connection open until either side has been
+	// idle for long enough.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
+		goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead"),
+	)
+}
+
+// patience is the longest that anything here may take before it counts as stuck.
+const patience = 30 * time.Second
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Subject { return openStore(t, startEtcd(t)) })
+}
+
+func TestStoreBounds(t *testing.T) {
+	storetest.RunBounds(t, func(t *testing.T) storetest.Subject { return openStore(t, startEtcd(t)) })
+}
+
+// TestTwoStores makes the calls through two stores by turns.
+func TestTwoStores(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
+		etcd := startEtcd(t)
+		return newTurns(openStore(t, etcd), openStore(t, etcd))
+	})
+}
+
+// startEtcd runs an etcd of the test's own.
+func startEtcd(t testing.TB) *clientv3.Client {
+	t.Helper()
+	return startEtcdWith(t, embedded.Config{}).Client()
+}
+
+func startEtcdWith(t testing.TB, cfg embedded.Config) *embedded.Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if cfg.DataDir == "" {
+		cfg.DataDir = t.TempDir()
+	}
+	cfg.UnsafeNoFsync = true
+	server, err := embedded.Start(ctx, cfg)
+	if err != nil {
+		t.Fatalf("start etcd: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Errorf("stop etcd: %v", err)
+		}
+	})
+	return server
+}
+
+func openStore(t testing.TB, etcd *clientv3.Client) *etcdstore.Store {
+	t.Helper()
+	return openStoreWith(t, etcdstore.Config{Client: etcd})
+}
+
+func openStoreWith(t testing.TB, cfg etcdstore.Config) *etcdstore.Store {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s, err := etcdstore.Open(ctx, cfg)
+	if err != nil {
+		t.Fatalf("open a store: %v", err)
+	}
+	t.Cleanup(func() { closeStore(t, s) })
+	return s
+}
+
+func closeStore(t testing.TB, s *etcdstore.Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Errorf("close a store: %v", err)
+	}
+}

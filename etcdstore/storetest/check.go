@@ -1,0 +1,126 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+)
+
+const (
+	patience = 30 * time.Second // the longest that anything here may take before it counts as missing
+	pollPace = 5 * time.Millisecond
+)
+
+// Bounded is a context for a call that must be answered.
+func Bounded(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Eventually asks until the answer is yes.
+func Eventually(t *testing.T, what string, ask func() bool) {
+	t.Helper()
+	ctx := Bounded(t)
+	tick := time.NewTicker(pollPace)
+	defer tick.Stop()
+	for !ask() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("waited %s for %s", patience, what)
+		}
+	}
+}
+
+// Await waits for a channel to be closed.
+func Await(t *testing.T, what string, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-Bounded(t).Done():
+		t.Fatalf("waited %s for %s", patience, what)
+	}
+}
+
+// Want checks an error against a sentinel, or nil.
+func Want(t *testing.T, what string, got, sentinel error) {
+	t.Helper()
+	if !errors.Is(got, sentinel) {
+		t.Errorf("%s: %v; want %v", what, got, sentinel)
+	}
+}
+
+// Inspect answers the state of a lock; a lock that is not there has the zero state.
+func Inspect(t *testing.T, s Subject, lock string) etcdstore.LockInfo {
+	t.Helper()
+	info, err := s.Inspect(Bounded(t), lock)
+	if err != nil && !errors.Is(err, etcdstore.ErrLockNotFound) {
+		t.Fatalf("Inspect(%s): %v", lock, err)
+	}
+	return info
+}
+
+// HolderOf is the token that a lock is held under; 0: it is free.
+func HolderOf(t *testing.T, s Subject, lock string) int64 {
+	t.Helper()
+	if info := Inspect(t, s, lock); info.Holder != nil {
+		return info.Holder.Token
+	}
+	return 0
+}
+
+// Contents reads a whole file; a file that is not there has no contents.
+func Contents(t *testing.T, s Subject, lock, file string) string {
+	t.Helper()
+	got, err := ReadAll(Bounded(t), s, lock, file)
+	if err != nil && !errors.Is(err, etcdstore.ErrFileNotFound) {
+		t.Fatalf("Read(%s, %s): %v", lock, file, err)
+	}
+	return got
+}
+
+// ReadAll reads a whole file, from any goroutine.
+func ReadAll(ctx context.Context, s Subject, lock, file string) (string, error) {
+	var all strings.Builder
+	for {
+		p, err := s.Read(ctx, lock, file, int64(all.Len()), 0)
+		if err != nil {
+			return "", err
+		}
+		all.Write(p.Data)
+		if int64(all.Len()) >= p.Size || len(p.Data) == 0 {
+			return all.String(), nil
+		}
+	}
+}
+
+// WantContents checks a whole file.
+func WantContents(t *testing.T, s Subject, lock, file, want string) {
+	t.Helper()
+	if got := Contents(t, s, lock, file); got != want {
+		t.Errorf("file %s of %s = %s, want %s", file, lock, brief(got), brief(want))
+	}
+}
+
+// brief cuts what would drown the test's output.
+func brief(s string) string {
+	if len(s) > 200 {
+		return strconv.Quote(s[:200]) + "… of " + strconv.Itoa(len(s)) + " bytes"
+	}
+	return strconv.Quote(s)
+}
+
+// WantNoFile checks that there is no such file.
+func WantNoFile(t *testing.T, s Subject, lock, file string) {
+	t.Helper()
+	p, err := s.Read(Bounded(t), lock, file, 0, 0)
+	if !errors.Is(err, etcdstore.ErrFileNotFound) {
+		t.Errorf("Read(%s, %s) = %s, %v; want %v", lock, file, brief(string(p.Data)), err, etcdstore.ErrFileNotFound)
+	}
+}

@@ -1,0 +1,177 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+const (
+	tidyEvery = time.Minute
+	noteKept  = 24 * time.Hour // how long it is remembered that, and why, a section was undone
+	notesPage = 50
+)
+
+// sweep removes the records of a section that ended without being published, and keeps a note that it was so. Each is
+// checked in the transaction: a mirror that lags must not sweep a section that is held, or published.
+func (s *Store) sweep(ctx context.Context, k sectionKey) error {
+	records := s.keys.records(k.lock, k.token)
+	for {
+		resp, err := s.get(ctx, records, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1))
+		if err != nil {
+			return err
+		}
+		if len(resp.Kvs) == 0 {
+			return nil
+		}
+		evidence := string(resp.Kvs[0].Key)
+		t := txn{
+			ifs: []clientv3.Cmp{
+				clientv3.Compare(clientv3.ModRevision(s.keys.lock(k.lock)), "!=", k.token),
+				absent(s.keys.marker(k.lock, k.token)),
+				present(evidence), // else a section folded meanwhile would be noted as undone
+			},
+			then: []clientv3.Op{clientv3.OpDelete(records, clientv3.WithPrefix())},
+			els:  []clientv3.Op{clientv3.OpGet(evidence, clientv3.WithKeysOnly())},
+		}
+		noted, err := s.get(ctx, s.keys.note(k.lock, k.token), clientv3.WithKeysOnly())
+		if err != nil {
+			return err
+		}
+		if len(noted.Kvs) == 0 { // an eviction's or a discard's says more
+			t.then = append(t.then, s.note(k.lock, k.token, noteValue{Why: swept})...)
+		}
+		done, err := s.commitAlone(ctx, t)
+		if errors.Is(err, ErrNoSpace) {
+			return s.sweepAllButOne(ctx, t.ifs, evidence, records)
+		}
+		if err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
+		if done.Succeeded {
+			if len(noted.Kvs) == 0 {
+				s.log.Warn("a section was lost with its session", "lock", k.lock, "token", k.token)
+			}
+			return nil
+		}
+		if first(done, 0) != nil {
+			return nil // held, or published
+		}
+	}
+}
+
+// sweepAllButOne makes room while etcd is full and no note can be put: the record that stays is the evidence.
+func (s *Store) sweepAllButOne(ctx context.Context, ifs []clientv3.Cmp, evidence, records string) error {
+	_, err := s.commitAlone(ctx, txn{ifs: ifs, then: []clientv3.Op{
+		clientv3.OpDelete(evidence+"\x00", clientv3.WithRange(clientv3.GetPrefixRangeEnd(records))),
+	}})
+	return err
+}
+
+// tidy finds, now and then, what a store that crashed left undone: sections to fold, records to sweep, notes to drop.
+func (s *Store) tidy() {
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	for {
+		if err := errors.Join(s.findFolds(s.ctx), s.findOrphans(s.ctx), s.dropNotes(s.ctx, time.Now().Add(-noteKept))); err != nil && s.ctx.Err() == nil {
+			s.log.Debug("tidying was cut short", "err", err)
+		}
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// findFolds asks for every lock with a published section to be folded.
+func (s *Store) findFolds(ctx context.Context) error {
+	return s.sections(ctx, s.keys.allMarkers(), func(k sectionKey) (next string) {
+		s.folds.add(k.lock)
+		return clientv3.GetPrefixRangeEnd(s.keys.markers(k.lock))
+	})
+}
+
+// findOrphans asks for every section with records that does not look held to be swept.
+func (s *Store) findOrphans(ctx context.Context) error {
+	return s.sections(ctx, s.keys.allStaged(), func(k sectionKey) (next string) {
+		if h := s.mirror.holder(k.lock); h == nil || h.token != k.token {
+			s.sweeps.add(k)
+		}
+		return clientv3.GetPrefixRangeEnd(s.keys.records(k.lock, k.token))
+	})
+}
+
+// sections walks a family by its sections; found answers the key to go on from.
+func (s *Store) sections(ctx context.Context, family string, found func(sectionKey) (next string)) error {
+	from, end := family, clientv3.GetPrefixRangeEnd(family)
+	for {
+		resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(1), clientv3.WithKeysOnly())
+		if err != nil || len(resp.Kvs) == 0 {
+			return err
+		}
+		key := string(resp.Kvs[0].Key)
+		lock, token, ok := s.keys.parseSection(family, key)
+		if !ok {
+			from = key + "\x00"
+			continue
+		}
+		from = found(sectionKey{lock, token})
+	}
+}
+
+// dropNotes forgets notes older than a moment. The same transaction raises the horizon to their tokens: below it what
+// became of a section is not known, and never guessed.
+func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
+	from, end := s.keys.allNotes(), clientv3.GetPrefixRangeEnd(s.keys.allNotes())
+	for {
+		notes, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(notesPage))
+		if err != nil || len(notes.Kvs) == 0 {
+			return err
+		}
+		from = string(notes.Kvs[len(notes.Kvs)-1].Key) + "\x00"
+		var drop []clientv3.Op
+		var highest int64
+		for _, kv := range notes.Kvs {
+			var v noteValue
+			_, token, ok := s.keys.parseSection(s.keys.allNotes(), string(kv.Key))
+			if ok && decode(kv.Value, &v) == nil && v.At < millis(before) {
+				drop = append(drop, clientv3.OpDelete(string(kv.Key)))
+				highest = max(highest, token)
+			}
+		}
+		if len(drop) == 0 {
+			continue
+		}
+		resp, err := s.get(ctx, s.keys.horizon())
+		if err != nil {
+			return err
+		}
+		var now *mvccpb.KeyValue
+		var rev int64
+		if len(resp.Kvs) > 0 {
+			now, rev = resp.Kvs[0], resp.Kvs[0].ModRevision
+		}
+		raise := clientv3.OpPut(s.keys.horizon(), strconv.FormatInt(max(highest, horizonOf(now)), 10))
+		if _, err := s.commitAlone(ctx, txn{
+			ifs:  []clientv3.Cmp{modifiedAt(s.keys.horizon(), rev)},
+			then: append(drop, raise),
+		}); err != nil {
+			return err
+		}
+	}
+}
+
+// horizonOf is the highest token whose note was dropped.
+func horizonOf(kv *mvccpb.KeyValue) int64 {
+	if kv == nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt(string(kv.Value), 10, 64) // only dropNotes writes it
+	return n
+}

@@ -1,0 +1,90 @@
+package etcdstore_test
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+)
+
+// turns makes each call through the next of its stores.
+type turns struct {
+	stores []*etcdstore.Store
+	calls  atomic.Int64
+}
+
+var _ storetest.Subject = (*turns)(nil)
+
+func newTurns(stores ...*etcdstore.Store) *turns { return &turns{stores: stores} }
+
+func (u *turns) next() *etcdstore.Store {
+	return u.stores[u.calls.Add(1)%int64(len(u.stores))]
+}
+
+func (u *turns) Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error) {
+	return u.next().Init(ctx, ttl, label)
+}
+
+func (u *turns) Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (
+	time.Duration, []etcdstore.AcquisitionState, error,
+) {
+	return u.next().Heartbeat(ctx, credential, highest, unfinished)
+}
+
+func (u *turns) CloseSession(ctx context.Context, credential string) error {
+	return u.next().CloseSession(ctx, credential)
+}
+
+func (u *turns) Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error) {
+	return u.next().Acquire(ctx, args)
+}
+
+func (u *turns) Cancel(ctx context.Context, credential string, a etcdstore.Acquisition) (int64, error) {
+	return u.next().Cancel(ctx, credential, a)
+}
+
+func (u *turns) Release(ctx context.Context, section etcdstore.Section) error {
+	return u.next().Release(ctx, section)
+}
+
+func (u *turns) Commit(ctx context.Context, section etcdstore.Section) (int64, error) {
+	return u.next().Commit(ctx, section)
+}
+
+func (u *turns) Discard(ctx context.Context, section etcdstore.Section) (bool, error) {
+	return u.next().Discard(ctx, section)
+}
+
+func (u *turns) Append(ctx context.Context, record etcdstore.Record) error {
+	return u.next().Append(ctx, record)
+}
+
+func (u *turns) Read(ctx context.Context, lock, file string, offset int64, limit int) (etcdstore.Piece, error) {
+	return u.next().Read(ctx, lock, file, offset, limit)
+}
+
+func (u *turns) Tail(ctx context.Context, lock, file string, offset int64, send func(etcdstore.Piece) error) error {
+	return u.next().Tail(ctx, lock, file, offset, send)
+}
+
+func (u *turns) ListFiles(ctx context.Context, lock string, limit int, after string) ([]etcdstore.File, string, error) {
+	return u.next().ListFiles(ctx, lock, limit, after)
+}
+
+func (u *turns) Inspect(ctx context.Context, lock string) (etcdstore.LockInfo, error) {
+	return u.next().Inspect(ctx, lock)
+}
+
+func (u *turns) List(ctx context.Context, prefix string, limit int, after string) ([]etcdstore.LockInfo, string, error) {
+	return u.next().List(ctx, prefix, limit, after)
+}
+
+func (u *turns) Watch(ctx context.Context, prefix string, send func([]etcdstore.Event) error) error {
+	return u.next().Watch(ctx, prefix, send)
+}
+
+func (u *turns) Evict(ctx context.Context, lock string, token int64, reason string) (*etcdstore.Holder, error) {
+	return u.next().Evict(ctx, lock, token, reason)
+}

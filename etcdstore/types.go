@@ -1,0 +1,170 @@
+package etcdstore
+
+import "time"
+
+// Limits and defaults. Names are bounded in names.go.
+const (
+	DefaultTTL = 10 * time.Second // a session's TTL when none is asked for
+	MinTTL     = 2 * time.Second  // the least that may be asked for
+	MaxTTL     = 10 * time.Minute // the most that may be asked for
+	MaxWait    = 24 * time.Hour   // the longest bounded wait
+	MaxHold    = 24 * time.Hour   // the longest hold deadline
+
+	MaxRecord       = 1 << 20  // bytes of one record
+	MaxSection      = 64 << 20 // bytes of one section
+	MaxSectionFiles = 50       // files one section may touch
+	MaxRead         = 1 << 20  // bytes of one Read or one piece of a Tail
+	MaxPage         = 1000     // entries of one page of a listing, and waiters of one Inspect
+	MaxUnfinished   = 1000     // acquisitions one heartbeat may name
+
+	listedWaiters = 10 // waiters of each lock that List shows
+)
+
+// WaitForever is the Wait of an acquisition that stays in the queue until it is granted or cancelled.
+const WaitForever time.Duration = -1
+
+// Session is what a client gets from Init.
+type Session struct {
+	ID         string        // the public half: the lease id, 16 hex digits
+	Credential string        // ID and secret: whoever has it is the session
+	TTL        time.Duration // as granted
+}
+
+// Acquisition names one attempt to get one lock within a session.
+type Acquisition struct {
+	Lock    string
+	Request string
+}
+
+// State is what an acquisition is at one revision.
+type State int
+
+// The states of an acquisition.
+const (
+	None    State = iota // neither holds nor waits
+	Waiting              // in the lock's queue
+	Holding              // holds the lock
+)
+
+// AcquisitionState is the state of one acquisition.
+type AcquisitionState struct {
+	Acquisition
+	State State
+	Token int64 // 0 unless Holding
+}
+
+// Outcome is what became of an attempt to acquire.
+type Outcome int
+
+// The outcomes of Acquire.
+const (
+	Granted   Outcome = iota + 1
+	Busy              // not within the wait; nothing of the attempt is left
+	Cancelled         // given up by Cancel or by a heartbeat; nothing of the attempt is left
+)
+
+// AcquireArgs are the arguments of Acquire.
+type AcquireArgs struct {
+	Credential string
+	Acquisition
+	Wait  time.Duration // WaitForever, 0 = not at all, at most MaxWait
+	Label string        // empty: the session's
+	Hold  time.Duration // evicted when it has held the lock for so long; 0: never
+}
+
+// Grant is the answer of Acquire.
+type Grant struct {
+	Outcome     Outcome
+	Token       int64   // 0 unless Granted
+	Holder      *Holder // Busy: who held the lock; nil: nobody just then
+	Position    int     // Busy: the place it had or would have had, from 1
+	QueueLength int     // Busy: how many others waited
+}
+
+// Section names one section for Release, Commit and Discard.
+type Section struct {
+	Credential string
+	Lock       string
+	Token      int64
+	Appended   bool // at least one append was sent in it, answered or not
+}
+
+// Record is one append.
+type Record struct {
+	Credential string
+	Lock       string
+	Token      int64
+	Request    string // unique within the session
+	File       string
+	Data       []byte
+	Number     uint64 // its place in the section; 0: in the order stored
+}
+
+// Holder is who holds a lock.
+type Holder struct {
+	Session string // public id
+	Request string
+	Label   string
+	Token   int64
+	Since   time.Time // by the granting server's clock: for eyes only
+}
+
+// Waiter is one place in a queue.
+type Waiter struct {
+	Session string // public id
+	Request string
+	Label   string
+	Since   time.Time // by the queueing server's clock: for eyes only
+}
+
+// LockInfo is a lock's state at one revision.
+type LockInfo struct {
+	Name        string
+	Holder      *Holder // nil: nobody
+	Waiters     []Waiter
+	QueueLength int
+	Staged      int64  // records the holder has staged; Inspect only
+	LastUndone  string // why the last undone section still remembered was undone, and when; Inspect only
+}
+
+// File is what is known of one file.
+type File struct {
+	Lock  string
+	Name  string
+	Size  int64
+	Token int64 // of the last section published to it
+}
+
+// Piece is a run of a file's bytes.
+type Piece struct {
+	Data   []byte
+	Offset int64
+	Size   int64 // of the file at that moment
+	Token  int64 // of the last section published to it
+}
+
+// EventType says what happened to a lock.
+type EventType int
+
+// The types of events.
+const (
+	EventWaiting   EventType = iota + 1 // an acquisition joined the queue
+	EventGranted                        // an acquisition was granted the lock
+	EventCommitted                      // the holder published its section and goes on under the next event's token
+	EventReleased                       // the holder gave the lock up, by release or discard
+	EventLost                           // the holder's session ended, or it was evicted
+	EventLeft                           // a waiter left without the lock
+)
+
+// Event is one thing that happened to one lock.
+type Event struct {
+	Type     EventType
+	Lock     string
+	Session  string
+	Request  string
+	Label    string
+	Token    int64  // 0: a waiter
+	Revision int64  // several events may share one
+	Reason   string // why, for Released, Lost and Left, where there is more to say
+	Initial  bool   // describes the state at the start of the watch
+}

@@ -1,0 +1,129 @@
+package etcdstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// acquisition is one attempt to get one lock, named in full.
+type acquisition struct{ lock, session, request string }
+
+// owner is what a holder's value begins with, before the NUL.
+func (a acquisition) owner() string { return a.session + "." + a.request }
+
+// The values are JSON, for whoever reads them with etcdctl at night; records, which are many and large, are not.
+
+// sessionValue is who a session is.
+type sessionValue struct {
+	Label  string `json:"label,omitempty"`
+	Secret []byte `json:"secret"` // SHA-256
+}
+
+// waiterValue is what a waiter said of itself.
+type waiterValue struct {
+	Label string `json:"label,omitempty"`
+	Since int64  `json:"since"`          // ms since 1970
+	Hold  int64  `json:"hold,omitempty"` // its hold deadline in ms, counted from the grant
+}
+
+// holderValue is a holder: session and request stand before a NUL, so that a compare can tell whose a lock is.
+type holderValue struct {
+	session, request string
+	Label            string `json:"label,omitempty"`
+	Since            int64  `json:"since"`          // ms since 1970
+	Hold             int64  `json:"hold,omitempty"` // its hold deadline in ms, counted from the grant
+	Prev             int64  `json:"prev,omitempty"` // the token before a mid-way commit
+}
+
+func (v holderValue) encode() string { return v.session + "." + v.request + "\x00" + encode(v) }
+
+func decodeHolder(b []byte) (v holderValue, err error) {
+	owner, rest, ok := bytes.Cut(b, []byte{0})
+	session, request, dot := strings.Cut(string(owner), ".")
+	if !ok || !dot {
+		return v, fmt.Errorf("a holder's value of %d bytes is malformed", len(b))
+	}
+	err = json.Unmarshal(rest, &v)
+	v.session, v.request = session, request
+	return v, err
+}
+
+// noteValue is why a section was not published.
+type noteValue struct {
+	Why    undoing `json:"why"`
+	Reason string  `json:"reason,omitempty"` // the evicter's
+	At     int64   `json:"at"`               // ms since 1970
+}
+
+// undoing is how a section came not to be published.
+type undoing string
+
+const (
+	evicted   undoing = "evicted"
+	overdue   undoing = "held too long"
+	abandoned undoing = "abandoned" // held, but no longer known to its client
+	discarded undoing = "discarded"
+	swept     undoing = "expired" // its holder's session ended
+)
+
+func (n noteValue) String() string {
+	switch {
+	case n.Why == swept:
+		return sessionEnded
+	case n.Reason != "":
+		return string(n.Why) + ": " + n.Reason
+	}
+	return string(n.Why)
+}
+
+// sessionEnded is why most locks are lost.
+const sessionEnded = "its session ended"
+
+// headValue is a file's head: what of its chunks is readable.
+type headValue struct {
+	Size  int64 `json:"size"`
+	Chunk int64 `json:"chunk"` // the most bytes in one of its chunks, fixed when the file is made
+	Last  int64 `json:"last"`  // where its last chunk begins
+	Token int64 `json:"token"` // the last section published to it
+}
+
+// encode cannot fail: the values above have nothing that JSON lacks.
+func encode(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func decode(b []byte, v any) error { return json.Unmarshal(b, v) }
+
+// encodeRecord writes a record: its number, its file, its bytes.
+func encodeRecord(number uint64, file string, data []byte) string {
+	b := make([]byte, 0, 2*binary.MaxVarintLen64+len(file)+len(data))
+	b = binary.AppendUvarint(b, number)
+	b = binary.AppendUvarint(b, uint64(len(file)))
+	b = append(b, file...)
+	return string(append(b, data...))
+}
+
+// decodeRecord reads a record; data aliases b.
+func decodeRecord(b []byte) (number uint64, file string, data []byte, err error) {
+	number, n := binary.Uvarint(b)
+	if n > 0 {
+		b = b[n:]
+		var size uint64
+		if size, n = binary.Uvarint(b); n > 0 && size <= uint64(len(b)-n) {
+			b = b[n:]
+			return number, string(b[:size]), b[size:], nil
+		}
+	}
+	return 0, "", nil, fmt.Errorf("a record of %d bytes is malformed", len(b))
+}
+
+func millis(t time.Time) int64      { return t.UnixMilli() }
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms) }
