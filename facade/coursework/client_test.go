@@ -1,0 +1,201 @@
+package coursework_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	pb "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
+	"github.com/distributed-lock-manager/dlm/facade/facadetest"
+)
+
+const (
+	patience = 30 * time.Second // bounds everything that is waited for
+	long     = time.Minute      // a TTL or hold deadline that no test reaches
+	minTTL   = 2 * time.Second
+
+	success = pb.Status_SUCCESS
+	file    = pb.Status_FILE_ERROR
+	timeout = pb.Status_TIMEOUT_ERROR
+)
+
+// client is one client, whose calls carry whatever ids a test chooses.
+type client struct {
+	t   testing.TB
+	api pb.LockServiceClient
+	id  int32
+}
+
+// join begins a client at a facade of a node.
+func join(t testing.TB, node *facadetest.Node, facade int) client {
+	t.Helper()
+	c := client{t: t, api: pb.NewLockServiceClient(node.Dial(facade))}
+	resp, err := c.api.ClientInit(t.Context(), &pb.Int{})
+	if err != nil || resp.GetRc() <= 0 {
+		t.Fatalf("client_init: %v, %v", resp, err)
+	}
+	c.id = resp.GetRc()
+	return c
+}
+
+func (c client) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	c.t.Cleanup(cancel)
+	return ctx
+}
+
+func (c client) check(call string, resp *pb.Response, err error, want pb.Status) *pb.Response {
+	c.t.Helper()
+	if err != nil || resp.GetStatus() != want {
+		c.t.Fatalf("%s of client %d: %v, %v; want %v", call, c.id, resp, err, want)
+	}
+	return resp
+}
+
+// acquires returns the version.
+func (c client) acquires(id string, want pb.Status) int64 {
+	c.t.Helper()
+	resp, err := c.api.LockAcquire(c.ctx(), &pb.LockArgs{ClientId: c.id, RequestId: id})
+	return c.check("lock_acquire "+id, resp, err, want).GetVersion()
+}
+
+func (c client) releases(id string, want pb.Status) {
+	c.t.Helper()
+	resp, err := c.api.LockRelease(c.ctx(), &pb.LockArgs{ClientId: c.id, RequestId: id})
+	c.check("lock_release "+id, resp, err, want)
+}
+
+func (c client) appends(id, name, text string, want pb.Status) {
+	c.t.Helper()
+	resp, err := c.api.FileAppend(c.ctx(), appendArgs(c, id, name, text))
+	c.check("file_append "+id, resp, err, want)
+}
+
+func (c client) beats(want pb.Status) {
+	c.t.Helper()
+	resp, err := c.api.Heartbeat(c.ctx(), &pb.Heartbeat{ClientId: c.id})
+	c.check("heartbeat", resp, err, want)
+}
+
+func (c client) sees(holder int32) {
+	c.t.Helper()
+	resp, err := c.api.GetCurrentLockHolder(c.ctx(), &pb.CurrentLockHolder{ClientId: c.id})
+	c.check("getCurrent_lock_holder", resp, err, success)
+	if got := resp.GetCurrentLockHolder().GetClientId(); got != holder {
+		c.t.Fatalf("client %d sees holder %d, want %d", c.id, got, holder)
+	}
+}
+
+func (c client) closes() {
+	c.t.Helper()
+	resp, err := c.api.ClientClose(c.ctx(), &pb.Int{Rc: c.id})
+	if err != nil || resp.GetRc() != 0 {
+		c.t.Fatalf("client_close: %v, %v", resp, err)
+	}
+}
+
+// waits begins an acquire that blocks; its version is sent when it is granted.
+func (c client) waits(id string) <-chan int64 {
+	granted := make(chan int64, 1)
+	ctx := c.ctx()
+	go func() {
+		resp, err := c.api.LockAcquire(ctx, &pb.LockArgs{ClientId: c.id, RequestId: id})
+		if err != nil || resp.GetStatus() != success {
+			if status.Code(err) != codes.Canceled { // the test has ended
+				c.t.Errorf("lock_acquire %s of client %d: %v, %v", id, c.id, resp, err)
+			}
+			granted <- 0
+			return
+		}
+		granted <- resp.GetVersion()
+	}()
+	return granted
+}
+
+func receive(t testing.TB, granted <-chan int64) int64 {
+	t.Helper()
+	select {
+	case version := <-granted:
+		if version == 0 {
+			t.Fatal("not granted")
+		}
+		return version
+	case <-time.After(patience):
+		t.Fatal("not granted in time")
+		return 0
+	}
+}
+
+// lock inspects the one lock; nil: nothing is known of it.
+func lock(t testing.TB, node *facadetest.Node) *dlmv1.Lock {
+	t.Helper()
+	resp, err := dlmv1.NewLockServiceClient(node.Dial(0)).Inspect(t.Context(), &dlmv1.InspectRequest{Lock: "default"})
+	if status.Code(err) == codes.NotFound {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.GetLock()
+}
+
+// queued waits until so many wait.
+func queued(t testing.TB, node *facadetest.Node, n int32) {
+	t.Helper()
+	eventually(t, func() error {
+		if got := lock(t, node).GetQueueLength(); got != n {
+			return errors.New("the queue has not the length awaited")
+		}
+		return nil
+	})
+}
+
+func eventually(t testing.TB, ok func() error) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ok()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("after %v: %v", patience, err)
+		}
+	}
+}
+
+// reads checks a file's published bytes.
+func reads(t testing.TB, node *facadetest.Node, name, want string) {
+	t.Helper()
+	resp, err := dlmv1.NewLockServiceClient(node.Dial(0)).Read(t.Context(), &dlmv1.ReadRequest{Lock: "default", File: name})
+	if status.Code(err) == codes.NotFound {
+		err = nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(resp.GetData()); got != want {
+		t.Errorf("%s has %q, want %q", name, got, want)
+	}
+}
+
+func appendArgs(c client, id, name, text string) *pb.FileArgs {
+	return &pb.FileArgs{ClientId: c.id, RequestId: id, Filename: name, Content: []byte(text)}
+}
+
+func acquireArgs(c client, id string) *pb.LockArgs {
+	return &pb.LockArgs{ClientId: c.id, RequestId: id}
+}
+
+func heartbeatArgs(c client) *pb.Heartbeat { return &pb.Heartbeat{ClientId: c.id} }
+
+func holderArgs(c client) *pb.CurrentLockHolder { return &pb.CurrentLockHolder{ClientId: c.id} }

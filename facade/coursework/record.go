@@ -1,0 +1,161 @@
+package coursework
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+)
+
+// record is what is remembered of a client.
+type record struct {
+	Session  string `json:"session"`            // the credential
+	Held     int64  `json:"held,omitempty"`     // the token that the client believes to hold; 0: none
+	Released int64  `json:"released,omitempty"` // the last token that it released, or tried to
+	Missed   int64  `json:"missed,omitempty"`   // the last token whose loss an append was answered with
+	Wrote    int64  `json:"wrote,omitempty"`    // the last token under which something was appended
+	Last     uint64 `json:"last,omitempty"`     // the highest counter of an acquire that was granted
+	Era      int    `json:"era,omitempty"`      // how many holds were lost: an acquire after a loss is another one
+	Calls    []call `json:"calls,omitempty"`    // the last ones, oldest first
+}
+
+// call is one that was answered, or is about to be.
+type call struct {
+	ID      string `json:"id"`
+	Token   int64  `json:"token"`             // that it was made under, or that it brought
+	Acquire bool   `json:"acquire,omitempty"` // it is an acquire
+	Wrote   bool   `json:"wrote,omitempty"`   // a release: something had been appended
+}
+
+// refused is the token of a call that was refused before there was one.
+const refused = -1
+
+// keptCalls bounds what is remembered.
+const keptCalls = 128
+
+func (r *record) find(id string) (call, bool) {
+	for _, c := range r.Calls {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return call{}, false
+}
+
+func (r *record) remember(c call) {
+	if len(r.Calls) >= keptCalls {
+		r.Calls = r.Calls[len(r.Calls)-keptCalls+1:]
+	}
+	r.Calls = append(r.Calls, c)
+}
+
+// forget lets a call be made anew.
+func (r *record) forget(id string) {
+	for i, c := range r.Calls {
+		if c.ID == id {
+			r.Calls = append(r.Calls[:i:i], r.Calls[i+1:]...)
+			return
+		}
+	}
+}
+
+// lost tells whether a granted acquire brought a hold that its client has not released, and is the last that is known of
+// the client: a repeat is then no late duplicate, but of a client that was granted the lock and never learned of it in time.
+func (r *record) lost(acquire call) bool {
+	return acquire.Acquire && acquire.Token > r.Released && r.Calls[len(r.Calls)-1] == acquire
+}
+
+// counter is the number in an id of the form "<client>-<counter>".
+func counter(client int32, id string) (uint64, bool) {
+	rest, ok := strings.CutPrefix(id, strconv.FormatInt(int64(client), 10)+"-")
+	if !ok || rest == "" || rest[0] < '0' || rest[0] > '9' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(rest, 10, 64)
+	return n, err == nil
+}
+
+// caller is a client in the middle of a call.
+type caller struct {
+	etcdstore.Client
+	record
+	id string // the session's public half
+}
+
+// errUnknown: no such client.
+var errUnknown = errors.New("unknown client")
+
+// caller finds a client and keeps it alive. A session that has ended is replaced: what it held stays lost.
+func (s *Service) caller(ctx context.Context, number int32) (*caller, error) {
+	for {
+		c, err := s.load(ctx, number)
+		if err != nil {
+			return nil, err
+		}
+		_, _, err = s.store.Heartbeat(ctx, c.Session, 0, nil)
+		if err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, etcdstore.ErrSessionExpired) {
+			return nil, err
+		}
+		session, err := s.begin(ctx, number)
+		if err != nil {
+			return nil, err
+		}
+		c.Session = session.Credential
+		switch err := s.save(ctx, c); {
+		case err == nil:
+			return c, nil
+		case !errors.Is(err, etcdstore.ErrClientChanged):
+			return nil, err
+		}
+		if err := s.store.CloseSession(ctx, session.Credential); err != nil { // another call was faster
+			return nil, err
+		}
+	}
+}
+
+func (s *Service) load(ctx context.Context, number int32) (*caller, error) {
+	stored, err := s.store.Client(ctx, number)
+	if errors.Is(err, etcdstore.ErrClientNotFound) {
+		return nil, errUnknown
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &caller{Client: stored}
+	if err := json.Unmarshal(stored.Record, &c.record); err != nil {
+		return nil, fmt.Errorf("client %d: %w", number, err)
+	}
+	c.id, _, _ = strings.Cut(c.Session, ".")
+	return c, nil
+}
+
+// save fails with ErrClientChanged if another call of the client has saved meanwhile.
+func (s *Service) save(ctx context.Context, c *caller) (err error) {
+	if c.Record, err = json.Marshal(c.record); err != nil {
+		return err
+	}
+	c.Client, err = s.store.SaveClient(ctx, c.Client)
+	return err
+}
+
+// update does a call's work on its client's record until nobody else changed it meanwhile.
+func update[T any](ctx context.Context, s *Service, number int32, do func(*caller) (T, error)) (T, error) {
+	for {
+		c, err := s.caller(ctx, number)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		v, err := do(c)
+		if !errors.Is(err, etcdstore.ErrClientChanged) {
+			return v, err
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package coursework
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	pb "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
+)
+
+// Store is what the service needs of an etcdstore.Store.
+type Store interface {
+	Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error)
+	Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (
+		time.Duration, []etcdstore.AcquisitionState, error)
+	CloseSession(ctx context.Context, credential string) error
+	Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error)
+	Release(ctx context.Context, section etcdstore.Section) error
+	Append(ctx context.Context, record etcdstore.Record) error
+	Holder(ctx context.Context, lock string) (*etcdstore.Holder, error)
+
+	NewClient(ctx context.Context, record []byte) (etcdstore.Client, error)
+	Client(ctx context.Context, id int32) (etcdstore.Client, error)
+	SaveClient(ctx context.Context, c etcdstore.Client) (etcdstore.Client, error)
+	DeleteClient(ctx context.Context, id int32) error
+}
+
+// Config is what a service is made of.
+type Config struct {
+	Store  Store
+	Logger *slog.Logger  // nil: discards
+	Lock   string        // the one lock
+	TTL    time.Duration // how long a client outlives its last call
+	Hold   time.Duration // how long a client may hold the lock, counted from the grant; 0: for ever
+}
+
+// Service implements lock_service.LockService. It is safe for concurrent use.
+type Service struct {
+	pb.UnimplementedLockServiceServer
+	store Store
+	log   *slog.Logger
+	lock  string
+	ttl   time.Duration
+	hold  time.Duration
+}
+
+// New makes a service.
+func New(cfg Config) *Service {
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{store: cfg.Store, log: log, lock: cfg.Lock, ttl: cfg.TTL, hold: cfg.Hold}
+}
+
+// Files is how many files there are: file_0 and on.
+const Files = 100
+
+var fileName = regexp.MustCompile(`^file_(0|[1-9][0-9]?)$`)
+
+// ClientInit begins a client.
+func (s *Service) ClientInit(ctx context.Context, _ *pb.Int) (*pb.Int, error) {
+	session, err := s.begin(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	record, err := json.Marshal(record{Session: session.Credential})
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.store.NewClient(ctx, record)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.Int{Rc: c.ID}, nil
+}
+
+// begin makes a session for a client; number 0: for one that has none yet.
+func (s *Service) begin(ctx context.Context, number int32) (etcdstore.Session, error) {
+	return s.store.Init(ctx, s.ttl, label(number))
+}
+
+// label is what operators see.
+func label(number int32) string {
+	if number == 0 {
+		return "coursework client"
+	}
+	return "coursework client " + strconv.Itoa(int(number))
+}
+
+// ClientClose ends a client.
+func (s *Service) ClientClose(ctx context.Context, req *pb.Int) (*pb.Int, error) {
+	c, err := s.load(ctx, req.GetRc())
+	if errors.Is(err, errUnknown) {
+		return &pb.Int{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	// A call of the client that waits would begin another session as long as there is a client.
+	if err := s.store.DeleteClient(ctx, req.GetRc()); err != nil {
+		return nil, err
+	}
+	return &pb.Int{}, s.store.CloseSession(ctx, c.Session)
+}
+
+// Heartbeat keeps a client alive. It answers TIMEOUT_ERROR only to a client that held the lock, has lost it and does not
+// know, since its clients then hang up for good.
+func (s *Service) Heartbeat(ctx context.Context, req *pb.Heartbeat) (*pb.Response, error) {
+	c, err := s.caller(ctx, req.GetClientId())
+	if err != nil {
+		return answer(0, err)
+	}
+	if c.Held == 0 || c.Held == c.Missed {
+		return answer(0, nil)
+	}
+	held, err := s.held(ctx, c)
+	if err == nil && held.token != c.Held {
+		err = etcdstore.ErrLockExpired
+	}
+	return answer(0, err)
+}
+
+// GetCurrentLockHolder tells which client holds the lock.
+func (s *Service) GetCurrentLockHolder(ctx context.Context, req *pb.CurrentLockHolder) (*pb.Response, error) {
+	if _, err := s.caller(ctx, req.GetClientId()); err != nil && !errors.Is(err, errUnknown) {
+		return nil, err
+	}
+	number, err := s.holder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.Response{CurrentLockHolder: &pb.CurrentLockHolder{ClientId: number}}, nil
+}
+
+// holder is the holder's number; 0: nobody, -1: no client of this API.
+func (s *Service) holder(ctx context.Context) (int32, error) {
+	h, err := s.store.Holder(ctx, s.lock)
+	if err != nil || h == nil {
+		return 0, err
+	}
+	number, _, ok := parseRequest(h.Request)
+	if !ok {
+		return -1, nil
+	}
+	c, err := s.load(ctx, number) // anybody may choose such a request: the session tells
+	switch {
+	case errors.Is(err, errUnknown):
+		return -1, nil
+	case err != nil:
+		return 0, err
+	case c.id != h.Session:
+		return -1, nil
+	}
+	return number, nil
+}
+
+// hold is the lock in a client's hands.
+type hold struct {
+	token   int64  // 0: it does not hold
+	counter uint64 // of the acquire that brought it; 0: it has none
+}
+
+// held tells what a client holds now.
+func (s *Service) held(ctx context.Context, c *caller) (hold, error) {
+	h, err := s.store.Holder(ctx, s.lock)
+	if err != nil || h == nil || h.Session != c.id {
+		return hold{}, err
+	}
+	number, n, ok := parseRequest(h.Request)
+	if !ok || number != c.ID {
+		return hold{}, nil
+	}
+	return hold{token: h.Token, counter: n}, nil
+}
+
+// request is the store's id of a client's acquire: "c<client>.<counter or hash>.<era>".
+func (c *caller) request(id string) string {
+	name := "h" + hashed(id)
+	if n, ok := counter(c.ID, id); ok {
+		name = strconv.FormatUint(n, 10)
+	}
+	return fmt.Sprintf("c%d.%s.%d", c.ID, name, c.Era)
+}
+
+// parseRequest takes such an id apart; n is 0 for an opaque one.
+func parseRequest(request string) (number int32, n uint64, ok bool) {
+	parts := strings.Split(request, ".")
+	if len(parts) != 3 || !strings.HasPrefix(parts[0], "c") {
+		return 0, 0, false
+	}
+	id, err := strconv.ParseInt(parts[0][1:], 10, 32)
+	if err != nil || id <= 0 {
+		return 0, 0, false
+	}
+	n, _ = strconv.ParseUint(parts[1], 10, 64)
+	return int32(id), n, true
+}
+
+// hashed is 32 characters that stand for an id of any length and content.
+func hashed(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Ping answers "OK" if this server can commit now. Otherwise it takes its time: its clients ask again at once.
+func (s *Service) Ping(ctx context.Context, _ *pb.Empty) (*pb.PingResponse, error) {
+	limit := time.NewTimer(pingTime)
+	defer limit.Stop()
+	asking, cancel := context.WithTimeoutCause(ctx, pingTime, etcdstore.ErrNoQuorum)
+	defer cancel()
+	_, err := s.store.Holder(asking, s.lock)
+	if err == nil {
+		return &pb.PingResponse{Status: "OK"}, nil
+	}
+	select {
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	return nil, fmt.Errorf("%w: %w", etcdstore.ErrNoQuorum, err)
+}
+
+const pingTime = time.Second
+
+// file is the store's name of a file; a path before it is dropped.
+func file(name string) (string, bool) {
+	name = path.Base(name)
+	return name, fileName.MatchString(name)
+}
+
+// answer turns what the store says into a status. What is no status is an error, which means: not here, or not now.
+func answer(version int64, err error) (*pb.Response, error) {
+	switch {
+	case err == nil:
+		return &pb.Response{Status: pb.Status_SUCCESS, Version: version}, nil
+	case errors.Is(err, etcdstore.ErrLockExpired), errors.Is(err, etcdstore.ErrOutcomeUnknown), errors.Is(err, etcdstore.ErrSessionExpired):
+		return &pb.Response{Status: pb.Status_TIMEOUT_ERROR}, nil
+	case errors.Is(err, errUnknown), errors.Is(err, errRefused), errors.Is(err, etcdstore.ErrTooLarge),
+		errors.Is(err, etcdstore.ErrQuota), errors.Is(err, etcdstore.ErrNoSpace):
+		return &pb.Response{Status: pb.Status_FILE_ERROR}, nil
+	}
+	return nil, err
+}
+
+// errRefused: the call makes no sense, now or ever.
+var errRefused = errors.New("refused")

@@ -1,0 +1,159 @@
+package facade
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// decodeTTL returns 0, the store's word for its default, only if no TTL was sent.
+func decodeTTL(d *durationpb.Duration) (time.Duration, error) {
+	if d == nil {
+		return 0, nil
+	}
+	if err := d.CheckValid(); err != nil {
+		return 0, fmt.Errorf("%w: %w", etcdstore.ErrInvalidTTL, err)
+	}
+	if d.AsDuration() == 0 {
+		return 0, fmt.Errorf("%w: 0s", etcdstore.ErrInvalidTTL)
+	}
+	return d.AsDuration(), nil
+}
+
+// decodeWait returns WaitForever only if no wait was sent.
+func decodeWait(d *durationpb.Duration) (time.Duration, error) {
+	if d == nil {
+		return etcdstore.WaitForever, nil
+	}
+	if err := d.CheckValid(); err != nil {
+		return 0, fmt.Errorf("%w: wait: %w", etcdstore.ErrInvalidArgument, err)
+	}
+	if d.AsDuration() < 0 {
+		return 0, fmt.Errorf("%w: wait of %v", etcdstore.ErrInvalidArgument, d.AsDuration())
+	}
+	return d.AsDuration(), nil
+}
+
+// decodeSection reads what Release, Commit and Discard have in common.
+func decodeSection(req interface {
+	GetSession() string
+	GetLock() string
+	GetToken() int64
+	GetAppended() bool
+}) etcdstore.Section {
+	return etcdstore.Section{
+		Credential: req.GetSession(),
+		Lock:       req.GetLock(),
+		Token:      req.GetToken(),
+		Appended:   req.GetAppended(),
+	}
+}
+
+func encodeAll[From, To any](all []From, encode func(From) To) []To {
+	encoded := make([]To, len(all))
+	for i, one := range all {
+		encoded[i] = encode(one)
+	}
+	return encoded
+}
+
+func encodeState(s etcdstore.AcquisitionState) *dlmv1.AcquisitionState {
+	state := dlmv1.AcquisitionState_STATE_NONE
+	switch s.State {
+	case etcdstore.None:
+	case etcdstore.Waiting:
+		state = dlmv1.AcquisitionState_STATE_WAITING
+	case etcdstore.Holding:
+		state = dlmv1.AcquisitionState_STATE_HOLDING
+	}
+	return &dlmv1.AcquisitionState{Lock: s.Lock, Request: s.Request, State: state, Token: s.Token}
+}
+
+func encodeOutcome(o etcdstore.Outcome) dlmv1.AcquireResponse_Outcome {
+	switch o {
+	case etcdstore.Granted:
+		return dlmv1.AcquireResponse_OUTCOME_GRANTED
+	case etcdstore.Busy:
+		return dlmv1.AcquireResponse_OUTCOME_BUSY
+	case etcdstore.Cancelled:
+		return dlmv1.AcquireResponse_OUTCOME_CANCELLED
+	}
+	return dlmv1.AcquireResponse_OUTCOME_UNSPECIFIED
+}
+
+func encodeFile(f etcdstore.File) *dlmv1.File {
+	return &dlmv1.File{Lock: f.Lock, Name: f.Name, Size: f.Size, Token: f.Token}
+}
+
+func encodeLock(l etcdstore.LockInfo) *dlmv1.Lock {
+	return &dlmv1.Lock{
+		Name:          l.Name,
+		Holder:        encodeHolder(l.Holder),
+		Waiters:       encodeAll(l.Waiters, encodeWaiter),
+		QueueLength:   count(l.QueueLength),
+		StagedRecords: l.Staged,
+		LastUndone:    l.LastUndone,
+	}
+}
+
+func encodeHolder(h *etcdstore.Holder) *dlmv1.Holder {
+	if h == nil {
+		return nil
+	}
+	return &dlmv1.Holder{Session: h.Session, Request: h.Request, Label: h.Label, Token: h.Token, Since: encodeTime(h.Since)}
+}
+
+func encodeWaiter(w etcdstore.Waiter) *dlmv1.Waiter {
+	return &dlmv1.Waiter{Session: w.Session, Request: w.Request, Label: w.Label, Since: encodeTime(w.Since)}
+}
+
+func encodeEvent(e etcdstore.Event) *dlmv1.Event {
+	return &dlmv1.Event{
+		Type:     encodeEventType(e.Type),
+		Lock:     e.Lock,
+		Session:  e.Session,
+		Request:  e.Request,
+		Label:    e.Label,
+		Token:    e.Token,
+		Revision: e.Revision,
+		Reason:   e.Reason,
+		Initial:  e.Initial,
+	}
+}
+
+func encodeEventType(t etcdstore.EventType) dlmv1.Event_Type {
+	switch t {
+	case etcdstore.EventWaiting:
+		return dlmv1.Event_TYPE_WAITING
+	case etcdstore.EventGranted:
+		return dlmv1.Event_TYPE_GRANTED
+	case etcdstore.EventCommitted:
+		return dlmv1.Event_TYPE_COMMITTED
+	case etcdstore.EventReleased:
+		return dlmv1.Event_TYPE_RELEASED
+	case etcdstore.EventLost:
+		return dlmv1.Event_TYPE_LOST
+	case etcdstore.EventLeft:
+		return dlmv1.Event_TYPE_LEFT
+	}
+	return dlmv1.Event_TYPE_UNSPECIFIED
+}
+
+// encodeTime leaves out a time that is not known.
+func encodeTime(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+// count encodes a number of things.
+func count(n int) int32 {
+	return int32(min(n, math.MaxInt32)) //nolint:gosec // bounded in this line
+}

@@ -1,0 +1,126 @@
+package facade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+)
+
+// Domain is the domain of every ErrorInfo.
+const Domain = "dlm"
+
+// retryDelay is what RetryInfo asks of a client that got UNAVAILABLE from all the servers it knows.
+const retryDelay = 500 * time.Millisecond
+
+// maxMessage bounds an error's text in bytes. It travels twice in the trailers, and some clients accept 8 KiB of those.
+const maxMessage = 512
+
+// errUnimplemented: this server has no such call.
+var errUnimplemented = errors.New("not implemented")
+
+// classify is the API's table of errors. The first row that matches counts: an error may wrap a context's as well.
+func classify(err error) (code codes.Code, reason string, found bool) {
+	for _, row := range [...]struct {
+		err    error
+		code   codes.Code
+		reason string
+	}{
+		{etcdstore.ErrLockExpired, codes.FailedPrecondition, reasonLockExpired},
+		{etcdstore.ErrSessionExpired, codes.FailedPrecondition, reasonSessionExpired},
+		{etcdstore.ErrOutcomeUnknown, codes.FailedPrecondition, "OUTCOME_UNKNOWN"},
+		{etcdstore.ErrInvalidName, codes.InvalidArgument, "INVALID_NAME"},
+		{etcdstore.ErrInvalidTTL, codes.InvalidArgument, "INVALID_TTL"},
+		{etcdstore.ErrInvalidArgument, codes.InvalidArgument, "INVALID_ARGUMENT"},
+		{etcdstore.ErrTooLarge, codes.ResourceExhausted, "TOO_LARGE"},
+		{etcdstore.ErrQuota, codes.ResourceExhausted, "QUOTA"},
+		{etcdstore.ErrNoSpace, codes.ResourceExhausted, "NO_SPACE"},
+		{etcdstore.ErrFileNotFound, codes.NotFound, "FILE_NOT_FOUND"},
+		{etcdstore.ErrLockNotFound, codes.NotFound, "LOCK_NOT_FOUND"},
+		{etcdstore.ErrClientNotFound, codes.NotFound, "CLIENT_NOT_FOUND"},
+		{etcdstore.ErrClientChanged, codes.Aborted, "CLIENT_CHANGED"},
+		{etcdstore.ErrNoQuorum, codes.Unavailable, "NO_QUORUM"},
+		{etcdstore.ErrClosed, codes.Unavailable, "SHUTTING_DOWN"},
+		{errUnimplemented, codes.Unimplemented, "UNIMPLEMENTED"},
+		{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE"},
+		{context.Canceled, codes.Canceled, "CANCELLED"},
+	} {
+		if errors.Is(err, row.err) {
+			return row.code, row.reason, true
+		}
+	}
+	return codes.Internal, reasonInternal, false
+}
+
+// The reasons that the log looks at as well.
+const (
+	reasonLockExpired    = "LOCK_EXPIRED"
+	reasonSessionExpired = "SESSION_EXPIRED"
+	reasonInternal       = "INTERNAL" // of an error that is in no row of the table
+)
+
+// refusal is an error on its way to the client: the status that is sent, and what only the log sees.
+type refusal struct {
+	status *status.Status
+	reason string
+	cause  error
+}
+
+func (r *refusal) Error() string              { return r.cause.Error() }
+func (r *refusal) Unwrap() error              { return r.cause }
+func (r *refusal) GRPCStatus() *status.Status { return r.status }
+
+// refuse makes the refusal of an error. The text of one that is not in the table stays here: nobody chose it for
+// strangers' eyes.
+func refuse(err error) *refusal {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r
+	}
+	code, reason, known := classify(err)
+	message := "internal error, see the server's log"
+	if known {
+		message = err.Error()
+	}
+	return &refusal{newStatus(code, reason, message), reason, err}
+}
+
+// newStatus makes a status with its details.
+func newStatus(code codes.Code, reason, message string) *status.Status {
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: Domain}}
+	if code == codes.Unavailable {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(retryDelay)})
+	}
+	// Text that is not UTF-8 would cost the status its details.
+	st := status.New(code, cut(strings.ToValidUTF8(message, "?"), maxMessage))
+	if detailed, err := st.WithDetails(details...); err == nil {
+		return detailed
+	}
+	return st
+}
+
+// transportError says in the table's words why a message could not be received or sent. A client that went away is no
+// fault of the server's.
+func transportError(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	switch status.Code(err) {
+	case codes.ResourceExhausted:
+		return fmt.Errorf("%w: %w", etcdstore.ErrTooLarge, err)
+	case codes.Canceled, codes.Unavailable:
+		return fmt.Errorf("%w: %w", context.Canceled, err)
+	case codes.DeadlineExceeded:
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	}
+	return err
+}

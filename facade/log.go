@@ -1,0 +1,108 @@
+package facade
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// maxLogged bounds in bytes what a client chose and the log repeats.
+const maxLogged = 64
+
+// prefix is what the names of this API's methods begin with.
+const prefix = "/" + serviceName + "/"
+
+// serviceName is the API's service, in full.
+const serviceName = "dlm.v1.LockService"
+
+// logCall writes the one line of a call. Lost locks and sessions are warnings: either a client stalled or the network
+// did, and work may have been undone. Other refusals are the caller's own affair.
+func (s *service) logCall(ctx context.Context, method string, req, resp any, err error, start time.Time) {
+	level, code := slog.LevelDebug, codes.OK.String()
+	if r, ok := errors.AsType[*refusal](err); ok {
+		code = r.reason
+		switch r.reason {
+		case reasonLockExpired, reasonSessionExpired:
+			level = slog.LevelWarn
+		case reasonInternal:
+			level = slog.LevelError
+		}
+	} else if err != nil {
+		code = status.Code(err).String()
+	}
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs, slog.String("method", strings.TrimPrefix(method, prefix)), slog.String("code", code))
+	attrs = append(attrs, subject(req, resp)...)
+	attrs = append(attrs, slog.Duration("took", time.Since(start)))
+	if err != nil {
+		attrs = append(attrs, slog.String("err", err.Error()))
+	}
+	s.log.LogAttrs(ctx, level, "call", attrs...)
+}
+
+// subject tells what a call is about, as far as its messages say.
+func subject(req, resp any) []slog.Attr {
+	var attrs []slog.Attr
+	if m, ok := req.(interface{ GetSession() string }); ok {
+		attrs = append(attrs, slog.String("session", publicID(m.GetSession())))
+	} else if m, ok := resp.(*dlmv1.InitResponse); ok {
+		attrs = append(attrs, slog.String("session", publicID(m.GetSession())))
+	}
+	if m, ok := req.(interface{ GetLock() string }); ok {
+		attrs = append(attrs, slog.String("lock", quote(m.GetLock())))
+	}
+	if m, ok := req.(interface{ GetToken() int64 }); ok {
+		attrs = append(attrs, slog.Int64("token", m.GetToken()))
+	} else if m, ok := resp.(interface{ GetToken() int64 }); ok {
+		attrs = append(attrs, slog.Int64("token", m.GetToken()))
+	}
+	if m, ok := req.(interface{ GetRequest() string }); ok {
+		attrs = append(attrs, slog.String("request", quote(m.GetRequest())))
+	}
+	return attrs
+}
+
+// publicID returns the part of a credential that anybody may see. What does not look like a credential might be the
+// secret alone, and is not shown.
+func publicID(credential string) string {
+	id, _, found := strings.Cut(credential, ".")
+	if !found {
+		return ""
+	}
+	return quote(id)
+}
+
+// quote makes a client's text fit for any log format: it is cut, and quoted unless it is plain.
+func quote(text string) string {
+	short := cut(text, maxLogged)
+	for _, r := range short {
+		if r > unicode.MaxASCII || !unicode.IsPrint(r) {
+			return strconv.QuoteToASCII(short)
+		}
+	}
+	return short
+}
+
+// cut shortens text to at most n bytes, between two characters.
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}

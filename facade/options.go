@@ -1,0 +1,60 @@
+package facade
+
+import (
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+)
+
+// Limits of one server, and of one connection to it.
+const (
+	// MaxMessage bounds a request in bytes. It is far above what a record may have, so that a record that is too large
+	// is refused with a reason; what is larger still, gRPC refuses by itself.
+	MaxMessage = 16 << 20
+
+	// MaxHeaders bounds a call's headers in bytes.
+	MaxHeaders = 16 << 10
+
+	// MaxStreams bounds the calls in progress on one connection. A waiting Acquire is one and costs some 9 KB of
+	// memory, so that one connection's waits take less than 1 GB.
+	MaxStreams = 100_000
+
+	// MaxCalls bounds the unanswered calls of one multiplexed stream; further ones are refused with QUOTA. A waiting
+	// Acquire is one and costs some 8 KB of memory.
+	MaxCalls = 1 << 16
+
+	// MaxCallBytes bounds the records and pieces of files in the unanswered calls of one multiplexed stream; further
+	// calls are not read from the stream until there is room, as when the network is slow.
+	MaxCallBytes = MaxMessage
+)
+
+// Times.
+const (
+	handshakeTimeout = 5 * time.Second  // for a connection to begin to speak HTTP/2
+	callTimeout      = 10 * time.Second // for a call that does not wait
+	flushTimeout     = time.Second      // for the last answers to leave, in a shutdown
+
+	// A client may ping this often, with and without calls in progress.
+	minPing = 5 * time.Second
+	// A connection that was silent for pingAfter is asked whether it lives, and closed if nothing comes for pingTimeout:
+	// a client whose machine died is noticed even if it waits for a lock.
+	pingAfter   = 20 * time.Second
+	pingTimeout = 10 * time.Second
+)
+
+// options are the gRPC server's, around s.
+func options(s *service) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(MaxMessage),
+		grpc.MaxHeaderListSize(MaxHeaders),
+		grpc.MaxConcurrentStreams(MaxStreams),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
+		grpc.UnaryInterceptor(s.unary),
+		grpc.StreamInterceptor(s.stream),
+		grpc.UnknownServiceHandler(unknown),
+		grpc.WaitForHandlers(true),
+	}
+}

@@ -1,0 +1,158 @@
+package facade_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/facade"
+)
+
+// patience bounds whatever a test waits for.
+const patience = 20 * time.Second
+
+// scripted is a store whose every method calls do with its own name, for what only the facade decides. What the
+// service does as a whole is tested with the real store.
+type scripted struct {
+	do func(ctx context.Context, method string) error
+}
+
+func (s scripted) Init(ctx context.Context, _ time.Duration, _ string) (etcdstore.Session, error) {
+	return etcdstore.Session{ID: "0123456789abcdef", Credential: credential, TTL: time.Second}, s.do(ctx, "Init")
+}
+
+func (s scripted) Heartbeat(ctx context.Context, _ string, _ uint64, _ []etcdstore.Acquisition) (
+	time.Duration, []etcdstore.AcquisitionState, error,
+) {
+	return time.Second, nil, s.do(ctx, "Heartbeat")
+}
+
+func (s scripted) CloseSession(ctx context.Context, _ string) error { return s.do(ctx, "Close") }
+
+func (s scripted) Acquire(ctx context.Context, _ etcdstore.AcquireArgs) (etcdstore.Grant, error) {
+	return etcdstore.Grant{Outcome: etcdstore.Granted, Token: 7}, s.do(ctx, "Acquire")
+}
+
+func (s scripted) Cancel(ctx context.Context, _ string, _ etcdstore.Acquisition) (int64, error) {
+	return 0, s.do(ctx, "Cancel")
+}
+
+func (s scripted) Release(ctx context.Context, _ etcdstore.Section) error {
+	return s.do(ctx, "Release")
+}
+
+func (s scripted) Commit(ctx context.Context, _ etcdstore.Section) (int64, error) {
+	return 8, s.do(ctx, "Commit")
+}
+
+func (s scripted) Discard(ctx context.Context, _ etcdstore.Section) (bool, error) {
+	return true, s.do(ctx, "Discard")
+}
+
+func (s scripted) Append(ctx context.Context, _ etcdstore.Record) error { return s.do(ctx, "Append") }
+
+func (s scripted) Read(ctx context.Context, _, _ string, _ int64, _ int) (etcdstore.Piece, error) {
+	return etcdstore.Piece{}, s.do(ctx, "Read")
+}
+
+func (s scripted) Tail(ctx context.Context, _, _ string, _ int64, send func(etcdstore.Piece) error) error {
+	if err := send(etcdstore.Piece{Data: []byte("x")}); err != nil {
+		return err
+	}
+	return s.do(ctx, "Tail")
+}
+
+func (s scripted) ListFiles(ctx context.Context, _ string, _ int, _ string) ([]etcdstore.File, string, error) {
+	return nil, "", s.do(ctx, "ListFiles")
+}
+
+func (s scripted) Inspect(ctx context.Context, _ string) (etcdstore.LockInfo, error) {
+	return etcdstore.LockInfo{}, s.do(ctx, "Inspect")
+}
+
+func (s scripted) List(ctx context.Context, _ string, _ int, _ string) ([]etcdstore.LockInfo, string, error) {
+	return nil, "", s.do(ctx, "List")
+}
+
+func (s scripted) Watch(ctx context.Context, _ string, send func([]etcdstore.Event) error) error {
+	if err := send(make([]etcdstore.Event, 1)); err != nil {
+		return err
+	}
+	return s.do(ctx, "Watch")
+}
+
+func (s scripted) Evict(ctx context.Context, _ string, _ int64, _ string) (*etcdstore.Holder, error) {
+	return nil, s.do(ctx, "Evict")
+}
+
+// credential looks like a session's credential.
+const credential = "0123456789abcdef.topsecret"
+
+// serve serves a store until the test ends, and connects to it.
+func serve(t *testing.T, store facade.Store, log *slog.Logger) (*facade.Server, *grpc.ClientConn) {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := facade.New(facade.Config{Store: store, Logger: log})
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	conn, err := grpc.NewClient("passthrough:///"+listener.Addr().String(),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return server, conn
+}
+
+// within returns a context that ends with the test, or when patience does.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// wait waits for a signal.
+func wait[T any](t *testing.T, signal <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-signal:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("waited in vain for %s", what)
+		panic("unreachable")
+	}
+}
+
+// poll waits until something is so.
+func poll(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for ctx := within(t); !so(); {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}

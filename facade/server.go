@@ -1,0 +1,117 @@
+package facade
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
+	"github.com/distributed-lock-manager/dlm/facade/coursework"
+)
+
+// Config is what a server is made of.
+type Config struct {
+	Store  Store        // not closed by the server
+	Logger *slog.Logger // one line a call; nil: discards
+	// Coursework is served as well, on the same port; nil: it is not.
+	Coursework *coursework.Service
+}
+
+// Server serves a store over gRPC: dlm.v1.LockService, the coursework's LockService, grpc.health.v1.Health and reflection.
+type Server struct {
+	grpc   *grpc.Server
+	health *health.Server
+	drain  *drain
+}
+
+// New makes a server. It is NOT_SERVING until SetServing says otherwise, though it answers calls.
+func New(cfg Config) *Server {
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	drain := newDrain()
+	service := newService(cfg.Store, log, drain)
+	s := &Server{grpc: grpc.NewServer(options(service)...), health: health.NewServer(), drain: drain}
+	s.SetServing(false)
+	dlmv1.RegisterLockServiceServer(s.grpc, service)
+	if cfg.Coursework != nil {
+		lockservice.RegisterLockServiceServer(s.grpc, cfg.Coursework)
+	}
+	healthpb.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc) // v1 and, for tools that know no other, v1alpha
+	return s
+}
+
+// Serve answers calls on a listener until Shutdown, and closes the listener. It returns nil if Shutdown ended it. It may
+// be called for several listeners at once.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
+}
+
+// SetServing sets what health checks of "" and "dlm.v1.LockService" are told. After Shutdown it has no effect.
+func (s *Server) SetServing(serving bool) {
+	now := healthpb.HealthCheckResponse_NOT_SERVING
+	if serving {
+		now = healthpb.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus("", now)
+	s.health.SetServingStatus(serviceName, now)
+}
+
+// Shutdown stops the server and waits for all that it started:
+//
+//  1. Health is NOT_SERVING.
+//  2. New calls are refused with SHUTTING_DOWN.
+//  3. Waits are answered with SHUTTING_DOWN and keep their place in the queue; watches and tails end with it, and so do
+//     multiplexed streams as soon as their calls in progress have been answered.
+//  4. The other calls in progress are answered.
+//  5. Connections are closed once they have carried the last answers.
+//
+// When ctx ends, what is left is cut off, and the context's error returned. A repeat, also during the first, does the
+// same: one whose ctx has ended cuts off at once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	done := func(wait func()) <-chan struct{} {
+		over := make(chan struct{})
+		waiting.Go(func() {
+			wait()
+			close(over)
+		})
+		return over
+	}
+
+	s.health.Shutdown()
+	s.drain.close()
+	var cutOff error
+	select {
+	case <-done(s.drain.calls.Wait):
+	case <-ctx.Done():
+		cutOff = ctx.Err()
+	}
+	s.drain.leave()
+	if cutOff == nil {
+		flush, cancel := context.WithTimeout(ctx, flushTimeout)
+		defer cancel()
+		select {
+		case <-done(s.grpc.GracefulStop):
+		case <-flush.Done(): // a client that does not hang up, or does not read, all calls having been answered
+			cutOff = ctx.Err()
+		}
+	}
+	s.grpc.Stop()
+	s.drain.receivers.Wait()
+	return cutOff
+}

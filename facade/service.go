@@ -1,0 +1,175 @@
+package facade
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// service implements the calls of dlm.v1: each decodes, asks the store once, and encodes.
+type service struct {
+	dlmv1.UnimplementedLockServiceServer
+	store         Store
+	log           *slog.Logger
+	drain         *drain
+	recoverUnary  grpc.UnaryServerInterceptor
+	recoverStream grpc.StreamServerInterceptor
+}
+
+func newService(store Store, log *slog.Logger, drain *drain) *service {
+	return &service{
+		store:         store,
+		log:           log,
+		drain:         drain,
+		recoverUnary:  recovery.UnaryServerInterceptor(),
+		recoverStream: recovery.StreamServerInterceptor(),
+	}
+}
+
+func (s *service) Init(ctx context.Context, req *dlmv1.InitRequest) (*dlmv1.InitResponse, error) {
+	ttl, err := decodeTTL(req.GetTtl())
+	if err != nil {
+		return nil, err
+	}
+	session, err := s.store.Init(ctx, ttl, req.GetLabel())
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.InitResponse{Session: session.Credential, Ttl: durationpb.New(session.TTL), Id: session.ID}, nil
+}
+
+func (s *service) Heartbeat(ctx context.Context, req *dlmv1.HeartbeatRequest) (*dlmv1.HeartbeatResponse, error) {
+	unfinished := make([]etcdstore.Acquisition, len(req.GetUnfinished()))
+	for i, a := range req.GetUnfinished() {
+		unfinished[i] = etcdstore.Acquisition{Lock: a.GetLock(), Request: a.GetRequest()}
+	}
+	ttl, states, err := s.store.Heartbeat(ctx, req.GetSession(), req.GetHighestRequest(), unfinished)
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.HeartbeatResponse{Ttl: durationpb.New(ttl), States: encodeAll(states, encodeState)}, nil
+}
+
+func (s *service) Close(ctx context.Context, req *dlmv1.CloseRequest) (*dlmv1.CloseResponse, error) {
+	if err := s.store.CloseSession(ctx, req.GetSession()); err != nil {
+		return nil, err
+	}
+	return &dlmv1.CloseResponse{}, nil
+}
+
+func (s *service) Acquire(ctx context.Context, req *dlmv1.AcquireRequest) (*dlmv1.AcquireResponse, error) {
+	wait, err := decodeWait(req.GetWait())
+	if err != nil {
+		return nil, err
+	}
+	grant, err := s.store.Acquire(ctx, etcdstore.AcquireArgs{
+		Credential:  req.GetSession(),
+		Acquisition: etcdstore.Acquisition{Lock: req.GetLock(), Request: req.GetRequest()},
+		Wait:        wait,
+		Label:       req.GetLabel(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.AcquireResponse{
+		Outcome:     encodeOutcome(grant.Outcome),
+		Token:       grant.Token,
+		Holder:      encodeHolder(grant.Holder),
+		Position:    count(grant.Position),
+		QueueLength: count(grant.QueueLength),
+	}, nil
+}
+
+func (s *service) Cancel(ctx context.Context, req *dlmv1.CancelRequest) (*dlmv1.CancelResponse, error) {
+	token, err := s.store.Cancel(ctx, req.GetSession(),
+		etcdstore.Acquisition{Lock: req.GetLock(), Request: req.GetRequest()})
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.CancelResponse{Token: token}, nil
+}
+
+func (s *service) Release(ctx context.Context, req *dlmv1.ReleaseRequest) (*dlmv1.ReleaseResponse, error) {
+	if err := s.store.Release(ctx, decodeSection(req)); err != nil {
+		return nil, err
+	}
+	return &dlmv1.ReleaseResponse{}, nil
+}
+
+func (s *service) Commit(ctx context.Context, req *dlmv1.CommitRequest) (*dlmv1.CommitResponse, error) {
+	token, err := s.store.Commit(ctx, decodeSection(req))
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.CommitResponse{Token: token}, nil
+}
+
+func (s *service) Discard(ctx context.Context, req *dlmv1.DiscardRequest) (*dlmv1.DiscardResponse, error) {
+	published, err := s.store.Discard(ctx, decodeSection(req))
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.DiscardResponse{Published: published}, nil
+}
+
+func (s *service) Append(ctx context.Context, req *dlmv1.AppendRequest) (*dlmv1.AppendResponse, error) {
+	err := s.store.Append(ctx, etcdstore.Record{
+		Credential: req.GetSession(),
+		Lock:       req.GetLock(),
+		Token:      req.GetToken(),
+		Request:    req.GetRequest(),
+		File:       req.GetFile(),
+		Data:       req.GetData(),
+		Number:     req.GetNumber(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.AppendResponse{}, nil
+}
+
+func (s *service) Read(ctx context.Context, req *dlmv1.ReadRequest) (*dlmv1.ReadResponse, error) {
+	piece, err := s.store.Read(ctx, req.GetLock(), req.GetFile(), req.GetOffset(), int(req.GetLimit()))
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.ReadResponse{Data: piece.Data, Size: piece.Size, Token: piece.Token}, nil
+}
+
+func (s *service) ListFiles(ctx context.Context, req *dlmv1.ListFilesRequest) (*dlmv1.ListFilesResponse, error) {
+	files, next, err := s.store.ListFiles(ctx, req.GetLock(), int(req.GetPageSize()), req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.ListFilesResponse{Files: encodeAll(files, encodeFile), NextPageToken: next}, nil
+}
+
+func (s *service) Inspect(ctx context.Context, req *dlmv1.InspectRequest) (*dlmv1.InspectResponse, error) {
+	lock, err := s.store.Inspect(ctx, req.GetLock())
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.InspectResponse{Lock: encodeLock(lock)}, nil
+}
+
+func (s *service) List(ctx context.Context, req *dlmv1.ListRequest) (*dlmv1.ListResponse, error) {
+	locks, next, err := s.store.List(ctx, req.GetPrefix(), int(req.GetPageSize()), req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.ListResponse{Locks: encodeAll(locks, encodeLock), NextPageToken: next}, nil
+}
+
+func (s *service) Evict(ctx context.Context, req *dlmv1.EvictRequest) (*dlmv1.EvictResponse, error) {
+	evicted, err := s.store.Evict(ctx, req.GetLock(), req.GetToken(), req.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.EvictResponse{Evicted: encodeHolder(evicted)}, nil
+}

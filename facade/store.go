@@ -1,0 +1,36 @@
+package facade
+
+import (
+	"context"
+	"time"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+)
+
+// Store is what the facade serves: the methods of an etcdstore.Store. It checks the arguments that it is given, and
+// ends a call when its context ends; an acquisition keeps its place nevertheless.
+type Store interface {
+	Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error)
+	Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (
+		time.Duration, []etcdstore.AcquisitionState, error)
+	CloseSession(ctx context.Context, credential string) error
+
+	Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error)
+	Cancel(ctx context.Context, credential string, a etcdstore.Acquisition) (token int64, err error)
+
+	Release(ctx context.Context, section etcdstore.Section) error
+	Commit(ctx context.Context, section etcdstore.Section) (token int64, err error)
+	Discard(ctx context.Context, section etcdstore.Section) (published bool, err error)
+
+	Append(ctx context.Context, record etcdstore.Record) error
+	Read(ctx context.Context, lock, file string, offset int64, limit int) (etcdstore.Piece, error)
+	Tail(ctx context.Context, lock, file string, offset int64, send func(etcdstore.Piece) error) error
+	ListFiles(ctx context.Context, lock string, limit int, after string) (
+		files []etcdstore.File, next string, err error)
+
+	Inspect(ctx context.Context, lock string) (etcdstore.LockInfo, error)
+	List(ctx context.Context, prefix string, limit int, after string) (
+		locks []etcdstore.LockInfo, next string, err error)
+	Watch(ctx context.Context, prefix string, send func([]etcdstore.Event) error) error
+	Evict(ctx context.Context, lock string, token int64, reason string) (*etcdstore.Holder, error)
+}
