@@ -1,0 +1,205 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// forever is a wait without a bound.
+const forever time.Duration = -1
+
+// How often in a row a fresh acquisition may be refused within a moment before the refusal is believed.
+const (
+	maxRefusals = 5
+	refusedSoon = time.Second
+)
+
+// errAgain: the acquisition came to nothing, another one may be made.
+var errAgain = errors.New("acquire again")
+
+type lockOptions struct {
+	wait  time.Duration
+	label string
+}
+
+// LockOption changes how a lock is acquired.
+type LockOption func(*lockOptions)
+
+// WithWait bounds the time in the queue, 24 h at most; when it is over, Lock fails with a *BusyError. 0 or less: the lock
+// is had at once or not at all.
+func WithWait(d time.Duration) LockOption {
+	return func(o *lockOptions) { o.wait = max(0, d) }
+}
+
+// WithLabel says who holds or waits, for the eyes of operators; as Config.Label, which is the default.
+func WithLabel(label string) LockOption {
+	return func(o *lockOptions) { o.label = label }
+}
+
+// Lock acquires a lock, waiting for it in FIFO order: for ever, unless WithWait says otherwise or ctx ends. A session
+// that is lost meanwhile is replaced, and the wait goes on at the end of the queue.
+//
+// When ctx ends, its error is returned and the place in the queue is given up; a lock granted at that very moment is
+// discarded. Other errors: *BusyError (ErrBusy), ErrUnavailable, ErrClosed, ErrInvalidName, ErrInvalidArgument, ErrQuota,
+// ErrNoSpace, ErrCancelled. With any error nothing is held.
+func (c *Client) Lock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
+	o := lockOptions{wait: forever}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	l, err := c.acquire(ctx, name, o)
+	if err != nil {
+		return nil, fmt.Errorf("lock %q: %w", name, err)
+	}
+	return l, nil
+}
+
+// TryLock acquires a lock if nobody holds it and nobody waits for it; otherwise it fails with a *BusyError (ErrBusy),
+// which says who holds it. Otherwise it is as Lock.
+func (c *Client) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
+	return c.Lock(ctx, name, append(opts[:len(opts):len(opts)], WithWait(0))...)
+}
+
+func (c *Client) acquire(ctx context.Context, name string, o lockOptions) (*Lock, error) {
+	if err := errors.Join(names(name), text(o.label)); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	for refusals := 0; ; {
+		a, err := c.enlist(ctx, name, start)
+		if err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		l, err := a.await(ctx, o, start)
+		if !errors.Is(err, errAgain) {
+			return l, err
+		}
+		if time.Since(began) > refusedSoon {
+			refusals = 0
+		}
+		if refusals++; refusals > maxRefusals {
+			return nil, err
+		}
+	}
+}
+
+// await sends the Acquire and waits for what becomes of it. The acquisition is delisted unless a Lock is returned.
+func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time) (*Lock, error) {
+	wire := a.s.c.wire
+	answers := make(chan answer, 1)
+	c := &call{
+		message: func() *dlmv1.StreamRequest { return a.acquireMessage(o, start) },
+		waits:   true,
+		started: start,
+		done:    func(an answer) { answers <- an },
+	}
+	a.s.mu.Lock()
+	a.wait = c
+	a.s.mu.Unlock()
+	if err := wire.start(c); err != nil {
+		a.s.delist(a)
+		return nil, err
+	}
+	select {
+	case an := <-answers:
+		return a.outcome(ctx, an)
+	case <-a.s.gone:
+		wire.forget(c)
+		a.s.delist(a)
+		return nil, a.s.c.again(a.s)
+	case <-ctx.Done():
+		sent := wire.forget(c)
+		a.s.delist(a)
+		if sent {
+			a.cancel()
+		}
+		return nil, ctx.Err()
+	}
+}
+
+func (a *acquisition) acquireMessage(o lockOptions, start time.Time) *dlmv1.StreamRequest {
+	m := &dlmv1.AcquireRequest{Session: a.s.credential, Lock: a.lock, Request: a.request(), Label: o.label}
+	if o.wait != forever {
+		// The server counts from when this message arrives, which may be after an outage.
+		m.Wait = durationpb.New(max(0, o.wait-time.Since(start)))
+	}
+	return &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Acquire{Acquire: m}}
+}
+
+// again is what ends an attempt whose session is gone.
+func (c *Client) again(s *session) error {
+	s.mu.Lock()
+	cause := s.cause
+	s.mu.Unlock()
+	if errors.Is(cause, ErrClosed) {
+		return ErrClosed
+	}
+	return fmt.Errorf("%w: %w", errAgain, cause)
+}
+
+func (a *acquisition) outcome(ctx context.Context, an answer) (*Lock, error) {
+	if an.err != nil {
+		a.s.delist(a)
+		switch {
+		case errors.Is(an.err, ErrSessionExpired):
+			a.s.lose(fmt.Errorf("%w: %w", ErrLockExpired, an.err))
+			return nil, fmt.Errorf("%w: %w", errAgain, an.err)
+		case errors.Is(an.err, ErrLockExpired):
+			// It was granted and ended before the grant was known here, by an eviction for instance.
+			return nil, fmt.Errorf("%w: %w", errAgain, an.err)
+		}
+		return nil, an.err
+	}
+	m := an.msg.GetAcquire()
+	switch m.GetOutcome() {
+	case dlmv1.AcquireResponse_OUTCOME_GRANTED:
+		if l := a.hold(ctx, m.GetToken()); l != nil {
+			return l, nil
+		}
+		a.s.lose(errUncertain) // Unless it is lost already.
+		return nil, a.s.c.again(a.s)
+	case dlmv1.AcquireResponse_OUTCOME_BUSY:
+		a.s.delist(a)
+		return nil, &BusyError{
+			Lock:        a.lock,
+			Holder:      m.GetHolder(),
+			Position:    int(m.GetPosition()),
+			QueueLength: int(m.GetQueueLength()),
+		}
+	case dlmv1.AcquireResponse_OUTCOME_CANCELLED:
+		a.s.delist(a)
+		return nil, ErrCancelled
+	}
+	a.s.delist(a)
+	return nil, errMalformed
+}
+
+// cancel gives up the place in the queue, in the background; if the lock was granted meanwhile, it is discarded. The
+// acquisition is no longer listed, so the next heartbeat ends it even if none of this arrives.
+func (a *acquisition) cancel() {
+	wire := a.s.c.wire
+	_ = wire.start(&call{
+		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Cancel{
+			Cancel: &dlmv1.CancelRequest{Session: a.s.credential, Lock: a.lock, Request: a.request()},
+		}}),
+		done: func(an answer) {
+			token := an.msg.GetCancel().GetToken()
+			if token == 0 {
+				return
+			}
+			_ = wire.start(&call{
+				message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Discard{
+					Discard: &dlmv1.DiscardRequest{Session: a.s.credential, Lock: a.lock, Token: token},
+				}}),
+				done: func(answer) {},
+			})
+		},
+	})
+}

@@ -1,0 +1,185 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// closeTimeout bounds Close: what is not answered by then ends with the session's TTL.
+const closeTimeout = 2 * time.Second
+
+// Client talks to a cluster of dlm servers. It is safe for concurrent use; one for a process is enough.
+type Client struct {
+	cfg  Config
+	log  *slog.Logger
+	wire *transport
+
+	closing  chan struct{}  // closed when Close begins
+	finished chan struct{}  // closed when it is done
+	running  sync.WaitGroup // sessions
+
+	mu       sync.Mutex
+	sessions []*session // that live
+	opening  *opening   // the Init that is unanswered; nil: none
+	closed   bool
+	closeErr error
+}
+
+// opening is a session being made, for whoever needs one.
+type opening struct {
+	done chan struct{}
+	err  error
+}
+
+// New makes a client of the servers at these endpoints (host:port), with the defaults of Config. It does not connect:
+// the first call does. Errors: a malformed endpoint.
+func New(endpoints ...string) (*Client, error) {
+	return Open(Config{Endpoints: endpoints})
+}
+
+// Open makes a client. It does not connect: the first call does. Errors: all faults of the configuration.
+func Open(cfg Config) (*Client, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		cfg:      cfg,
+		log:      cfg.Logger,
+		closing:  make(chan struct{}),
+		finished: make(chan struct{}),
+	}
+	c.wire = newTransport(cfg, c.refresh)
+	return c, nil
+}
+
+// Close ends the client: everything it holds is lost, sections that are still open are undone, calls that wait fail with
+// ErrClosed. Ends of sections that are on their way are waited for, for 2 s with everything else. A repeat answers the
+// same. Errors: ErrUnavailable, when no server answered; then what was held ends with its TTL.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		<-c.finished
+		return c.closeErr
+	}
+	c.closed = true
+	close(c.closing)
+	sessions := slices.Clone(c.sessions)
+	c.mu.Unlock()
+
+	for _, s := range sessions {
+		s.lose(ErrClosed)
+	}
+	timeout := time.After(closeTimeout)
+	for _, s := range sessions {
+		select {
+		case <-s.settled:
+		case <-timeout:
+			c.closeErr = fmt.Errorf("close: %w: the session ends with its TTL", ErrUnavailable)
+		}
+		if c.closeErr != nil {
+			break
+		}
+	}
+	c.wire.close()
+	c.running.Wait()
+	close(c.finished)
+	return c.closeErr
+}
+
+// refresh has every session ask a server that was just reached about what it holds.
+func (c *Client) refresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sessions {
+		s.refresh()
+	}
+}
+
+func (c *Client) remove(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sessions = slices.DeleteFunc(c.sessions, func(o *session) bool { return o == s })
+}
+
+// enlist gives an acquisition its place in a session that has room, and makes a session if there is none. since is when
+// the caller began to look for a server.
+func (c *Client) enlist(ctx context.Context, lock string, since time.Time) (*acquisition, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		if c.closed {
+			c.mu.Unlock()
+			return nil, ErrClosed
+		}
+		for _, s := range c.sessions {
+			if a := s.enlist(lock); a != nil {
+				c.mu.Unlock()
+				return a, nil
+			}
+		}
+		o := c.opening
+		if o == nil {
+			o = c.init(since)
+		}
+		c.mu.Unlock()
+		select {
+		case <-o.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-c.closing:
+			return nil, ErrClosed
+		}
+		// Whoever began the Init may have begun to look for a server long before this caller.
+		if o.err != nil && (!errors.Is(o.err, ErrUnavailable) || time.Since(since) >= c.cfg.ConnectTimeout) {
+			return nil, o.err
+		}
+	}
+}
+
+// init asks for a session. mu is held.
+func (c *Client) init(since time.Time) *opening {
+	o := &opening{done: make(chan struct{})}
+	c.opening = o
+	err := c.wire.start(&call{
+		started: since,
+		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Init{
+			Init: &dlmv1.InitRequest{Ttl: durationpb.New(c.cfg.TTL), Label: c.cfg.Label},
+		}}),
+		done: func(a answer) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			m := a.msg.GetInit()
+			switch {
+			case a.err != nil:
+				o.err = a.err
+			case m == nil || !lasting(m.GetTtl().AsDuration()):
+				o.err = errMalformed
+			case c.closed:
+				o.err = ErrClosed // unused, the session ends with its TTL
+			default:
+				c.sessions = append(c.sessions, c.newSession(m, a.sent))
+			}
+			c.opening = nil
+			close(o.done)
+		},
+	})
+	if err != nil {
+		o.err = err
+		c.opening = nil
+		close(o.done)
+	}
+	return o
+}

@@ -1,0 +1,160 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// What can go wrong, to be tested with errors.Is.
+var (
+	// ErrBusy: the lock was not had within the wait. The error is a *BusyError.
+	ErrBusy = errors.New("lock busy")
+	// ErrCancelled: somebody else gave up this wait, by the session's credential.
+	ErrCancelled = errors.New("wait cancelled")
+	// ErrLockExpired: the lock is not held any more, or can no longer be held for certain; the section was not published.
+	ErrLockExpired = errors.New("lock expired")
+	// ErrSessionExpired: the session has ended. A Client replaces its own; a Section cannot.
+	ErrSessionExpired = errors.New("session expired")
+	// ErrOutcomeUnknown: whether the section was published is not known.
+	ErrOutcomeUnknown = errors.New("outcome unknown")
+	// ErrEnded: the section has already been ended by this Lock, in another way or before.
+	ErrEnded = errors.New("section already ended")
+	// ErrPublished: the section had been published before the discard came.
+	ErrPublished = errors.New("section already published")
+	// ErrUnavailable: no server gave an answer within the connect timeout.
+	ErrUnavailable = errors.New("no server available")
+	// ErrClosed: the Client was closed.
+	ErrClosed = errors.New("client closed")
+
+	// ErrFileNotFound: the lock has no such file.
+	ErrFileNotFound = errors.New("file not found")
+	// ErrLockNotFound: nobody holds the lock (Evict), nobody waits for it and it has no files (Inspect).
+	ErrLockNotFound = errors.New("lock not found")
+	// ErrInvalidName: a lock's or file's name is malformed.
+	ErrInvalidName = errors.New("invalid name")
+	// ErrInvalidTTL: the session TTL asked for is out of bounds.
+	ErrInvalidTTL = errors.New("invalid ttl")
+	// ErrInvalidArgument: another argument is malformed or out of bounds.
+	ErrInvalidArgument = errors.New("invalid argument")
+	// ErrTooLarge: a record is too large.
+	ErrTooLarge = errors.New("too large")
+	// ErrQuota: a section, queue or watcher is at its limit.
+	ErrQuota = errors.New("quota exceeded")
+	// ErrNoSpace: the servers' storage is (nearly) full. Releases and discards without data go on.
+	ErrNoSpace = errors.New("no space")
+)
+
+// Error is what a server answered instead of a result. errors.Is finds the sentinel that belongs to its reason.
+type Error struct {
+	Reason  string     // the ErrorInfo's reason, as the API's documentation lists them; empty: none was sent
+	Code    codes.Code // the gRPC status code
+	Message string     // for people
+}
+
+// Error says what the server said.
+func (e *Error) Error() string {
+	switch {
+	case e.Message != "":
+		return e.Message
+	case e.Reason != "":
+		return e.Reason
+	}
+	return e.Code.String()
+}
+
+// Is tells whether target is the sentinel of the error's reason.
+func (e *Error) Is(target error) bool {
+	s := sentinel(e.Reason)
+	return s != nil && s == target
+}
+
+func sentinel(reason string) error {
+	switch reason {
+	case "LOCK_EXPIRED":
+		return ErrLockExpired
+	case "SESSION_EXPIRED":
+		return ErrSessionExpired
+	case "OUTCOME_UNKNOWN":
+		return ErrOutcomeUnknown
+	case "FILE_NOT_FOUND":
+		return ErrFileNotFound
+	case "LOCK_NOT_FOUND":
+		return ErrLockNotFound
+	case "INVALID_NAME":
+		return ErrInvalidName
+	case "INVALID_TTL":
+		return ErrInvalidTTL
+	case "INVALID_ARGUMENT":
+		return ErrInvalidArgument
+	case "TOO_LARGE":
+		return ErrTooLarge
+	case "QUOTA":
+		return ErrQuota
+	case "NO_SPACE":
+		return ErrNoSpace
+	}
+	return nil
+}
+
+// indeterminate tells whether the call may have taken effect and is to be repeated.
+func (e *Error) indeterminate() bool {
+	switch e.Code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
+		return true
+	}
+	return false
+}
+
+// definite tells whether a failed call is known to have changed nothing. An answer without a known reason, a server's
+// internal error above all, is not taken as proof.
+func definite(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && sentinel(e.Reason) != nil
+}
+
+// streamError is the error that a stream carried in place of an answer.
+func streamError(e *dlmv1.Error) *Error {
+	return &Error{Reason: reason(e.GetDetails()), Code: codes.Code(e.GetCode()), Message: e.GetMessage()} //nolint:gosec // a code
+}
+
+// rpcError is the error that a gRPC call of its own ended with.
+func rpcError(err error) *Error {
+	st := status.Convert(err)
+	return &Error{Reason: reason(st.Proto().GetDetails()), Code: st.Code(), Message: st.Message()}
+}
+
+func reason(details []*anypb.Any) string {
+	for _, d := range details {
+		var info errdetails.ErrorInfo
+		if d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetDomain() == "dlm" {
+			return info.GetReason()
+		}
+	}
+	return ""
+}
+
+// BusyError says who stood in the way. errors.Is(err, ErrBusy) holds.
+type BusyError struct {
+	Lock        string
+	Holder      *dlmv1.Holder // nil: nobody held it at that moment
+	Position    int           // the place in the queue that it had or would have had, counted from 1
+	QueueLength int           // how many others waited
+}
+
+// Error names the holder.
+func (e *BusyError) Error() string {
+	if e.Holder == nil {
+		return fmt.Sprintf("lock %q busy: %d waiting", e.Lock, e.QueueLength)
+	}
+	return fmt.Sprintf("lock %q busy: held by %q, %d waiting", e.Lock, e.Holder.GetLabel(), e.QueueLength)
+}
+
+// Is makes a BusyError an ErrBusy.
+func (e *BusyError) Is(target error) bool { return target == ErrBusy }

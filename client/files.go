@@ -1,0 +1,105 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// Read gives the published bytes of a file. It sees every section whose Unlock or Commit returned before Read began.
+// Errors: ErrFileNotFound, ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
+func (c *Client) Read(ctx context.Context, lock, file string) ([]byte, error) {
+	var b bytes.Buffer
+	if _, err := c.Copy(ctx, &b, lock, file, 0); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// Copy writes the published bytes of a file to w, from the offset (counted from 0) to the size that the file had when the
+// first piece was read; in pieces, so that a large file needs little memory. It tells how many bytes were written; a copy
+// that broke off can go on at the offset where it stopped. Errors: as Read, and those of w.
+func (c *Client) Copy(ctx context.Context, w io.Writer, lock, file string, offset int64) (int64, error) {
+	n, err := c.copy(ctx, w, lock, file, offset)
+	if err != nil {
+		return n, fmt.Errorf("read %q of %q: %w", file, lock, err)
+	}
+	return n, nil
+}
+
+func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offset int64) (int64, error) {
+	if err := names(lock, file); err != nil {
+		return 0, err
+	}
+	var written int64
+	for size := int64(-1); size < 0 || offset+written < size; {
+		m := &dlmv1.ReadRequest{Lock: lock, File: file, Offset: offset + written}
+		if size >= 0 {
+			m.Limit = int32(min(size-offset-written, 1<<20)) //nolint:gosec // bounded
+		}
+		answer, err := c.wire.do(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Read{Read: m}})
+		if err != nil {
+			return written, err
+		}
+		r := answer.GetRead()
+		if size < 0 {
+			size = r.GetSize()
+		}
+		if r == nil || len(r.GetData()) == 0 && offset+written < size {
+			return written, errMalformed
+		}
+		n, err := w.Write(r.GetData()[:max(0, min(int64(len(r.GetData())), size-offset-written))])
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// ListFiles lists the files of one lock, or of all locks if lock is empty, in the order of lock and name.
+// Errors: ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
+func (c *Client) ListFiles(ctx context.Context, lock string) ([]*dlmv1.File, error) {
+	if err := names(lock); err != nil {
+		return nil, fmt.Errorf("list files: %w", err)
+	}
+	var out []*dlmv1.File
+	for page := ""; ; {
+		answer, err := c.wire.do(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_ListFiles{
+			ListFiles: &dlmv1.ListFilesRequest{Lock: lock, PageToken: page},
+		}})
+		if err != nil {
+			return nil, fmt.Errorf("list files: %w", err)
+		}
+		r := answer.GetListFiles()
+		out = append(out, r.GetFiles()...)
+		if page = r.GetNextPageToken(); page == "" {
+			return out, nil
+		}
+	}
+}
+
+// Tail gives a file's published bytes from the offset on (counted from 0), and goes on as sections are published, for as
+// long as the loop over it runs. A file that does not exist yet is waited for. It finds another server by itself and goes
+// on where it was: no byte is left out or given twice. An error ends it: that of ctx, ErrInvalidName,
+// ErrInvalidArgument, ErrClosed, or ErrUnavailable when no server was found within the connect timeout.
+func (c *Client) Tail(ctx context.Context, lock, file string, offset int64) iter.Seq2[*dlmv1.TailResponse, error] {
+	return func(yield func(*dlmv1.TailResponse, error) bool) {
+		err := names(lock, file)
+		if err == nil {
+			err = follow(ctx, c.wire, func(ctx context.Context, api dlmv1.LockServiceClient) (receiver[dlmv1.TailResponse], error) {
+				return api.Tail(ctx, &dlmv1.TailRequest{Lock: lock, File: file, Offset: offset})
+			}, func(m *dlmv1.TailResponse) bool {
+				offset = m.GetOffset() + int64(len(m.GetData()))
+				return yield(m, nil)
+			})
+		}
+		if err != nil {
+			yield(nil, fmt.Errorf("tail %q of %q: %w", file, lock, err))
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// receiver is a stream of answers.
+type receiver[M any] interface {
+	Recv() (*M, error)
+}
+
+// errStopped ends a follow whose caller has seen enough.
+var errStopped = errors.New("stopped")
+
+// follow opens a stream of answers and opens it again, on another server if need be, until the caller wants no more (nil)
+// or an error ends it. open is asked to resume where the last answer ended.
+func follow[M any](
+	ctx context.Context,
+	t *transport,
+	open func(context.Context, dlmv1.LockServiceClient) (receiver[M], error),
+	give func(*M) bool,
+) error {
+	var failing time.Time // since when nothing has come of it; zero: all is well
+	for {
+		opened := time.Now()
+		since := opened
+		if !failing.IsZero() {
+			since = failing
+		}
+		l, err := t.current(ctx, since)
+		if err != nil {
+			return err
+		}
+		got, err := followOn(ctx, t, l, open, give)
+		var refused *Error
+		switch {
+		case errors.Is(err, errStopped):
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, ErrQuota) && got:
+			continue // it did not keep up, and begins anew
+		case errors.As(err, &refused) && refused.Reason != "" && !refused.indeterminate():
+			return err // without a reason it is the connection that broke
+		}
+		t.suspect(l, err)
+		// A stream that stays open has been accepted, even if there was nothing to tell.
+		if failing.IsZero() || got || time.Since(opened) > t.cfg.ConnectTimeout {
+			failing = time.Now()
+		}
+		if time.Since(failing) >= t.cfg.ConnectTimeout {
+			return errors.Join(ErrUnavailable, err)
+		}
+	}
+}
+
+// followOn follows on one link and tells whether any answer came.
+func followOn[M any](
+	ctx context.Context,
+	t *transport,
+	l *link,
+	open func(context.Context, dlmv1.LockServiceClient) (receiver[M], error),
+	give func(*M) bool,
+) (got bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := open(ctx, dlmv1.NewLockServiceClient(l.conn))
+	if err != nil {
+		return false, rpcError(err)
+	}
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			err = status.Error(codes.Unavailable, "the server ended the stream")
+		}
+		if err != nil {
+			return got, rpcError(err)
+		}
+		got = true
+		t.heard(l)
+		if !give(m) {
+			return true, errStopped
+		}
+	}
+}

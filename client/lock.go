@@ -1,0 +1,295 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// Lock is one hold of one lock. It is safe for concurrent use. A section is ended in one way only, by the first of
+// Unlock and Discard; `defer l.Discard(ctx)` beside an Unlock is harmless.
+type Lock struct {
+	a      *acquisition
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu         sync.Mutex
+	token      int64
+	epoch      uint64             // moves when a commit or an end begins or is over
+	appended   bool               // an append was sent in this section, or others may have sent some
+	shared     bool               // others have the credential
+	numbered   uint64             // appends of this section
+	staging    map[*call]struct{} // appends that are unanswered
+	doubt      error              // an append of unknown outcome
+	unsure     error              // a release or commit of unknown outcome
+	committing bool               // a commit waits for appends or for its answer
+	end        *ending            // nil: neither Unlock nor Discard was called
+	lost       error              // why the hold was lost; nil: it is not
+	changed    chan struct{}      // closed and renewed when staging, committing, end or lost changes
+}
+
+// hold makes the Lock of a grant; nil if the session is lost already, or not certain to live.
+func (a *acquisition) hold(ctx context.Context, token int64) *Lock {
+	l := &Lock{
+		a:       a,
+		token:   token,
+		staging: make(map[*call]struct{}),
+		changed: make(chan struct{}),
+	}
+	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	if !a.s.lost.IsZero() || a.s.certainLocked(time.Now()) <= 0 {
+		return nil
+	}
+	a.wait, a.held = nil, l
+	return l
+}
+
+// Name is the lock's name.
+func (l *Lock) Name() string { return l.a.lock }
+
+// Token is the section's fencing token: for one lock it only rises. Each Commit begins a section with a new one.
+func (l *Lock) Token() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.token
+}
+
+// Credential gives another process the power to append in this section (Client.Section), and to do all else that this
+// client's session can: it is a secret. End the section after that process has got its answers.
+func (l *Lock) Credential() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shared = true
+	return l.a.s.credential
+}
+
+// Context carries the values of the context that the lock was acquired with. It is cancelled when the hold is lost or no
+// longer certain, which is Margin before the server could give the lock to somebody else; its cause is then an
+// ErrLockExpired, or ErrClosed. It is also cancelled when the section has ended by Unlock or Discard; its cause is then
+// ErrEnded.
+func (l *Lock) Context() context.Context { return l.ctx }
+
+// Expiry is the moment, on the monotonic clock, until which the lease cannot have ended, if no further heartbeat
+// succeeds. It moves forward with each heartbeat.
+func (l *Lock) Expiry() time.Time {
+	expiry, _ := l.a.s.lease()
+	return expiry
+}
+
+// Margin is how long before Expiry the Context is cancelled: a fifth of the session's TTL, 300 ms at least.
+func (l *Lock) Margin() time.Duration {
+	_, margin := l.a.s.lease()
+	return margin
+}
+
+func (l *Lock) currentEpoch() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.epoch
+}
+
+// verify compares the hold with what a server said of it. What was said while a commit or an end was under way, before
+// it or after, is no proof of anything.
+func (l *Lock) verify(epoch uint64, st *dlmv1.AcquisitionState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.epoch != epoch || l.committing || l.end != nil {
+		return
+	}
+	if st.GetState() == dlmv1.AcquisitionState_STATE_HOLDING && st.GetToken() == l.token {
+		return
+	}
+	l.loseLocked(fmt.Errorf("%w: %q is not held under token %d any more", ErrLockExpired, l.a.lock, l.token))
+}
+
+// lose ends the hold on this side.
+func (l *Lock) lose(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loseLocked(cause)
+}
+
+func (l *Lock) loseLocked(cause error) {
+	if l.lost != nil || l.end.over() {
+		return
+	}
+	l.lost = cause
+	l.epoch++
+	l.cancel(cause)
+	for c := range l.staging {
+		l.a.s.c.wire.forget(c)
+	}
+	clear(l.staging)
+	if l.end != nil && !l.end.sent {
+		l.settle(l.lossOf(l.end))
+	}
+	if l.end == nil && !l.committing {
+		l.a.s.delist(l.a)
+	}
+	l.announce()
+}
+
+// announce wakes whoever waits for a change. mu is held.
+func (l *Lock) announce() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// usable tells why nothing more can be done in the section. mu is held.
+func (l *Lock) usable() error {
+	switch {
+	case l.lost != nil:
+		return l.lost
+	case l.end != nil:
+		return ErrEnded
+	}
+	return nil
+}
+
+// pause gives up mu until something changes or ctx ends.
+func (l *Lock) pause(ctx context.Context) error {
+	changed := l.changed
+	l.mu.Unlock()
+	defer l.mu.Lock()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// open waits until the section can be worked in and gives mu, unless it fails. A loss comes before the error of ctx: a
+// caller may well pass a context that ends with the hold.
+func (l *Lock) open(ctx context.Context) error {
+	l.mu.Lock()
+	var err error
+	for {
+		if unusable := l.usable(); unusable != nil {
+			err = unusable
+		} else if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			l.mu.Unlock()
+			return err
+		}
+		if !l.committing {
+			return nil
+		}
+		err = l.pause(ctx)
+	}
+}
+
+// Commit publishes the section and goes on holding the lock under a new token, in one step. It waits for appends that
+// are unanswered, and holds up new ones until it is answered.
+//
+// nil: the section is published; if the lock was lost right after, the Context says so. ErrLockExpired: the lock is lost,
+// the section was not published. ErrOutcomeUnknown: the lock is lost, and no server could be asked what became of the
+// section. The error of ctx: if appends were still unanswered, nothing was committed and the section goes on;
+// otherwise the commit goes on without the caller, and the next call on this Lock waits for it. If an append's outcome
+// cannot be known, the section is discarded and the lock given up. Other errors, as ErrNoSpace: nothing was
+// committed, the section goes on.
+func (l *Lock) Commit(ctx context.Context) error {
+	if err := l.commit(ctx); err != nil {
+		return fmt.Errorf("commit %q: %w", l.a.lock, err)
+	}
+	return nil
+}
+
+func (l *Lock) commit(ctx context.Context) error {
+	answers := make(chan error, 1)
+	if err := l.open(ctx); err != nil {
+		return err
+	}
+	l.committing = true
+	l.epoch++
+	var err error
+	for len(l.staging) > 0 && l.lost == nil && err == nil {
+		err = l.pause(ctx)
+	}
+	if l.lost != nil {
+		err = l.lost
+	}
+	if doubt := l.doubt; err == nil && doubt != nil {
+		l.commitOver()
+		l.mu.Unlock()
+		_ = l.finish(ctx, discard)
+		return undone(doubt)
+	}
+	if err == nil {
+		err = l.sendCommit(answers)
+	}
+	if err != nil {
+		l.commitOver()
+		l.mu.Unlock()
+		return err
+	}
+	l.mu.Unlock()
+	select {
+	case err := <-answers:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sendCommit starts the call. mu is held.
+func (l *Lock) sendCommit(answers chan<- error) error {
+	s := l.a.s
+	s.begin()
+	err := s.c.wire.start(&call{
+		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Commit{Commit: &dlmv1.CommitRequest{
+			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: l.appended || l.shared,
+		}}}),
+		lease: s,
+		done:  func(a answer) { l.committed(a, answers) },
+	})
+	if err != nil {
+		s.finish()
+	}
+	return err
+}
+
+// commitOver lets the section go on. mu is held.
+func (l *Lock) commitOver() {
+	l.committing = false
+	l.epoch++
+	if l.lost != nil && l.end == nil {
+		l.a.s.delist(l.a)
+	}
+	l.advance()
+	l.announce()
+}
+
+func (l *Lock) committed(a answer, answers chan<- error) {
+	s := l.a.s
+	err := a.err
+	m := a.msg.GetCommit()
+	if err == nil && m == nil {
+		err = errMalformed
+	}
+	l.mu.Lock()
+	switch {
+	case err == nil && m.GetToken() != 0:
+		l.token, l.numbered, l.appended, l.unsure = m.GetToken(), 0, false, nil
+	case err == nil:
+		l.loseLocked(fmt.Errorf("%w: %q was lost after the commit of token %d", ErrLockExpired, l.a.lock, l.token))
+	case errors.Is(err, ErrLockExpired), errors.Is(err, ErrOutcomeUnknown), errors.Is(err, ErrSessionExpired):
+		l.loseLocked(err)
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err) // the lock is lost: while it is held, the call is repeated
+	case !definite(err):
+		l.unsure = err
+	}
+	answers <- err
+	l.commitOver()
+	l.mu.Unlock()
+	s.finish()
+}

@@ -1,0 +1,181 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/distributed-lock-manager/dlm/client"
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/facade/facadetest"
+)
+
+// patience bounds every wait of these tests for something that should happen soon.
+const patience = 30 * time.Second
+
+// endpoint is a server for whoever does not stop it.
+var endpoint string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	code := func() int {
+		tb := &mainTB{}
+		defer tb.end()
+		endpoint = facadetest.Start(tb).Addr()
+		return m.Run()
+	}()
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// mainTB lets TestMain start what belongs to all tests.
+type mainTB struct {
+	testing.TB // not for use: only what is overridden below works
+	cleanups   []func()
+}
+
+func (*mainTB) Helper()                   {}
+func (*mainTB) Context() context.Context  { return context.Background() }
+func (tb *mainTB) Cleanup(f func())       { tb.cleanups = append(tb.cleanups, f) }
+func (*mainTB) Errorf(f string, a ...any) { fmt.Fprintf(os.Stderr, f+"\n", a...) }
+func (*mainTB) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+
+func (tb *mainTB) TempDir() string {
+	dir, err := os.MkdirTemp("", "client")
+	if err != nil {
+		panic(err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func (tb *mainTB) end() {
+	for i := len(tb.cleanups) - 1; i >= 0; i-- {
+		tb.cleanups[i]()
+	}
+}
+
+var names atomic.Int64
+
+// fresh gives a lock that no other test uses.
+func fresh(t testing.TB) string {
+	t.Helper()
+	name := strings.Map(func(r rune) rune {
+		if r == '/' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+			return r
+		}
+		return '-'
+	}, t.Name())
+	return fmt.Sprintf("%s/%d", name, names.Add(1))
+}
+
+// open makes a client that is closed with the test.
+func open(t testing.TB, cfg client.Config) *client.Client {
+	t.Helper()
+	if len(cfg.Endpoints) == 0 {
+		cfg.Endpoints = []string{endpoint}
+	}
+	c, err := client.Open(cfg)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func lock(t testing.TB, c *client.Client, name string, opts ...client.LockOption) *client.Lock {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	l, err := c.Lock(ctx, name, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func is(t testing.TB, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("got error %v, want %v", err, want)
+	}
+}
+
+// reads checks a file's bytes.
+func reads(t testing.TB, c *client.Client, lock, file, want string) {
+	t.Helper()
+	got, err := c.Read(t.Context(), lock, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Fatalf("%s of %s: got %q, want %q", file, lock, got, want)
+	}
+}
+
+// eventually polls until ok.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
+	}
+}
+
+// waiting polls until so many wait for a lock.
+func waiting(t testing.TB, c *client.Client, name string, n int32) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d waiting for %s", n, name), func() bool {
+		return state(t, c, name).GetQueueLength() == n
+	})
+}
+
+// state inspects a lock; the zero state if it is free.
+func state(t testing.TB, c *client.Client, name string) *dlmv1.Lock {
+	t.Helper()
+	st, err := c.Inspect(t.Context(), name)
+	if errors.Is(err, client.ErrLockNotFound) {
+		return nil
+	}
+	must(t, err)
+	return st
+}
+
+// ended waits for a context's end and gives its cause.
+func ended(t testing.TB, ctx context.Context) error {
+	t.Helper()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(patience):
+		t.Fatal("the context did not end")
+		return nil
+	}
+}

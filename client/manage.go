@@ -1,0 +1,193 @@
+package client
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	minBackoff = 20 * time.Millisecond
+	maxBackoff = time.Second
+	maxBatch   = 64 << 10 // bytes after which the sender looks for heartbeats again
+
+	maxRefusedOnLink = 3 // how often a server may say that it cannot serve a call while it serves others
+)
+
+// announce wakes whoever waits for a link. mu is held.
+func (t *transport) announce() {
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// leave gives the link up, if it is still the current one, and picks the next endpoint. mu is held.
+func (t *transport) leave(l *link, err error, now time.Time) {
+	if t.link != l {
+		return
+	}
+	if !t.closed {
+		t.log.Info("server left", "endpoint", l.endpoint, "error", err)
+	}
+	t.link = nil
+	t.lastErr = fmt.Errorf("%s: %w", l.endpoint, err)
+	clear(t.sendings)
+	if t.looking.IsZero() {
+		t.looking = now
+	}
+	switch {
+	case !l.usefulAt.IsZero() && now.Sub(l.upAt) > maxBackoff:
+		t.failures = 0
+	case !l.usefulAt.IsZero() && !l.refused:
+		t.failures = min(t.failures, 1) // it broke, and may do better
+	}
+	t.failures++
+	t.endpoint = (t.endpoint + 1) % len(t.cfg.Endpoints)
+	t.retryAt = now.Add(backoff(t.failures))
+	l.cancel()
+	t.announce()
+	wake(t.kick)
+}
+
+// backoff is the pause after so many failures in a row: none after the first, then growing, with jitter so that the
+// clients of a server that failed do not come back in step.
+func backoff(failures int) time.Duration {
+	if failures < 2 {
+		return 0
+	}
+	d := min(maxBackoff, minBackoff<<min(failures-2, 10))
+	return d/2 + rand.N(d/2)
+}
+
+// manage opens links while they are needed, and watches over what is owed.
+func (t *transport) manage() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-t.kick:
+		case <-timer.C:
+		}
+		next, done := t.step(time.Now())
+		if done {
+			return
+		}
+		if next > 0 {
+			timer.Reset(next)
+		} else {
+			timer.Stop()
+		}
+	}
+}
+
+// step does what is due and tells when to look again; 0: when kicked.
+func (t *transport) step(now time.Time) (next time.Duration, done bool) {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return 0, true
+	}
+	t.checkLink(now)
+	overdue := t.overdue(now)
+	if len(t.calls) == 0 && t.wanted == 0 {
+		t.asleep = true
+	} else {
+		t.asleep = false
+		next = max(10*time.Millisecond, min(t.stall/8, 250*time.Millisecond))
+		if t.link == nil {
+			if wait := t.retryAt.Sub(now); wait > 0 {
+				next = min(next, wait)
+			} else {
+				t.open()
+			}
+		}
+	}
+	t.mu.Unlock()
+	for c, err := range overdue {
+		c.done(answer{err: err})
+	}
+	return next, false
+}
+
+// open begins a link to the endpoint whose turn it is. mu is held.
+func (t *transport) open() {
+	l := newLink(t, t.cfg.Endpoints[t.endpoint])
+	t.link = l
+	t.running.Go(l.run)
+}
+
+// checkLink gives up a link whose server owes an answer for too long, and repeats on it what seems to have been lost.
+func (t *transport) checkLink(now time.Time) {
+	l := t.link
+	if l == nil || !l.up {
+		return
+	}
+	for c := range t.calls {
+		if c.queued || c.link != l {
+			continue
+		}
+		if !c.retryAt.IsZero() {
+			if !now.Before(c.retryAt) {
+				c.retryAt = time.Time{}
+				t.enqueue(c)
+			}
+			continue
+		}
+		if c.waits {
+			continue
+		}
+		owed := now.Sub(c.began)
+		silent := owed > t.stall && !l.received.After(c.began)
+		late := c.limit > 0 && owed > c.limit && len(t.cfg.Endpoints) > 1
+		if silent || late {
+			if t.looking.IsZero() {
+				t.looking = c.began
+			}
+			t.leave(l, fmt.Errorf("no answer for %v", owed.Round(time.Millisecond)), now)
+			return
+		}
+		if now.Sub(c.sent) > t.stall<<min(c.resent, 6) {
+			c.resent++
+			t.enqueue(c)
+		}
+	}
+}
+
+// overdue takes off the books the calls that looked for a server in vain. mu is held.
+func (t *transport) overdue(now time.Time) map[*call]error {
+	var out map[*call]error
+	for c := range t.calls {
+		since := c.started
+		if c.lease != nil {
+			lost, ok := c.lease.lostAt()
+			if !ok {
+				continue
+			}
+			since = later(since, lost)
+		}
+		unanswered := !t.looking.IsZero() && now.Sub(later(since, t.looking)) >= t.cfg.ConnectTimeout
+		refused := !c.waits && !c.refused.IsZero() && now.Sub(later(since, c.refused)) >= t.cfg.ConnectTimeout
+		if !unanswered && !refused {
+			continue
+		}
+		if out == nil {
+			out = make(map[*call]error)
+		}
+		t.drop(c)
+		out[c] = t.unavailable()
+	}
+	return out
+}
+
+func (t *transport) unavailable() error {
+	if t.lastErr == nil {
+		return fmt.Errorf("%w: %s: no answer for %v", ErrUnavailable, t.cfg.Endpoints[t.endpoint], t.cfg.ConnectTimeout)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, t.lastErr)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,323 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// sessionRoom is how many acquisitions one session takes: a heartbeat may name 1,000, and ends what it does not name.
+const sessionRoom = 900
+
+// session is a lease and what is acquired under it. Its heartbeats say which acquisitions are still wanted, so that the
+// server ends what a lost message left behind.
+type session struct {
+	c          *Client
+	credential string
+	id         string
+	gone       chan struct{} // closed when the session is lost or closed
+	settled    chan struct{} // closed when its end was answered, or nobody answers
+	nudge      chan struct{} // wakes run
+
+	mu         sync.Mutex
+	highest    uint64 // the last request number issued
+	unfinished map[uint64]*acquisition
+	ttl        time.Duration // as granted
+	expiry     time.Time     // the lease lives at least until then
+	beatAt     time.Time     // when the last heartbeat was begun
+	beating    *call         // it, unanswered; nil: none
+	ending     int           // releases, commits and discards that are unanswered
+	lost       time.Time     // when gone was closed
+	cause      error         // why
+}
+
+// acquisition is one attempt to get one lock, and the hold that came of it.
+type acquisition struct {
+	s      *session
+	lock   string
+	number uint64
+
+	// Guarded by the session's mu.
+
+	wait *call // the unanswered Acquire; nil: none
+	held *Lock // nil: it waits
+}
+
+func (a *acquisition) request() string { return strconv.FormatUint(a.number, 10) }
+
+// newSession begins to keep a session alive that was asked for at the given moment.
+func (c *Client) newSession(m *dlmv1.InitResponse, sent time.Time) *session {
+	ttl := m.GetTtl().AsDuration()
+	s := &session{
+		c:          c,
+		credential: m.GetSession(),
+		id:         m.GetId(),
+		gone:       make(chan struct{}),
+		settled:    make(chan struct{}),
+		nudge:      make(chan struct{}, 1),
+		unfinished: make(map[uint64]*acquisition),
+		ttl:        ttl,
+		expiry:     sent.Add(ttl),
+		beatAt:     sent,
+	}
+	c.running.Go(s.run)
+	return s
+}
+
+// enlist numbers a new acquisition; nil if the session is full or lost. Number and entry are made in one step, or a
+// heartbeat between them would end the acquisition.
+func (s *session) enlist(lock string) *acquisition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.lost.IsZero() || len(s.unfinished) >= sessionRoom {
+		return nil
+	}
+	s.highest++
+	a := &acquisition{s: s, lock: lock, number: s.highest}
+	s.unfinished[a.number] = a
+	return a
+}
+
+// delist makes the next heartbeat end whatever is left of the acquisition.
+func (s *session) delist(a *acquisition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.unfinished, a.number)
+}
+
+// nextRequest numbers an append.
+func (s *session) nextRequest() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.highest++
+	return strconv.FormatUint(s.highest, 10)
+}
+
+// lease tells until when the session lives at least, and how long before that it stops being certain.
+func (s *session) lease() (time.Time, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.expiry, margin(s.ttl)
+}
+
+// lostAt tells whether the session is lost, and since when.
+func (s *session) lostAt() (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost, !s.lost.IsZero()
+}
+
+// errUncertain is the end of a session that nobody confirmed in time.
+var errUncertain = fmt.Errorf("%w: its lease is no longer certain, no heartbeat was answered in time", ErrLockExpired)
+
+// waitsOnly tells whether the session is good for places in queues and nothing else. mu is held.
+func (s *session) waitsOnly() bool {
+	for _, a := range s.unfinished {
+		if a.held != nil {
+			return false
+		}
+	}
+	return len(s.unfinished) > 0 && s.ending == 0
+}
+
+// certainLocked is how long the lease is certain from now on. mu is held.
+func (s *session) certainLocked(now time.Time) time.Duration {
+	return s.expiry.Add(-margin(s.ttl)).Sub(now)
+}
+
+// run sends heartbeats and ends the session when it stops being certain. A session that only waits goes on until a
+// server says that it has ended: etcd counts leases anew when it restarts or changes its leader, so the places in the
+// queues may well be there after a long outage.
+func (s *session) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.gone:
+			return
+		case <-s.nudge:
+		case <-timer.C:
+		}
+		now := time.Now()
+		s.mu.Lock()
+		certain := s.certainLocked(now)
+		beat := s.beatAt.Add(s.ttl / 3).Sub(now)
+		beating := s.beating != nil
+		if certain <= 0 && s.waitsOnly() {
+			certain = s.ttl / 3 // then looked at again
+		}
+		s.mu.Unlock()
+		switch {
+		case certain <= 0:
+			s.lose(errUncertain)
+			return
+		case beating:
+			timer.Reset(certain)
+		case beat <= 0:
+			s.beat(now)
+			wake(s.nudge)
+		default:
+			timer.Reset(min(certain, beat))
+		}
+	}
+}
+
+// refresh makes the next heartbeat due: after a move to another server, what the server knows is to be learned soon.
+func (s *session) refresh() {
+	s.mu.Lock()
+	s.beatAt = time.Time{}
+	s.mu.Unlock()
+	wake(s.nudge)
+}
+
+// heard is what a heartbeat said of one acquisition, and the state of its hold at that moment.
+type heard struct {
+	a     *acquisition
+	held  *Lock
+	epoch uint64
+}
+
+func (s *session) beat(now time.Time) {
+	m := &dlmv1.HeartbeatRequest{Session: s.credential}
+	c := &call{
+		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Heartbeat{Heartbeat: m}}),
+		lease:   s,
+	}
+	s.mu.Lock()
+	if !s.lost.IsZero() {
+		s.mu.Unlock()
+		return
+	}
+	c.limit = s.ttl / 3
+	s.beatAt, s.beating = now, c
+	m.HighestRequest = s.highest
+	named := make([]heard, 0, len(s.unfinished))
+	for _, a := range s.unfinished {
+		m.Unfinished = append(m.Unfinished, &dlmv1.Acquisition{Lock: a.lock, Request: a.request()})
+		named = append(named, heard{a: a, held: a.held})
+	}
+	s.mu.Unlock()
+	for i := range named {
+		if l := named[i].held; l != nil {
+			named[i].epoch = l.currentEpoch()
+		}
+	}
+	c.done = func(a answer) { s.beaten(named, a) }
+	_ = s.c.wire.start(c) // fails when the client is being closed, which ends the session too
+}
+
+// beaten takes a heartbeat's answer: the lease counts from when the heartbeat was sent.
+func (s *session) beaten(named []heard, a answer) {
+	m := a.msg.GetHeartbeat()
+	s.mu.Lock()
+	s.beating = nil
+	if ttl := m.GetTtl().AsDuration(); lasting(ttl) {
+		s.ttl = ttl
+		s.expiry = later(s.expiry, a.sent.Add(ttl))
+	}
+	s.mu.Unlock()
+	wake(s.nudge)
+	if m == nil {
+		s.refused(a.err)
+		return
+	}
+	states := m.GetStates()
+	for i, n := range named {
+		if i >= len(states) || states[i].GetRequest() != n.a.request() {
+			return
+		}
+		if n.held != nil {
+			n.held.verify(n.epoch, states[i])
+			continue
+		}
+		// An Acquire that left before the heartbeat and does not wait has been lost on its way, or its answer has. While
+		// an outage lasts that is normal: the Acquire has not been sent again yet.
+		if states[i].GetState() != dlmv1.AcquisitionState_STATE_WAITING {
+			s.mu.Lock()
+			wait := n.a.wait
+			s.mu.Unlock()
+			if wait != nil {
+				s.c.wire.resend(wait, a.sent)
+			}
+		}
+	}
+}
+
+// refused ends the session if that is what an error says.
+func (s *session) refused(err error) {
+	switch {
+	case errors.Is(err, ErrSessionExpired):
+		s.lose(fmt.Errorf("%w: %w", ErrLockExpired, err))
+	case err != nil && !errors.Is(err, ErrClosed):
+		s.c.log.Warn("heartbeat refused", "session", s.id, "error", err)
+	}
+}
+
+// lose ends the session on this side: whoever holds a lock under it learns so, whoever waits goes on under another one.
+func (s *session) lose(cause error) {
+	s.mu.Lock()
+	if !s.lost.IsZero() {
+		s.mu.Unlock()
+		return
+	}
+	s.lost, s.cause = time.Now(), cause
+	var held []*Lock
+	for _, a := range s.unfinished {
+		if a.held != nil {
+			held = append(held, a.held)
+		}
+	}
+	close(s.gone)
+	idle := s.ending == 0
+	beating := s.beating
+	s.mu.Unlock()
+	s.c.remove(s)
+	if beating != nil {
+		s.c.wire.forget(beating)
+	}
+	if !errors.Is(cause, ErrClosed) {
+		s.c.log.Warn("session lost", "session", s.id, "error", cause, "locks", len(held))
+	}
+	for _, l := range held {
+		l.lose(cause)
+	}
+	if idle {
+		s.close()
+	}
+}
+
+// begin notes that a section's end was sent.
+func (s *session) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ending++
+}
+
+// finish notes that it was answered. A lost session is closed after the last of them, never before: it would undo what
+// is being published.
+func (s *session) finish() {
+	s.mu.Lock()
+	s.ending--
+	last := s.ending == 0 && !s.lost.IsZero()
+	s.mu.Unlock()
+	if last {
+		s.close()
+	}
+}
+
+// close tells the server that the session has ended, so that others need not wait for its TTL.
+func (s *session) close() {
+	err := s.c.wire.start(&call{
+		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Close{
+			Close: &dlmv1.CloseRequest{Session: s.credential},
+		}}),
+		done: func(answer) { close(s.settled) },
+	})
+	if err != nil {
+		close(s.settled)
+	}
+}

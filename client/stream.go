@@ -1,0 +1,347 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// transport carries calls over one stream to one server at a time. When the server fails, is silent, or says that it
+// cannot serve, the transport moves to the next one and sends every unanswered call again, with the same ids. Answers
+// count only when they come on the link that the call was last sent on.
+type transport struct {
+	cfg   Config
+	log   *slog.Logger
+	stall time.Duration
+	up    func() // told, outside mu, that a link was made
+
+	kick    chan struct{} // wakes the manager
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	calls    map[*call]struct{} // unanswered
+	sendings map[uint64]sending // by number, those of the current link
+	queue    []*call            // to be sent on the current link, in order
+	number   uint64             // last number given to a message
+	order    uint64             // last place given to a call
+	link     *link              // nil: none, or being given up
+	changed  chan struct{}      // closed and renewed when link goes up or away
+	wanted   int                // how many wait for a link without a call
+	started  bool               // the manager runs
+	asleep   bool               // the manager waits for a kick alone
+	closed   bool
+	endpoint int       // index of the one in use, or to be tried next
+	failures int       // links in a row that were of no use
+	retryAt  time.Time // not before this, the next link
+	looking  time.Time // since when no server has given an answer; zero: all is well
+	lastErr  error     // why the last link ended
+}
+
+func newTransport(cfg Config, up func()) *transport {
+	return &transport{
+		cfg:      cfg,
+		log:      cfg.Logger,
+		stall:    cfg.stall(),
+		up:       up,
+		kick:     make(chan struct{}, 1),
+		calls:    make(map[*call]struct{}),
+		sendings: make(map[uint64]sending),
+		changed:  make(chan struct{}),
+	}
+}
+
+// start takes a call in charge. An error means that it was not taken, and that done will not be called.
+func (t *transport) start(c *call) error {
+	if c.size = proto.Size(c.message()); c.size > maxMessage {
+		return &Error{Reason: "TOO_LARGE", Code: codes.ResourceExhausted, Message: fmt.Sprintf("a call of %d bytes, more than %d", c.size, maxMessage)}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return ErrClosed
+	}
+	now := time.Now()
+	if c.started.IsZero() {
+		c.started = now
+	}
+	t.order++
+	c.order = t.order
+	t.calls[c] = struct{}{}
+	t.enqueue(c)
+	t.need(now)
+	return nil
+}
+
+// need makes sure that the manager works. mu is held.
+func (t *transport) need(now time.Time) {
+	if !t.started {
+		t.started = true
+		t.running.Go(t.manage)
+	}
+	if t.link == nil || !t.link.up {
+		if t.looking.IsZero() {
+			t.looking = now
+		}
+	}
+	if t.link == nil || t.asleep {
+		wake(t.kick)
+	}
+}
+
+// enqueue puts a call in line for the current link, heartbeats first: a lease must not wait for data. mu is held.
+func (t *transport) enqueue(c *call) {
+	if c.queued {
+		return
+	}
+	c.queued = true
+	if c.limit > 0 {
+		t.queue = slices.Insert(t.queue, 0, c)
+	} else {
+		t.queue = append(t.queue, c)
+	}
+	if t.link != nil {
+		wake(t.link.wake)
+	}
+}
+
+// forget ends a call whose answer nobody wants. It tells whether the call may have reached a server.
+func (t *transport) forget(c *call) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop(c)
+	return c.link != nil
+}
+
+// drop takes a call off the books and tells whether it was on them. mu is held.
+func (t *transport) drop(c *call) bool {
+	if c.ended {
+		return false
+	}
+	c.ended = true
+	delete(t.calls, c)
+	for _, n := range c.numbers {
+		delete(t.sendings, n)
+	}
+	return true
+}
+
+// resend sends a call again if its last message left before the given moment. It may be called for any call at any
+// time: a repeat is harmless.
+func (t *transport) resend(c *call, before time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !c.ended && c.link != nil && c.link == t.link && c.sent.Before(before) {
+		t.enqueue(c)
+	}
+}
+
+// take gives the sender of a link its next messages, nil if there are none. It fails when the link is given up.
+func (t *transport) take(l *link) ([]*dlmv1.StreamRequest, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.link != l {
+		return nil, errMoved
+	}
+	var out []*dlmv1.StreamRequest
+	now := time.Now()
+	size := 0
+	rest := t.queue[:0]
+	for _, c := range t.queue {
+		// A server that may not serve at all is not asked a thousand times: waits come after its first answer. A
+		// session's heartbeat is always ahead of them.
+		if size > maxBatch || c.waits && l.usefulAt.IsZero() && !c.ended {
+			rest = append(rest, c)
+			continue
+		}
+		c.queued = false
+		if c.ended {
+			continue
+		}
+		size += c.size
+		t.number++
+		if c.link != l {
+			c.link, c.began = l, now
+		}
+		c.sent = now
+		c.numbers = append(c.numbers, t.number)
+		t.sendings[t.number] = sending{call: c, at: now}
+		out = append(out, &dlmv1.StreamRequest{Call: t.number, Request: c.message().GetRequest()})
+	}
+	clear(t.queue[len(rest):])
+	t.queue = rest
+	return out, nil
+}
+
+// answered gives a call its answer. An answer that the call could not be served sends it elsewhere.
+func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
+	t.mu.Lock()
+	if t.link != l {
+		t.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	l.received = now
+	s, ok := t.sendings[msg.GetCall()]
+	if !ok {
+		t.mu.Unlock()
+		return // forgotten, or answered before
+	}
+	a := answer{msg: msg, sent: s.at}
+	if e := msg.GetError(); e != nil {
+		err := streamError(e)
+		if err.indeterminate() {
+			t.refused(l, s, err, now)
+			t.mu.Unlock()
+			return
+		}
+		a = answer{err: err}
+	}
+	t.served(l, now)
+	t.drop(s.call)
+	t.mu.Unlock()
+	s.call.done(a)
+}
+
+// heard notes that the link's server gave an answer outside the stream.
+func (t *transport) heard(l *link) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.link == l {
+		l.received = time.Now()
+		t.served(l, l.received)
+	}
+}
+
+// served notes that the link's server did what it was asked. mu is held.
+func (t *transport) served(l *link, now time.Time) {
+	if l.usefulAt.IsZero() {
+		wake(l.wake) // for the waits that were held back
+	}
+	l.usefulAt = now
+	t.looking = time.Time{}
+}
+
+// refused has a call repeated that the server could not serve: elsewhere, unless it serves others meanwhile and may
+// only be short of breath. To move would cost it every other call once more. mu is held.
+func (t *transport) refused(l *link, s sending, err *Error, now time.Time) {
+	c := s.call
+	if c.refused.IsZero() {
+		c.refused = now
+	}
+	c.refusals++
+	if err.Reason == "SHUTTING_DOWN" || c.refusals >= maxRefusedOnLink || !l.usefulAt.After(s.at) {
+		l.refused = true
+		t.leave(l, err, now)
+		return
+	}
+	c.retryAt = now.Add(backoff(c.refusals + 1))
+}
+
+// suspect gives a link up for what a call outside the stream met on it.
+func (t *transport) suspect(l *link, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leave(l, err, time.Now())
+}
+
+// linked notes that a link's stream is made; every unanswered call goes out on it.
+func (t *transport) linked(l *link) {
+	t.mu.Lock()
+	if t.link != l {
+		t.mu.Unlock()
+		return
+	}
+	l.up, l.upAt = true, time.Now()
+	t.queue = t.queue[:0]
+	for c := range t.calls {
+		c.queued = true
+		c.numbers, c.resent, c.refusals, c.retryAt = c.numbers[:0], 0, 0, time.Time{}
+		t.queue = append(t.queue, c)
+	}
+	slices.SortFunc(t.queue, func(a, b *call) int {
+		return cmp.Or(-cmp.Compare(a.limit, b.limit), cmp.Compare(a.order, b.order))
+	})
+	wake(l.wake)
+	t.announce()
+	t.mu.Unlock()
+	t.up()
+}
+
+// current gives a link that is up, for calls outside the stream. It fails with ErrUnavailable when there is none until
+// the connect timeout after since.
+func (t *transport) current(ctx context.Context, since time.Time) (*link, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	timer := time.NewTimer(time.Until(since.Add(t.cfg.ConnectTimeout)))
+	defer timer.Stop()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wanted++
+	defer func() { t.wanted-- }()
+	for {
+		if t.closed {
+			return nil, ErrClosed
+		}
+		if t.link != nil && t.link.up {
+			return t.link, nil
+		}
+		t.need(time.Now())
+		changed := t.changed
+		t.mu.Unlock()
+		var err error
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-timer.C:
+			err = ErrUnavailable
+		}
+		t.mu.Lock()
+		switch {
+		case errors.Is(err, ErrUnavailable):
+			return nil, t.unavailable()
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+// close ends the link and every call with ErrClosed, and returns when nothing runs any more.
+func (t *transport) close() {
+	t.mu.Lock()
+	t.closed = true
+	if t.link != nil {
+		t.link.cancel()
+	}
+	calls := t.calls
+	t.calls = make(map[*call]struct{})
+	for c := range calls {
+		c.ended = true
+	}
+	t.announce()
+	wake(t.kick)
+	t.mu.Unlock()
+	for c := range calls {
+		c.done(answer{err: ErrClosed})
+	}
+	t.running.Wait()
+}
+
+// wake leaves a note for a goroutine that waits on ch.
+func wake(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
