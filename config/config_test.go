@@ -1,0 +1,349 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/distributed-lock-manager/dlm/config"
+)
+
+// write makes a file of the test.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// load loads a file's text.
+func load(t *testing.T, text string) (config.Config, error) {
+	t.Helper()
+	return config.Load(nil, write(t, "dlm.yaml", text))
+}
+
+func TestNothingConfiguredIsDefault(t *testing.T) {
+	got, err := config.Load(nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := config.Default(); !reflect.DeepEqual(got, want) {
+		t.Errorf("Load = %+v, want %+v", got, want)
+	}
+	got, err = load(t, "# nothing\nlog:\n#  level: warn\netcd: {}\nlisten:\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := config.Default(); !reflect.DeepEqual(got, want) {
+		t.Errorf("Load of an empty file = %+v, want %+v", got, want)
+	}
+}
+
+func TestSourcesComeBeforeEachOther(t *testing.T) {
+	file := write(t, "dlm.yaml", "listen: :1\ndrain: 1s\ndata-dir: file\nlog: {level: warn}\n")
+	t.Setenv("DLM_DRAIN", "2s")
+	t.Setenv("DLM_DATA_DIR", "env")
+	t.Setenv("DLM_LOG_LEVEL", "")
+	t.Setenv("DLM_ETCD_PREFIX", "/env/")
+	flags := pflag.NewFlagSet("server", pflag.ContinueOnError)
+	flags.String("listen", "127.0.0.1:9", "")
+	flags.String("data-dir", "elsewhere", "")
+	flags.StringSlice("cluster-members", nil, "")
+	flags.Duration("etcd-timeout", time.Hour, "")
+	flags.String("unrelated", "", "")
+	if err := flags.Parse([]string{"--data-dir", "flag", "--unrelated=x"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Load(flags, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Default()
+	want.Listen = ":1"           // the file, over the default and an unused flag's
+	want.Drain = 2 * time.Second // the environment, over the file
+	want.DataDir = "flag"        // the flag, over both
+	want.Log.Level = "warn"      // an empty variable is none
+	want.Etcd.Prefix = "/env/"   // the environment alone
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("Load = %+v, want %+v", got, want)
+	}
+}
+
+func TestEveryKeyFromEverySource(t *testing.T) {
+	const file = `
+listen: 0.0.0.0:7
+data-dir: /d
+drain: 1m
+log: {level: debug, format: json}
+etcd: {prefix: /p/, timeout: 7s, history: 1h}
+cluster:
+  name: b
+  peer-listen: ":2380"
+  peer-advertise: b:2380
+  members: [a=a:2380, b=b:2380, c=c:2380]
+  state: existing
+  client-listen: 127.0.0.1:2379
+  quota: 1073741824
+  tls: {ca: ca.pem, cert: cert.pem, key: key.pem}
+coursework: {lock: c/w, ttl: 20s, hold: 0s}
+`
+	want := config.Config{
+		Listen: "0.0.0.0:7", DataDir: "/d", Drain: time.Minute,
+		Log:  config.Log{Level: "debug", Format: "json"},
+		Etcd: config.Etcd{Prefix: "/p/", Timeout: 7 * time.Second, History: time.Hour},
+		Cluster: config.Cluster{
+			Name: "b", PeerListen: ":2380", PeerAdvertise: "b:2380",
+			Members: []string{"a=a:2380", "b=b:2380", "c=c:2380"},
+			State:   "existing", ClientListen: "127.0.0.1:2379", Quota: 1 << 30,
+			TLS: config.TLS{CA: "ca.pem", Cert: "cert.pem", Key: "key.pem"},
+		},
+		Coursework: config.Coursework{Lock: "c/w", TTL: 20 * time.Second},
+	}
+	external := map[string]string{
+		"DLM_ETCD_ENDPOINTS": "https://e1:2379, https://e2:2379,", "DLM_ETCD_USERNAME": "u", "DLM_ETCD_PASSWORD": "p",
+		"DLM_ETCD_TLS_CA": "ca", "DLM_ETCD_TLS_CERT": "cert", "DLM_ETCD_TLS_KEY": "key",
+	}
+	t.Run("file", func(t *testing.T) {
+		got, err := load(t, file)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Load = %+v, %v, want %+v", got, err, want)
+		}
+	})
+	t.Run("what is printed", func(t *testing.T) {
+		text, err := want.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := load(t, string(text))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Load of\n%s= %+v, %v, want %+v", text, got, err, want)
+		}
+		for _, k := range config.Keys() {
+			last := k.Name[strings.LastIndex(k.Name, ".")+1:]
+			if !strings.Contains(string(text), last+":") {
+				t.Errorf("%s is not printed", k.Name)
+			}
+		}
+	})
+	t.Run("environment", func(t *testing.T) {
+		for key, value := range map[string]string{
+			"DLM_LISTEN": "0.0.0.0:7", "DLM_DATA_DIR": "/d", "DLM_DRAIN": "1m", "DLM_LOG_LEVEL": "debug", "DLM_LOG_FORMAT": "json",
+			"DLM_ETCD_PREFIX": "/p/", "DLM_ETCD_TIMEOUT": "7s", "DLM_ETCD_HISTORY": "1h", "DLM_CLUSTER_NAME": "b",
+			"DLM_CLUSTER_PEER_LISTEN": ":2380", "DLM_CLUSTER_PEER_ADVERTISE": "b:2380",
+			"DLM_CLUSTER_MEMBERS": "a=a:2380,b=b:2380,c=c:2380", "DLM_CLUSTER_STATE": "existing",
+			"DLM_COURSEWORK_LOCK": "c/w", "DLM_COURSEWORK_TTL": "20s", "DLM_COURSEWORK_HOLD": "0s",
+			"DLM_CLUSTER_CLIENT_LISTEN": "127.0.0.1:2379", "DLM_CLUSTER_QUOTA": "1073741824", "DLM_CLUSTER_TLS_CA": "ca.pem",
+			"DLM_CLUSTER_TLS_CERT": "cert.pem", "DLM_CLUSTER_TLS_KEY": "key.pem",
+		} {
+			t.Setenv(key, value)
+		}
+		got, err := config.Load(nil, "")
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Load = %+v, %v, want %+v", got, err, want)
+		}
+	})
+	t.Run("flags", func(t *testing.T) {
+		flags := pflag.NewFlagSet("server", pflag.ContinueOnError)
+		flags.Duration("drain", 0, "")
+		flags.StringSlice("cluster-members", nil, "")
+		flags.Int64("cluster-quota", 0, "")
+		if err := flags.Parse([]string{"--drain=1m", "--cluster-members", "a=a:2380,b=b:2380", "--cluster-members=c=c:2380", "--cluster-quota=1073741824"}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := config.Load(flags, write(t, "dlm.yaml", strings.NewReplacer("drain: 1m", "drain: 2m", "members: [a", "members: [z").Replace(file)))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Load = %+v, %v, want %+v", got, err, want)
+		}
+	})
+	t.Run("external", func(t *testing.T) {
+		for key, value := range external {
+			t.Setenv(key, value)
+		}
+		want := config.Default()
+		want.Etcd.Endpoints = []string{"https://e1:2379", "https://e2:2379"}
+		want.Etcd.Username, want.Etcd.Password = "u", "p"
+		want.Etcd.History = 0
+		want.Etcd.TLS = config.TLS{CA: "ca", Cert: "cert", Key: "key"}
+		got, err := config.Load(nil, "")
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Load = %+v, %v, want %+v", got, err, want)
+		}
+	})
+}
+
+func TestForeignVariablesAreIgnored(t *testing.T) {
+	// What Kubernetes makes of services called dlm, dlm-log and dlm-etcd, and what the client commands read.
+	for key, value := range map[string]string{
+		"DLM_PORT": "tcp://10.0.0.1:50051", "DLM_SERVICE_HOST": "10.0.0.1", "DLM_PORT_50051_TCP_ADDR": "10.0.0.1",
+		"DLM_LOG": "x", "DLM_ETCD": "x", "DLM_CLUSTER": "x", "DLM_ETCD_PORT": "tcp://10.0.0.1:2379", "DLM_ENDPOINTS": "h:1", "DLM_TOKEN": "5",
+	} {
+		t.Setenv(key, value)
+	}
+	got, err := load(t, "log: {level: warn}\netcd: {timeout: 1s}\ncluster: {name: n}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Default()
+	want.Log.Level, want.Etcd.Timeout, want.Cluster.Name = "warn", time.Second, "n"
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("Load = %+v, want %+v", got, want)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"":                            3 * time.Minute,
+		"etcd: {history: 1m}":         time.Minute,
+		"etcd: {endpoints: [e:2379]}": 0,
+		"etcd: {endpoints: e:2379}":   0,
+		"etcd: {endpoints: [e:2379], history: 1m}": time.Minute,
+		"etcd: {endpoints: [e:2379], history: 0}":  0,
+	} {
+		got, err := load(t, text)
+		if err != nil || got.Etcd.History != want {
+			t.Errorf("%s: history %v, %v, want %v", text, got.Etcd.History, err, want)
+		}
+	}
+}
+
+func TestPasswordFile(t *testing.T) {
+	secret := write(t, "password", "s3cret word\r\n")
+	text := "etcd: {endpoints: [e:2379], username: u, password-file: " + secret + "}"
+	got, err := load(t, text)
+	if err != nil || got.Etcd.Password != "s3cret word" {
+		t.Fatalf("password %q, %v", got.Etcd.Password, err)
+	}
+	printed, err := got.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(printed), "s3cret") {
+		t.Errorf("the password is printed:\n%s", printed)
+	}
+	if !strings.Contains(string(printed), `password: (redacted)`) {
+		t.Errorf("it is not told that there is a password:\n%s", printed)
+	}
+	_, err = load(t, strings.Replace(text, "}", ", password: s3cret}", 1))
+	if err == nil || !strings.Contains(err.Error(), "not both") || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("with both: %v", err)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for text, want := range map[string][]string{
+		"drain: 10":                       {"drain: 10: want a duration with its unit"},
+		`drain: "10"`:                     {`drain: "10": want a duration with its unit`},
+		"drain: 1h":                       {`drain: "1h": want 0s to 10m`},
+		"drain: -1s":                      {`drain: "-1s": want 0s to 10m`},
+		"listen: 50051":                   {"listen: 50051: want text"},
+		`listen: "50051"`:                 {`listen: "50051": want host:port`},
+		"listen: localhost:70000":         {`listen: "localhost:70000": want host:port`},
+		"log: {level: loud, format: xml}": {`log.level: "loud": want debug, info, warn, error`, `log.format: "xml": want`},
+		"log: debug":                      {`log: "debug": want a section`},
+		"lisen: a:1":                      {"lisen: there is no such key"},
+		"Listen: a:1":                     {"Listen: there is no such key"},
+		"typo:":                           {"typo: there is no such key"},
+		"etcd: {tls: {cacert: x}, x: {}}": {"etcd.tls.cacert: there is no such key", "etcd.x: there is no such key"},
+		"listen: a:1\nlisten: b:1":        {"already defined"},
+		"- a":                             {"cannot unmarshal"},
+		"etcd: {prefix: dlm}":             {`etcd.prefix: "dlm": want`},
+		"etcd: {timeout: 1ms}":            {`etcd.timeout: "1ms": want 100ms to 5m`},
+		"etcd: {history: 1s}":             {`etcd.history: "1s": want 10s to 24h`},
+		"etcd: {history: 0s}":             {"would fill up"},
+		"etcd: {username: u}":             {"etcd.username", "a password", "etcd.endpoints"},
+		"etcd: {password: s3cret}":        {"etcd.password", "etcd.username"},
+		"etcd: {password: 5318008531800}": {"etcd.password", "quotes"},
+		"etcd: {password-file: /no/such}": {"etcd.password-file: open /no/such"},
+		"etcd: {tls: {cert: c}}":          {"etcd.tls.cert", "both"},
+		"etcd: {endpoints: [e]}":          {`etcd.endpoints: "e": want`},
+		"etcd: {endpoints: [1]}":          {"etcd.endpoints", "a list of texts"},
+		"etcd: {endpoints: [ftp://e:1]}":  {`etcd.endpoints: "ftp://e:1": want`},
+		"etcd: {endpoints: [http://e:1], tls: {ca: c}}":                                       {`"http://e:1": want https://`},
+		"etcd: {endpoints: [e:1]}\ncluster: {quota: 99999999, name: n}":                       {`cluster.name: "n": not together`, `cluster.quota: "99999999": not together`},
+		"cluster: {quota: 1000}":                                                              {"cluster.quota: 1000: want 16777216 to"},
+		"cluster: {quota: 4GiB}":                                                              {`cluster.quota: "4GiB": want a whole number`},
+		"cluster: {state: maybe}":                                                             {`cluster.state: "maybe": want new, existing`},
+		"cluster: {state: existing}":                                                          {"cluster.state", "cluster.members"},
+		"cluster: {peer-listen: ':1'}":                                                        {`cluster.peer-listen: ":1": want cluster.members`},
+		"cluster: {members: [dlm=a:1]}":                                                       {`cluster.peer-listen: "": want host:port`},
+		"cluster: {members: [a=a:1, b]}":                                                      {"cluster.peer-listen", `cluster.members: "b": want name=host:port`, `cluster.name: "dlm": want one of`},
+		"cluster: {members: [a=a:1, a=b:1, b=a:1], name: a, peer-listen: ':1'}":               {`"a=b:1": want each`, `"b=a:1": want each`},
+		"cluster: {members: [a=a:1, b=b:1], name: a, peer-listen: ':1', peer-advertise: x:1}": {`"x:1": want the address in cluster.members, "a:1"`},
+		"cluster: {members: [a=a:1], name: a, peer-listen: ':1', tls: {cert: c}}":             {"cluster.tls", "all three"},
+		"cluster: {tls: {ca: a, cert: c, key: k}}":                                            {"cluster.tls", "cluster.members"},
+		"cluster: {client-listen: ':2379'}":                                                   {"cluster.client-listen", "loopback"},
+		"cluster: {client-listen: 10.0.0.1:2379}":                                             {"cluster.client-listen", "loopback"},
+	} {
+		t.Run(text, func(t *testing.T) {
+			_, err := load(t, text)
+			if err == nil {
+				t.Fatal("no fault was found")
+			}
+			for _, part := range want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not say %q", err, part)
+				}
+			}
+			if strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "5318008") {
+				t.Errorf("%q tells a secret", err)
+			}
+		})
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Setenv("DLM_ETCD_TIMEOUT", "soon")
+	_, err := load(t, "drain: 5\nlisten: here\nmistake: 1\nlog: {level: loud}\ncluster: {peer-listen: ':1', quota: 1}\n")
+	if err == nil {
+		t.Fatal("no fault was found")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for _, key := range []string{"drain", "listen", "mistake", "log.level", "cluster.peer-listen", "cluster.quota", "etcd.timeout"} {
+		if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, key+": ") }) {
+			t.Errorf("%s is not among the faults:\n%v", key, err)
+		}
+	}
+	if len(lines) != 7 {
+		t.Errorf("%d faults, want 7:\n%v", len(lines), err)
+	}
+}
+
+func TestMissingFileIsAFault(t *testing.T) {
+	if _, err := config.Load(nil, filepath.Join(t.TempDir(), "none.yaml")); err == nil {
+		t.Error("a file that is not there was loaded")
+	}
+}
+
+func TestMemberMap(t *testing.T) {
+	got, err := config.Cluster{Members: []string{"a=h:1", "b=[::1]:2"}}.MemberMap()
+	if want := map[string]string{"a": "h:1", "b": "[::1]:2"}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("MemberMap = %v, %v, want %v", got, err, want)
+	}
+	for _, members := range [][]string{{"a"}, {"=h:1"}, {"a=h"}, {"a=:1"}, {"a=h:1", "a=h:2"}} {
+		if got, err := (config.Cluster{Members: members}).MemberMap(); err == nil {
+			t.Errorf("MemberMap of %q = %v, want an error", members, got)
+		}
+	}
+}
+
+// The README's table is what Table says, once there is a README.
+func TestReadmeHasTheTable(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if os.IsNotExist(err) {
+		t.Skip("skipped: there is no README.md")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), config.Table()) {
+		t.Errorf("README.md does not have this table:\n%s", config.Table())
+	}
+}

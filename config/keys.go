@@ -1,0 +1,143 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Key is one setting, for documentation.
+type Key struct {
+	Name    string // as in the file, the sections joined by dots
+	Default string // as it would be written in the file; empty: none
+	Meaning string // with unit and bounds
+}
+
+// setting ties a key to its field. The list of them is the only place that knows all keys.
+type setting struct {
+	name    string
+	field   func(*Config) any // a *string, *[]string, *time.Duration or *int64
+	secret  bool
+	meaning string
+}
+
+func settings() []setting {
+	return []setting{
+		{name: "listen", field: func(c *Config) any { return &c.Listen },
+			meaning: "Address of the service, `host:port`. Without a host: all of the machine's addresses. Nothing is encrypted or authenticated, so think before leaving loopback."},
+		{name: "data-dir", field: func(c *Config) any { return &c.DataDir },
+			meaning: "Directory of the embedded etcd's data; made if missing. Not used with `etcd.endpoints`."},
+		{name: "drain", field: func(c *Config) any { return &c.Drain },
+			meaning: "How long a server that was told to stop waits for calls in progress; `0s` to `10m`."},
+		{name: "log.level", field: func(c *Config) any { return &c.Log.Level },
+			meaning: "The least severe messages that are logged: `debug`, `info`, `warn` or `error`."},
+		{name: "log.format", field: func(c *Config) any { return &c.Log.Format },
+			meaning: "`text`, `json`, or `auto`: text on a terminal, else JSON."},
+		{name: "etcd.endpoints", field: func(c *Config) any { return &c.Etcd.Endpoints },
+			meaning: "List of `host:port` or URLs of an external etcd cluster. Empty: the server runs its own etcd."},
+		{name: "etcd.username", field: func(c *Config) any { return &c.Etcd.Username },
+			meaning: "User of the external etcd; needs a password."},
+		{name: "etcd.password", field: func(c *Config) any { return &c.Etcd.Password }, secret: true,
+			meaning: "The user's password. Better in a file."},
+		{name: "etcd.password-file", field: func(c *Config) any { return &c.Etcd.PasswordFile },
+			meaning: "File with the user's password; newlines at its end do not count."},
+		{name: "etcd.prefix", field: func(c *Config) any { return &c.Etcd.Prefix },
+			meaning: "What all keys in etcd begin with; begins and ends with `/`. Servers with different prefixes know nothing of each other's locks."},
+		{name: "etcd.timeout", field: func(c *Config) any { return &c.Etcd.Timeout },
+			meaning: "How long connecting to the external etcd may take; `100ms` to `5m`."},
+		{name: "etcd.history", field: func(c *Config) any { return &c.Etcd.History },
+			meaning: "Etcd's history is dropped when it is older than this; `10s` to `24h`. `0s`: never, which is allowed, and the default, with `etcd.endpoints` only, because others may need it there."},
+		{name: "etcd.tls.ca", field: func(c *Config) any { return &c.Etcd.TLS.CA },
+			meaning: "PEM file of the authority that signed the external etcd's certificate. Empty: the system's, for `https://` endpoints."},
+		{name: "etcd.tls.cert", field: func(c *Config) any { return &c.Etcd.TLS.Cert },
+			meaning: "PEM file of this server's certificate for the external etcd; needs the key."},
+		{name: "etcd.tls.key", field: func(c *Config) any { return &c.Etcd.TLS.Key },
+			meaning: "PEM file of the certificate's key."},
+		{name: "cluster.name", field: func(c *Config) any { return &c.Cluster.Name },
+			meaning: "This server's name among `cluster.members`."},
+		{name: "cluster.members", field: func(c *Config) any { return &c.Cluster.Members },
+			meaning: "List of `name=host:port`, the peer address of every server of the cluster, this one included. Empty: a single server."},
+		{name: "cluster.peer-listen", field: func(c *Config) any { return &c.Cluster.PeerListen },
+			meaning: "Address on which this server's etcd listens for its peers, `host:port`. Without a host: all of the machine's addresses."},
+		{name: "cluster.peer-advertise", field: func(c *Config) any { return &c.Cluster.PeerAdvertise },
+			meaning: "Address that the peers reach this server by. Empty: what `cluster.members` says of it; anything else is a fault."},
+		{name: "cluster.state", field: func(c *Config) any { return &c.Cluster.State },
+			meaning: "`new`: the members found a cluster together. `existing`: this server was added to one. Only looked at while `data-dir` is empty."},
+		{name: "cluster.client-listen", field: func(c *Config) any { return &c.Cluster.ClientListen },
+			meaning: "Loopback address, `host:port`, on which etcd's own protocol is served, without protection, for `etcdctl`. Empty: not at all."},
+		{name: "cluster.quota", field: func(c *Config) any { return &c.Cluster.Quota },
+			meaning: "Bytes that the embedded etcd's database may take; 16777216 (16 MiB) to 17179869184 (16 GiB)."},
+		{name: "cluster.tls.ca", field: func(c *Config) any { return &c.Cluster.TLS.CA },
+			meaning: "PEM file of the authority that signs the peers' certificates, and nothing else. All three or none of `cluster.tls`."},
+		{name: "cluster.tls.cert", field: func(c *Config) any { return &c.Cluster.TLS.Cert },
+			meaning: "PEM file of this server's certificate, shown to its peers as server and as client."},
+		{name: "cluster.tls.key", field: func(c *Config) any { return &c.Cluster.TLS.Key },
+			meaning: "PEM file of the certificate's key."},
+		{name: "coursework.lock", field: func(c *Config) any { return &c.Coursework.Lock },
+			meaning: "The one lock of the coursework's API, `lock_service.LockService`. Empty: that API is not served."},
+		{name: "coursework.ttl", field: func(c *Config) any { return &c.Coursework.TTL },
+			meaning: "How long a client of that API outlives its last call; `2s` to `10m`."},
+		{name: "coursework.hold", field: func(c *Config) any { return &c.Coursework.Hold },
+			meaning: "How long a client of that API may hold the lock, counted from the grant, before it is evicted; `1s` to `24h`, or `0s`: for ever."},
+	}
+}
+
+// Keys lists all settings in the order of the documentation.
+func Keys() []Key {
+	def := Default()
+	var keys []Key
+	for _, s := range settings() {
+		keys = append(keys, Key{Name: s.name, Default: written(s.field(&def)), Meaning: s.meaning})
+	}
+	return keys
+}
+
+// Table is the documentation of all settings as a Markdown table.
+func Table() string {
+	var b strings.Builder
+	b.WriteString("| Key | Default | Meaning |\n|---|---|---|\n")
+	for _, k := range Keys() {
+		def := ""
+		if k.Default != "" {
+			def = "`" + k.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, def, k.Meaning)
+	}
+	return b.String()
+}
+
+// Env is the environment variable of a key.
+func Env(key string) string {
+	return "DLM_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(key))
+}
+
+// Flag is the command-line flag of a key, without the dashes.
+func Flag(key string) string { return strings.ReplaceAll(key, ".", "-") }
+
+// written is a field as it would be written in the environment.
+func written(field any) string {
+	switch f := field.(type) {
+	case *[]string:
+		return strings.Join(*f, ",")
+	case *time.Duration:
+		return duration(*f)
+	case *int64:
+		return strconv.FormatInt(*f, 10)
+	case *string:
+		return *f
+	}
+	panic(fmt.Sprintf("no setting is a %T", field))
+}
+
+// duration is d without the zero parts that its String has: 3m, not 3m0s.
+func duration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

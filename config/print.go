@@ -1,0 +1,65 @@
+package config
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const redacted = "(redacted)"
+
+// YAML is the configuration as a file that could be loaded, but for its secrets, which are not shown.
+func (c Config) YAML() ([]byte, error) {
+	root := &yaml.Node{Kind: yaml.MappingNode}
+	for _, s := range settings() {
+		section, path := root, strings.Split(s.name, ".")
+		for _, name := range path[:len(path)-1] {
+			section = child(section, name)
+		}
+		value, err := node(s.field(&c))
+		if err != nil {
+			return nil, err
+		}
+		if s.secret && value.Value != "" {
+			value.Value = redacted
+		}
+		section.Content = append(section.Content, name(path[len(path)-1]), value)
+	}
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(root); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), enc.Close()
+}
+
+// child finds or makes the section of that name.
+func child(parent *yaml.Node, key string) *yaml.Node {
+	for i := 0; i < len(parent.Content); i += 2 {
+		if parent.Content[i].Value == key {
+			return parent.Content[i+1]
+		}
+	}
+	section := &yaml.Node{Kind: yaml.MappingNode}
+	parent.Content = append(parent.Content, name(key), section)
+	return section
+}
+
+func name(key string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: key}
+}
+
+func node(field any) (*yaml.Node, error) {
+	switch f := field.(type) {
+	case *time.Duration:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: duration(*f)}, nil
+	case *int64:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatInt(*f, 10)}, nil
+	}
+	var n yaml.Node
+	return &n, n.Encode(field)
+}

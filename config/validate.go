@@ -1,0 +1,180 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxDrain   = 10 * time.Minute
+	minTimeout = 100 * time.Millisecond
+	maxTimeout = 5 * time.Minute
+	minTTL     = 2 * time.Second
+	maxTTL     = 10 * time.Minute
+	minHold    = time.Second
+	maxHold    = 24 * time.Hour
+	minHistory = 10 * time.Second
+	maxHistory = 24 * time.Hour
+	minQuota   = 16 << 20
+	maxQuota   = 16 << 30
+)
+
+// Validate checks each value and what they say together. The error tells every fault, one a line.
+func (c Config) Validate() error {
+	var f faults
+	f.check(isHostPort(c.Listen), "listen", c.Listen, "host:port")
+	f.check(c.External() || c.DataDir != "", "data-dir", c.DataDir, "a directory")
+	f.between("drain", c.Drain, 0, maxDrain)
+	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	f.oneOf("log.format", c.Log.Format, "auto", "text", "json")
+	c.Etcd.validate(&f)
+	if c.External() {
+		c.Cluster.absent(&f)
+	} else {
+		c.Etcd.embedded(&f)
+		c.Cluster.validate(&f)
+	}
+	c.Coursework.validate(&f)
+	return errors.Join(f...)
+}
+
+func (c Coursework) validate(f *faults) {
+	f.between("coursework.ttl", c.TTL, minTTL, maxTTL)
+	if c.Hold != 0 {
+		f.between("coursework.hold", c.Hold, minHold, maxHold)
+	}
+}
+
+// validate checks what holds for any etcd.
+func (e Etcd) validate(f *faults) {
+	for _, endpoint := range e.Endpoints {
+		addr, scheme := endpoint, ""
+		if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
+			scheme, addr = u.Scheme, u.Host
+			f.check(slices.Contains([]string{"http", "https"}, scheme) && strings.Trim(u.Path, "/") == "",
+				"etcd.endpoints", endpoint, "host:port, http://host:port or https://host:port")
+		}
+		host, _, _ := net.SplitHostPort(addr)
+		f.check(isHostPort(addr) && host != "", "etcd.endpoints", endpoint, "host:port, http://host:port or https://host:port")
+		f.check(scheme != "http" || e.TLS == TLS{}, "etcd.endpoints", endpoint, "https://, because etcd.tls is given")
+	}
+	f.check(e.Username == "" || e.Password != "" || e.PasswordFile != "", "etcd.username", e.Username, "a password with it")
+	f.check(e.Username != "" || e.Password == "", "etcd.password", redacted, "etcd.username with it")
+	f.check(len(e.Prefix) > 1 && strings.HasPrefix(e.Prefix, "/") && strings.HasSuffix(e.Prefix, "/") && len(e.Prefix) <= 255,
+		"etcd.prefix", e.Prefix, "text that begins and ends with /, 2 to 255 bytes")
+	f.between("etcd.timeout", e.Timeout, minTimeout, maxTimeout)
+	if e.History != 0 {
+		f.between("etcd.history", e.History, minHistory, maxHistory)
+	}
+	f.check((e.TLS.Cert == "") == (e.TLS.Key == ""), "etcd.tls.cert", e.TLS.Cert, "both etcd.tls.cert and etcd.tls.key, or none")
+}
+
+// embedded checks what holds without an external etcd.
+func (e Etcd) embedded(f *faults) {
+	const want = "etcd.endpoints with it"
+	f.check(e.Username == "", "etcd.username", e.Username, want)
+	f.check(e.TLS.CA == "", "etcd.tls.ca", e.TLS.CA, want)
+	f.check(e.TLS.Cert == "", "etcd.tls.cert", e.TLS.Cert, want)
+	f.check(e.History != 0, "etcd.history", duration(e.History), fmt.Sprintf("%s to %s, because the embedded etcd would fill up",
+		duration(minHistory), duration(maxHistory)))
+}
+
+// absent checks that nothing is said of a cluster that is not run.
+func (c Cluster) absent(f *faults) {
+	def, cfg := Default(), Config{Cluster: c}
+	for _, s := range settings() {
+		if got := written(s.field(&cfg)); strings.HasPrefix(s.name, "cluster.") && got != written(s.field(&def)) {
+			*f = append(*f, fmt.Errorf("%s: %q: not together with etcd.endpoints, which is another cluster", s.name, got))
+		}
+	}
+}
+
+func (c Cluster) validate(f *faults) {
+	f.check(c.Name != "" && !strings.ContainsAny(c.Name, "=, \t"), "cluster.name", c.Name, "a name without spaces, = and ,")
+	f.oneOf("cluster.state", c.State, "new", "existing")
+	f.check(c.Quota >= minQuota && c.Quota <= maxQuota, "cluster.quota", c.Quota, fmt.Sprintf("%d to %d bytes", minQuota, maxQuota))
+	if c.ClientListen != "" {
+		host, _, _ := net.SplitHostPort(c.ClientListen)
+		ip, err := netip.ParseAddr(host)
+		loopback := host == "localhost" || err == nil && ip.IsLoopback()
+		f.check(isHostPort(c.ClientListen) && loopback, "cluster.client-listen", c.ClientListen, "host:port with a loopback host, because the port is unprotected")
+	}
+	tls := c.TLS != TLS{}
+	f.check(!tls || c.TLS.CA != "" && c.TLS.Cert != "" && c.TLS.Key != "", "cluster.tls", c.TLS, "all three of ca, cert and key, or none")
+	if len(c.Members) == 0 {
+		const want = "cluster.members with it"
+		f.check(c.PeerListen == "", "cluster.peer-listen", c.PeerListen, want)
+		f.check(c.PeerAdvertise == "", "cluster.peer-advertise", c.PeerAdvertise, want)
+		f.check(c.State != "existing", "cluster.state", c.State, want)
+		f.check(!tls, "cluster.tls", c.TLS, want)
+		return
+	}
+	f.check(isHostPort(c.PeerListen), "cluster.peer-listen", c.PeerListen, "host:port, because cluster.members is given")
+	members, addrs := map[string]string{}, map[string]bool{}
+	for _, member := range c.Members {
+		name, addr, ok := splitMember(member)
+		f.check(ok, "cluster.members", member, wantMember)
+		_, twice := members[name]
+		f.check(!twice && !addrs[addr], "cluster.members", member, "each name and each address once")
+		members[name], addrs[addr] = addr, true
+	}
+	own, listed := members[c.Name]
+	f.check(listed, "cluster.name", c.Name, "one of the names in cluster.members")
+	f.check(!listed || c.PeerAdvertise == "" || c.PeerAdvertise == own, "cluster.peer-advertise", c.PeerAdvertise,
+		fmt.Sprintf("the address in cluster.members, %q", own))
+}
+
+const wantMember = "name=host:port"
+
+func splitMember(member string) (name, addr string, ok bool) {
+	name, addr, _ = strings.Cut(member, "=")
+	host, port, _ := net.SplitHostPort(addr)
+	return name, addr, name != "" && isHostPort(addr) && host != "" && port != "0"
+}
+
+// MemberMap is cluster.members by name. It fails on what Validate would have found.
+func (c Cluster) MemberMap() (map[string]string, error) {
+	addrs := map[string]string{}
+	for _, member := range c.Members {
+		name, addr, ok := splitMember(member)
+		if _, twice := addrs[name]; !ok || twice {
+			return nil, fault("cluster.members", member, wantMember+", each name once")
+		}
+		addrs[name] = addr
+	}
+	return addrs, nil
+}
+
+// faults collects what is wrong.
+type faults []error
+
+func (f *faults) check(ok bool, key string, value any, want string) {
+	if !ok {
+		*f = append(*f, fault(key, value, want))
+	}
+}
+
+func (f *faults) between(key string, d, least, most time.Duration) {
+	f.check(d >= least && d <= most, key, duration(d), duration(least)+" to "+duration(most))
+}
+
+func (f *faults) oneOf(key, value string, choices ...string) {
+	f.check(slices.Contains(choices, value), key, value, strings.Join(choices, ", "))
+}
+
+// isHostPort says whether addr has a numeric port and maybe a host.
+func isHostPort(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || strings.ContainsAny(host, " /=,") {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
