@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/distributed-lock-manager/dlm/client"
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+const (
+	noticeAfter   = time.Second     // of waiting, before a user is told whom for
+	noticeTimeout = 2 * time.Second // for finding that out
+	settleTimeout = 5 * time.Second // for giving back what is not wanted any more
+	maxWait       = 24 * time.Hour  // the server's longest bounded wait
+)
+
+// acquisition is how a command asks for its lock.
+type acquisition struct {
+	try      bool
+	wait     time.Duration
+	waitSet  bool
+	conflict int
+	label    string
+	quiet    bool
+}
+
+func (a *acquisition) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&a.try, "try", "n", false, "do not wait for the lock")
+	cmd.Flags().DurationVarP(&a.wait, "wait", "w", 0, "wait this long at most (default: for ever)")
+	cmd.Flags().IntVarP(&a.conflict, "conflict-exit-code", "E", exitNotAcquired, "exit code if the lock was not acquired")
+	cmd.Flags().StringVar(&a.label, "label", "", "who this is, for the eyes of others (default user@host:pid)")
+	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "do not tell who holds the lock")
+}
+
+// check refuses flags that make no sense.
+func (a *acquisition) check(cmd *cobra.Command) error {
+	a.waitSet = cmd.Flags().Changed("wait")
+	switch {
+	case a.try && a.waitSet:
+		return usagef("--try and --wait exclude each other")
+	case a.wait < 0 || a.wait > maxWait:
+		return usagef("--wait is %v, must be between 0s and %v", a.wait, maxWait)
+	case a.conflict < 0 || a.conflict > 255:
+		return usagef("--conflict-exit-code is %d, must be between 0 and 255", a.conflict)
+	}
+	return nil
+}
+
+// acquire gets the lock as the flags say. If it has to wait, it tells once, on stderr, whom for. Not getting the lock is
+// an error with the exit code that was asked for; nothing is left in the queue then.
+func (a *acquisition) acquire(ctx context.Context, c *client.Client, lock string, s *streams) (*client.Lock, error) {
+	if a.try || a.waitSet && a.wait == 0 {
+		l, err := c.TryLock(ctx, lock)
+		return l, a.busy(lock, err)
+	}
+	var opts []client.LockOption
+	if a.waitSet {
+		opts = append(opts, client.WithWait(a.wait))
+	}
+	if !a.quiet {
+		defer a.notice(ctx, c, lock, s)()
+	}
+	l, err := c.Lock(ctx, lock, opts...)
+	return l, a.busy(lock, err)
+}
+
+// busy gives a refusal its words and its exit code.
+func (a *acquisition) busy(lock string, err error) error {
+	var busy *client.BusyError
+	if !errors.As(err, &busy) {
+		return err
+	}
+	coded := exitError{code: a.conflict, err: fmt.Errorf("lock %q not acquired: %s", lock, contention(busy.Holder, busy.QueueLength))}
+	if a.quiet {
+		return silent{coded}
+	}
+	return coded
+}
+
+// notice tells whom a wait is for, if it lasts; the place in the queue is not touched by that. stop ends it.
+func (a *acquisition) notice(ctx context.Context, c *client.Client, lock string, s *streams) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(noticeAfter):
+		}
+		ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
+		defer cancel()
+		state, err := c.Inspect(ctx, lock)
+		if err != nil {
+			return // It says nothing about the wait, which goes on.
+		}
+		s.printf("waiting for lock %q: %s", lock, contention(state.GetHolder(), int(state.GetQueueLength())))
+	})
+	return func() {
+		cancel()
+		done.Wait()
+	}
+}
+
+// contention says who is in the way.
+func contention(holder *dlmv1.Holder, queue int) string {
+	who := "nobody holds it just now"
+	if holder != nil {
+		who = fmt.Sprintf("held by %q for %s (token %d)", holder.GetLabel(), age(holder.GetSince()), holder.GetToken())
+	}
+	return fmt.Sprintf("%s, %d in the queue", who, queue)
+}
+
+// abandon ends a section whose records nobody wants, and gives the lock back. If that fails, the session's end does it.
+func abandon(l *client.Lock) {
+	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
+	defer cancel()
+	_ = l.Discard(ctx)
+}
+
+// publish releases the lock and publishes its section. The client rides an outage out for as long as the lock is
+// certainly held; whatever keeps the release from being confirmed counts as a loss.
+func publish(l *client.Lock) error {
+	if err := l.Unlock(context.Background()); err != nil {
+		return fmt.Errorf("%w: %w", errLost, err)
+	}
+	return nil
+}

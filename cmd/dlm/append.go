@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
+)
+
+// maxRecord is the server's limit for the bytes of one record.
+const maxRecord = 1 << 20
+
+// appendCommand is `dlm append`.
+type appendCommand struct {
+	*streams
+	connection
+	acquisition
+}
+
+func newAppend(s *streams) *cobra.Command {
+	a := &appendCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "append [flags] LOCK FILE [TEXT]",
+		Short: "Append a line, or standard input, to a file",
+		Long: `Append TEXT and a newline to FILE of LOCK; without TEXT, standard input as it is. It takes the lock, appends, and
+releases: all of it appears at once, or nothing does. One call appends 64 MiB at most.
+
+Inside "dlm lock LOCK" it appends under the lock already held, and what it appends appears when that is released. It
+exits 70 if that lock was lost, and never takes it anew.`,
+		Example: `  dlm append orders audit.log 'shipped 42'
+  journalctl -b | dlm append hosts/web1 boot.log`,
+		Args: arguments(2, 3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.check(cmd); err != nil {
+				return err
+			}
+			data := io.Reader(a.in)
+			if len(args) == 3 {
+				data = strings.NewReader(args[2] + "\n")
+			}
+			return a.run(cmd.Context(), args[0], args[1], data)
+		},
+	}
+	a.connection.flags(cmd)
+	a.acquisition.flags(cmd)
+	return cmd
+}
+
+// appender is what a section that is held here, and one that is held by an enclosing `dlm lock`, have in common.
+type appender interface {
+	Append(ctx context.Context, file string, data []byte) error
+}
+
+func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Reader) error {
+	token, credential, inside, err := heldSection(lock)
+	if err != nil {
+		return err
+	}
+	c, err := a.open(0, a.label)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	signals := process.Catch()
+	defer signals.Release()
+	ctx, stop := signals.Context(ctx)
+	defer stop()
+
+	if inside {
+		return orSignal(ctx, copyRecords(ctx, c.Section(lock, credential, token), file, data))
+	}
+	held, err := a.acquire(ctx, c, lock, a.streams)
+	if err != nil {
+		return orSignal(ctx, err)
+	}
+	// Two reasons to stop: a signal, and the loss of the lock.
+	working, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(held.Context(), func() {
+		cancel(fmt.Errorf("%w: %q: %w", errLost, lock, context.Cause(held.Context())))
+	})()
+	if err := copyRecords(working, held, file, data); err != nil {
+		cause := context.Cause(working) // Before abandon, which ends the hold as well.
+		abandon(held)
+		if errors.Is(cause, errLost) {
+			return cause
+		}
+		return orSignal(ctx, err)
+	}
+	return publish(held)
+}
+
+// copyRecords appends everything there is to read, record by record. It returns early when ctx ends, even if the source
+// gives nothing.
+func copyRecords(ctx context.Context, to appender, file string, from io.Reader) error {
+	records := make(chan record)
+	// This goroutine may outlive the call: a read of a terminal or a pipe cannot be interrupted. The process ends then.
+	go func() {
+		defer close(records)
+		for next := range splitRecords(from) {
+			select {
+			case records <- next:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case next, more := <-records:
+			if !more {
+				return nil
+			}
+			if next.err != nil {
+				return fmt.Errorf("read standard input: %w", next.err)
+			}
+			if err := to.Append(ctx, file, next.data); err != nil {
+				return fmt.Errorf("append to %q: %w", file, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/config"
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
+)
+
+// How often an idle connection to an external etcd is tested, and how long the test may take.
+const (
+	etcdKeepalive        = 5 * time.Second
+	etcdKeepaliveTimeout = 3 * time.Second
+)
+
+// backend is the etcd behind a server.
+type backend struct {
+	client *clientv3.Client
+	where  string       // for people
+	failed <-chan error // an embedded etcd that stopped by itself; nil if it is another process
+	close  func() error
+}
+
+// openBackend starts etcd within this process, or connects to the one that the configuration names.
+func openBackend(ctx context.Context, cfg config.Config, logs logs) (*backend, error) {
+	if cfg.External() {
+		return connectEtcd(ctx, cfg, logs)
+	}
+	members, err := cfg.Cluster.MemberMap()
+	if err != nil {
+		return nil, fmt.Errorf("%w: cluster.members: %w", errConfig, err)
+	}
+	server, err := embedded.Start(ctx, embedded.Config{
+		DataDir:       cfg.DataDir,
+		Name:          cfg.Cluster.Name,
+		PeerListen:    cfg.Cluster.PeerListen,
+		PeerAdvertise: cfg.Cluster.PeerAdvertise,
+		Members:       members,
+		Existing:      cfg.Cluster.State == "existing",
+		PeerTLS:       embedded.TLS(cfg.Cluster.TLS),
+		ClientListen:  cfg.Cluster.ClientListen,
+		Quota:         cfg.Cluster.Quota,
+		Logger:        logs.etcd,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &backend{
+		client: server.Client(),
+		where:  "data in " + cfg.DataDir,
+		failed: server.Err(),
+		close:  server.Close,
+	}, nil
+}
+
+// connectEtcd makes a client of an external etcd. That it can be reached is found out by the store.
+func connectEtcd(ctx context.Context, cfg config.Config, logs logs) (*backend, error) {
+	tlsConfig, err := etcdTLS(cfg.Etcd.TLS.CA, cfg.Etcd.TLS.Cert, cfg.Etcd.TLS.Key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: etcd.tls: %w", errConfig, err)
+	}
+	client, err := clientv3.New(clientv3.Config{
+		Context:              context.WithoutCancel(ctx),
+		Endpoints:            cfg.Etcd.Endpoints,
+		DialTimeout:          cfg.Etcd.Timeout,
+		DialKeepAliveTime:    etcdKeepalive,
+		DialKeepAliveTimeout: etcdKeepaliveTimeout,
+		TLS:                  tlsConfig,
+		Username:             cfg.Etcd.Username,
+		Password:             cfg.Etcd.Password,
+		Logger:               logs.etcd,
+	})
+	if err != nil {
+		return nil, unreachable(cfg, err)
+	}
+	return &backend{
+		client: client,
+		where:  "data in etcd at " + strings.Join(cfg.Etcd.Endpoints, ","),
+		close:  client.Close,
+	}, nil
+}
+
+// etcdTLS is nil if no file is named.
+func etcdTLS(ca, cert, key string) (*tls.Config, error) {
+	if ca == "" && cert == "" && key == "" {
+		return nil, nil
+	}
+	return transport.TLSInfo{TrustedCAFile: ca, CertFile: cert, KeyFile: key}.ClientConfig()
+}
+
+// openStore opens the store. An external etcd must answer in time; an embedded one answers when its cluster does.
+func openStore(ctx context.Context, cfg config.Config, storeConfig etcdstore.Config) (*etcdstore.Store, error) {
+	if cfg.External() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, cfg.Etcd.Timeout)
+		defer cancel()
+	}
+	store, err := etcdstore.Open(ctx, storeConfig)
+	if err != nil && cfg.External() {
+		return nil, unreachable(cfg, err)
+	}
+	return store, err
+}
+
+func unreachable(cfg config.Config, err error) error {
+	return exitWithMessage(exitUnreachable, "etcd at %s: %w", strings.Join(cfg.Etcd.Endpoints, ","), err)
+}

@@ -1,0 +1,105 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// benchArgs makes slices that are as short as can be: nothing is asserted about the figures.
+func benchArgs(more ...string) []string {
+	return append([]string{"bench", "--warmup", "0s", "--duration", "200ms", "--runs", "1", "--clients", "2"}, more...)
+}
+
+func TestBenchJSON(t *testing.T) {
+	t.Parallel()
+	args := benchArgs("--json", "--workload", "own,one,try,mixed,append,waiters,idle", "--ttl", "2s")
+	_, err := os.Stat("/proc/self/stat")
+	proc := err == nil
+	if proc {
+		args = append(args, "--server-pid", strconv.Itoa(os.Getpid()))
+	}
+	out := must(t, dlm(t, args...))
+	workloads := ""
+	for line := range strings.Lines(out) {
+		var row map[string]any
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			t.Fatalf("%v in %q", err, line)
+		}
+		workloads += " " + row["workload"].(string)
+		for _, key := range []string{"system", "workload", "clients", "connections", "ops_per_s", "p50_us", "p99_us", "max_us", "seconds"} {
+			if _, ok := row[key]; !ok {
+				t.Errorf("no %s in %s", key, line)
+			}
+		}
+		if row["system"] != "dlm" || row["clients"] != 2.0 || row["ops_per_s"] == 0.0 && row["workload"] != "idle" { // a short idle may see no heartbeat
+			t.Errorf("row %s", line)
+		}
+		if _, ok := row["server_peak_bytes"]; ok != proc {
+			t.Errorf("the peak of the server's memory in %s: %v, want %v", line, ok, proc)
+		}
+	}
+	if want := " own one try mixed append waiters idle"; workloads != want {
+		t.Errorf("rows of%s, want%s", workloads, want)
+	}
+}
+
+func TestBenchTable(t *testing.T) {
+	t.Parallel()
+	r := run(t, dlm(t, benchArgs("--clients", "1,2", "--workload", "own")...))
+	lines := strings.Split(strings.TrimSpace(r.out), "\n")
+	if r.code != 0 || len(lines) < 3 || strings.Fields(lines[0])[0] != "SYSTEM" || strings.Fields(lines[1])[0] != "dlm" {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if at := strings.Index(lines[0], "CLIENTS"); strings.LastIndexByte(lines[1][:at], ' ') != at-1 || lines[1][at] == ' ' {
+		t.Errorf("not aligned:\n%s", r.out)
+	}
+	if r.err != "" {
+		t.Errorf("progress without a terminal: %q", r.err)
+	}
+}
+
+func TestBenchRefuses(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"--workload other --clients 0", 64, "0 clients"},
+		{"--runs 0", 64, "0 runs"},
+		{"--against other", 64, `"other"`},
+		{"--against redis --workload append", 64, "no records"},
+		{"--clients many", 64, "clients"},
+		{"--connect-timeout 0s", 64, "connect-timeout"},
+		{"--against redis --workload own", 1, "cd cmd/dlm-bench-peers && go build"},
+		{"--server-pid -1", 1, "process -1"},
+		{"extra", 64, "extra"},
+		{"--endpoints 127.0.0.1:1 --connect-timeout 200ms", 69, "own with --clients 1: "},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			r := run(t, dlm(t, append([]string{"bench"}, strings.Fields(test.args)...)...))
+			if r.code != test.code || !strings.Contains(r.err, test.says) {
+				t.Errorf("exit code %d, want %d; said %q, want %q in it", r.code, test.code, r.err, test.says)
+			}
+		})
+	}
+}
+
+func TestBenchInterrupted(t *testing.T) {
+	t.Parallel()
+	b := start(t, dlm(t, benchArgs("--duration", "1h", "--workload", "one", "--clients", "1")...))
+	eventually(t, "the load", func() bool {
+		return strings.Contains(must(t, dlm(t, "status")), "dlm bench")
+	})
+	began := time.Now()
+	b.signal(t, syscall.SIGTERM)
+	if code := b.wait(t); code != 128+int(syscall.SIGTERM) {
+		t.Errorf("exit code %d after %v\n%s", code, time.Since(began), b.err)
+	}
+}

@@ -1,0 +1,99 @@
+package main_test
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A holder and a waiter notice nothing but pauses while the login at etcd expires, its leader is killed, and all of it
+// is restarted.
+func TestExternalClusterWithTLSAndUser(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	options := etcd.options(t)
+	s, err := startServer("127.0.0.1:0", filepath.Join(t.TempDir(), "unused"), options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.cmd.Process.Kill()
+		s.cmd.Wait()
+	})
+
+	cmd := command(t, s.addr, dlmPath, "lock", "--ttl", "20s", "--connect-timeout", "20s", "long", "sh", "-c",
+		`echo "held with $DLM_SESSION"; while read step; do dlm append --connect-timeout 20s long file "$step" && echo "did $step"; done`)
+	steps, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	holder := start(t, cmd)
+	holder.says(t, "\n")
+	_, secret, _ := strings.Cut(strings.TrimSpace(holder.out.String()), ".") // The credential's first half is no secret.
+	waiter := start(t, command(t, s.addr, dlmPath, "append", "--connect-timeout", "20s", "long", "file", "waiter"))
+	waiter.says(t, "waiting for")
+	step := func(name string) {
+		t.Helper()
+		before := time.Now()
+		if _, err := steps.Write([]byte(name + "\n")); err != nil {
+			t.Fatal(err)
+		}
+		holder.says(t, "did "+name)
+		t.Logf("%s took %v", name, time.Since(before).Round(time.Millisecond))
+	}
+	step("fresh")
+
+	// Nothing is waited for: a login that is not used ends by the clock.
+	<-time.After(2 * etcdTokenTTL * time.Second)
+	step("expired-login")
+
+	leader := etcd.leader(t)
+	etcd.stop(t, leader, syscall.SIGKILL)
+	step("leader-killed")
+	etcd.start(t, leader)
+	for i := range etcd.members {
+		etcd.stop(t, i, syscall.SIGTERM)
+		etcd.start(t, i)
+		step("restarted-" + string(rune('0'+i)))
+	}
+	for i := range etcd.members {
+		etcd.stop(t, i, syscall.SIGKILL)
+	}
+	for i := range etcd.members {
+		etcd.start(t, i)
+	}
+	step("all-restarted")
+
+	steps.Close()
+	if a, b := holder.wait(t), waiter.wait(t); a != 0 || b != 0 {
+		t.Errorf("exit codes %d and %d\n%s\n%s", a, b, holder.err, waiter.err)
+	}
+	got := must(t, command(t, s.addr, dlmPath, "cat", "long", "file"))
+	const want = "fresh\nexpired-login\nleader-killed\nrestarted-0\nrestarted-1\nrestarted-2\nall-restarted\nwaiter\n"
+	if got != want {
+		t.Errorf("read %q, want %q", got, want)
+	}
+	for _, wrong := range []struct{ flag, file, says string }{
+		{"--etcd-password-file", etcd.certificates.ca, "authentication failed"},
+		{"--etcd-tls-ca", newCertificates(t).ca, "certificate"},
+	} {
+		args := append([]string{"server", "--listen", "127.0.0.1:0"}, options...)
+		r := run(t, command(t, "", dlmPath, append(args, wrong.flag, wrong.file)...))
+		if r.code != 69 || !strings.Contains(r.err, "dlm: etcd at ") || !strings.Contains(r.err, wrong.says) {
+			t.Errorf("with a wrong %s: exit code %d, want 69 and %q\n%s", wrong.flag, r.code, wrong.says, r.err)
+		}
+	}
+	if err := s.stop(syscall.SIGTERM); err != nil {
+		t.Errorf("server: %v\n%s", err, s.log)
+	}
+	for _, secret := range []string{etcdPassword, secret} {
+		if secret == "" || strings.Contains(s.log.String(), secret) {
+			t.Errorf("the log tells the secret %q", secret)
+		}
+	}
+	if t.Failed() {
+		t.Log(s.log)
+	}
+}

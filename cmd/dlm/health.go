@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+func newHealth(s *streams) *cobra.Command {
+	var conn connection
+	cmd := &cobra.Command{
+		Use:   "health [flags]",
+		Short: "Tell whether servers can serve",
+		Long: `Ask each server whether it can commit now. Exit code: 0 all of them can, 69 one cannot or does not answer. A container
+without a shell uses it as its health check.`,
+		Args: arguments(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := conn.valid(); err != nil {
+				return err
+			}
+			well := true
+			for _, endpoint := range conn.list() {
+				ctx, cancel := context.WithTimeout(cmd.Context(), conn.timeout)
+				state, err := serverHealth(ctx, endpoint)
+				cancel()
+				if err != nil {
+					state = status.Convert(err).Message()
+				}
+				well = well && err == nil && state == healthpb.HealthCheckResponse_SERVING.String()
+				if _, err := fmt.Fprintf(s.out, "%s %s\n", endpoint, state); err != nil {
+					return err
+				}
+			}
+			if !well {
+				return exitWith(exitUnreachable)
+			}
+			return nil
+		},
+	}
+	conn.flags(cmd)
+	return cmd
+}
+
+// serverHealth asks one server.
+func serverHealth(ctx context.Context, endpoint string) (string, error) {
+	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	answer, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
+	if err != nil {
+		return "", err
+	}
+	return answer.GetStatus().String(), nil
+}

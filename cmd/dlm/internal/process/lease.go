@@ -1,0 +1,44 @@
+package process
+
+import (
+	"context"
+	"syscall"
+	"time"
+)
+
+// Command is what to run in a group.
+type Command struct {
+	Path string   // the file; see Find
+	Args []string // with the name first
+	Env  []string
+}
+
+// Lease bounds a group's life.
+type Lease struct {
+	Context context.Context  // its end means: the lease is lost, or no longer certain
+	Expiry  func() time.Time // no process of the group may run past it
+	Margin  time.Duration    // how long before the expiry the context ends, at least
+}
+
+// over reports whether the lease is lost. A process that was stopped may find that out before the context does.
+func (l Lease) over() bool {
+	return l.Context.Err() != nil || time.Until(l.Expiry()) < l.Margin/2
+}
+
+// killAt is when a group that was asked to end is killed: a quarter of the margin is left for the kernel to do it.
+func (l Lease) killAt(asked time.Time) time.Time {
+	latest := l.Expiry().Add(-l.Margin / 4)
+	if at := asked.Add(l.Margin * 3 / 4); at.Before(latest) {
+		return at
+	}
+	return latest
+}
+
+// Result is what became of a command.
+type Result struct {
+	Code int  // its exit code, 128+N if it died of signal N
+	Lost bool // the lease ended before the group did
+	// Interrupted: the command died of a ctrl-C or ctrl-\ that only its own group got. Who called the wrapper should
+	// see it die of that signal too; see Propagate.
+	Interrupted syscall.Signal
+}

@@ -1,0 +1,65 @@
+package process
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// Signals are the signals that ask this process to end, caught. Those that were ignored when it started (nohup, a
+// script's background job) stay ignored: here, and in the commands that inherit that.
+type Signals struct {
+	c chan os.Signal
+}
+
+// Catch begins to catch them.
+func Catch() *Signals {
+	s := &Signals{c: make(chan os.Signal, 16)}
+	s.also(endingSignals()...)
+	return s
+}
+
+// also catches more.
+func (s *Signals) also(signals ...os.Signal) {
+	for _, sig := range signals {
+		if !signal.Ignored(sig) {
+			signal.Notify(s.c, sig)
+		}
+	}
+}
+
+// Release gives the signals their usual effect back. A repeat does nothing.
+func (s *Signals) Release() { signal.Stop(s.c) }
+
+// Context returns a context that the next signal ends, with a Caught as its cause. Until stop is called it takes the
+// signals for itself; later ones are kept for the next reader.
+func (s *Signals) Context(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	var done sync.WaitGroup
+	done.Go(func() {
+		select {
+		case sig := <-s.c:
+			cancel(Caught{sig})
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel(context.Canceled)
+		done.Wait()
+	}
+}
+
+// Caught is the cause of a context that a signal ended.
+type Caught struct{ Signal os.Signal }
+
+func (c Caught) Error() string { return "signal: " + c.Signal.String() }
+
+// Code is the exit code by which a shell shows that a process died of the signal.
+func (c Caught) Code() int {
+	if sig, ok := c.Signal.(syscall.Signal); ok {
+		return 128 + int(sig)
+	}
+	return 128
+}

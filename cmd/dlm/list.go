@@ -1,0 +1,47 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+)
+
+func newList(s *streams) *cobra.Command {
+	var conn connection
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "ls [flags] [LOCK]",
+		Short: "List the files of one lock, or of all",
+		Args:  arguments(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := conn.open(0, "")
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			lock := ""
+			if len(args) == 1 {
+				if lock = args[0]; lock == "" {
+					return usagef("LOCK is empty; leave it out for all locks")
+				}
+			}
+			files, err := c.ListFiles(cmd.Context(), lock)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSONArray(s.out, files)
+			}
+			rows := [][]string{{"LOCK", "FILE", "BYTES", "TOKEN"}}
+			for _, f := range files {
+				rows = append(rows, []string{
+					f.GetLock(), f.GetName(), strconv.FormatInt(f.GetSize(), 10), strconv.FormatInt(f.GetToken(), 10),
+				})
+			}
+			return writeTable(s.out, rows)
+		},
+	}
+	conn.flags(cmd)
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}

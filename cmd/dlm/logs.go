@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+)
+
+// logs are the server's two loggers, one stream: etcd speaks zap, all else slog.
+type logs struct {
+	own  *slog.Logger
+	etcd *zap.Logger
+}
+
+// newLogs makes them. The level is debug, info, warn or error; the format is text, json or auto, which is text for a
+// terminal and JSON otherwise. What etcd tells of its daily work is shown at level debug only.
+func newLogs(to *os.File, level, format string) (logs, error) {
+	least, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return logs{}, fmt.Errorf("%w: log.level: %w", errConfig, err)
+	}
+	encoding := zap.NewProductionEncoderConfig()
+	encoding.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	encoding.EncodeDuration = zapcore.StringDurationEncoder
+	encoding.NameKey = "component"
+	var encoder zapcore.Encoder
+	if format == "json" || format == "auto" && !term.IsTerminal(int(to.Fd())) {
+		encoder = zapcore.NewJSONEncoder(encoding)
+	} else {
+		encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
+		encoder = zapcore.NewConsoleEncoder(encoding)
+	}
+	core := zapcore.NewCore(encoder, zapcore.Lock(to), least)
+	etcdCore := core
+	if least > zapcore.DebugLevel {
+		etcdCore = quiet{core}
+	}
+	// Where etcd panics it is about a disk or its data, and the log has said all: a stack would only hide it.
+	etcd := zap.New(etcdCore, zap.WithPanicHook(zapcore.WriteThenFatal)).Named("etcd")
+	return logs{own: slog.New(zapslog.NewHandler(core)), etcd: etcd}, nil
+}
+
+// quiet lets through what an operator should look into: etcd's warnings and errors, but for those that it gives at every
+// start about ports and tokens, which it has been given no use for here.
+type quiet struct{ zapcore.Core }
+
+func (q quiet) Enabled(level zapcore.Level) bool {
+	return level >= zapcore.WarnLevel && q.Core.Enabled(level)
+}
+
+func (q quiet) With(fields []zapcore.Field) zapcore.Core { return quiet{q.Core.With(fields)} }
+
+func (q quiet) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	switch {
+	case !q.Enabled(entry.Level),
+		entry.Message == "Running http and grpc server on single port. This is not recommended for production.",
+		entry.Message == "simple token is not cryptographically signed":
+		return checked
+	}
+	return q.Core.Check(entry, checked)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
+)
+
+// helperArg makes this binary a helper of `dlm lock`. It is read before the commands are, and is none of them.
+const helperArg = "process-group-helper"
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == helperArg {
+		os.Exit(process.Helper(os.Args[2]))
+	}
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program: what the exit code is about has been said on stderr when it returns.
+func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) int {
+	root := newRoot(&streams{in: stdin, out: stdout, err: stderr})
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if !errors.As(err, new(silent)) {
+		fmt.Fprintf(stderr, "dlm: %v\n", err)
+	}
+	var keyboard *interrupted
+	if errors.As(err, &keyboard) {
+		process.Propagate(keyboard.signal)
+	}
+	return exitCode(err)
+}
+
+// streams are the process's standard streams. They are files, not readers and writers, because `dlm lock` passes them
+// on to its command.
+type streams struct {
+	in, out, err *os.File
+}
+
+// printf writes a message for people.
+func (s *streams) printf(format string, args ...any) {
+	fmt.Fprintf(io.Writer(s.err), "dlm: "+format+"\n", args...)
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// jsonFlag adds --json to a command.
+func jsonFlag(cmd *cobra.Command, set *bool) {
+	cmd.Flags().BoolVar(set, "json", false, "print JSON, the API's messages")
+}
+
+// writeJSON writes one message on one line.
+func writeJSON(w io.Writer, m proto.Message) error {
+	line, err := protojson.Marshal(m)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// writeJSONArray writes messages as one array, one message a line.
+func writeJSONArray[M proto.Message](w io.Writer, messages []M) error {
+	lines := make([][]byte, len(messages))
+	for i, m := range messages {
+		line, err := protojson.Marshal(m)
+		if err != nil {
+			return err
+		}
+		lines[i] = line
+	}
+	_, err := fmt.Fprintf(w, "[%s]\n", bytes.Join(lines, []byte(",\n ")))
+	return err
+}
+
+// writeTable writes rows in columns, the first being their headings.
+func writeTable(w io.Writer, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	return t.Flush()
+}
+
+// age is how long ago something was, by this machine's clock.
+func age(since *timestamppb.Timestamp) string {
+	if since == nil {
+		return "an unknown time"
+	}
+	d := max(time.Since(since.AsTime()), 0)
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// clock is a moment in this machine's time zone.
+func clock(at *timestamppb.Timestamp) string {
+	if at == nil {
+		return "an unknown moment"
+	}
+	return at.AsTime().Local().Format(time.DateTime)
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
+	"github.com/distributed-lock-manager/dlm/config"
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/facade"
+	"github.com/distributed-lock-manager/dlm/facade/coursework"
+)
+
+func newServer(s *streams) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "server [flags]",
+		Short: "Run a server",
+		Long: `Run a server. Without a configuration it keeps everything in ./dlm-data, by an etcd inside this process, and listens
+on 127.0.0.1:50051. One line on standard output says when it is ready; logs go to standard error.
+
+Settings come from flags, DLM_* environment variables, the file, and defaults, in this order; "dlm config print" shows
+the result. SIGTERM and SIGINT stop it when the calls in progress are answered; a second one stops it at once.
+
+Exit code: 0 after a signal, 69 etcd cannot be reached, 73 the data directory is another server's, 78 the configuration
+is wrong, 1 any other failure.`,
+		Args: arguments(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd, file)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, s)
+		},
+	}
+	configFlags(cmd, &file)
+	return cmd
+}
+
+// serve runs a server until a signal ends it, or a part of it fails.
+func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
+	logs, err := newLogs(s.err, cfg.Log.Level, cfg.Log.Format)
+	if err != nil {
+		return err
+	}
+	signals := process.Catch()
+	defer signals.Release()
+	ctx, stop := signals.Context(ctx)
+	defer stop()
+
+	// Each part is stopped by what is deferred where it was started, so in the opposite order:
+	// the facade drains, then the store, the client, and the embedded etcd last.
+	backend, err := openBackend(ctx, cfg, logs)
+	if err != nil {
+		return orSignal(ctx, err)
+	}
+	defer func() { err = errors.Join(err, backend.close()) }()
+
+	readiness := &readiness{}
+	store, err := openStore(ctx, cfg, etcdstore.Config{
+		Client:    backend.client,
+		Prefix:    cfg.Etcd.Prefix,
+		Logger:    logs.own,
+		History:   cfg.Etcd.History,
+		OnServing: readiness.set,
+	})
+	if err != nil {
+		return orSignal(ctx, err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return orSignal(ctx, err)
+	}
+	if !loopback(listener.Addr()) {
+		logs.own.Warn("listening beyond this machine without TLS: whoever reaches the port can use every lock",
+			"listen", listener.Addr().String())
+	}
+	server := facade.New(facade.Config{Store: store, Logger: logs.own, Coursework: courseworkOf(cfg, store, logs)})
+	served := make(chan error, 1)
+	var serving sync.WaitGroup
+	serving.Go(func() { served <- server.Serve(listener) })
+	defer serving.Wait()
+	defer func() {
+		// The next signal is not waited for any more: it stops the process at once.
+		signals.Release()
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain)
+		defer cancel()
+		if shutdownErr := server.Shutdown(drain); shutdownErr != nil {
+			logs.own.Warn("calls in progress were cut off", "drain", cfg.Drain)
+		}
+	}()
+	readiness.attach(server.SetServing)
+
+	if _, err := fmt.Fprintln(s.out, readyLine(listener.Addr(), backend.where)); err != nil {
+		logs.own.Warn("standard output is closed", "err", err) // Which is no reason not to serve.
+	}
+	select {
+	case <-ctx.Done():
+		logs.own.Info("stopping", "cause", context.Cause(ctx).Error())
+		return nil
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case err := <-backend.failed:
+		return fmt.Errorf("embedded etcd: %w", err)
+	}
+}
+
+// courseworkOf is the coursework's API; nil: it is not wanted.
+func courseworkOf(cfg config.Config, store *etcdstore.Store, logs logs) *coursework.Service {
+	if cfg.Coursework.Lock == "" {
+		return nil
+	}
+	return coursework.New(coursework.Config{
+		Store: store, Logger: logs.own,
+		Lock: cfg.Coursework.Lock, TTL: cfg.Coursework.TTL, Hold: cfg.Coursework.Hold,
+	})
+}
+
+// readiness passes the store's word on to the server, which is made after it.
+type readiness struct {
+	mu      sync.Mutex
+	serving bool
+	tell    func(bool)
+}
+
+func (r *readiness) set(serving bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.serving = serving
+	if r.tell != nil {
+		r.tell(serving)
+	}
+}
+
+func (r *readiness) attach(tell func(bool)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tell = tell
+	tell(r.serving)
+}
+
+// loopback reports whether an address can be reached from this machine only.
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// readyLine says where the server is, where its data is, and what to try next.
+func readyLine(addr net.Addr, where string) string {
+	try := "dlm"
+	if self, err := os.Executable(); err == nil && strings.Contains(self, "go-build") {
+		try = "go run ./cmd/dlm" // The binary that "go run" made is nowhere where a user would find it.
+	}
+	try += " lock "
+	reach := addr.String()
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		reach = fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+	}
+	if reach != defaultEndpoint {
+		try += "--endpoints " + reach + " "
+	}
+	return fmt.Sprintf("dlm is ready on %s, %s; try: %sdemo -- echo hello", addr, where, try)
+}
