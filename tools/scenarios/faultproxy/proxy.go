@@ -204,9 +204,10 @@ func (p *Proxy) reply(name string, in grpc.ServerStream, a answer) error {
 	case m.Lost:
 		select {
 		case <-in.Context().Done():
+			return in.Context().Err() // what the caller's own clock says a moment sooner or later
 		case <-p.ctx.Done():
+			return errBroken
 		}
-		return errBroken
 	case m.After != nil:
 		select {
 		case <-m.After:

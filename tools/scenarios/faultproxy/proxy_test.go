@@ -78,22 +78,30 @@ func TestUnary(t *testing.T) {
 		resp, err := api.Acquire(ctx, &dlmv1.AcquireRequest{Session: session.GetSession(), Lock: lock, Request: "1"})
 		return resp.GetToken(), err
 	}
-	briefly := func() context.Context {
-		ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	// A caller hangs up when its message has met its fate.
+	until := func(met faultproxy.Met) context.Context {
+		ctx, cancel := context.WithCancel(ctx)
 		t.Cleanup(cancel)
+		go func() {
+			defer cancel()
+			select {
+			case <-met.Arrived:
+			case <-ctx.Done():
+			}
+		}()
 		return ctx
 	}
 
-	proxy.Next("Acquire", faultproxy.Request, faultproxy.Fate{Lost: true})
-	if _, err := acquire(briefly(), "request"); status.Code(err) != codes.DeadlineExceeded {
+	lost := proxy.Next("Acquire", faultproxy.Request, faultproxy.Fate{Lost: true})
+	if _, err := acquire(until(lost), "request"); status.Code(err) != codes.Canceled {
 		t.Errorf("a lost request: %v", err)
 	}
 	if token := holder(ctx, t, api, "request"); token != 0 {
 		t.Errorf("a lost request arrived: %d", token)
 	}
 
-	proxy.Next("Acquire", faultproxy.Reply, faultproxy.Fate{Lost: true})
-	if _, err := acquire(briefly(), "reply"); status.Code(err) != codes.DeadlineExceeded {
+	lost = proxy.Next("Acquire", faultproxy.Reply, faultproxy.Fate{Lost: true})
+	if _, err := acquire(until(lost), "reply"); status.Code(err) != codes.Canceled {
 		t.Errorf("a lost reply: %v", err)
 	}
 	granted := holder(ctx, t, api, "reply")
@@ -109,10 +117,9 @@ func TestUnary(t *testing.T) {
 	// What is held back arrives although its caller has gone.
 	later := make(chan struct{})
 	held := proxy.Next("Acquire", faultproxy.Request, faultproxy.Fate{After: later})
-	if _, err := acquire(briefly(), "held"); status.Code(err) != codes.DeadlineExceeded {
+	if _, err := acquire(until(held), "held"); status.Code(err) != codes.Canceled {
 		t.Errorf("a request that is held back: %v", err)
 	}
-	settles(t, "the request's arrival", held.Arrived)
 	if token := holder(ctx, t, api, "held"); token != 0 {
 		t.Errorf("held back, and arrived: %d", token)
 	}
