@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // Acquire asks for a lock and waits for it, in FIFO order. A repeat finds its own place or grant again. If ctx ends
@@ -99,34 +99,30 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 	grant := holderValue{session: a.session, request: a.request, Label: args.Label, Since: now, Hold: hold}.encode()
 	waiter := encode(waiterValue{Label: args.Label, Since: now, Hold: hold})
 
-	enqueue := txn{els: []clientv3.Op{clientv3.OpGet(place, clientv3.WithKeysOnly())}}
+	enqueue := txn{els: []*pb.RequestOp{getKey(place)}}
 	if args.Wait != 0 {
-		enqueue.ifs = []clientv3.Cmp{absent(place), present(sess)}
-		enqueue.then = []clientv3.Op{clientv3.OpPut(place, waiter, clientv3.WithLease(c.lease))}
+		enqueue.ifs = []*pb.Compare{absent(place), present(sess)}
+		enqueue.then = []*pb.RequestOp{putOn(c.lease, place, waiter)}
 	} else {
-		enqueue.ifs = []clientv3.Cmp{absent(sess)} // nothing then either way
+		enqueue.ifs = []*pb.Compare{absent(sess)} // nothing then either way
 	}
 	again := txn{
-		ifs: []clientv3.Cmp{
-			heldOn(lock, c.lease),
-			clientv3.Compare(clientv3.Value(lock), ">", a.owner()),
-			clientv3.Compare(clientv3.Value(lock), "<", a.owner()+"\x01"),
-		},
-		els: []clientv3.Op{enqueue.op()},
+		ifs: append(between(lock, a.owner(), a.owner()+"\x01"), heldOn(lock, c.lease)),
+		els: []*pb.RequestOp{enqueue.op()},
 	}
 	t := txn{
-		ifs: []clientv3.Cmp{
+		ifs: []*pb.Compare{
 			absent(lock),
-			clientv3.Compare(clientv3.CreateRevision(s.keys.queue(a.lock)), "=", 0).WithPrefix(),
+			empty(s.keys.queue(a.lock)),
 			present(sess),
 		},
-		then: []clientv3.Op{clientv3.OpPut(lock, grant, clientv3.WithLease(c.lease))},
-		els:  []clientv3.Op{again.op(), clientv3.OpGet(lock), clientv3.OpGet(sess, clientv3.WithKeysOnly())},
+		then: []*pb.RequestOp{putOn(c.lease, lock, grant)},
+		els:  []*pb.RequestOp{again.op(), get(lock), getKey(sess)},
 	}
 	if args.Wait != 0 && s.mirror.holder(a.lock) != nil {
 		// The lock looks held: only the queue is written, so that any number of waiters share a batch. If it is free by
 		// now, promote hands it over.
-		t.ifs, t.then, t.patient = []clientv3.Cmp{never(sess)}, nil, true
+		t.ifs, t.then, t.patient = []*pb.Compare{never(sess)}, nil, true
 	}
 	resp, err := s.commit(ctx, t)
 	if errors.Is(err, ErrNoSpace) {
@@ -252,9 +248,9 @@ func (s *Store) Cancel(ctx context.Context, credential string, a Acquisition) (t
 func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err error) {
 	place := s.keys.waiter(a)
 	resp, err := s.commit(ctx, txn{
-		ifs:  []clientv3.Cmp{present(place)},
-		then: []clientv3.Op{clientv3.OpDelete(place)},
-		els:  []clientv3.Op{clientv3.OpGet(s.keys.lock(a.lock))},
+		ifs:  []*pb.Compare{present(place)},
+		then: []*pb.RequestOp{del(place)},
+		els:  []*pb.RequestOp{get(s.keys.lock(a.lock))},
 	})
 	if err != nil {
 		return 0, fmt.Errorf("cancel: %w", err)
@@ -280,9 +276,9 @@ func (s *Store) promote(ctx context.Context, lock string) error {
 		}
 		p := s.passTo(w)
 		resp, err := s.commit(ctx, txn{
-			ifs:  append([]clientv3.Cmp{absent(s.keys.lock(lock))}, p.ifs...),
+			ifs:  append([]*pb.Compare{absent(s.keys.lock(lock))}, p.ifs...),
 			then: p.then,
-			els:  []clientv3.Op{clientv3.OpGet(s.keys.lock(lock), clientv3.WithKeysOnly())},
+			els:  []*pb.RequestOp{getKey(s.keys.lock(lock))},
 		})
 		if err != nil {
 			return fmt.Errorf("promote: %w", err)

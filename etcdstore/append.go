@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -31,12 +32,12 @@ func (s *Store) Append(ctx context.Context, r Record) error {
 	record, lock := s.keys.record(r.Lock, r.Token, r.Request), s.keys.lock(r.Lock)
 	resp, err := s.commit(ctx, txn{
 		ifs:  append(s.guard(r.Lock, r.Token, c.lease), absent(record)),
-		then: []clientv3.Op{clientv3.OpPut(record, encodeRecord(r.Number, r.File, r.Data))},
-		els: []clientv3.Op{
-			clientv3.OpGet(record, clientv3.WithKeysOnly()),
-			clientv3.OpGet(lock), // a get of keys only would leave out the lease
-			clientv3.OpGet(s.keys.marker(r.Lock, r.Token), clientv3.WithKeysOnly()),
-			clientv3.OpGet(s.keys.note(r.Lock, r.Token)),
+		then: []*pb.RequestOp{put(record, encodeRecord(r.Number, r.File, r.Data))},
+		els: []*pb.RequestOp{
+			getKey(record),
+			get(lock), // a get of keys only would leave out the lease
+			getKey(s.keys.marker(r.Lock, r.Token)),
+			get(s.keys.note(r.Lock, r.Token)),
 		},
 	})
 	if errors.Is(err, ErrNoSpace) {
@@ -67,7 +68,7 @@ func (s *Store) Append(ctx context.Context, r Record) error {
 func (s *Store) staged(ctx context.Context, c session, r Record) (bool, error) {
 	resp, err := s.commit(ctx, txn{
 		ifs:  s.guard(r.Lock, r.Token, c.lease),
-		then: []clientv3.Op{clientv3.OpGet(s.keys.record(r.Lock, r.Token, r.Request), clientv3.WithKeysOnly())},
+		then: []*pb.RequestOp{getKey(s.keys.record(r.Lock, r.Token, r.Request))},
 	})
 	return err == nil && resp.Succeeded && first(resp, 0) != nil, err
 }

@@ -3,12 +3,13 @@ package etcdstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
 // Group commit. Transactions that are asked for while others are being committed go together as nested transactions of
@@ -31,33 +32,38 @@ const patience = time.Millisecond
 type batcher struct {
 	mu      sync.Mutex
 	pending []*member
+	closed  bool
 	arrived chan struct{} // of size 1
 }
 
 // member is one transaction on its way.
 type member struct {
 	txn
-	writes footprint
-	bytes  int
-	since  time.Time
-	left   atomic.Bool  // its caller has gone
-	done   chan outcome // of size 1
+	footprint
+	since time.Time
+	left  atomic.Bool // its caller has gone
+	done  answer
 }
 
-type outcome struct {
-	resp *clientv3.TxnResponse
-	err  error
-}
+// answer is told once what became of a transaction. It must not block: others wait behind it.
+type answer func(*pb.TxnResponse, error)
 
 func newBatcher() *batcher { return &batcher{arrived: make(chan struct{}, 1)} }
 
-// batch commits a transaction, with others if there are any.
-func (s *Store) batch(ctx context.Context, t txn, writes footprint) (*clientv3.TxnResponse, error) {
-	m := &member{txn: t, writes: writes, bytes: t.bytes(), since: time.Now(), done: make(chan outcome, 1)}
+// batch commits a transaction that writes, with others if there are any.
+func (s *Store) batch(ctx context.Context, t txn, f footprint) (*pb.TxnResponse, error) {
+	type outcome struct {
+		resp *pb.TxnResponse
+		err  error
+	}
+	answered := make(chan outcome, 1)
+	m := &member{txn: t, footprint: f, since: time.Now(), done: func(resp *pb.TxnResponse, err error) {
+		answered <- outcome{resp, err}
+	}}
 	s.batcher.add(m)
 	defer m.left.Store(true) // if it is not on its way yet, it need not be
 	select {
-	case o := <-m.done:
+	case o := <-answered:
 		return o.resp, o.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
@@ -66,11 +72,38 @@ func (s *Store) batch(ctx context.Context, t txn, writes footprint) (*clientv3.T
 	}
 }
 
+// submit is batch without the wait: done is told, from whichever goroutine.
+func (s *Store) submit(t txn, done answer) {
+	if !s.health.up() {
+		done(nil, s.unserved())
+		return
+	}
+	s.batcher.add(&member{txn: t, footprint: t.footprint(), since: time.Now(), done: done})
+}
+
 func (b *batcher) add(m *member) {
 	b.mu.Lock()
-	b.pending = append(b.pending, m)
+	closed := b.closed
+	if !closed {
+		b.pending = append(b.pending, m)
+	}
 	b.mu.Unlock()
+	if closed {
+		m.done(nil, ErrClosed)
+		return
+	}
 	b.signal()
+}
+
+// close answers what is pending, and what comes from now on.
+func (b *batcher) close() {
+	b.mu.Lock()
+	pending := b.pending
+	b.pending, b.closed = nil, true
+	b.mu.Unlock()
+	for _, m := range pending {
+		m.done(nil, ErrClosed)
+	}
 }
 
 func (b *batcher) signal() {
@@ -80,54 +113,68 @@ func (b *batcher) signal() {
 	}
 }
 
-// take picks the next batch: in the order of arrival, without those that have to wait for one before them. If it should
-// wait for company, it says how long.
-func (b *batcher) take() ([]*member, time.Duration) {
+// take picks the next batch: in the order of arrival, without those that have to wait for one before them. late are those
+// that have waited too long to be tried. If it should wait for company, it says how long.
+func (b *batcher) take() (batch, late []*member, wait time.Duration) {
+	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if wait := b.wait(); wait > 0 {
-		return nil, wait
+	if wait := b.wait(now); wait > 0 {
+		return nil, nil, wait
 	}
 	var (
-		batch  []*member
-		left   []*member
-		writes footprint
-		bytes  int
+		left  []*member
+		taken writes
+		bytes int
 	)
 	for i, m := range b.pending {
-		if m.left.Load() {
+		switch {
+		case m.left.Load():
 			continue
-		}
-		if len(batch) == batchMembers {
+		case now.Sub(m.since) > txnTimeout:
+			late = append(late, m)
+			continue
+		case len(batch) == batchMembers:
 			left = append(left, b.pending[i:]...)
-			break
-		}
-		if len(batch) > 0 && bytes+m.bytes > batchBytes || writes.meets(m.writes) {
+			b.pending = left
+			return batch, late, 0
+		case len(batch) > 0 && bytes+m.bytes > batchBytes, taken.meet(m.footprint):
 			left = append(left, m)
 			continue
 		}
 		batch = append(batch, m)
-		writes.add(m.writes)
+		taken.add(m.footprint)
 		bytes += m.bytes
 	}
 	b.pending = left
-	return batch, 0
+	return batch, late, 0
 }
 
 // wait is how long what is pending may wait for company.
-func (b *batcher) wait() time.Duration {
+func (b *batcher) wait(now time.Time) time.Duration {
 	if len(b.pending) == 0 || len(b.pending) >= batchMembers || slices.ContainsFunc(b.pending, func(m *member) bool { return !m.patient }) {
 		return 0
 	}
-	return patience - time.Since(b.pending[0].since)
+	return patience - now.Sub(b.pending[0].since)
 }
 
-// commitBatches is one of the goroutines that commit.
+// idle tells whether nothing is pending.
+func (b *batcher) idle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.pending) == 0
+}
+
+// commitBatches commits one batch after another.
 func (s *Store) commitBatches() {
+	defer s.batcher.close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		batch, wait := s.batcher.take()
+		batch, late, wait := s.batcher.take()
+		for _, m := range late {
+			m.done(nil, fmt.Errorf("%w: etcd is too slow", ErrNoQuorum))
+		}
 		if len(batch) > 0 {
 			s.commitBatch(batch)
 			continue
@@ -147,8 +194,7 @@ func (s *Store) commitBatches() {
 
 func (s *Store) commitBatch(batch []*member) {
 	if len(batch) == 1 {
-		resp, err := s.commitAlone(s.ctx, batch[0].txn)
-		batch[0].done <- outcome{resp, err}
+		batch[0].done(s.commitAlone(s.ctx, batch[0].txn))
 		return
 	}
 	var all txn
@@ -163,75 +209,92 @@ func (s *Store) commitBatch(batch []*member) {
 		}
 		return
 	}
+	if s.batcher.idle() {
+		tell(batch, resp, err)
+	} else {
+		s.start(func() { tell(batch, resp, err) }) // the next batch need not wait for it
+	}
+}
+
+// tell gives the members of a batch their answers.
+func tell(batch []*member, resp *pb.TxnResponse, err error) {
 	for i, m := range batch {
 		if err != nil {
-			m.done <- outcome{nil, err}
+			m.done(nil, err)
 			continue
 		}
 		one := nested(resp, i)
 		one.Header = resp.Header
-		m.done <- outcome{one, nil}
+		m.done(one, nil)
 	}
 }
 
 // footprint is what a transaction may write, in whichever branch.
 type footprint struct {
-	keys   map[string]struct{}
+	keys   []string
 	ranges [][2]string // from, end
+	bytes  int         // about how much it puts
 }
 
-// writes finds out what a transaction may write.
-func (t txn) writes() footprint {
+// footprint finds out what a transaction may write.
+func (t txn) footprint() footprint {
 	var f footprint
 	f.of(t.then)
 	f.of(t.els)
 	return f
 }
 
-func (f *footprint) of(ops []clientv3.Op) {
+func (f *footprint) of(ops []*pb.RequestOp) {
 	for _, op := range ops {
-		switch {
-		case op.IsTxn():
-			_, then, els := op.Txn()
-			f.of(then)
-			f.of(els)
-		case op.IsPut(), op.IsDelete() && len(op.RangeBytes()) == 0:
-			if f.keys == nil {
-				f.keys = map[string]struct{}{}
+		switch r := op.Request.(type) {
+		case *pb.RequestOp_RequestTxn:
+			f.of(r.RequestTxn.Success)
+			f.of(r.RequestTxn.Failure)
+		case *pb.RequestOp_RequestPut:
+			f.keys = append(f.keys, string(r.RequestPut.Key))
+			f.bytes += len(r.RequestPut.Key) + len(r.RequestPut.Value)
+		case *pb.RequestOp_RequestDeleteRange:
+			if from, end := string(r.RequestDeleteRange.Key), string(r.RequestDeleteRange.RangeEnd); end == "" {
+				f.keys = append(f.keys, from)
+			} else {
+				f.ranges = append(f.ranges, [2]string{from, end})
 			}
-			f.keys[string(op.KeyBytes())] = struct{}{}
-		case op.IsDelete():
-			f.ranges = append(f.ranges, [2]string{string(op.KeyBytes()), string(op.RangeBytes())})
 		}
 	}
 }
 
-func (f *footprint) empty() bool { return len(f.keys) == 0 && len(f.ranges) == 0 }
+func (f footprint) empty() bool { return len(f.keys) == 0 && len(f.ranges) == 0 }
 
-func (f *footprint) add(o footprint) {
-	if f.keys == nil {
-		f.keys = make(map[string]struct{}, len(o.keys))
-	}
-	for k := range o.keys {
-		f.keys[k] = struct{}{}
-	}
-	f.ranges = append(f.ranges, o.ranges...)
+// writes is what the members of a batch may write.
+type writes struct {
+	keys   map[string]struct{}
+	ranges [][2]string
 }
 
-// meets tells whether two may write a key in common.
-func (f *footprint) meets(o footprint) bool {
-	for k := range o.keys {
-		if _, ok := f.keys[k]; ok || within(k, f.ranges) {
+func (w *writes) add(f footprint) {
+	if w.keys == nil {
+		w.keys = map[string]struct{}{}
+	}
+	for _, k := range f.keys {
+		w.keys[k] = struct{}{}
+	}
+	w.ranges = append(w.ranges, f.ranges...)
+}
+
+// meet tells whether a transaction may write a key in common with them.
+func (w *writes) meet(f footprint) bool {
+	for _, k := range f.keys {
+		if _, ok := w.keys[k]; ok || within(k, w.ranges) {
 			return true
 		}
 	}
-	for _, r := range o.ranges {
-		for k := range f.keys {
+	for _, r := range f.ranges {
+		for k := range w.keys {
 			if within(k, [][2]string{r}) {
 				return true
 			}
 		}
-		if slices.ContainsFunc(f.ranges, func(x [2]string) bool { return x[0] < r[1] && r[0] < x[1] }) {
+		if slices.ContainsFunc(w.ranges, func(x [2]string) bool { return x[0] < r[1] && r[0] < x[1] }) {
 			return true
 		}
 	}
@@ -240,20 +303,4 @@ func (f *footprint) meets(o footprint) bool {
 
 func within(key string, ranges [][2]string) bool {
 	return slices.ContainsFunc(ranges, func(r [2]string) bool { return r[0] <= key && key < r[1] })
-}
-
-// bytes is about how much a transaction puts.
-func (t txn) bytes() int {
-	n := 0
-	for _, ops := range [][]clientv3.Op{t.then, t.els} {
-		for _, op := range ops {
-			if op.IsTxn() {
-				ifs, then, els := op.Txn()
-				n += txn{ifs: ifs, then: then, els: els}.bytes()
-				continue
-			}
-			n += len(op.KeyBytes()) + len(op.ValueBytes())
-		}
-	}
-	return n
 }

@@ -6,7 +6,7 @@ import (
 	"math"
 	"strconv"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
 // Client is the durable record of a client that is known by a small number, for APIs whose clients remember neither
@@ -42,10 +42,10 @@ func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
 		}
 		c := Client{ID: int32(last) + 1, Record: record}
 		done, err := s.commit(ctx, txn{
-			ifs: []clientv3.Cmp{modifiedAt(s.keys.numbered(), rev)},
-			then: []clientv3.Op{
-				clientv3.OpPut(s.keys.numbered(), strconv.FormatInt(int64(c.ID), 10)),
-				clientv3.OpPut(s.keys.client(c.ID), string(record)),
+			ifs: []*pb.Compare{modifiedAt(s.keys.numbered(), rev)},
+			then: []*pb.RequestOp{
+				put(s.keys.numbered(), strconv.FormatInt(int64(c.ID), 10)),
+				put(s.keys.client(c.ID), string(record)),
 			},
 		})
 		if err != nil {
@@ -74,8 +74,8 @@ func (s *Store) Client(ctx context.Context, id int32) (Client, error) {
 func (s *Store) SaveClient(ctx context.Context, c Client) (Client, error) {
 	key := s.keys.client(c.ID)
 	resp, err := s.commit(ctx, txn{
-		ifs:  []clientv3.Cmp{modifiedAt(key, c.rev)},
-		then: []clientv3.Op{clientv3.OpPut(key, string(c.Record))},
+		ifs:  []*pb.Compare{modifiedAt(key, c.rev)},
+		then: []*pb.RequestOp{put(key, string(c.Record))},
 	})
 	if err != nil {
 		return Client{}, fmt.Errorf("save client %d: %w", c.ID, err)
@@ -89,7 +89,7 @@ func (s *Store) SaveClient(ctx context.Context, c Client) (Client, error) {
 
 // DeleteClient forgets a client. A repeat succeeds.
 func (s *Store) DeleteClient(ctx context.Context, id int32) error {
-	_, err := s.commit(ctx, txn{then: []clientv3.Op{clientv3.OpDelete(s.keys.client(id))}})
+	_, err := s.commit(ctx, txn{then: []*pb.RequestOp{del(s.keys.client(id))}})
 	if err != nil {
 		return fmt.Errorf("forget client %d: %w", id, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -37,9 +38,9 @@ func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit
 // published is a file's head with every section in it that was published before the call; sections published later
 // are welcome, not waited for.
 func (s *Store) published(ctx context.Context, lock, file string) (head, error) {
-	resp, err := s.commit(ctx, txn{then: []clientv3.Op{
-		clientv3.OpGet(s.keys.head(lock, file)),
-		clientv3.OpGet(s.keys.markers(lock), append(clientv3.WithLastKey(), clientv3.WithKeysOnly())...),
+	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{
+		get(s.keys.head(lock, file)),
+		look(getLast(s.keys.markers(lock))),
 	}})
 	if err != nil {
 		return head{}, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -101,7 +102,7 @@ func (s *Store) fold(ctx context.Context, lock string, token, marker int64) erro
 	if err != nil {
 		return err
 	}
-	guard := []clientv3.Cmp{modifiedAt(s.keys.marker(lock, token), marker)}
+	guard := []*pb.Compare{modifiedAt(s.keys.marker(lock, token), marker)}
 	var files []string
 	bytes := map[string][]byte{}
 	for _, r := range records {
@@ -110,7 +111,7 @@ func (s *Store) fold(ctx context.Context, lock string, token, marker int64) erro
 		}
 		bytes[r.file] = append(bytes[r.file], r.data...)
 	}
-	var chunks, heads []clientv3.Op
+	var chunks, heads []*pb.RequestOp
 	for _, file := range files {
 		f, err := s.headOf(ctx, lock, file)
 		if err != nil {
@@ -123,12 +124,12 @@ func (s *Store) fold(ctx context.Context, lock string, token, marker int64) erro
 		}
 		f.Token = token
 		chunks = append(chunks, puts...)
-		heads = append(heads, clientv3.OpPut(s.keys.head(lock, file), encode(f.headValue)))
+		heads = append(heads, put(s.keys.head(lock, file), encode(f.headValue)))
 	}
 	// All but the last step put only bytes beyond the heads, which nobody reads.
 	last := append(heads,
-		clientv3.OpDelete(s.keys.marker(lock, token)),
-		clientv3.OpDelete(s.keys.records(lock, token), clientv3.WithPrefix()))
+		del(s.keys.marker(lock, token)),
+		delPrefix(s.keys.records(lock, token)))
 	steps := split(chunks)
 	if n := len(steps); n > 0 && len(steps[n-1])+len(last) <= stepOps {
 		last = append(steps[n-1], last...)
@@ -169,7 +170,7 @@ func (s *Store) headOf(ctx context.Context, lock, file string) (head, error) {
 
 // grow moves a head over new bytes and answers the chunks that hold them. It depends on nothing but the head and the
 // bytes, so that whoever does it again puts the same.
-func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data []byte) ([]clientv3.Op, error) {
+func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data []byte) ([]*pb.RequestOp, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
@@ -185,10 +186,10 @@ func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data 
 		at = h.Last
 		data = append(resp.Kvs[0].Value[:old:old], data...)
 	}
-	var puts []clientv3.Op
+	var puts []*pb.RequestOp
 	h.Size = at + int64(len(data))
 	for part := range slices.Chunk(data, int(h.Chunk)) {
-		puts = append(puts, clientv3.OpPut(s.keys.chunk(lock, file, at), string(part)))
+		puts = append(puts, put(s.keys.chunk(lock, file, at), string(part)))
 		h.Last = at
 		at += int64(len(part))
 	}
@@ -196,11 +197,11 @@ func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data 
 }
 
 // split cuts puts into steps that etcd takes.
-func split(puts []clientv3.Op) [][]clientv3.Op {
-	var steps [][]clientv3.Op
+func split(puts []*pb.RequestOp) [][]*pb.RequestOp {
+	var steps [][]*pb.RequestOp
 	var bytes int
 	for i, op := range puts {
-		size := len(op.ValueBytes())
+		size := len(op.GetRequestPut().GetValue())
 		if i == 0 || bytes+size > stepBytes || len(steps[len(steps)-1]) == stepOps {
 			steps = append(steps, nil)
 			bytes = 0

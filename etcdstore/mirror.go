@@ -52,6 +52,7 @@ type mirrorWaiter struct {
 
 type mirrorSession struct {
 	sessionValue
+	proven  string                   // the secret, once it was seen and found to have the hash; empty: not yet
 	acqs    map[acquisition]struct{} // what it holds and waits for
 	ended   []ended                  // what it no longer does, the last of it
 	highest uint64                   // of the last heartbeat

@@ -118,7 +118,10 @@ func (m *mirror) knows(id, secret string) (known, valid bool, label string) {
 	if s == nil {
 		return false, false, ""
 	}
-	return true, s.valid(secret), s.Label
+	if s.proven == "" && s.valid(secret) {
+		s.proven = secret
+	}
+	return true, subtle.ConstantTimeCompare([]byte(s.proven), []byte(secret)) == 1, s.Label
 }
 
 func (v sessionValue) valid(secret string) bool {

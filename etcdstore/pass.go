@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -8,8 +9,8 @@ import (
 
 // pass is the part of a transaction that moves a lock on: to a waiter, or to nobody.
 type pass struct {
-	ifs  []clientv3.Cmp
-	then []clientv3.Op
+	ifs  []*pb.Compare
+	then []*pb.RequestOp
 	made []change // without their revision
 }
 
@@ -19,10 +20,10 @@ func (s *Store) passTo(w *mirrorWaiter) pass {
 	lease, _ := parseHex16(w.session)
 	grant := holderValue{session: w.session, request: w.request, Label: w.Label, Since: millis(time.Now()), Hold: w.Hold}.encode()
 	return pass{
-		ifs: []clientv3.Cmp{createdAt(place, w.created), present(s.keys.session(w.session))},
-		then: []clientv3.Op{
-			clientv3.OpPut(lock, grant, clientv3.WithLease(clientv3.LeaseID(lease))),
-			clientv3.OpDelete(place),
+		ifs: []*pb.Compare{createdAt(place, w.created), present(s.keys.session(w.session))},
+		then: []*pb.RequestOp{
+			putOn(clientv3.LeaseID(lease), lock, grant),
+			del(place),
 		},
 		made: []change{{key: lock, value: []byte(grant)}, {key: place, deleted: true}},
 	}
@@ -31,7 +32,7 @@ func (s *Store) passTo(w *mirrorWaiter) pass {
 // passToNobody frees a lock.
 func (s *Store) passToNobody(name string) pass {
 	lock := s.keys.lock(name)
-	return pass{then: []clientv3.Op{clientv3.OpDelete(lock)}, made: []change{{key: lock, deleted: true}}}
+	return pass{then: []*pb.RequestOp{del(lock)}, made: []change{{key: lock, deleted: true}}}
 }
 
 // changes is what the mirror should know once the transaction has succeeded at a revision.

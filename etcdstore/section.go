@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -52,8 +53,8 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	value := v.encode()
 	t := txn{
 		ifs:  s.guard(sec.Lock, sec.Token, c.lease),
-		then: []clientv3.Op{clientv3.OpPut(lock, value, clientv3.WithLease(c.lease))},
-		els:  []clientv3.Op{clientv3.OpGet(lock)},
+		then: []*pb.RequestOp{putOn(c.lease, lock, value)},
+		els:  []*pb.RequestOp{get(lock)},
 	}
 	if sec.Appended {
 		t.then = append(t.then, s.marker(sec)...)
@@ -164,7 +165,7 @@ func (s *Store) Evict(ctx context.Context, lock string, token int64, reason stri
 func (s *Store) evict(ctx context.Context, lock string, token int64, note noteValue) (ended bool, err error) {
 	ended, err = s.end(ctx, ending{
 		lock: lock, token: token,
-		guard: []clientv3.Cmp{modifiedAt(s.keys.lock(lock), token)},
+		guard: []*pb.Compare{modifiedAt(s.keys.lock(lock), token)},
 		then:  s.note(lock, token, note),
 	})
 	if err != nil {
@@ -195,23 +196,23 @@ func (s *Store) owner(ctx context.Context, sec Section) (session, error) {
 
 // marker publishes a section. It is put whether or not a record is there: looking would read the section on every
 // member, and a marker without records folds to nothing.
-func (s *Store) marker(sec Section) []clientv3.Op {
-	return []clientv3.Op{clientv3.OpPut(s.keys.marker(sec.Lock, sec.Token), "")}
+func (s *Store) marker(sec Section) []*pb.RequestOp {
+	return []*pb.RequestOp{put(s.keys.marker(sec.Lock, sec.Token), "")}
 }
 
 // note keeps that, and why, a section was not published.
-func (s *Store) note(lock string, token int64, v noteValue) []clientv3.Op {
+func (s *Store) note(lock string, token int64, v noteValue) []*pb.RequestOp {
 	v.At = millis(time.Now())
-	return []clientv3.Op{clientv3.OpPut(s.keys.note(lock, token), encode(v))}
+	return []*pb.RequestOp{put(s.keys.note(lock, token), encode(v))}
 }
 
 // ending is one way to end a section.
 type ending struct {
 	lock      string
 	token     int64
-	guard     []clientv3.Cmp
-	then      []clientv3.Op // besides passing the lock on
-	spareless bool          // if etcd is full, the lock is freed with a deletion and nothing else
+	guard     []*pb.Compare
+	then      []*pb.RequestOp // besides passing the lock on
+	spareless bool            // if etcd is full, the lock is freed with a deletion and nothing else
 }
 
 // maxHandovers bounds how many vanished waiters one ending skips before it frees the lock for promote to pass on.
@@ -232,7 +233,7 @@ func (s *Store) end(ctx context.Context, e ending) (bool, error) {
 		resp, err := s.commit(ctx, txn{
 			ifs:  append(e.guard[:len(e.guard):len(e.guard)], p.ifs...),
 			then: append(p.then, e.then...),
-			els:  []clientv3.Op{clientv3.OpTxn(e.guard, nil, []clientv3.Op{clientv3.OpGet(lock, clientv3.WithKeysOnly())})},
+			els:  []*pb.RequestOp{txn{ifs: e.guard, els: []*pb.RequestOp{getKey(lock)}}.op()},
 		})
 		if errors.Is(err, ErrNoSpace) {
 			if e.spareless {
@@ -285,13 +286,13 @@ func (s *Store) free(ctx context.Context, e ending) (bool, error) {
 // truth answers a repeated or late ending of a section whose token no longer holds, from one read: nil if the section
 // was published by its own ending, ErrLockExpired if it was not.
 func (s *Store) truth(ctx context.Context, c session, sec Section) error {
-	resp, err := s.commit(ctx, txn{then: []clientv3.Op{
-		clientv3.OpGet(s.keys.note(sec.Lock, sec.Token)),
-		clientv3.OpGet(s.keys.marker(sec.Lock, sec.Token), clientv3.WithKeysOnly()),
-		clientv3.OpGet(s.keys.records(sec.Lock, sec.Token), clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1)),
-		clientv3.OpGet(s.keys.session(c.id), clientv3.WithKeysOnly()),
-		clientv3.OpGet(s.keys.horizon()),
-		clientv3.OpGet(s.keys.lock(sec.Lock)),
+	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{
+		get(s.keys.note(sec.Lock, sec.Token)),
+		getKey(s.keys.marker(sec.Lock, sec.Token)),
+		look(getAny(s.keys.records(sec.Lock, sec.Token))),
+		getKey(s.keys.session(c.id)),
+		get(s.keys.horizon()),
+		get(s.keys.lock(sec.Lock)),
 	}})
 	if err != nil {
 		return err

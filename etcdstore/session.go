@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -39,8 +40,8 @@ func (s *Store) Init(ctx context.Context, ttl time.Duration, label string) (Sess
 	id := hex16(int64(granted.ID))
 	key, value := s.keys.session(id), encode(sessionValue{Label: label, Secret: sum[:]})
 	resp, err := s.commit(ctx, txn{
-		ifs:  []clientv3.Cmp{absent(key)},
-		then: []clientv3.Op{clientv3.OpPut(key, value, clientv3.WithLease(granted.ID))},
+		ifs:  []*pb.Compare{absent(key)},
+		then: []*pb.RequestOp{putOn(granted.ID, key, value)},
 	})
 	if err == nil && !resp.Succeeded {
 		err = fmt.Errorf("lease %s was given twice", id)
@@ -197,8 +198,8 @@ func (s *Store) states(ctx context.Context, id string, as []Acquisition) (states
 		var t txn
 		for _, a := range as[:n] {
 			t.then = append(t.then,
-				clientv3.OpGet(s.keys.lock(a.Lock)),
-				clientv3.OpGet(s.keys.waiter(acquisition{a.Lock, id, a.Request}), clientv3.WithKeysOnly()))
+				get(s.keys.lock(a.Lock)),
+				getKey(s.keys.waiter(acquisition{a.Lock, id, a.Request})))
 		}
 		resp, err := s.commit(ctx, t)
 		if err != nil {

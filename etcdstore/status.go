@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -20,14 +21,13 @@ func (s *Store) Inspect(ctx context.Context, lock string) (LockInfo, error) {
 		return LockInfo{}, err
 	}
 	queue := s.keys.queue(lock)
-	resp, err := s.commit(ctx, txn{then: []clientv3.Op{
-		clientv3.OpGet(s.keys.lock(lock)),
-		clientv3.OpGet(queue, clientv3.WithPrefix(), clientv3.WithLimit(MaxPage),
-			clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend)),
-		clientv3.OpGet(queue, clientv3.WithPrefix(), clientv3.WithCountOnly()),
-		clientv3.OpGet(s.keys.notes(lock), clientv3.WithLastKey()...),
-		clientv3.OpGet(s.keys.heads(lock), clientv3.WithPrefix(), clientv3.WithCountOnly()),
-		clientv3.OpGet(s.keys.markers(lock), clientv3.WithPrefix(), clientv3.WithCountOnly()),
+	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{
+		get(s.keys.lock(lock)),
+		look(getOldest(queue, MaxPage)),
+		look(getCount(queue)),
+		look(getLast(s.keys.notes(lock))),
+		look(getCount(s.keys.heads(lock))),
+		look(getCount(s.keys.markers(lock))),
 	}})
 	if err != nil {
 		return LockInfo{}, err
@@ -113,11 +113,9 @@ func (s *Store) held(ctx context.Context, from, end string, limit int) (locks []
 		var t txn
 		for _, kv := range kvs {
 			name, _ := s.keys.parseLock(string(kv.Key))
-			queue, at := s.keys.queue(name), clientv3.WithRev(held.Header.Revision)
-			t.then = append(t.then,
-				clientv3.OpGet(queue, clientv3.WithPrefix(), at, clientv3.WithLimit(listedWaiters),
-					clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend)),
-				clientv3.OpGet(queue, clientv3.WithPrefix(), at, clientv3.WithCountOnly()))
+			oldest, count := getOldest(s.keys.queue(name), listedWaiters), getCount(s.keys.queue(name))
+			oldest.Revision, count.Revision = held.Header.Revision, held.Header.Revision
+			t.then = append(t.then, look(oldest), look(count))
 		}
 		resp, err := s.commit(ctx, t)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -30,6 +31,7 @@ type Config struct {
 // etcd under one prefix.
 type Store struct {
 	etcd    *clientv3.Client
+	kv      pb.KVClient // etcd's, for transactions
 	keys    keys
 	log     *slog.Logger
 	history time.Duration
@@ -72,6 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		etcd:       cfg.Client,
+		kv:         kvOf(cfg.Client),
 		keys:       keys(strings.TrimSuffix(prefix, "/") + "/"),
 		log:        log,
 		history:    cfg.History,

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -31,13 +32,13 @@ func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 		}
 		evidence := string(resp.Kvs[0].Key)
 		t := txn{
-			ifs: []clientv3.Cmp{
-				clientv3.Compare(clientv3.ModRevision(s.keys.lock(k.lock)), "!=", k.token),
+			ifs: []*pb.Compare{
+				notModifiedAt(s.keys.lock(k.lock), k.token),
 				absent(s.keys.marker(k.lock, k.token)),
 				present(evidence), // else a section folded meanwhile would be noted as undone
 			},
-			then: []clientv3.Op{clientv3.OpDelete(records, clientv3.WithPrefix())},
-			els:  []clientv3.Op{clientv3.OpGet(evidence, clientv3.WithKeysOnly())},
+			then: []*pb.RequestOp{delPrefix(records)},
+			els:  []*pb.RequestOp{getKey(evidence)},
 		}
 		noted, err := s.get(ctx, s.keys.note(k.lock, k.token), clientv3.WithKeysOnly())
 		if err != nil {
@@ -66,9 +67,9 @@ func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 }
 
 // sweepAllButOne makes room while etcd is full and no note can be put: the record that stays is the evidence.
-func (s *Store) sweepAllButOne(ctx context.Context, ifs []clientv3.Cmp, evidence, records string) error {
-	_, err := s.commitAlone(ctx, txn{ifs: ifs, then: []clientv3.Op{
-		clientv3.OpDelete(evidence+"\x00", clientv3.WithRange(clientv3.GetPrefixRangeEnd(records))),
+func (s *Store) sweepAllButOne(ctx context.Context, ifs []*pb.Compare, evidence, records string) error {
+	_, err := s.commitAlone(ctx, txn{ifs: ifs, then: []*pb.RequestOp{
+		delRange(evidence+"\x00", clientv3.GetPrefixRangeEnd(records)),
 	}})
 	return err
 }
@@ -135,13 +136,13 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 			return err
 		}
 		from = string(notes.Kvs[len(notes.Kvs)-1].Key) + "\x00"
-		var drop []clientv3.Op
+		var drop []*pb.RequestOp
 		var highest int64
 		for _, kv := range notes.Kvs {
 			var v noteValue
 			_, token, ok := s.keys.parseSection(s.keys.allNotes(), string(kv.Key))
 			if ok && decode(kv.Value, &v) == nil && v.At < millis(before) {
-				drop = append(drop, clientv3.OpDelete(string(kv.Key)))
+				drop = append(drop, del(string(kv.Key)))
 				highest = max(highest, token)
 			}
 		}
@@ -157,9 +158,9 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 		if len(resp.Kvs) > 0 {
 			now, rev = resp.Kvs[0], resp.Kvs[0].ModRevision
 		}
-		raise := clientv3.OpPut(s.keys.horizon(), strconv.FormatInt(max(highest, horizonOf(now)), 10))
+		raise := put(s.keys.horizon(), strconv.FormatInt(max(highest, horizonOf(now)), 10))
 		if _, err := s.commitAlone(ctx, txn{
-			ifs:  []clientv3.Cmp{modifiedAt(s.keys.horizon(), rev)},
+			ifs:  []*pb.Compare{modifiedAt(s.keys.horizon(), rev)},
 			then: append(drop, raise),
 		}); err != nil {
 			return err

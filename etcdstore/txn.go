@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -24,34 +26,52 @@ const maxOps = 128
 
 // txn is one transition.
 type txn struct {
-	ifs  []clientv3.Cmp
-	then []clientv3.Op
-	els  []clientv3.Op
+	ifs  []*pb.Compare
+	then []*pb.RequestOp
+	els  []*pb.RequestOp
 
 	patient bool // it is in no hurry
 }
 
+func (t txn) request() *pb.TxnRequest {
+	return &pb.TxnRequest{Compare: t.ifs, Success: t.then, Failure: t.els}
+}
+
 // op makes a nested transaction of it.
-func (t txn) op() clientv3.Op { return clientv3.OpTxn(t.ifs, t.then, t.els) }
+func (t txn) op() *pb.RequestOp {
+	return &pb.RequestOp{Request: &pb.RequestOp_RequestTxn{RequestTxn: t.request()}}
+}
+
+// callOptions are those that clientv3 gives its own calls.
+var callOptions = []grpc.CallOption{grpc.WaitForReady(true), grpc.MaxCallRecvMsgSize(math.MaxInt32)}
+
+// kvOf is etcd's key-value service behind a client. One without a connection, to an etcd in this process, brings it
+// along.
+func kvOf(client *clientv3.Client) pb.KVClient {
+	if kv, ok := client.KV.(interface{ Remote() pb.KVClient }); ok {
+		return kv.Remote()
+	}
+	return clientv3.RetryKVClient(client)
+}
 
 // commit runs one transaction: together with others if it writes. An error that is no sentinel's is indeterminate.
-func (s *Store) commit(ctx context.Context, t txn) (*clientv3.TxnResponse, error) {
+func (s *Store) commit(ctx context.Context, t txn) (*pb.TxnResponse, error) {
 	if !s.health.up() { // known, so that no client waits to hear it
 		return nil, s.unserved()
 	}
-	if writes := t.writes(); !writes.empty() {
-		return s.batch(ctx, t, writes)
+	if f := t.footprint(); !f.empty() {
+		return s.batch(ctx, t, f)
 	}
 	return s.commitAlone(ctx, t)
 }
 
 // commitAlone runs one transaction by itself: a batch, or what is in no hurry and would make one large.
-func (s *Store) commitAlone(ctx context.Context, t txn) (*clientv3.TxnResponse, error) {
+func (s *Store) commitAlone(ctx context.Context, t txn) (*pb.TxnResponse, error) {
 	ctx, cancel := s.health.bound(ctx)
 	defer cancel()
-	resp, err := s.etcd.Txn(ctx).If(t.ifs...).Then(t.then...).Else(t.els...).Commit()
+	resp, err := s.kv.Txn(ctx, t.request(), callOptions...)
 	if err != nil {
-		return nil, s.mapError(ctx, err)
+		return nil, s.mapError(ctx, clientv3.ContextError(ctx, err))
 	}
 	return resp, nil
 }
@@ -104,57 +124,4 @@ func unavailable(err error) bool {
 	default:
 		return false
 	}
-}
-
-// Compares.
-
-func absent(key string) clientv3.Cmp {
-	return clientv3.Compare(clientv3.CreateRevision(key), "=", 0)
-}
-
-func present(key string) clientv3.Cmp {
-	return clientv3.Compare(clientv3.CreateRevision(key), ">", 0)
-}
-
-// never does not hold.
-func never(key string) clientv3.Cmp {
-	return clientv3.Compare(clientv3.CreateRevision(key), "<", 0)
-}
-
-func createdAt(key string, rev int64) clientv3.Cmp {
-	return clientv3.Compare(clientv3.CreateRevision(key), "=", rev)
-}
-
-func modifiedAt(key string, rev int64) clientv3.Cmp {
-	return clientv3.Compare(clientv3.ModRevision(key), "=", rev)
-}
-
-func heldOn(key string, lease clientv3.LeaseID) clientv3.Cmp {
-	return clientv3.Compare(clientv3.LeaseValue(key), "=", lease)
-}
-
-// guard holds while the token holds the lock for the session.
-func (s *Store) guard(lock string, token int64, lease clientv3.LeaseID) []clientv3.Cmp {
-	key := s.keys.lock(lock)
-	return []clientv3.Cmp{modifiedAt(key, token), heldOn(key, lease)}
-}
-
-// Responses.
-
-// ranged is what the i-th operation of a branch, a get, found.
-func ranged(resp *clientv3.TxnResponse, i int) []*mvccpb.KeyValue {
-	return resp.Responses[i].GetResponseRange().Kvs
-}
-
-// first is the only, or the first, key that the i-th operation of a branch found; nil: none.
-func first(resp *clientv3.TxnResponse, i int) *mvccpb.KeyValue {
-	if kvs := ranged(resp, i); len(kvs) > 0 {
-		return kvs[0]
-	}
-	return nil
-}
-
-// nested is what the i-th operation of a branch, a transaction, came to.
-func nested(resp *clientv3.TxnResponse, i int) *clientv3.TxnResponse {
-	return (*clientv3.TxnResponse)(resp.Responses[i].GetResponseTxn())
 }

@@ -5,7 +5,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -57,7 +59,7 @@ func New(etcd *clientv3.Client) *Faults {
 	f := &Faults{gate: make(chan struct{}, 1), watches: map[*watch]struct{}{}}
 	f.gate <- struct{}{}
 	f.client = clientv3.NewCtxClient(context.Background())
-	f.client.KV = &kv{KV: etcd.KV, f: f}
+	f.client.KV = &kv{KV: etcd.KV, client: etcd, f: f}
 	f.client.Lease = &lease{Lease: etcd.Lease, f: f}
 	f.client.Watcher = &watcher{Watcher: etcd.Watcher, f: f}
 	f.client.Maintenance = &maintenance{Maintenance: etcd.Maintenance, f: f}
@@ -142,7 +144,8 @@ func (m *maintenance) Status(ctx context.Context, endpoint string) (*clientv3.St
 
 type kv struct {
 	clientv3.KV
-	f *Faults
+	client *clientv3.Client
+	f      *Faults
 }
 
 func (k *kv) Get(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
@@ -177,37 +180,48 @@ func (k *kv) Compact(ctx context.Context, rev int64, opts ...clientv3.CompactOpt
 	return resp, err
 }
 
-func (k *kv) Txn(ctx context.Context) clientv3.Txn { return &txn{kv: k, ctx: ctx} }
+// Remote is where the store's transactions go.
+func (k *kv) Remote() pb.KVClient { return &remote{KVClient: remoteOf(k.client), f: k.f} }
 
-type txn struct {
-	kv   *kv
-	ctx  context.Context
-	ifs  []clientv3.Cmp
-	then []clientv3.Op
-	els  []clientv3.Op
+type remote struct {
+	pb.KVClient
+	f *Faults
 }
 
-func (t *txn) If(ifs ...clientv3.Cmp) clientv3.Txn {
-	t.ifs = ifs
-	return t
+func remoteOf(client *clientv3.Client) pb.KVClient {
+	if kv, ok := client.KV.(interface{ Remote() pb.KVClient }); ok {
+		return kv.Remote()
+	}
+	return clientv3.RetryKVClient(client)
 }
 
-func (t *txn) Then(ops ...clientv3.Op) clientv3.Txn {
-	t.then = ops
-	return t
-}
-
-func (t *txn) Else(ops ...clientv3.Op) clientv3.Txn {
-	t.els = ops
-	return t
-}
-
-func (t *txn) Commit() (resp *clientv3.TxnResponse, err error) {
-	err = t.kv.f.do(t.ctx, Call{Kind: Txn, Op: clientv3.OpTxn(t.ifs, t.then, t.els)}, func() (err error) {
-		resp, err = t.kv.KV.Txn(t.ctx).If(t.ifs...).Then(t.then...).Else(t.els...).Commit()
+func (r *remote) Txn(ctx context.Context, in *pb.TxnRequest, opts ...grpc.CallOption) (resp *pb.TxnResponse, err error) {
+	err = r.f.do(ctx, Call{Kind: Txn, Op: opOf(in)}, func() (err error) {
+		resp, err = r.KVClient.Txn(ctx, in, opts...)
 		return err
 	})
 	return resp, err
+}
+
+// opOf tells in clientv3's words what a transaction does: kinds, keys and revisions, compares apart.
+func opOf(in *pb.TxnRequest) clientv3.Op {
+	return clientv3.OpTxn(nil, opsOf(in.Success), opsOf(in.Failure))
+}
+
+func opsOf(in []*pb.RequestOp) (ops []clientv3.Op) {
+	for _, op := range in {
+		switch r := op.Request.(type) {
+		case *pb.RequestOp_RequestRange:
+			ops = append(ops, clientv3.OpGet(string(r.RequestRange.Key), clientv3.WithRev(r.RequestRange.Revision)))
+		case *pb.RequestOp_RequestPut:
+			ops = append(ops, clientv3.OpPut(string(r.RequestPut.Key), string(r.RequestPut.Value)))
+		case *pb.RequestOp_RequestDeleteRange:
+			ops = append(ops, clientv3.OpDelete(string(r.RequestDeleteRange.Key)))
+		case *pb.RequestOp_RequestTxn:
+			ops = append(ops, opOf(r.RequestTxn))
+		}
+	}
+	return ops
 }
 
 type lease struct {
