@@ -177,12 +177,13 @@ func (s *darkStore) Heartbeat(ctx context.Context, credential string, highest ui
 	return s.Store.Heartbeat(ctx, credential, highest, unfinished)
 }
 
-func (s *darkStore) Release(ctx context.Context, section etcdstore.Section) error {
-	err := s.Store.Release(ctx, section)
-	if s.dark.Load() {
-		return etcdstore.ErrNoQuorum
-	}
-	return err
+func (s *darkStore) StartRelease(ctx context.Context, section etcdstore.Section, done func(error)) {
+	s.Store.StartRelease(ctx, section, func(err error) {
+		if s.dark.Load() {
+			err = etcdstore.ErrNoQuorum
+		}
+		done(err)
+	})
 }
 
 func TestRestartDuringSection(t *testing.T) {

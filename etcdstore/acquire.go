@@ -13,15 +13,12 @@ import (
 // Acquire asks for a lock and waits for it, in FIFO order. A repeat finds its own place or grant again. If ctx ends
 // the place is kept: only Cancel, a heartbeat that does not list the request, or the session's end gives it up.
 func (s *Store) Acquire(ctx context.Context, args AcquireArgs) (Grant, error) {
-	if err := errors.Join(checkAcquisition(args.Acquisition), checkWait(args.Wait), checkHold(args.Hold), checkText("label", args.Label, MaxLabel)); err != nil {
+	if err := args.check(); err != nil {
 		return Grant{}, err
 	}
 	c, err := s.living(ctx, args.Credential)
 	if err != nil {
 		return Grant{}, err
-	}
-	if args.Label == "" {
-		args.Label = c.label
 	}
 	a := acquisition{args.Lock, c.id, args.Request}
 	if over, held := s.mirror.over(a); held {
@@ -32,12 +29,7 @@ func (s *Store) Acquire(ctx context.Context, args AcquireArgs) (Grant, error) {
 		}
 		return s.busy(a, s.mirror.holder(a.lock).public()), nil
 	}
-	var deadline <-chan time.Time // the wait is counted from here, on this server's monotonic clock
-	if args.Wait > 0 {
-		timer := time.NewTimer(args.Wait)
-		defer timer.Stop()
-		deadline = timer.C
-	}
+	began := time.Now() // the wait is counted from here, on this server's monotonic clock
 	try, err := s.enter(ctx, c, a, args)
 	switch {
 	case err != nil:
@@ -49,26 +41,26 @@ func (s *Store) Acquire(ctx context.Context, args AcquireArgs) (Grant, error) {
 	case args.Wait == 0: // in the queue by an earlier call of the same request that would wait
 		return s.giveUp(ctx, a)
 	}
-	w := s.mirror.register(a, try.rev)
-	defer s.mirror.unregister(w)
-	for {
-		switch state, token := s.mirror.look(w); state {
-		case Holding:
-			return Grant{Outcome: Granted, Token: token}, nil
-		case None:
-			return s.gone(ctx, args.Credential, a)
-		case Waiting:
-		}
-		select {
-		case <-w.wake:
-		case <-deadline:
-			return s.giveUp(ctx, a)
-		case <-s.health.down():
-			return Grant{}, s.unserved()
-		case <-ctx.Done():
-			return Grant{}, context.Cause(ctx)
-		}
+	type outcome struct {
+		grant Grant
+		err   error
 	}
+	over := make(chan outcome, 1)
+	s.await(ctx, args.Credential, a, try.rev, args.left(began), func(g Grant, err error) { over <- outcome{g, err} })
+	o := <-over
+	return o.grant, o.err
+}
+
+func (args AcquireArgs) check() error {
+	return errors.Join(checkAcquisition(args.Acquisition), checkWait(args.Wait), checkHold(args.Hold), checkText("label", args.Label, MaxLabel))
+}
+
+// left is how much of the wait is left.
+func (args AcquireArgs) left(began time.Time) time.Duration {
+	if args.Wait == WaitForever {
+		return WaitForever
+	}
+	return max(0, args.Wait-time.Since(began))
 }
 
 // unserved is why the store cannot serve.
@@ -77,6 +69,45 @@ func (s *Store) unserved() error {
 		return ErrClosed
 	}
 	return ErrNoQuorum
+}
+
+// entry is the parts of an acquire's transaction.
+type entry struct {
+	acquisition
+	lockKey, place string
+
+	free   []*pb.Compare // nobody holds the lock, nobody waits for it
+	again  []*pb.Compare // the acquisition holds it
+	absent []*pb.Compare // the acquisition has no place in the queue, and its session lives
+
+	grant, enqueue          []*pb.RequestOp
+	holderValue, placeValue string
+}
+
+func (s *Store) entry(c session, args AcquireArgs) entry {
+	a := acquisition{args.Lock, c.id, args.Request}
+	e := entry{acquisition: a, lockKey: s.keys.lock(a.lock), place: s.keys.waiter(a)}
+	label := args.Label
+	if label == "" {
+		label = c.label
+	}
+	now, hold, alive := millis(time.Now()), args.Hold.Milliseconds(), present(s.keys.session(a.session))
+	e.holderValue = holderValue{session: a.session, request: a.request, Label: label, Since: now, Hold: hold}.encode()
+	e.placeValue = encode(waiterValue{Label: label, Since: now, Hold: hold})
+	e.free = []*pb.Compare{absent(e.lockKey), empty(s.keys.queue(a.lock)), alive}
+	e.again = append(between(e.lockKey, a.owner(), a.owner()+"\x01"), heldOn(e.lockKey, c.lease))
+	e.absent = []*pb.Compare{absent(e.place), alive}
+	e.grant = []*pb.RequestOp{putOn(c.lease, e.lockKey, e.holderValue)}
+	e.enqueue = []*pb.RequestOp{putOn(c.lease, e.place, e.placeValue)}
+	return e
+}
+
+func (e entry) granted(rev int64) change {
+	return change{key: e.lockKey, rev: rev, created: rev, value: []byte(e.holderValue)}
+}
+
+func (e entry) enqueued(rev int64) change {
+	return change{key: e.place, rev: rev, created: rev, value: []byte(e.placeValue)}
 }
 
 // attempt is what the acquire's transaction found.
@@ -93,32 +124,13 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 	if err := s.room(); err != nil {
 		return s.found(ctx, a, err)
 	}
-	lock, place, sess := s.keys.lock(a.lock), s.keys.waiter(a), s.keys.session(a.session)
-	now := millis(time.Now())
-	hold := args.Hold.Milliseconds()
-	grant := holderValue{session: a.session, request: a.request, Label: args.Label, Since: now, Hold: hold}.encode()
-	waiter := encode(waiterValue{Label: args.Label, Since: now, Hold: hold})
-
-	enqueue := txn{els: []*pb.RequestOp{getKey(place)}}
-	if args.Wait != 0 {
-		enqueue.ifs = []*pb.Compare{absent(place), present(sess)}
-		enqueue.then = []*pb.RequestOp{putOn(c.lease, place, waiter)}
-	} else {
-		enqueue.ifs = []*pb.Compare{absent(sess)} // nothing then either way
+	e, sess := s.entry(c, args), s.keys.session(c.id)
+	enqueue := txn{ifs: e.absent, then: e.enqueue, els: []*pb.RequestOp{getKey(e.place)}}
+	if args.Wait == 0 { // nothing then either way
+		enqueue.ifs, enqueue.then = []*pb.Compare{absent(sess)}, nil
 	}
-	again := txn{
-		ifs: append(between(lock, a.owner(), a.owner()+"\x01"), heldOn(lock, c.lease)),
-		els: []*pb.RequestOp{enqueue.op()},
-	}
-	t := txn{
-		ifs: []*pb.Compare{
-			absent(lock),
-			empty(s.keys.queue(a.lock)),
-			present(sess),
-		},
-		then: []*pb.RequestOp{putOn(c.lease, lock, grant)},
-		els:  []*pb.RequestOp{again.op(), get(lock), getKey(sess)},
-	}
+	again := txn{ifs: e.again, els: []*pb.RequestOp{enqueue.op()}}
+	t := txn{ifs: e.free, then: e.grant, els: []*pb.RequestOp{again.op(), get(e.lockKey), getKey(sess)}}
 	if args.Wait != 0 && s.mirror.holder(a.lock) != nil {
 		// The lock looks held: only the queue is written, so that any number of waiters share a batch. If it is free by
 		// now, promote hands it over.
@@ -133,7 +145,7 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 	}
 	rev := resp.Header.Revision
 	if resp.Succeeded {
-		s.mirror.own(change{key: lock, rev: rev, created: rev, value: []byte(grant)})
+		s.mirror.own(e.granted(rev))
 		return attempt{token: rev, rev: rev}, nil
 	}
 	if first(resp, 2) == nil {
@@ -151,7 +163,7 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 	in := nested(nested(resp, 0), 0)
 	if args.Wait != 0 {
 		if in.Succeeded {
-			s.mirror.own(change{key: place, rev: rev, created: rev, value: []byte(waiter)})
+			s.mirror.own(e.enqueued(rev))
 		}
 		try.queued = true // or was, a moment ago: whoever waits will see
 	} else {
@@ -274,7 +286,7 @@ func (s *Store) promote(ctx context.Context, lock string) error {
 		if w == nil {
 			return nil // all of them are gone, the mirror will hear of it
 		}
-		p := s.passTo(w)
+		p := s.passTo(w, lock)
 		resp, err := s.commit(ctx, txn{
 			ifs:  append([]*pb.Compare{absent(s.keys.lock(lock))}, p.ifs...),
 			then: p.then,

@@ -13,11 +13,8 @@ import (
 // Append stages a record in its section. A repeat with the same request stages nothing more and succeeds, as long as
 // the section is open or published and not yet folded.
 func (s *Store) Append(ctx context.Context, r Record) error {
-	if err := errors.Join(CheckLock(r.Lock), checkToken(r.Token), checkRequest(r.Request), checkFile(r.File)); err != nil {
+	if err := r.check(); err != nil {
 		return err
-	}
-	if len(r.Data) > MaxRecord {
-		return fmt.Errorf("%w: a record of %d bytes: want at most %d", ErrTooLarge, len(r.Data), MaxRecord)
 	}
 	c, err := s.authenticate(ctx, r.Credential)
 	if err != nil {
@@ -29,13 +26,13 @@ func (s *Store) Append(ctx context.Context, r Record) error {
 		}
 		return err
 	}
-	record, lock := s.keys.record(r.Lock, r.Token, r.Request), s.keys.lock(r.Lock)
+	guard, stage := s.staging(c, r)
 	resp, err := s.commit(ctx, txn{
-		ifs:  append(s.guard(r.Lock, r.Token, c.lease), absent(record)),
-		then: []*pb.RequestOp{put(record, encodeRecord(r.Number, r.File, r.Data))},
+		ifs:  guard,
+		then: stage,
 		els: []*pb.RequestOp{
-			getKey(record),
-			get(lock), // a get of keys only would leave out the lease
+			getKey(s.keys.record(r.Lock, r.Token, r.Request)),
+			get(s.keys.lock(r.Lock)), // a get of keys only would leave out the lease
 			getKey(s.keys.marker(r.Lock, r.Token)),
 			get(s.keys.note(r.Lock, r.Token)),
 		},
@@ -62,6 +59,23 @@ func (s *Store) Append(ctx context.Context, r Record) error {
 		return expired(note)
 	}
 	return fmt.Errorf("%w: token %d does not hold %s", ErrLockExpired, r.Token, quoted(r.Lock))
+}
+
+func (r Record) check() error {
+	if err := errors.Join(CheckLock(r.Lock), checkToken(r.Token), checkRequest(r.Request), checkFile(r.File)); err != nil {
+		return err
+	}
+	if len(r.Data) > MaxRecord {
+		return fmt.Errorf("%w: a record of %d bytes: want at most %d", ErrTooLarge, len(r.Data), MaxRecord)
+	}
+	return nil
+}
+
+// staging is the append's transaction: what it is guarded by, and what it puts.
+func (s *Store) staging(c session, r Record) (guard []*pb.Compare, stage []*pb.RequestOp) {
+	record := s.keys.record(r.Lock, r.Token, r.Request)
+	return append(s.guard(r.Lock, r.Token, c.lease), absent(record)),
+		[]*pb.RequestOp{put(record, encodeRecord(r.Number, r.File, r.Data))}
 }
 
 // staged tells whether a record is there already, in a section that is open.
@@ -149,31 +163,45 @@ func (u *usage) drop(lock string) {
 
 // recount begins to count a section: from nothing if it was granted here, else from what is staged.
 func (s *Store) recount(ctx context.Context, r Record) error {
+	if s.countNew(r) {
+		return nil
+	}
+	resp, err := s.get(ctx, s.keys.lock(r.Lock), clientv3.WithKeysOnly())
+	if err != nil {
+		return err
+	}
+	if len(resp.Kvs) == 0 || resp.Kvs[0].ModRevision != r.Token {
+		return nil // not open: nothing to count, the guard refuses
+	}
+	records, err := s.records(ctx, r.Lock, r.Token)
+	if err != nil {
+		return err
+	}
 	l := &sectionUsage{token: r.Token, files: map[string]int{}}
+	for _, rec := range records {
+		l.bytes += int64(len(rec.data))
+		l.files[rec.file]++
+	}
+	s.usage.begin(r.Lock, l)
+	return nil
+}
+
+// countNew begins to count a section that was granted by this store; false: it was not.
+func (s *Store) countNew(r Record) bool {
 	h := s.mirror.holder(r.Lock)
 	if h == nil || h.token != r.Token || !h.local {
-		resp, err := s.get(ctx, s.keys.lock(r.Lock), clientv3.WithKeysOnly())
-		if err != nil {
-			return err
-		}
-		if len(resp.Kvs) == 0 || resp.Kvs[0].ModRevision != r.Token {
-			return nil // not open: nothing to count, the guard refuses
-		}
-		records, err := s.records(ctx, r.Lock, r.Token)
-		if err != nil {
-			return err
-		}
-		for _, rec := range records {
-			l.bytes += int64(len(rec.data))
-			l.files[rec.file]++
-		}
+		return false
 	}
-	s.usage.mu.Lock()
-	defer s.usage.mu.Unlock()
-	if old := s.usage.locks[r.Lock]; old == nil || old.token < r.Token {
-		s.usage.locks[r.Lock] = l
+	s.usage.begin(r.Lock, &sectionUsage{token: r.Token, files: map[string]int{}})
+	return true
+}
+
+func (u *usage) begin(lock string, l *sectionUsage) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if old := u.locks[lock]; old == nil || old.token < l.token {
+		u.locks[lock] = l
 	}
-	return nil
 }
 
 // forget drops the counts of sections that were ended elsewhere.

@@ -103,7 +103,6 @@ func (m *mirror) stop() {
 // the last event and the listing is never told.
 func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	old := m.sessions
 	m.clear()
 	m.rev = rev
@@ -121,16 +120,17 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 			}
 		}
 	}
-	m.settle(&t)
-	for _, ws := range m.waits {
-		wake(ws)
+	over := m.settle(&t)
+	for a := range m.waits {
+		over = append(over, m.judge(a)...)
 	}
+	m.mu.Unlock()
+	tellAll(over)
 }
 
 // observe takes in the events of a watch, whole revisions at a time.
 func (m *mirror) observe(events []*clientv3.Event) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	var t touched
 	for _, e := range events {
 		c := change{
@@ -149,13 +149,14 @@ func (m *mirror) observe(events []*clientv3.Event) {
 		}
 		m.apply(c, &t)
 	}
-	m.settle(&t)
+	over := m.settle(&t)
+	m.mu.Unlock()
+	tellAll(over)
 }
 
 // own takes in what a transaction of this store wrote, before the watch repeats it.
 func (m *mirror) own(changes ...change) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	var t touched
 	for _, c := range changes {
 		if c.rev <= m.rev {
@@ -169,7 +170,9 @@ func (m *mirror) own(changes ...change) {
 		c.local = true
 		m.apply(c, &t)
 	}
-	m.settle(&t)
+	over := m.settle(&t)
+	m.mu.Unlock()
+	tellAll(over)
 }
 
 func (m *mirror) apply(c change, t *touched) {
@@ -336,14 +339,14 @@ func (m *mirror) touch(c change, t *touched) {
 	}
 }
 
-// settle wakes whom the changes concern, notes what has ended, and promotes. It is level-triggered: it looks at what is,
+// settle finds the waits that the changes end, notes what has ended, and promotes. It is level-triggered: it looks at what is,
 // not at what happened, since an enqueue and a release commit in either order.
-func (m *mirror) settle(t *touched) {
+func (m *mirror) settle(t *touched) (over []verdict) {
 	for a, held := range t.acqs {
 		if state, _ := m.state(a); state == None {
 			m.end(a, held)
 		}
-		wake(m.waits[a])
+		over = append(over, m.judge(a)...)
 	}
 	for _, h := range t.left {
 		if m.sessions[h.session] == nil {
@@ -360,6 +363,7 @@ func (m *mirror) settle(t *touched) {
 			delete(m.locks, name)
 		}
 	}
+	return over
 }
 
 // end remembers that an acquisition is over, so that a late duplicate of its acquire is refused.

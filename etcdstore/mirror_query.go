@@ -6,53 +6,6 @@ import (
 	"slices"
 )
 
-// wait is one local call that waits for its acquisition to be granted.
-type wait struct {
-	acquisition
-	rev  int64         // of the transaction that queued it: before the mirror has seen that far, None means nothing
-	wake chan struct{} // of size 1: look again
-}
-
-func wake(ws []*wait) {
-	for _, w := range ws {
-		select {
-		case w.wake <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// register begins a wait. Whoever registers looks at once: what happened before is not told again.
-func (m *mirror) register(a acquisition, rev int64) *wait {
-	w := &wait{acquisition: a, rev: rev, wake: make(chan struct{}, 1)}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.waits[a] = append(m.waits[a], w)
-	return w
-}
-
-func (m *mirror) unregister(w *wait) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	ws := slices.DeleteFunc(m.waits[w.acquisition], func(o *wait) bool { return o == w })
-	if len(ws) == 0 {
-		delete(m.waits, w.acquisition)
-	} else {
-		m.waits[w.acquisition] = ws
-	}
-}
-
-// look is what became of a wait: Waiting also while the mirror has not caught up with it.
-func (m *mirror) look(w *wait) (State, int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	state, token := m.state(w.acquisition)
-	if state == None && m.rev < w.rev {
-		return Waiting, 0
-	}
-	return state, token
-}
-
 // next is the first waiter of a lock that is not to be skipped. A waiter of this store's own that the watch has not told
 // of yet is none: others may stand before it, queued elsewhere, whom the watch has not told of either.
 func (m *mirror) next(lock string, skip map[acquisition]bool) *mirrorWaiter {
@@ -121,7 +74,7 @@ func (m *mirror) knows(id, secret string) (known, valid bool, label string) {
 	if s.proven == "" && s.valid(secret) {
 		s.proven = secret
 	}
-	return true, subtle.ConstantTimeCompare([]byte(s.proven), []byte(secret)) == 1, s.Label
+	return true, s.proven != "" && subtle.ConstantTimeCompare([]byte(s.proven), []byte(secret)) == 1, s.Label
 }
 
 func (v sessionValue) valid(secret string) bool {

@@ -1,9 +1,9 @@
 package etcdstore
 
 import (
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -15,24 +15,19 @@ type pass struct {
 }
 
 // passTo hands a lock to a waiter, on the waiter's own lease; nil: frees it.
-func (s *Store) passTo(w *mirrorWaiter) pass {
-	lock, place := s.keys.lock(w.lock), s.keys.waiter(w.acquisition)
+func (s *Store) passTo(w *mirrorWaiter, name string) pass {
+	lock := s.keys.lock(name)
+	if w == nil {
+		return pass{then: []*pb.RequestOp{del(lock)}, made: []change{{key: lock, deleted: true}}}
+	}
+	place := s.keys.waiter(w.acquisition)
 	lease, _ := parseHex16(w.session)
 	grant := holderValue{session: w.session, request: w.request, Label: w.Label, Since: millis(time.Now()), Hold: w.Hold}.encode()
 	return pass{
-		ifs: []*pb.Compare{createdAt(place, w.created), present(s.keys.session(w.session))},
-		then: []*pb.RequestOp{
-			putOn(clientv3.LeaseID(lease), lock, grant),
-			del(place),
-		},
+		ifs:  []*pb.Compare{createdAt(place, w.created), present(s.keys.session(w.session))},
+		then: []*pb.RequestOp{putOn(clientv3.LeaseID(lease), lock, grant), del(place)},
 		made: []change{{key: lock, value: []byte(grant)}, {key: place, deleted: true}},
 	}
-}
-
-// passToNobody frees a lock.
-func (s *Store) passToNobody(name string) pass {
-	lock := s.keys.lock(name)
-	return pass{then: []*pb.RequestOp{del(lock)}, made: []change{{key: lock, deleted: true}}}
 }
 
 // changes is what the mirror should know once the transaction has succeeded at a revision.

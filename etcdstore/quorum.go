@@ -65,6 +65,14 @@ func (h *health) set(up bool) {
 	}
 }
 
+// serve says whether the store can commit. When it no longer can, whoever waits looks elsewhere.
+func (s *Store) serve(up bool) {
+	s.health.set(up)
+	if !up {
+		s.mirror.refuse(s.unserved())
+	}
+}
+
 const (
 	probeEvery   = 500 * time.Millisecond
 	probeTimeout = 2 * time.Second // longer than an election, shorter than a client's patience
@@ -96,7 +104,7 @@ func (s *Store) probe() {
 		} else if err == nil && !s.health.up() {
 			s.log.Info("quorum is back")
 		}
-		s.health.set(err == nil)
+		s.serve(err == nil)
 		if err == nil {
 			if time.Since(looked) >= spaceEvery {
 				looked = time.Now()

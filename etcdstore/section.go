@@ -18,23 +18,24 @@ func (s *Store) Release(ctx context.Context, sec Section) error {
 	if err != nil {
 		return err
 	}
-	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c.lease)}
-	if sec.Appended {
-		e.then = s.marker(sec)
-	} else {
-		e.spareless = true
-	}
-	ended, err := s.end(ctx, e)
+	ended, err := s.end(ctx, s.releasing(c, sec))
 	if err != nil {
 		return fmt.Errorf("release: %w", err)
 	}
 	if !ended {
 		return s.truth(ctx, c, sec)
 	}
-	if sec.Appended {
-		s.folds.add(sec.Lock)
-	}
 	return nil
+}
+
+func (s *Store) releasing(c session, sec Section) ending {
+	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c.lease)}
+	if sec.Appended {
+		e.then, e.publishes = s.marker(sec), true
+	} else {
+		e.spareless = true
+	}
+	return e
 }
 
 // Commit publishes a section and goes on holding the lock: a hand-over to oneself. The answer is the next section's
@@ -212,7 +213,22 @@ type ending struct {
 	token     int64
 	guard     []*pb.Compare
 	then      []*pb.RequestOp // besides passing the lock on
+	publishes bool            // there will be something to fold
 	spareless bool            // if etcd is full, the lock is freed with a deletion and nothing else
+}
+
+// txn is the ending's transaction, with the part that moves the lock on. It has no other branch.
+func (e ending) txn(p pass) txn {
+	return txn{ifs: append(e.guard[:len(e.guard):len(e.guard)], p.ifs...), then: append(p.then, e.then...)}
+}
+
+// ended notes what the transaction did.
+func (s *Store) ended(e ending, p pass, rev int64) {
+	s.usage.drop(e.lock)
+	s.mirror.own(p.changes(rev)...)
+	if e.publishes {
+		s.folds.add(e.lock)
+	}
 }
 
 // maxHandovers bounds how many vanished waiters one ending skips before it frees the lock for promote to pass on.
@@ -224,17 +240,13 @@ func (s *Store) end(ctx context.Context, e ending) (bool, error) {
 	skip := map[acquisition]bool{}
 	for {
 		var w *mirrorWaiter
-		p := s.passToNobody(e.lock)
 		if len(skip) < maxHandovers {
-			if w = s.mirror.next(e.lock, skip); w != nil {
-				p = s.passTo(w)
-			}
+			w = s.mirror.next(e.lock, skip)
 		}
-		resp, err := s.commit(ctx, txn{
-			ifs:  append(e.guard[:len(e.guard):len(e.guard)], p.ifs...),
-			then: append(p.then, e.then...),
-			els:  []*pb.RequestOp{txn{ifs: e.guard, els: []*pb.RequestOp{getKey(lock)}}.op()},
-		})
+		p := s.passTo(w, e.lock)
+		t := e.txn(p)
+		t.els = []*pb.RequestOp{txn{ifs: e.guard, els: []*pb.RequestOp{getKey(lock)}}.op()}
+		resp, err := s.commit(ctx, t)
 		if errors.Is(err, ErrNoSpace) {
 			if e.spareless {
 				return s.free(ctx, e)
@@ -245,8 +257,7 @@ func (s *Store) end(ctx context.Context, e ending) (bool, error) {
 			return false, err
 		}
 		if resp.Succeeded {
-			s.usage.drop(e.lock)
-			s.mirror.own(p.changes(resp.Header.Revision)...)
+			s.ended(e, p, resp.Header.Revision)
 			return true, nil
 		}
 		if !nested(resp, 0).Succeeded {
@@ -271,14 +282,13 @@ func (s *Store) refused(ctx context.Context, e ending, refusal error) error {
 // free ends a section while etcd is full: it then refuses a transaction with a put in any branch. The queue waits for
 // promote; a discarded section's records stay behind as the evidence that it was not published.
 func (s *Store) free(ctx context.Context, e ending) (bool, error) {
-	p := s.passToNobody(e.lock)
+	p := s.passTo(nil, e.lock)
 	resp, err := s.commit(ctx, txn{ifs: e.guard, then: p.then})
 	if err != nil {
 		return false, err
 	}
 	if resp.Succeeded {
-		s.usage.drop(e.lock)
-		s.mirror.own(p.changes(resp.Header.Revision)...)
+		s.ended(e, p, resp.Header.Revision)
 	}
 	return resp.Succeeded, nil
 }

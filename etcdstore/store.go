@@ -102,7 +102,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.Close()
 		return nil, fmt.Errorf("%w: loading the locks: %w", ErrNoQuorum, context.Cause(ctx))
 	}
-	s.health.set(true)
+	s.serve(true)
 	s.start(s.probe)
 	s.start(s.tidy)
 	s.promotions.run(s, promoters, s.promote)
@@ -130,7 +130,7 @@ func (s *Store) Close() error {
 	s.cancel()
 	s.running.Wait()
 	s.mirror.stop()
-	s.health.set(false)
+	s.serve(false)
 	return nil
 }
 

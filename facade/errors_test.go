@@ -136,7 +136,7 @@ func TestOtherErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var log bytes.Buffer
-			store := scripted{do: func(context.Context, string) error { return test.do() }}
+			store := scripted{do: func(context.Context, string) error { return test.do() }, atOnce: true}
 			server, conn := serve(t, store, slog.New(slog.NewTextHandler(&log, nil)))
 			mux := openMux(t, conn)
 			tail := func(ctx context.Context, api dlmv1.LockServiceClient) error {

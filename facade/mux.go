@@ -15,22 +15,21 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// queuedAnswers is how many answers may be ready before their calls wait for the sender.
-const queuedAnswers = 256
-
-// mux is one multiplexed stream. One goroutine receives, each call has its own, and one sends: as long as answers are
-// ready it hands them over without a pause, and gRPC writes them to the connection together.
+// mux is one multiplexed stream. One goroutine receives and one sends: what is ready it hands over without a pause, and
+// gRPC writes it to the connection together. A call has a goroutine only if it cannot be started without.
 type mux struct {
 	service *service
 	stream  grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]
-	answers chan answer
 	broken  chan error // the sender's error
 
 	mu       sync.Mutex
 	room     *sync.Cond // bytes has fallen, or closed was set
+	more     *sync.Cond // ready has grown, or over was set
 	closed   bool       // no more calls are taken
+	over     bool       // no more answers come
 	inFlight int        // calls that were received and not yet answered
 	bytes    int        // that those hold or will answer with
+	ready    []answer   // to be sent; there are no more than calls in flight
 
 	running sync.WaitGroup // calls until they have handed over their answers
 }
@@ -46,18 +45,15 @@ type answer struct {
 func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
-	m := &mux{
-		service: s,
-		stream:  stream,
-		answers: make(chan answer, queuedAnswers),
-		broken:  make(chan error, 1),
-	}
-	m.room = sync.NewCond(&m.mu)
+	waiting, release := bind(ctx, s.drain.ending)
+	defer release()
+	m := &mux{service: s, stream: stream, broken: make(chan error, 1)}
+	m.room, m.more = sync.NewCond(&m.mu), sync.NewCond(&m.mu)
 	var sender sync.WaitGroup
 	sender.Go(m.send)
 	received := make(chan error, 1)
 	s.drain.receivers.Go(func() {
-		received <- recovered(func() error { return m.receive(ctx) })
+		received <- recovered(func() error { return m.receive(ctx, waiting) })
 	})
 
 	var err error
@@ -72,7 +68,7 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	}
 	m.close()
 	m.running.Wait()
-	close(m.answers)
+	m.end()
 	sender.Wait()
 	if err == nil && len(m.broken) > 0 {
 		err = <-m.broken
@@ -80,8 +76,9 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	return err
 }
 
-// receive starts the calls that come in, until the client has no more.
-func (m *mux) receive(ctx context.Context) error {
+// receive starts the calls that come in, until the client has no more. The context of those that wait ends with the
+// drain.
+func (m *mux) receive(ctx, waiting context.Context) error {
 	for {
 		req, err := m.stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -95,37 +92,73 @@ func (m *mux) receive(ctx context.Context) error {
 		if !taken {
 			return nil
 		}
+		done := func(resp *dlmv1.StreamResponse) { m.answer(resp, bytes) }
 		if full {
 			err := fmt.Errorf("%w: %d calls unanswered on one stream", etcdstore.ErrQuota, MaxCalls)
-			m.answers <- answer{&dlmv1.StreamResponse{Call: req.GetCall(), Response: failure(err)}, bytes}
-			m.running.Done()
+			done(&dlmv1.StreamResponse{Call: req.GetCall(), Response: failure(err)})
 			continue
 		}
-		go func() {
-			defer m.running.Done()
-			m.answers <- answer{m.service.answer(ctx, req), bytes}
-		}()
+		if !m.service.start(ctx, waiting, req, done) {
+			go func() { done(m.service.answer(ctx, req)) }()
+		}
 	}
+}
+
+// answer hands an answer to the sender. It does not block.
+func (m *mux) answer(resp *dlmv1.StreamResponse, bytes int) {
+	m.mu.Lock()
+	m.ready = append(m.ready, answer{resp, bytes})
+	m.mu.Unlock()
+	m.more.Signal()
+	m.running.Done()
 }
 
 // send sends what is ready until there is no more to come. After an error it discards.
 func (m *mux) send() {
-	var err error
-	for a := range m.answers {
-		if err == nil {
-			if err = recovered(func() error { return m.stream.Send(a.response) }); err != nil {
-				m.broken <- err
+	var failed error
+	for {
+		answers := m.next()
+		if answers == nil {
+			return
+		}
+		bytes := 0
+		for _, a := range answers {
+			bytes += a.bytes
+			if failed == nil {
+				if failed = recovered(func() error { return m.stream.Send(a.response) }); failed != nil {
+					m.broken <- failed
+				}
 			}
 		}
 		m.mu.Lock()
-		m.inFlight--
-		m.bytes -= a.bytes
+		m.inFlight -= len(answers)
+		m.bytes -= bytes
 		m.mu.Unlock()
 		m.room.Signal()
 	}
 }
 
-// take counts a call in, once there is room for its bytes. The answer is due to m.answers and then a m.running.Done,
+// next waits for answers; nil: there are no more to come.
+func (m *mux) next() []answer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.ready) == 0 && !m.over {
+		m.more.Wait()
+	}
+	answers := m.ready
+	m.ready = nil
+	return answers
+}
+
+// end says that all answers have been handed over.
+func (m *mux) end() {
+	m.mu.Lock()
+	m.over = true
+	m.mu.Unlock()
+	m.more.Signal()
+}
+
+// take counts a call in, once there is room for its bytes. Its answer is due to m.answer,
 // unless it was not taken because the stream ends. A call too many is taken to be refused.
 func (m *mux) take(bytes int) (taken, full bool) {
 	m.mu.Lock()

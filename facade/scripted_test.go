@@ -20,7 +20,16 @@ const patience = 20 * time.Second
 // scripted is a store whose every method calls do with its own name, for what only the facade decides. What the
 // service does as a whole is tested with the real store.
 type scripted struct {
-	do func(ctx context.Context, method string) error
+	do     func(ctx context.Context, method string) error
+	atOnce bool // do returns, or panics, before a call that is started has been
+}
+
+func (s scripted) start(f func()) {
+	if s.atOnce {
+		f()
+	} else {
+		go f()
+	}
 }
 
 func (s scripted) Init(ctx context.Context, _ time.Duration, _ string) (etcdstore.Session, error) {
@@ -35,16 +44,16 @@ func (s scripted) Heartbeat(ctx context.Context, _ string, _ uint64, _ []etcdsto
 
 func (s scripted) CloseSession(ctx context.Context, _ string) error { return s.do(ctx, "Close") }
 
-func (s scripted) Acquire(ctx context.Context, _ etcdstore.AcquireArgs) (etcdstore.Grant, error) {
-	return etcdstore.Grant{Outcome: etcdstore.Granted, Token: 7}, s.do(ctx, "Acquire")
+func (s scripted) StartAcquire(ctx context.Context, _ etcdstore.AcquireArgs, done func(etcdstore.Grant, error)) {
+	s.start(func() { done(etcdstore.Grant{Outcome: etcdstore.Granted, Token: 7}, s.do(ctx, "Acquire")) })
 }
 
 func (s scripted) Cancel(ctx context.Context, _ string, _ etcdstore.Acquisition) (int64, error) {
 	return 0, s.do(ctx, "Cancel")
 }
 
-func (s scripted) Release(ctx context.Context, _ etcdstore.Section) error {
-	return s.do(ctx, "Release")
+func (s scripted) StartRelease(ctx context.Context, _ etcdstore.Section, done func(error)) {
+	s.start(func() { done(s.do(ctx, "Release")) })
 }
 
 func (s scripted) Commit(ctx context.Context, _ etcdstore.Section) (int64, error) {
@@ -55,7 +64,9 @@ func (s scripted) Discard(ctx context.Context, _ etcdstore.Section) (bool, error
 	return true, s.do(ctx, "Discard")
 }
 
-func (s scripted) Append(ctx context.Context, _ etcdstore.Record) error { return s.do(ctx, "Append") }
+func (s scripted) StartAppend(ctx context.Context, _ etcdstore.Record, done func(error)) {
+	s.start(func() { done(s.do(ctx, "Append")) })
+}
 
 func (s scripted) Read(ctx context.Context, _, _ string, _ int64, _ int) (etcdstore.Piece, error) {
 	return etcdstore.Piece{}, s.do(ctx, "Read")

@@ -156,10 +156,20 @@ func TestDeadlines(t *testing.T) {
 			if got := call("Acquire", acquire(durationpb.New(time.Minute))); got != -1 {
 				t.Errorf("acquire within a minute: ends after %v", got)
 			}
+			got := call("Inspect", func(ctx context.Context) error {
+				_, err := api.Inspect(ctx, &dlmv1.InspectRequest{})
+				return err
+			})
+			if !bounded(got) {
+				t.Errorf("inspect: ends after %v", got)
+			}
+			if by == "mux" { // there the store bounds what it was told to start
+				return
+			}
 			if got := call("Acquire", acquire(durationpb.New(0))); !bounded(got) {
 				t.Errorf("acquire without a wait: ends after %v", got)
 			}
-			got := call("Release", func(ctx context.Context) error {
+			got = call("Release", func(ctx context.Context) error {
 				_, err := api.Release(ctx, &dlmv1.ReleaseRequest{})
 				return err
 			})

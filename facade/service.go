@@ -64,26 +64,7 @@ func (s *service) Close(ctx context.Context, req *dlmv1.CloseRequest) (*dlmv1.Cl
 }
 
 func (s *service) Acquire(ctx context.Context, req *dlmv1.AcquireRequest) (*dlmv1.AcquireResponse, error) {
-	wait, err := decodeWait(req.GetWait())
-	if err != nil {
-		return nil, err
-	}
-	grant, err := s.store.Acquire(ctx, etcdstore.AcquireArgs{
-		Credential:  req.GetSession(),
-		Acquisition: etcdstore.Acquisition{Lock: req.GetLock(), Request: req.GetRequest()},
-		Wait:        wait,
-		Label:       req.GetLabel(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &dlmv1.AcquireResponse{
-		Outcome:     encodeOutcome(grant.Outcome),
-		Token:       grant.Token,
-		Holder:      encodeHolder(grant.Holder),
-		Position:    count(grant.Position),
-		QueueLength: count(grant.QueueLength),
-	}, nil
+	return await(ctx, s.startAcquire, req)
 }
 
 func (s *service) Cancel(ctx context.Context, req *dlmv1.CancelRequest) (*dlmv1.CancelResponse, error) {
@@ -96,10 +77,7 @@ func (s *service) Cancel(ctx context.Context, req *dlmv1.CancelRequest) (*dlmv1.
 }
 
 func (s *service) Release(ctx context.Context, req *dlmv1.ReleaseRequest) (*dlmv1.ReleaseResponse, error) {
-	if err := s.store.Release(ctx, decodeSection(req)); err != nil {
-		return nil, err
-	}
-	return &dlmv1.ReleaseResponse{}, nil
+	return await(ctx, s.startRelease, req)
 }
 
 func (s *service) Commit(ctx context.Context, req *dlmv1.CommitRequest) (*dlmv1.CommitResponse, error) {
@@ -119,19 +97,7 @@ func (s *service) Discard(ctx context.Context, req *dlmv1.DiscardRequest) (*dlmv
 }
 
 func (s *service) Append(ctx context.Context, req *dlmv1.AppendRequest) (*dlmv1.AppendResponse, error) {
-	err := s.store.Append(ctx, etcdstore.Record{
-		Credential: req.GetSession(),
-		Lock:       req.GetLock(),
-		Token:      req.GetToken(),
-		Request:    req.GetRequest(),
-		File:       req.GetFile(),
-		Data:       req.GetData(),
-		Number:     req.GetNumber(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &dlmv1.AppendResponse{}, nil
+	return await(ctx, s.startAppend, req)
 }
 
 func (s *service) Read(ctx context.Context, req *dlmv1.ReadRequest) (*dlmv1.ReadResponse, error) {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
@@ -31,7 +32,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-func testMessages(t *testing.T, store facade.Store, lock string) {
+func testMessages(t *testing.T, store storetest.Subject, lock string) {
 	ctx := within(t)
 	must := func(err error) {
 		t.Helper()
@@ -179,9 +180,9 @@ func (r *recorded) Init(_ context.Context, ttl time.Duration, _ string) (etcdsto
 	return etcdstore.Session{}, nil
 }
 
-func (r *recorded) Acquire(_ context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error) {
+func (r *recorded) StartAcquire(_ context.Context, args etcdstore.AcquireArgs, done func(etcdstore.Grant, error)) {
 	r.wait = args.Wait
-	return etcdstore.Grant{}, nil
+	done(etcdstore.Grant{}, nil)
 }
 
 // The store's words for a default TTL and for a wait without end are values that a client could send as well.
@@ -215,7 +216,7 @@ func TestDurations(t *testing.T) {
 }
 
 // inspectUntil inspects a lock until it is as wanted.
-func inspectUntil(t *testing.T, store facade.Store, lock string, want func(etcdstore.LockInfo) bool) etcdstore.LockInfo {
+func inspectUntil(t *testing.T, store storetest.Subject, lock string, want func(etcdstore.LockInfo) bool) etcdstore.LockInfo {
 	t.Helper()
 	var info etcdstore.LockInfo
 	poll(t, "a change of "+lock, func() bool {
@@ -232,17 +233,18 @@ type watched struct {
 	ended chan<- error
 }
 
-func (w watched) Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error) {
-	grant, err := w.Store.Acquire(ctx, args)
-	if args.Wait != 0 {
-		w.ended <- err
-	}
-	return grant, err
+func (w watched) StartAcquire(ctx context.Context, args etcdstore.AcquireArgs, done func(etcdstore.Grant, error)) {
+	w.Store.StartAcquire(ctx, args, func(grant etcdstore.Grant, err error) {
+		if args.Wait != 0 {
+			w.ended <- err
+		}
+		done(grant, err)
+	})
 }
 
 // queueUp lets one session hold the lock and another wait for it twice, over conn: once by a unary call, once
 // multiplexed, in this order. It returns the holder's section, the waiters' session and the waiters' ends.
-func queueUp(t *testing.T, store facade.Store, conn *grpc.ClientConn) (etcdstore.Section, etcdstore.Session, <-chan error) {
+func queueUp(t *testing.T, store storetest.Subject, conn *grpc.ClientConn) (etcdstore.Section, etcdstore.Session, <-chan error) {
 	t.Helper()
 	ctx := within(t)
 	session, err := store.Init(ctx, time.Minute, "")
@@ -274,7 +276,7 @@ func queueUp(t *testing.T, store facade.Store, conn *grpc.ClientConn) (etcdstore
 }
 
 // wantPlaces sees the two waiters of queueUp in their places, and that a repeat of each gets the lock in its turn.
-func wantPlaces(t *testing.T, store facade.Store, held etcdstore.Section, waiting etcdstore.Session) {
+func wantPlaces(t *testing.T, store storetest.Subject, held etcdstore.Section, waiting etcdstore.Session) {
 	t.Helper()
 	ctx := within(t)
 	info, err := store.Inspect(ctx, "orders")

@@ -8,21 +8,22 @@ import (
 )
 
 // Store is what the facade serves: the methods of an etcdstore.Store. It checks the arguments that it is given, and
-// ends a call when its context ends; an acquisition keeps its place nevertheless.
+// ends a call when its context ends; an acquisition keeps its place nevertheless. What is started is answered once, by a
+// done that does not block.
 type Store interface {
 	Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error)
 	Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (
 		time.Duration, []etcdstore.AcquisitionState, error)
 	CloseSession(ctx context.Context, credential string) error
 
-	Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error)
+	StartAcquire(ctx context.Context, args etcdstore.AcquireArgs, done func(etcdstore.Grant, error))
 	Cancel(ctx context.Context, credential string, a etcdstore.Acquisition) (token int64, err error)
 
-	Release(ctx context.Context, section etcdstore.Section) error
+	StartRelease(ctx context.Context, section etcdstore.Section, done func(error))
 	Commit(ctx context.Context, section etcdstore.Section) (token int64, err error)
 	Discard(ctx context.Context, section etcdstore.Section) (published bool, err error)
 
-	Append(ctx context.Context, record etcdstore.Record) error
+	StartAppend(ctx context.Context, record etcdstore.Record, done func(error))
 	Read(ctx context.Context, lock, file string, offset int64, limit int) (etcdstore.Piece, error)
 	Tail(ctx context.Context, lock, file string, offset int64, send func(etcdstore.Piece) error) error
 	ListFiles(ctx context.Context, lock string, limit int, after string) (

@@ -30,7 +30,7 @@ type wire struct {
 	api  dlmv1.LockServiceClient  // for the streams
 }
 
-var _ facade.Store = wire{}
+var _ storetest.Subject = wire{}
 
 // byUnary speaks in unary calls.
 func byUnary(conn *grpc.ClientConn) wire {

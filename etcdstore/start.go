@@ -1,0 +1,140 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// The calls that come by the thousand can be started, so that none of them needs a goroutine: done is told the result,
+// once, from whichever goroutine, and must not block.
+//
+// Each tries the plain case with a transaction that has no other branch. Whatever else comes of it, the call is made
+// the long way, as a repeat of what was tried: which all calls can take.
+
+// startedTimeout ends the long way of a call that does not wait.
+const startedTimeout = 2 * txnTimeout
+
+// StartAcquire is Acquire without the wait for its end.
+func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Grant, error)) {
+	long := func() {
+		apart(func() (Grant, error) {
+			if args.Wait != 0 {
+				return s.Acquire(ctx, args)
+			}
+			ctx, cancel := context.WithTimeout(ctx, startedTimeout)
+			defer cancel()
+			return s.Acquire(ctx, args)
+		}, done)
+	}
+	c, known := s.known(args.Credential)
+	if !known || args.check() != nil || s.room() != nil {
+		long()
+		return
+	}
+	e := s.entry(c, args)
+	held := s.mirror.holder(e.lock) != nil
+	if over, _ := s.mirror.over(e.acquisition); over || held && args.Wait == 0 {
+		long()
+		return
+	}
+	if !held {
+		s.submit(txn{ifs: e.free, then: e.grant}, func(resp *pb.TxnResponse, err error) {
+			switch {
+			case err != nil && !errors.Is(err, ErrNoSpace):
+				done(Grant{}, fmt.Errorf("acquire: %w", err))
+			case err != nil || !resp.Succeeded:
+				long()
+			default:
+				s.mirror.own(e.granted(resp.Header.Revision))
+				done(Grant{Outcome: Granted, Token: resp.Header.Revision}, nil)
+			}
+		})
+		return
+	}
+	began := time.Now()
+	enqueue := txn{ifs: e.absent, then: e.enqueue}
+	s.submit(txn{ifs: e.again, els: []*pb.RequestOp{enqueue.op()}, patient: true}, func(resp *pb.TxnResponse, err error) {
+		switch {
+		case err != nil && !errors.Is(err, ErrNoSpace):
+			done(Grant{}, fmt.Errorf("acquire: %w", err))
+		case err != nil || resp.Succeeded || !nested(resp, 0).Succeeded:
+			long()
+		default:
+			s.mirror.own(e.enqueued(resp.Header.Revision))
+			s.await(ctx, args.Credential, e.acquisition, resp.Header.Revision, args.left(began), done)
+		}
+	})
+}
+
+// StartRelease is Release without the wait for its end.
+func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error)) {
+	long := func() { alone(ctx, func(ctx context.Context) error { return s.Release(ctx, sec) }, done) }
+	c, known := s.known(sec.Credential)
+	if !known || errors.Join(CheckLock(sec.Lock), checkToken(sec.Token)) != nil {
+		long()
+		return
+	}
+	e := s.releasing(c, sec)
+	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
+	s.submit(e.txn(p), func(resp *pb.TxnResponse, err error) {
+		switch {
+		case err != nil && !errors.Is(err, ErrNoSpace):
+			done(fmt.Errorf("release: %w", err))
+		case err != nil || !resp.Succeeded:
+			long()
+		default:
+			s.ended(e, p, resp.Header.Revision)
+			done(nil)
+		}
+	})
+}
+
+// StartAppend is Append without the wait for its end.
+func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
+	long := func() { alone(ctx, func(ctx context.Context) error { return s.Append(ctx, r) }, done) }
+	c, known := s.known(r.Credential)
+	if !known || r.check() != nil || s.room() != nil || !s.usage.knows(r) && !s.countNew(r) || s.usage.reserve(r) != nil {
+		long()
+		return
+	}
+	guard, stage := s.staging(c, r)
+	s.submit(txn{ifs: guard, then: stage}, func(resp *pb.TxnResponse, err error) {
+		switch {
+		case err != nil && !errors.Is(err, ErrNoSpace):
+			done(fmt.Errorf("append: %w", err))
+		case err != nil || !resp.Succeeded:
+			s.usage.unreserve(r)
+			long()
+		default:
+			done(nil)
+		}
+	})
+}
+
+// apart makes a call in a goroutine of its own. Its panic is an error: it must not cost the others their server.
+func apart[T any](call func() (T, error), done func(T, error)) {
+	go func() {
+		done(func() (result T, err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+				}
+			}()
+			return call()
+		}())
+	}()
+}
+
+// alone is apart for a call that does not wait and answers nothing but an error.
+func alone(ctx context.Context, call func(context.Context) error, done func(error)) {
+	apart(func() (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, startedTimeout)
+		defer cancel()
+		return struct{}{}, call(ctx)
+	}, func(_ struct{}, err error) { done(err) })
+}

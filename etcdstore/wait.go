@@ -1,0 +1,173 @@
+package etcdstore
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// wait is one local call that waits for its acquisition to be granted. It is no goroutine: ten thousand may stand in one
+// queue.
+type wait struct {
+	acquisition
+	rev  int64 // of the transaction that queued it: before the mirror has seen that far, None means nothing
+	told func(fate)
+}
+
+// fate is what ends a wait: a grant, the end of its acquisition, or an error.
+type fate struct {
+	state State
+	token int64
+	err   error
+}
+
+// verdict is a wait that has met its fate, to be told once the mirror is unlocked.
+type verdict struct {
+	*wait
+	fate
+}
+
+func tellAll(vs []verdict) {
+	for _, v := range vs {
+		v.told(v.fate)
+	}
+}
+
+// register begins a wait. told is called once, from whichever goroutine, unless unregister comes first.
+func (m *mirror) register(w *wait) {
+	m.mu.Lock()
+	f, over := m.fate(w)
+	if !over {
+		m.waits[w.acquisition] = append(m.waits[w.acquisition], w)
+	}
+	m.mu.Unlock()
+	if over {
+		w.told(f)
+	}
+}
+
+func (m *mirror) unregister(w *wait) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keepWaits(w.acquisition, slices.DeleteFunc(m.waits[w.acquisition], func(o *wait) bool { return o == w }))
+}
+
+// keepWaits is called with mu held.
+func (m *mirror) keepWaits(a acquisition, ws []*wait) {
+	if len(ws) == 0 {
+		delete(m.waits, a)
+	} else {
+		m.waits[a] = ws
+	}
+}
+
+// fate is called with mu held.
+func (m *mirror) fate(w *wait) (f fate, over bool) {
+	f.state, f.token = m.state(w.acquisition)
+	return f, f.state == Holding || f.state == None && m.rev >= w.rev
+}
+
+// judge takes out the waits for an acquisition that are over. mu is held.
+func (m *mirror) judge(a acquisition) (vs []verdict) {
+	ws := m.waits[a]
+	if len(ws) == 0 {
+		return nil
+	}
+	m.keepWaits(a, slices.DeleteFunc(ws, func(w *wait) bool {
+		f, over := m.fate(w)
+		if over {
+			vs = append(vs, verdict{w, f})
+		}
+		return over
+	}))
+	return vs
+}
+
+// refuse ends all waits with an error.
+func (m *mirror) refuse(err error) {
+	m.mu.Lock()
+	waits := m.waits
+	m.waits = map[acquisition][]*wait{}
+	m.mu.Unlock()
+	for _, ws := range waits {
+		for _, w := range ws {
+			w.told(fate{err: err})
+		}
+	}
+}
+
+// standing is an acquire that stands in the queue.
+type standing struct {
+	wait
+	store      *Store
+	credential string
+	done       func(Grant, error)
+
+	mu    sync.Mutex
+	over  bool
+	timer *time.Timer // of a wait that is bounded
+	stop  func() bool // ends the watch over ctx
+}
+
+// await waits, once the acquisition stands in the queue, until it holds the lock or the wait is over. done is told once.
+func (s *Store) await(ctx context.Context, credential string, a acquisition, rev int64, bound time.Duration, done func(Grant, error)) {
+	q := &standing{wait: wait{acquisition: a, rev: rev}, store: s, credential: credential, done: done}
+	q.told = func(f fate) {
+		if q.end() {
+			q.decided(ctx, f)
+		}
+	}
+	s.mirror.register(&q.wait)
+	if !s.health.up() { // the others were told before this one was registered
+		q.leave(func() { done(Grant{}, s.unserved()) })
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.over {
+		return
+	}
+	if bound != WaitForever {
+		q.timer = time.AfterFunc(bound, func() {
+			q.leave(func() { done(s.giveUp(ctx, a)) })
+		})
+	}
+	q.stop = context.AfterFunc(ctx, func() {
+		q.leave(func() { done(Grant{}, context.Cause(ctx)) })
+	})
+}
+
+// end ends the wait; true for the first that does.
+func (q *standing) end() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first := !q.over
+	q.over = true
+	if q.timer != nil {
+		q.timer.Stop()
+	}
+	if q.stop != nil {
+		q.stop()
+	}
+	return first
+}
+
+// leave ends the wait on this side.
+func (q *standing) leave(then func()) {
+	if q.end() {
+		q.store.mirror.unregister(&q.wait)
+		then()
+	}
+}
+
+// decided answers a wait whose fate the mirror knows.
+func (q *standing) decided(ctx context.Context, f fate) {
+	switch {
+	case f.err != nil:
+		q.done(Grant{}, f.err)
+	case f.state == Holding:
+		q.done(Grant{Outcome: Granted, Token: f.token}, nil)
+	default:
+		go func() { q.done(q.store.gone(ctx, q.credential, q.acquisition)) }() // which asks etcd
+	}
+}
