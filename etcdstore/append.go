@@ -74,14 +74,14 @@ func (r Record) check() error {
 // staging is the append's transaction: what it is guarded by, and what it puts.
 func (s *Store) staging(c session, r Record) (guard []*pb.Compare, stage []*pb.RequestOp) {
 	record := s.keys.record(r.Lock, r.Token, r.Request)
-	return append(s.guard(r.Lock, r.Token, c.lease), absent(record)),
+	return append(s.guard(r.Lock, r.Token, c), absent(record)),
 		[]*pb.RequestOp{put(record, encodeRecord(r.Number, r.File, r.Data))}
 }
 
 // staged tells whether a record is there already, in a section that is open.
 func (s *Store) staged(ctx context.Context, c session, r Record) (bool, error) {
 	resp, err := s.commit(ctx, txn{
-		ifs:  s.guard(r.Lock, r.Token, c.lease),
+		ifs:  s.guard(r.Lock, r.Token, c),
 		then: []*pb.RequestOp{getKey(s.keys.record(r.Lock, r.Token, r.Request))},
 	})
 	return err == nil && resp.Succeeded && first(resp, 0) != nil, err

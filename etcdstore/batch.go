@@ -24,6 +24,11 @@ const (
 	batchBytes   = 1 << 20 // under etcd's 1.5 MiB a request
 )
 
+// small tells whether a transaction may go into a batch with others.
+func (t txn) small() bool {
+	return max(len(t.ifs), len(t.then), len(t.els)) <= maxOps-batchMembers && t.footprint().bytes <= batchBytes/16
+}
+
 // patience is how long a batch of nothing but waiters for held locks waits for company. They have to wait anyway; a
 // batch of their own would stand in the way of the release that follows.
 const patience = time.Millisecond

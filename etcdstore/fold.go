@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -32,31 +33,44 @@ type record struct {
 	data    []byte
 }
 
-// records reads a section in order: by number, then as stored.
+// records reads a section in order.
 func (s *Store) records(ctx context.Context, lock string, token int64) ([]record, error) {
-	var rs []record
+	var kvs []*mvccpb.KeyValue
 	from, end := s.keys.records(lock, token), clientv3.GetPrefixRangeEnd(s.keys.records(lock, token))
 	for {
 		resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(recordsPage))
 		if err != nil {
 			return nil, err
 		}
-		for _, kv := range resp.Kvs {
-			r := record{key: string(kv.Key), created: kv.CreateRevision}
-			if r.number, r.file, r.data, err = decodeRecord(kv.Value); err != nil {
-				return nil, fmt.Errorf("%s: %w", kv.Key, err)
-			}
-			rs = append(rs, r)
-		}
+		kvs = append(kvs, resp.Kvs...)
 		if !resp.More {
-			break
+			return inOrder(kvs)
 		}
 		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+	}
+}
+
+// inOrder puts records in the order in which they are read: by number, then as stored.
+func inOrder(kvs []*mvccpb.KeyValue) (rs []record, err error) {
+	for _, kv := range kvs {
+		r := record{key: string(kv.Key), created: kv.CreateRevision}
+		if r.number, r.file, r.data, err = decodeRecord(kv.Value); err != nil {
+			return nil, fmt.Errorf("%s: %w", kv.Key, err)
+		}
+		rs = append(rs, r)
 	}
 	slices.SortFunc(rs, func(a, b record) int {
 		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.created, b.created), cmp.Compare(a.key, b.key))
 	})
 	return rs, nil
+}
+
+// foldPublished folds what this store has published of a lock; if it knows of nothing, what anybody has.
+func (s *Store) foldPublished(ctx context.Context, lock string) error {
+	if latest := s.heads.latest(lock); latest.token != 0 {
+		return s.foldUpTo(ctx, lock, latest.token)
+	}
+	return s.foldAll(ctx, lock)
 }
 
 // foldAll folds every section of a lock that is published now.
@@ -72,77 +86,122 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 	}
 	defer unlock()
 	for {
-		resp, err := s.get(ctx, s.keys.markers(lock), clientv3.WithPrefix(), clientv3.WithLimit(1), clientv3.WithKeysOnly())
+		sec, err := s.oldest(ctx, lock, token)
 		if err != nil {
 			return err
 		}
-		if len(resp.Kvs) == 0 {
-			return nil
+		if sec.marker != 0 && sec.token <= token {
+			if err := s.fold(ctx, lock, sec); err != nil && !errors.Is(err, errOvertaken) {
+				return fmt.Errorf("fold %s: %w", quoted(lock), err)
+			} else if err != nil || sec.token < token {
+				continue
+			}
 		}
-		marker := resp.Kvs[0]
-		_, t, ok := s.keys.parseSection(s.keys.allMarkers(), string(marker.Key))
-		if !ok {
-			return fmt.Errorf("a marker's key is malformed: %s", quoted(string(marker.Key)))
-		}
-		if t > token {
-			return nil
-		}
-		if err := s.fold(ctx, lock, t, marker.ModRevision); err != nil && !errors.Is(err, errOvertaken) {
-			return fmt.Errorf("fold %s: %w", quoted(lock), err)
-		}
+		s.heads.folded(lock, token)
+		return nil
 	}
+}
+
+// publishedSection is one that is to be folded.
+type publishedSection struct {
+	token   int64
+	marker  int64 // its marker's revision; 0: there is none
+	records []record
+}
+
+// oldest reads the oldest published section of a lock, up to a token. If this store has published under that token, the
+// etcd member it speaks to is enough, once it has come that far.
+func (s *Store) oldest(ctx context.Context, lock string, token int64) (sec publishedSection, err error) {
+	latest := s.heads.latest(lock)
+	here := latest.token == token
+	first, staged := getAny(s.keys.markers(lock)), getPrefix(s.keys.records(lock, token))
+	first.Serializable, staged.Serializable, staged.Limit = here, here, recordsPage
+	read := txn{then: []*pb.RequestOp{look(first), look(staged)}}
+	resp, err := s.commit(ctx, read)
+	if here && err == nil && resp.Header.Revision < latest.rev {
+		first.Serializable, staged.Serializable = false, false
+		resp, err = s.commit(ctx, read)
+	}
+	if err != nil || len(ranged(resp, 0)) == 0 {
+		return sec, err
+	}
+	marker := ranged(resp, 0)[0]
+	var ok bool
+	if _, sec.token, ok = s.keys.parseSection(s.keys.allMarkers(), string(marker.Key)); !ok {
+		return sec, fmt.Errorf("a marker's key is malformed: %s", quoted(string(marker.Key)))
+	}
+	sec.marker = marker.ModRevision
+	if sec.token == token && !resp.Responses[1].GetResponseRange().More {
+		sec.records, err = inOrder(ranged(resp, 1))
+	} else {
+		sec.records, err = s.records(ctx, lock, sec.token)
+	}
+	return sec, err
 }
 
 // errOvertaken: what a step was computed from has changed; another store folds as well.
 var errOvertaken = errors.New("overtaken")
 
 // fold folds one section, the oldest of its lock.
-func (s *Store) fold(ctx context.Context, lock string, token, marker int64) error {
-	records, err := s.records(ctx, lock, token)
-	if err != nil {
-		return err
-	}
-	guard := []*pb.Compare{modifiedAt(s.keys.marker(lock, token), marker)}
+func (s *Store) fold(ctx context.Context, lock string, sec publishedSection) error {
+	guard := []*pb.Compare{modifiedAt(s.keys.marker(lock, sec.token), sec.marker)}
 	var files []string
 	bytes := map[string][]byte{}
-	for _, r := range records {
+	for _, r := range sec.records {
 		if _, ok := bytes[r.file]; !ok {
 			files = append(files, r.file)
 		}
 		bytes[r.file] = append(bytes[r.file], r.data...)
 	}
-	var chunks, heads []*pb.RequestOp
-	for _, file := range files {
-		f, err := s.headOf(ctx, lock, file)
-		if err != nil {
-			return err
+	var chunks, last []*pb.RequestOp
+	grown := make([]head, len(files))
+	for i, file := range files {
+		key := s.keys.head(lock, file)
+		f, known := s.heads.get(key)
+		if !known {
+			var err error
+			if f, err = s.headOf(ctx, lock, file); err != nil {
+				return err
+			}
 		}
-		guard = append(guard, modifiedAt(s.keys.head(lock, file), f.rev))
+		guard = append(guard, modifiedAt(key, f.rev))
 		puts, err := s.grow(ctx, lock, file, &f.headValue, bytes[file])
 		if err != nil {
 			return err
 		}
-		f.Token = token
+		f.Token = sec.token
 		chunks = append(chunks, puts...)
-		heads = append(heads, put(s.keys.head(lock, file), encode(f.headValue)))
+		last = append(last, put(key, encode(f.headValue)))
+		grown[i] = f
 	}
 	// All but the last step put only bytes beyond the heads, which nobody reads.
-	last := append(heads,
-		del(s.keys.marker(lock, token)),
-		delPrefix(s.keys.records(lock, token)))
+	last = append(last, del(s.keys.marker(lock, sec.token)), delPrefix(s.keys.records(lock, sec.token)))
 	steps := split(chunks)
 	if n := len(steps); n > 0 && len(steps[n-1])+len(last) <= stepOps {
 		last = append(steps[n-1], last...)
 		steps = steps[:n-1]
 	}
+	var rev int64
 	for _, ops := range append(steps, last) {
-		resp, err := s.commitAlone(ctx, txn{ifs: guard, then: ops})
+		t, commit := txn{ifs: guard, then: ops}, s.commitAlone
+		if t.small() {
+			commit = s.commit
+		}
+		resp, err := commit(ctx, t)
+		if err == nil && !resp.Succeeded {
+			err = errOvertaken
+		}
 		if err != nil {
+			for _, file := range files {
+				s.heads.drop(s.keys.head(lock, file))
+			}
 			return err
 		}
-		if !resp.Succeeded {
-			return errOvertaken
-		}
+		rev = resp.Header.Revision
+	}
+	for i, file := range files {
+		grown[i].rev = rev
+		s.heads.set(s.keys.head(lock, file), grown[i])
 	}
 	return nil
 }

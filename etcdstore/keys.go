@@ -1,6 +1,8 @@
 package etcdstore
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -71,7 +73,11 @@ func (k keys) mirrored() (from, end string) {
 }
 
 // hex16 writes a token or an offset.
-func hex16(n int64) string { return fmt.Sprintf("%016x", uint64(n)) }
+func hex16(n int64) string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(n))
+	return hex.EncodeToString(b[:])
+}
 
 func parseHex16(s string) (int64, bool) {
 	n, err := strconv.ParseUint(s, 16, 63)

@@ -159,7 +159,8 @@ func (m *mirror) own(changes ...change) {
 	m.mu.Lock()
 	var t touched
 	for _, c := range changes {
-		if c.rev <= m.rev {
+		if c.rev <= m.rev { // the watch was faster
+			m.granted(c)
 			continue
 		}
 		if c.rev <= m.ahead[c.key] { // answered out of order
@@ -173,6 +174,16 @@ func (m *mirror) own(changes ...change) {
 	over := m.settle(&t)
 	m.mu.Unlock()
 	tellAll(over)
+}
+
+// granted notes that a grant which the watch has told of was this store's own.
+func (m *mirror) granted(c change) {
+	name, ok := m.keys.parseLock(c.key)
+	if l := m.locks[name]; ok && l != nil && l.holder != nil && l.holder.token == c.rev {
+		h := *l.holder // others look at it unlocked
+		h.local = true
+		l.holder = &h
+	}
 }
 
 func (m *mirror) apply(c change, t *touched) {

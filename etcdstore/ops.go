@@ -135,10 +135,14 @@ func between(key, after, before string) []*pb.Compare {
 	return []*pb.Compare{value(pb.Compare_GREATER, after), value(pb.Compare_LESS, before)}
 }
 
-// guard holds while the token holds the lock for the session.
-func (s *Store) guard(lock string, token int64, lease clientv3.LeaseID) []*pb.Compare {
+// guard holds while the token holds the lock for the session. What was put at a revision does not change: if the mirror
+// has seen that the session was granted this token, the revision says it all.
+func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
 	key := s.keys.lock(lock)
-	return []*pb.Compare{modifiedAt(key, token), heldOn(key, lease)}
+	if h := s.mirror.holder(lock); h != nil && h.token == token && h.session == c.id {
+		return []*pb.Compare{modifiedAt(key, token)}
+	}
+	return []*pb.Compare{modifiedAt(key, token), heldOn(key, c.lease)}
 }
 
 // Responses.

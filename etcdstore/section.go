@@ -29,7 +29,7 @@ func (s *Store) Release(ctx context.Context, sec Section) error {
 }
 
 func (s *Store) releasing(c session, sec Section) ending {
-	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c.lease)}
+	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c)}
 	if sec.Appended {
 		e.then, e.publishes = s.marker(sec), true
 	} else {
@@ -53,7 +53,7 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	v.Prev = sec.Token
 	value := v.encode()
 	t := txn{
-		ifs:  s.guard(sec.Lock, sec.Token, c.lease),
+		ifs:  s.guard(sec.Lock, sec.Token, c),
 		then: []*pb.RequestOp{putOn(c.lease, lock, value)},
 		els:  []*pb.RequestOp{get(lock)},
 	}
@@ -73,7 +73,7 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	if rev := done.Header.Revision; done.Succeeded {
 		s.mirror.own(change{key: lock, rev: rev, value: []byte(value)})
 		if sec.Appended {
-			s.folds.add(sec.Lock)
+			s.publish(sec.Lock, sec.Token, rev)
 		}
 		return rev, nil
 	}
@@ -104,7 +104,7 @@ func (s *Store) Discard(ctx context.Context, sec Section) (published bool, err e
 	if err != nil {
 		return false, err
 	}
-	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c.lease), spareless: true}
+	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c), spareless: true}
 	if sec.Appended {
 		e.then = s.note(sec.Lock, sec.Token, noteValue{Why: discarded})
 	}
@@ -227,7 +227,7 @@ func (s *Store) ended(e ending, p pass, rev int64) {
 	s.usage.drop(e.lock)
 	s.mirror.own(p.changes(rev)...)
 	if e.publishes {
-		s.folds.add(e.lock)
+		s.publish(e.lock, e.token, rev)
 	}
 }
 

@@ -48,6 +48,7 @@ type Store struct {
 
 	promotions *backlog[string]     // locks that look free and waited for
 	folds      *backlog[string]     // locks with sections to fold
+	heads      heads                // what is known of files from folding
 	sweeps     *backlog[sectionKey] // sections whose records may be orphans
 	evictions  *backlog[sectionKey] // sections past their hold deadline
 
@@ -106,7 +107,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.start(s.probe)
 	s.start(s.tidy)
 	s.promotions.run(s, promoters, s.promote)
-	s.folds.run(s, folders, s.foldAll)
+	s.folds.run(s, folders, s.foldPublished)
 	s.sweeps.run(s, sweepers, s.sweep)
 	s.evictions.run(s, evicters, s.evictOverdue)
 	return s, nil
@@ -115,7 +116,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 // How many of each work at once.
 const (
 	promoters = 16
-	folders   = 2
+	folders   = 16
 	sweepers  = 1
 	evicters  = 4
 )

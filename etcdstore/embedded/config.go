@@ -24,6 +24,10 @@ const (
 	defaultName  = "dlm"
 	clusterToken = "dlm"
 
+	// How many entries etcd keeps in memory for members that lag; one that lags more is sent a snapshot. An entry is a
+	// whole batch of transactions here, up to a megabyte, and etcd's default is 5,000 of them.
+	catchUpEntries = 500
+
 	// What a single node is registered under. Nobody listens there and nobody ever connects: a single node has no peers.
 	nowhere = "http://127.0.0.1:0"
 )
@@ -71,6 +75,10 @@ func (c Config) etcd(ctx context.Context) (*embed.Config, error) {
 		ec.QuotaBackendBytes = DefaultQuota
 	}
 	ec.StrictReconfigCheck = true
+	ec.SnapshotCatchUpEntries = catchUpEntries
+	if len(c.Members) == 0 {
+		ec.SnapshotCatchUpEntries = 1 // there is nobody to catch up
+	}
 	ec.MaxTxnOps = embed.DefaultMaxTxnOps
 	ec.AutoCompactionRetention = "0"
 	ec.EnableGRPCGateway = false

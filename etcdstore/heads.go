@@ -1,0 +1,69 @@
+package etcdstore
+
+import "sync"
+
+// heads remembers what a store learned of files by folding, and the sections that it published, so that a fold reads
+// nothing but records. It may be wrong: every fold is guarded by what it was computed from, and one that fails forgets.
+type heads struct {
+	mu        sync.Mutex
+	files     map[string]head        // by the head's key
+	published map[string]publication // by lock
+}
+
+// publication is a section that this store published, the latest of its lock.
+type publication struct{ token, rev int64 }
+
+// maxHeads bounds what is remembered; when it is reached, all is forgotten.
+const maxHeads = 10_000
+
+// publish notes that a section is published, to be folded.
+func (s *Store) publish(lock string, token, rev int64) {
+	s.heads.mu.Lock()
+	if s.heads.published == nil {
+		s.heads.published = map[string]publication{}
+	}
+	if s.heads.published[lock].token < token {
+		s.heads.published[lock] = publication{token, rev}
+	}
+	s.heads.mu.Unlock()
+	s.folds.add(lock)
+}
+
+// latest is the latest section of a lock that this store published and has not folded; zero: none.
+func (h *heads) latest(lock string) publication {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.published[lock]
+}
+
+// folded notes that a lock's sections are folded, up to a token.
+func (h *heads) folded(lock string, token int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p, ok := h.published[lock]; ok && p.token <= token {
+		delete(h.published, lock)
+	}
+}
+
+// get answers a file's head, if it is remembered.
+func (h *heads) get(key string) (head, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f, ok := h.files[key]
+	return f, ok
+}
+
+func (h *heads) set(key string, f head) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.files == nil || len(h.files) >= maxHeads {
+		h.files = map[string]head{}
+	}
+	h.files[key] = f
+}
+
+func (h *heads) drop(key string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.files, key)
+}
