@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -22,6 +23,14 @@ const (
 	stepBytes   = 1 << 20  // the most bytes that one step puts, under etcd's 1.5 MiB a request
 	stepOps     = 100      // the most operations of one step, under etcd's 128
 	recordsPage = 256
+)
+
+// Sections of one lock that follow each other within foldDelay are folded together, within these bounds.
+const (
+	foldDelay     = 200 * time.Millisecond
+	mergeSections = 8
+	mergeFiles    = 8
+	mergeBytes    = 64 << 10
 )
 
 // record is one staged record.
@@ -67,10 +76,26 @@ func inOrder(kvs []*mvccpb.KeyValue) (rs []record, err error) {
 
 // foldPublished folds what this store has published of a lock; if it knows of nothing, what anybody has.
 func (s *Store) foldPublished(ctx context.Context, lock string) error {
-	if latest := s.heads.latest(lock); latest.token != 0 {
-		return s.foldUpTo(ctx, lock, latest.token)
+	latest := s.heads.latest(lock)
+	if latest.token == 0 {
+		return s.foldAll(ctx, lock)
 	}
-	return s.foldAll(ctx, lock)
+	if err := s.foldUpTo(ctx, lock, latest.token); err != nil {
+		return err
+	}
+	if s.heads.latest(lock).token != 0 { // published meanwhile
+		s.foldLater(lock)
+	}
+	return nil
+}
+
+// foldLater folds what this store has published of a lock, after a moment in which more may be.
+func (s *Store) foldLater(lock string) {
+	time.AfterFunc(foldDelay, func() {
+		if s.heads.latest(lock).token != 0 { // no reader has been faster
+			s.folds.add(lock)
+		}
+	})
 }
 
 // foldAll folds every section of a lock that is published now.
@@ -86,14 +111,14 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 	}
 	defer unlock()
 	for {
-		sec, err := s.oldest(ctx, lock, token)
+		oldest, err := s.oldest(ctx, lock, token)
 		if err != nil {
 			return err
 		}
-		if sec.marker != 0 && sec.token <= token {
-			if err := s.fold(ctx, lock, sec); err != nil && !errors.Is(err, errOvertaken) {
+		if n := len(oldest); n > 0 {
+			if err := s.fold(ctx, lock, oldest); err != nil && !errors.Is(err, errOvertaken) {
 				return fmt.Errorf("fold %s: %w", quoted(lock), err)
-			} else if err != nil || sec.token < token {
+			} else if err != nil || oldest[n-1].token < token {
 				continue
 			}
 		}
@@ -105,53 +130,83 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 // publishedSection is one that is to be folded.
 type publishedSection struct {
 	token   int64
-	marker  int64 // its marker's revision; 0: there is none
+	marker  int64 // its marker's revision
 	records []record
 }
 
-// oldest reads the oldest published section of a lock, up to a token. If this store has published under that token, the
-// etcd member it speaks to is enough, once it has come that far.
-func (s *Store) oldest(ctx context.Context, lock string, token int64) (sec publishedSection, err error) {
+// oldest reads the oldest published sections of a lock, up to a token: as many as are folded together. If this store has
+// published under that token, the etcd member it speaks to is enough, once it has come that far.
+func (s *Store) oldest(ctx context.Context, lock string, token int64) ([]publishedSection, error) {
 	latest := s.heads.latest(lock)
 	here := latest.token == token
-	first, staged := getAny(s.keys.markers(lock)), getPrefix(s.keys.records(lock, token))
-	first.Serializable, staged.Serializable, staged.Limit = here, here, recordsPage
-	read := txn{then: []*pb.RequestOp{look(first), look(staged)}}
+	markers, staged := getPrefix(s.keys.markers(lock)), getPrefix(s.keys.records(lock, token))
+	markers.KeysOnly, markers.Limit = true, mergeSections
+	staged.Key, staged.Limit = []byte(s.keys.sections(lock)), recordsPage // what was lost and is not swept yet comes along
+	markers.Serializable, staged.Serializable = here, here
+	read := txn{then: []*pb.RequestOp{look(markers), look(staged)}}
 	resp, err := s.commit(ctx, read)
 	if here && err == nil && resp.Header.Revision < latest.rev {
-		first.Serializable, staged.Serializable = false, false
+		markers.Serializable, staged.Serializable = false, false
 		resp, err = s.commit(ctx, read)
 	}
-	if err != nil || len(ranged(resp, 0)) == 0 {
-		return sec, err
+	if err != nil {
+		return nil, err
 	}
-	marker := ranged(resp, 0)[0]
-	var ok bool
-	if _, sec.token, ok = s.keys.parseSection(s.keys.allMarkers(), string(marker.Key)); !ok {
-		return sec, fmt.Errorf("a marker's key is malformed: %s", quoted(string(marker.Key)))
+	var secs []publishedSection
+	for _, kv := range ranged(resp, 0) {
+		_, t, ok := s.keys.parseSection(s.keys.allMarkers(), string(kv.Key))
+		if !ok {
+			return nil, fmt.Errorf("a marker's key is malformed: %s", quoted(string(kv.Key)))
+		}
+		if t <= token {
+			secs = append(secs, publishedSection{token: t, marker: kv.ModRevision})
+		}
 	}
-	sec.marker = marker.ModRevision
-	if sec.token == token && !resp.Responses[1].GetResponseRange().More {
-		sec.records, err = inOrder(ranged(resp, 1))
-	} else {
-		sec.records, err = s.records(ctx, lock, sec.token)
+	if len(secs) == 0 {
+		return nil, nil
 	}
-	return sec, err
+	if resp.Responses[1].GetResponseRange().More {
+		secs[0].records, err = s.records(ctx, lock, secs[0].token)
+		return secs[:1], err
+	}
+	kvs := map[int64][]*mvccpb.KeyValue{}
+	for _, kv := range ranged(resp, 1) {
+		_, t, _ := s.keys.parseSection(s.keys.allStaged(), string(kv.Key))
+		kvs[t] = append(kvs[t], kv)
+	}
+	bytes, files := 0, map[string]bool{}
+	for i := range secs {
+		if secs[i].records, err = inOrder(kvs[secs[i].token]); err != nil {
+			return nil, err
+		}
+		for _, r := range secs[i].records {
+			bytes += len(r.data)
+			files[r.file] = true
+		}
+		if i > 0 && (bytes > mergeBytes || len(files) > mergeFiles) {
+			return secs[:i], nil
+		}
+	}
+	return secs, nil
 }
 
 // errOvertaken: what a step was computed from has changed; another store folds as well.
 var errOvertaken = errors.New("overtaken")
 
-// fold folds one section, the oldest of its lock.
-func (s *Store) fold(ctx context.Context, lock string, sec publishedSection) error {
-	guard := []*pb.Compare{modifiedAt(s.keys.marker(lock, sec.token), sec.marker)}
+// fold folds the oldest sections of a lock.
+func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) error {
+	var guard []*pb.Compare
 	var files []string
-	bytes := map[string][]byte{}
-	for _, r := range sec.records {
-		if _, ok := bytes[r.file]; !ok {
-			files = append(files, r.file)
+	bytes, tokens := map[string][]byte{}, map[string]int64{}
+	for _, sec := range secs {
+		guard = append(guard, modifiedAt(s.keys.marker(lock, sec.token), sec.marker))
+		for _, r := range sec.records {
+			if _, ok := bytes[r.file]; !ok {
+				files = append(files, r.file)
+			}
+			bytes[r.file] = append(bytes[r.file], r.data...)
+			tokens[r.file] = sec.token
 		}
-		bytes[r.file] = append(bytes[r.file], r.data...)
 	}
 	var chunks, last []*pb.RequestOp
 	grown := make([]head, len(files))
@@ -169,13 +224,15 @@ func (s *Store) fold(ctx context.Context, lock string, sec publishedSection) err
 		if err != nil {
 			return err
 		}
-		f.Token = sec.token
+		f.Token = tokens[file]
 		chunks = append(chunks, puts...)
 		last = append(last, put(key, encode(f.headValue)))
 		grown[i] = f
 	}
 	// All but the last step put only bytes beyond the heads, which nobody reads.
-	last = append(last, del(s.keys.marker(lock, sec.token)), delPrefix(s.keys.records(lock, sec.token)))
+	for _, sec := range secs {
+		last = append(last, del(s.keys.marker(lock, sec.token)), delPrefix(s.keys.records(lock, sec.token)))
+	}
 	steps := split(chunks)
 	if n := len(steps); n > 0 && len(steps[n-1])+len(last) <= stepOps {
 		last = append(steps[n-1], last...)
@@ -248,7 +305,7 @@ func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data 
 	var puts []*pb.RequestOp
 	h.Size = at + int64(len(data))
 	for part := range slices.Chunk(data, int(h.Chunk)) {
-		puts = append(puts, put(s.keys.chunk(lock, file, at), string(part)))
+		puts = append(puts, put(s.keys.chunk(lock, file, at), part))
 		h.Last = at
 		at += int64(len(part))
 	}

@@ -22,11 +22,14 @@ func (s *Store) publish(lock string, token, rev int64) {
 	if s.heads.published == nil {
 		s.heads.published = map[string]publication{}
 	}
-	if s.heads.published[lock].token < token {
+	before := s.heads.published[lock].token
+	if before < token {
 		s.heads.published[lock] = publication{token, rev}
 	}
 	s.heads.mu.Unlock()
-	s.folds.add(lock)
+	if before == 0 {
+		s.foldLater(lock)
+	}
 }
 
 // latest is the latest section of a lock that this store published and has not folded; zero: none.

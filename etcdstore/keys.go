@@ -38,8 +38,10 @@ func (k keys) client(id int32) string        { return string(k) + fmt.Sprintf("c
 
 func (k keys) waiter(a acquisition) string { return k.queue(a.lock) + a.session + "." + a.request }
 
+func (k keys) sections(lock string) string { return string(k) + "staged/" + lock + "//" }
+
 func (k keys) records(lock string, token int64) string {
-	return string(k) + "staged/" + lock + "//" + hex16(token) + "/"
+	return k.sections(lock) + hex16(token) + "/"
 }
 
 func (k keys) record(lock string, token int64, request string) string {

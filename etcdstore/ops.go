@@ -11,10 +11,12 @@ import (
 
 // Operations.
 
-func put(key, value string) *pb.RequestOp { return putOn(clientv3.NoLease, key, value) }
+func put[Value string | []byte](key string, value Value) *pb.RequestOp {
+	return putOn(clientv3.NoLease, key, value)
+}
 
 // putOn puts a key that ends with a lease.
-func putOn(lease clientv3.LeaseID, key, value string) *pb.RequestOp {
+func putOn[Value string | []byte](lease clientv3.LeaseID, key string, value Value) *pb.RequestOp {
 	return &pb.RequestOp{Request: &pb.RequestOp_RequestPut{
 		RequestPut: &pb.PutRequest{Key: []byte(key), Value: []byte(value), Lease: int64(lease)},
 	}}

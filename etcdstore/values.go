@@ -103,12 +103,12 @@ func encode(v any) string {
 func decode(b []byte, v any) error { return json.Unmarshal(b, v) }
 
 // encodeRecord writes a record: its number, its file, its bytes.
-func encodeRecord(number uint64, file string, data []byte) string {
+func encodeRecord(number uint64, file string, data []byte) []byte {
 	b := make([]byte, 0, 2*binary.MaxVarintLen64+len(file)+len(data))
 	b = binary.AppendUvarint(b, number)
 	b = binary.AppendUvarint(b, uint64(len(file)))
 	b = append(b, file...)
-	return string(append(b, data...))
+	return append(b, data...)
 }
 
 // decodeRecord reads a record; data aliases b.
