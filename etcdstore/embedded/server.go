@@ -9,13 +9,8 @@ import (
 	"sync"
 	"time"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.etcd.io/etcd/server/v3/etcdserver"
-	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
-	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
-	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/adapter"
 	"go.uber.org/zap"
 )
 
@@ -89,21 +84,6 @@ func startError(err error, name string) error {
 			"the member, add it anew, and start it as one that joins an existing cluster", ErrEmptied, name)
 	}
 	return fmt.Errorf("start etcd: %w", err)
-}
-
-// kv is a client's, which gives access to etcd's service in etcd's own messages as well.
-type kv struct {
-	clientv3.KV
-	remote pb.KVClient
-}
-
-func (kv kv) Remote() pb.KVClient { return kv.remote }
-
-// inProcess makes a client that calls an etcd in this process.
-func inProcess(etcd *etcdserver.EtcdServer) *clientv3.Client {
-	c := v3client.New(etcd)
-	c.KV = kv{c.KV, adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(etcd))}
-	return c
 }
 
 // Client is the in-process client of this member. It is closed by Close.

@@ -1,0 +1,69 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
+	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/adapter"
+)
+
+// inProcess makes a client that calls an etcd in this process. Whoever knows how can have more of it: etcd's service in
+// etcd's own messages, and events as they come out of etcd's store.
+func inProcess(etcd *etcdserver.EtcdServer) *clientv3.Client {
+	c := v3client.New(etcd)
+	c.KV = kv{c.KV, adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(etcd))}
+	c.Watcher = watcher{c.Watcher, etcd}
+	return c
+}
+
+type kv struct {
+	clientv3.KV
+	remote pb.KVClient
+}
+
+// Remote is etcd's key-value service in etcd's own messages, which clientv3 makes its own of by copying.
+func (kv kv) Remote() pb.KVClient { return kv.remote }
+
+type watcher struct {
+	clientv3.Watcher
+	etcd *etcdserver.EtcdServer
+}
+
+var errStopped = errors.New("etcd has stopped")
+
+// Follow tells of every change of the keys from one to before another, from a revision on: whole revisions, in order,
+// on the caller's goroutine. It ends with ctx, with etcd, or with rpctypes.ErrCompacted if the revision is gone. While
+// this member is cut off from the others there is nothing to tell; afterwards it goes on.
+func (w watcher) Follow(ctx context.Context, from, end string, rev int64, tell func([]*clientv3.Event)) error {
+	stream := w.etcd.Watchable().NewWatchStream()
+	defer stream.Close()
+	if _, err := stream.Watch(ctx, clientv3.AutoWatchID, []byte(from), []byte(end), rev); err != nil {
+		return err
+	}
+	for {
+		select {
+		case resp, ok := <-stream.Chan():
+			if !ok {
+				return errStopped
+			}
+			if resp.CompactRevision != 0 {
+				return rpctypes.ErrCompacted
+			}
+			events := make([]*clientv3.Event, len(resp.Events))
+			for i, e := range resp.Events {
+				events[i] = (*clientv3.Event)(e)
+			}
+			tell(events)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.etcd.StopNotify():
+			return errStopped
+		}
+	}
+}
