@@ -45,9 +45,18 @@ type batcher struct {
 type member struct {
 	txn
 	footprint
+	build func() txn // makes the transaction when its turn has come; nil: it is made
 	since time.Time
 	left  atomic.Bool // its caller has gone
 	done  answer
+}
+
+// made is the transaction.
+func (m *member) made() txn {
+	if m.build != nil {
+		m.txn, m.build = m.build(), nil
+	}
+	return m.txn
 }
 
 // answer is told once what became of a transaction. It must not block: others wait behind it.
@@ -84,6 +93,25 @@ func (s *Store) submit(t txn, done answer) {
 		return
 	}
 	s.batcher.add(&member{txn: t, footprint: t.footprint(), since: time.Now(), done: done})
+}
+
+// submitLater is submit for a transaction that is made when its turn has come, if many are before it: what waits is then
+// small. It puts one key.
+func (s *Store) submitLater(key string, bytes int, patient bool, build func() txn, done answer) {
+	if !s.health.up() || !s.batcher.crowded() {
+		s.submit(build(), done)
+		return
+	}
+	m := &member{footprint: footprint{keys: []string{key}, bytes: bytes}, build: build, since: time.Now(), done: done}
+	m.patient = patient
+	s.batcher.add(m)
+}
+
+// crowded tells whether more is pending than the next batch takes.
+func (b *batcher) crowded() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.pending) >= batchMembers
 }
 
 func (b *batcher) add(m *member) {
@@ -199,12 +227,12 @@ func (s *Store) commitBatches() {
 
 func (s *Store) commitBatch(batch []*member) {
 	if len(batch) == 1 {
-		batch[0].done(s.commitAlone(s.ctx, batch[0].txn))
+		batch[0].done(s.commitAlone(s.ctx, batch[0].made()))
 		return
 	}
 	var all txn
 	for _, m := range batch {
-		all.then = append(all.then, m.op())
+		all.then = append(all.then, m.made().op())
 	}
 	resp, err := s.commitAlone(s.ctx, all)
 	if err != nil && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrClosed) {

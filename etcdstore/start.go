@@ -36,13 +36,14 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 		long()
 		return
 	}
-	e := s.entry(c, args)
-	held := s.mirror.holder(e.lock) != nil
-	if over, _ := s.mirror.over(e.acquisition); over || held && args.Wait == 0 {
+	a := acquisition{args.Lock, c.id, args.Request}
+	held := s.mirror.holder(a.lock) != nil
+	if over, _ := s.mirror.over(a); over || held && args.Wait == 0 {
 		long()
 		return
 	}
 	if !held {
+		e := s.entry(c, args)
 		s.submit(txn{ifs: e.free, then: e.grant}, func(resp *pb.TxnResponse, err error) {
 			switch {
 			case err != nil && !errors.Is(err, ErrNoSpace):
@@ -57,16 +58,24 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 		return
 	}
 	began := time.Now()
-	enqueue := txn{ifs: e.absent, then: e.enqueue}
-	s.submit(txn{ifs: e.again, els: []*pb.RequestOp{enqueue.op()}, patient: true}, func(resp *pb.TxnResponse, err error) {
+	var value []byte
+	enqueue := func() txn {
+		e := s.entry(c, args)
+		value = []byte(e.placeValue)
+		enqueue := txn{ifs: e.absent, then: e.enqueue}
+		return txn{ifs: e.again, els: []*pb.RequestOp{enqueue.op()}, patient: true}
+	}
+	place := s.keys.waiter(a)
+	s.submitLater(place, len(args.Label), true, enqueue, func(resp *pb.TxnResponse, err error) {
 		switch {
 		case err != nil && !errors.Is(err, ErrNoSpace):
 			done(Grant{}, fmt.Errorf("acquire: %w", err))
 		case err != nil || resp.Succeeded || !nested(resp, 0).Succeeded:
 			long()
 		default:
-			s.mirror.own(e.enqueued(resp.Header.Revision))
-			s.await(ctx, args.Credential, e.acquisition, resp.Header.Revision, args.left(began), done)
+			rev := resp.Header.Revision
+			s.mirror.own(change{key: place, rev: rev, created: rev, value: value})
+			s.await(ctx, args.Credential, a, rev, args.left(began), done)
 		}
 	})
 }
