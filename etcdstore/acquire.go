@@ -8,6 +8,7 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // Acquire asks for a lock and waits for it, in FIFO order. A repeat finds its own place or grant again. If ctx ends
@@ -71,43 +72,56 @@ func (s *Store) unserved() error {
 	return ErrNoQuorum
 }
 
-// entry is the parts of an acquire's transaction.
+// entry is an acquisition on its way in: the parts of its transaction.
 type entry struct {
 	acquisition
-	lockKey, place string
-
-	free   []*pb.Compare // nobody holds the lock, nobody waits for it
-	again  []*pb.Compare // the acquisition holds it
-	absent []*pb.Compare // the acquisition has no place in the queue, and its session lives
-
-	grant, enqueue          []*pb.RequestOp
-	holderValue, placeValue string
+	keys      keys
+	lease     clientv3.LeaseID
+	label     string
+	now, hold int64 // ms
 }
 
 func (s *Store) entry(c session, args AcquireArgs) entry {
-	a := acquisition{args.Lock, c.id, args.Request}
-	e := entry{acquisition: a, lockKey: s.keys.lock(a.lock), place: s.keys.waiter(a)}
-	label := args.Label
-	if label == "" {
-		label = c.label
+	e := entry{
+		acquisition: acquisition{args.Lock, c.id, args.Request}, keys: s.keys, lease: c.lease, label: args.Label,
+		now: millis(time.Now()), hold: args.Hold.Milliseconds(),
 	}
-	now, hold, alive := millis(time.Now()), args.Hold.Milliseconds(), present(s.keys.session(a.session))
-	e.holderValue = holderValue{session: a.session, request: a.request, Label: label, Since: now, Hold: hold}.encode()
-	e.placeValue = encode(waiterValue{Label: label, Since: now, Hold: hold})
-	e.free = []*pb.Compare{absent(e.lockKey), empty(s.keys.queue(a.lock)), alive}
-	e.again = append(between(e.lockKey, a.owner(), a.owner()+"\x01"), heldOn(e.lockKey, c.lease))
-	e.absent = []*pb.Compare{absent(e.place), alive}
-	e.grant = []*pb.RequestOp{putOn(c.lease, e.lockKey, e.holderValue)}
-	e.enqueue = []*pb.RequestOp{putOn(c.lease, e.place, e.placeValue)}
+	if e.label == "" {
+		e.label = c.label
+	}
 	return e
 }
 
-func (e entry) granted(rev int64) change {
-	return change{key: e.lockKey, rev: rev, created: rev, value: []byte(e.holderValue)}
+func (e entry) alive() *pb.Compare { return present(e.keys.session(e.session)) }
+
+// free holds while nobody holds the lock, and nobody waits for it.
+func (e entry) free() []*pb.Compare {
+	return []*pb.Compare{absent(e.keys.lock(e.lock)), empty(e.keys.queue(e.lock)), e.alive()}
 }
 
-func (e entry) enqueued(rev int64) change {
-	return change{key: e.place, rev: rev, created: rev, value: []byte(e.placeValue)}
+// again holds while the acquisition holds the lock.
+func (e entry) again() []*pb.Compare {
+	lock := e.keys.lock(e.lock)
+	return append(between(lock, e.owner(), e.owner()+"\x01"), heldOn(lock, e.lease))
+}
+
+// absent holds while the acquisition has no place in the queue.
+func (e entry) absent() []*pb.Compare {
+	return []*pb.Compare{absent(e.keys.waiter(e.acquisition)), e.alive()}
+}
+
+// grant gives it the lock.
+func (e entry) grant() ([]*pb.RequestOp, change) {
+	v := holderValue{session: e.session, request: e.request, Label: e.label, Since: e.now, Hold: e.hold}
+	lock := e.keys.lock(e.lock)
+	return []*pb.RequestOp{putOn(e.lease, lock, v.encode())}, change{key: lock, holder: &v}
+}
+
+// enqueue gives it a place in the queue.
+func (e entry) enqueue() ([]*pb.RequestOp, change) {
+	v := waiterValue{Label: e.label, Since: e.now, Hold: e.hold}
+	place := e.keys.waiter(e.acquisition)
+	return []*pb.RequestOp{putOn(e.lease, place, encode(v))}, change{key: place, waiter: &v}
 }
 
 // attempt is what the acquire's transaction found.
@@ -124,13 +138,15 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 	if err := s.room(); err != nil {
 		return s.found(ctx, a, err)
 	}
-	e, sess := s.entry(c, args), s.keys.session(c.id)
-	enqueue := txn{ifs: e.absent, then: e.enqueue, els: []*pb.RequestOp{getKey(e.place)}}
+	e, lock, place, sess := s.entry(c, args), s.keys.lock(a.lock), s.keys.waiter(a), s.keys.session(c.id)
+	grant, granted := e.grant()
+	enqueue, enqueued := e.enqueue()
+	in := txn{ifs: e.absent(), then: enqueue, els: []*pb.RequestOp{getKey(place)}}
 	if args.Wait == 0 { // nothing then either way
-		enqueue.ifs, enqueue.then = []*pb.Compare{absent(sess)}, nil
+		in.ifs, in.then = []*pb.Compare{absent(sess)}, nil
 	}
-	again := txn{ifs: e.again, els: []*pb.RequestOp{enqueue.op()}}
-	t := txn{ifs: e.free, then: e.grant, els: []*pb.RequestOp{again.op(), get(e.lockKey), getKey(sess)}}
+	again := txn{ifs: e.again(), els: []*pb.RequestOp{in.op()}}
+	t := txn{ifs: e.free(), then: grant, els: []*pb.RequestOp{again.op(), get(lock), getKey(sess)}}
 	if args.Wait != 0 && s.mirror.holder(a.lock) != nil {
 		// The lock looks held: only the queue is written, so that any number of waiters share a batch. If it is free by
 		// now, promote hands it over.
@@ -145,7 +161,7 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 	}
 	rev := resp.Header.Revision
 	if resp.Succeeded {
-		s.mirror.own(e.granted(rev))
+		s.mirror.own(granted.at(rev))
 		return attempt{token: rev, rev: rev}, nil
 	}
 	if first(resp, 2) == nil {
@@ -160,14 +176,14 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 		return attempt{}, fmt.Errorf("%w: request %s has just had its section", ErrLockExpired, quoted(a.request))
 	}
 	try := attempt{rev: rev, holder: holderOf(holder)}
-	in := nested(nested(resp, 0), 0)
+	entered := nested(nested(resp, 0), 0)
 	if args.Wait != 0 {
-		if in.Succeeded {
-			s.mirror.own(e.enqueued(rev))
+		if entered.Succeeded {
+			s.mirror.own(enqueued.at(rev))
 		}
 		try.queued = true // or was, a moment ago: whoever waits will see
 	} else {
-		try.queued = first(in, 0) != nil
+		try.queued = first(entered, 0) != nil
 	}
 	return try, nil
 }

@@ -55,6 +55,7 @@ type mirrorSession struct {
 	proven  string                   // the secret, once it was seen and found to have the hash; empty: not yet
 	acqs    map[acquisition]struct{} // what it holds and waits for
 	ended   []ended                  // what it no longer does, the last of it
+	newest  uint64                   // the highest request number that ended has had
 	highest uint64                   // of the last heartbeat
 	listed  map[Acquisition]bool     // by the last heartbeat
 }
@@ -76,6 +77,31 @@ type change struct {
 	value   []byte
 	created int64
 	local   bool // by a transaction of this store
+
+	// What the value says, if it need not be decoded.
+	holder *holderValue
+	waiter *waiterValue
+}
+
+// at is the change at the revision that it was made at: of a key that was not there before.
+func (c change) at(rev int64) change {
+	c.rev, c.created = rev, rev
+	return c
+}
+
+func (c change) asHolder() (holderValue, error) {
+	if c.holder != nil {
+		return *c.holder, nil
+	}
+	return decodeHolder(c.value)
+}
+
+func (c change) asWaiter() (v waiterValue, err error) {
+	if c.waiter != nil {
+		return *c.waiter, nil
+	}
+	err = decode(c.value, &v)
+	return v, err
 }
 
 func newMirror(k keys, promote func(string), suspect, overdue func(sectionKey)) *mirror {
@@ -112,7 +138,7 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 	}
 	for id, s := range m.sessions { // what clients said outlives a listing
 		if o := old[id]; o != nil {
-			s.ended, s.highest, s.listed = o.ended, o.highest, o.listed
+			s.ended, s.newest, s.highest, s.listed = o.ended, o.newest, o.highest, o.listed
 			for a := range o.acqs {
 				if _, ok := s.acqs[a]; !ok {
 					s.over(a, true) // it may have been granted, and lost, untold
@@ -209,7 +235,7 @@ func (m *mirror) applyLock(name string, c change, t *touched) {
 	if c.deleted {
 		return
 	}
-	v, err := decodeHolder(c.value)
+	v, err := c.asHolder()
 	if err != nil {
 		return // not ours; the transactions refuse it as well
 	}
@@ -250,10 +276,11 @@ func (m *mirror) applyWaiter(a acquisition, c change, t *touched) {
 	if c.deleted {
 		return
 	}
-	w := &mirrorWaiter{acquisition: a, created: c.created}
-	if err := decode(c.value, &w.waiterValue); err != nil {
+	v, err := c.asWaiter()
+	if err != nil {
 		return
 	}
+	w := &mirrorWaiter{acquisition: a, waiterValue: v, created: c.created}
 	q := m.lock(a.lock).queue
 	at := q.Back()
 	for at != nil && w.before(at.Value.(*mirrorWaiter)) {
@@ -339,13 +366,17 @@ func (m *mirror) touch(c change, t *touched) {
 		}
 	} else if name, ok := m.keys.parseLock(c.key); ok {
 		t.lock(name)
-		if v, err := decodeHolder(c.value); err == nil { // who held it in between
-			t.acq(acquisition{name, v.session, v.request}, true)
-		}
-		if l := m.locks[name]; l != nil && l.holder != nil {
+		l := m.locks[name]
+		if l != nil && l.holder != nil {
 			a := l.holder.acquisition()
 			t.acq(a, true)
 			m.index(a)
+			if l.holder.token == c.rev {
+				return
+			}
+		}
+		if v, err := c.asHolder(); err == nil { // who held it in between
+			t.acq(acquisition{name, v.session, v.request}, true)
 		}
 	}
 }
@@ -398,6 +429,9 @@ func (s *mirrorSession) over(a acquisition, held bool) {
 		s.ended = slices.Delete(s.ended, 0, keptEnded/2)
 	}
 	s.ended = append(s.ended, ended{a, held})
+	if n, ok := requestNumber(a.request); ok {
+		s.newest = max(s.newest, n)
+	}
 }
 
 // state is what an acquisition is now, as far as is known, and its token.

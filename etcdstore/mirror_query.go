@@ -91,6 +91,10 @@ func (m *mirror) over(a acquisition) (over, held bool) {
 	if s == nil {
 		return false, false
 	}
+	if n, ok := requestNumber(a.request); ok && n > s.newest { // as nearly all are
+		late := s.late(a)
+		return late, late
+	}
 	for _, e := range slices.Backward(s.ended) {
 		if e.acquisition == a {
 			return true, e.held

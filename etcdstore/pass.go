@@ -22,11 +22,11 @@ func (s *Store) passTo(w *mirrorWaiter, name string) pass {
 	}
 	place := s.keys.waiter(w.acquisition)
 	lease, _ := parseHex16(w.session)
-	grant := holderValue{session: w.session, request: w.request, Label: w.Label, Since: millis(time.Now()), Hold: w.Hold}.encode()
+	v := holderValue{session: w.session, request: w.request, Label: w.Label, Since: millis(time.Now()), Hold: w.Hold}
 	return pass{
 		ifs:  []*pb.Compare{createdAt(place, w.created), present(s.keys.session(w.session))},
-		then: []*pb.RequestOp{putOn(clientv3.LeaseID(lease), lock, grant), del(place)},
-		made: []change{{key: lock, value: []byte(grant)}, {key: place, deleted: true}},
+		then: []*pb.RequestOp{putOn(clientv3.LeaseID(lease), lock, v.encode()), del(place)},
+		made: []change{{key: lock, holder: &v}, {key: place, deleted: true}},
 	}
 }
 

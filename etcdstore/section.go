@@ -71,7 +71,7 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 		return 0, fmt.Errorf("commit: %w", err)
 	}
 	if rev := done.Header.Revision; done.Succeeded {
-		s.mirror.own(change{key: lock, rev: rev, value: []byte(value)})
+		s.mirror.own(change{key: lock, rev: rev, holder: &v})
 		if sec.Appended {
 			s.publish(sec.Lock, sec.Token, rev)
 		}

@@ -44,29 +44,29 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 	}
 	if !held {
 		e := s.entry(c, args)
-		s.submit(txn{ifs: e.free, then: e.grant}, func(resp *pb.TxnResponse, err error) {
+		grant, granted := e.grant()
+		s.submit(txn{ifs: e.free(), then: grant}, func(resp *pb.TxnResponse, err error) {
 			switch {
 			case err != nil && !errors.Is(err, ErrNoSpace):
 				done(Grant{}, fmt.Errorf("acquire: %w", err))
 			case err != nil || !resp.Succeeded:
 				long()
 			default:
-				s.mirror.own(e.granted(resp.Header.Revision))
+				s.mirror.own(granted.at(resp.Header.Revision))
 				done(Grant{Outcome: Granted, Token: resp.Header.Revision}, nil)
 			}
 		})
 		return
 	}
 	began := time.Now()
-	var value []byte
-	enqueue := func() txn {
+	var enqueued change
+	enter := func() txn {
 		e := s.entry(c, args)
-		value = []byte(e.placeValue)
-		enqueue := txn{ifs: e.absent, then: e.enqueue}
-		return txn{ifs: e.again, els: []*pb.RequestOp{enqueue.op()}, patient: true}
+		in := txn{ifs: e.absent()}
+		in.then, enqueued = e.enqueue()
+		return txn{ifs: e.again(), els: []*pb.RequestOp{in.op()}, patient: true}
 	}
-	place := s.keys.waiter(a)
-	s.submitLater(place, len(args.Label), true, enqueue, func(resp *pb.TxnResponse, err error) {
+	s.submitLater(s.keys.waiter(a), len(args.Label), true, enter, func(resp *pb.TxnResponse, err error) {
 		switch {
 		case err != nil && !errors.Is(err, ErrNoSpace):
 			done(Grant{}, fmt.Errorf("acquire: %w", err))
@@ -74,7 +74,7 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 			long()
 		default:
 			rev := resp.Header.Revision
-			s.mirror.own(change{key: place, rev: rev, created: rev, value: value})
+			s.mirror.own(enqueued.at(rev))
 			s.await(ctx, args.Credential, a, rev, args.left(began), done)
 		}
 	})
