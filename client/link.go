@@ -18,6 +18,10 @@ const (
 	pingAfter   = 10 * time.Second // grpc's floor
 	pingTimeout = 5 * time.Second
 	minDial     = 500 * time.Millisecond
+
+	// What may be on its way from the server, in bytes. gRPC would otherwise measure it with a ping for every other message.
+	streamWindow     = 4 << 20
+	connectionWindow = 8 << 20
 )
 
 // errMoved ends the sender of a link that was given up.
@@ -59,6 +63,8 @@ func (l *link) serve() error {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
+		grpc.WithStaticStreamWindowSize(streamWindow),
+		grpc.WithStaticConnWindowSize(connectionWindow),
 		grpc.WithDisableRetry(), // the transport is the only layer that retries
 		grpc.WithDisableServiceConfig(),
 	}, l.t.cfg.DialOptions...)
