@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -31,7 +30,7 @@ type Config struct {
 // etcd under one prefix.
 type Store struct {
 	etcd    *clientv3.Client
-	kv      pb.KVClient // etcd's, for transactions
+	remote  remote
 	keys    keys
 	log     *slog.Logger
 	history time.Duration
@@ -75,7 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		etcd:       cfg.Client,
-		kv:         kvOf(cfg.Client),
+		remote:     remoteOf(cfg.Client),
 		keys:       keys(strings.TrimSuffix(prefix, "/") + "/"),
 		log:        log,
 		history:    cfg.History,

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -42,18 +40,6 @@ func (t txn) op() *pb.RequestOp {
 	return &pb.RequestOp{Request: &pb.RequestOp_RequestTxn{RequestTxn: t.request()}}
 }
 
-// callOptions are those that clientv3 gives its own calls.
-var callOptions = []grpc.CallOption{grpc.WaitForReady(true), grpc.MaxCallRecvMsgSize(math.MaxInt32)}
-
-// kvOf is etcd's key-value service behind a client. One without a connection, to an etcd in this process, brings it
-// along.
-func kvOf(client *clientv3.Client) pb.KVClient {
-	if kv, ok := client.KV.(interface{ Remote() pb.KVClient }); ok {
-		return kv.Remote()
-	}
-	return clientv3.RetryKVClient(client)
-}
-
 // commit runs one transaction: together with others if it writes. An error that is no sentinel's is indeterminate.
 func (s *Store) commit(ctx context.Context, t txn) (*pb.TxnResponse, error) {
 	if !s.health.up() { // known, so that no client waits to hear it
@@ -69,9 +55,9 @@ func (s *Store) commit(ctx context.Context, t txn) (*pb.TxnResponse, error) {
 func (s *Store) commitAlone(ctx context.Context, t txn) (*pb.TxnResponse, error) {
 	ctx, cancel := s.health.bound(ctx)
 	defer cancel()
-	resp, err := s.kv.Txn(ctx, t.request(), callOptions...)
+	resp, err := s.remote.txn(ctx, t)
 	if err != nil {
-		return nil, s.mapError(ctx, clientv3.ContextError(ctx, err))
+		return nil, s.mapError(ctx, err)
 	}
 	return resp, nil
 }

@@ -55,11 +55,7 @@ func (w watcher) Follow(ctx context.Context, from, end string, rev int64, tell f
 			if resp.CompactRevision != 0 {
 				return rpctypes.ErrCompacted
 			}
-			events := make([]*clientv3.Event, len(resp.Events))
-			for i, e := range resp.Events {
-				events[i] = (*clientv3.Event)(e)
-			}
-			tell(events)
+			tell(resp.Events)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-w.etcd.StopNotify():

@@ -144,7 +144,7 @@ func (s *Server) ready(ctx context.Context, cfg Config, ec *embed.Config) error 
 	select {
 	case <-s.etcd.Server.ReadyNotify():
 	case <-s.etcd.Server.StopNotify():
-		return s.stopped(nil)
+		return ErrRemoved
 	case err := <-s.etcd.Err():
 		return s.stopped(err)
 	case <-ctx.Done():
@@ -220,7 +220,8 @@ func (s *Server) run() {
 			s.remember()
 			return
 		case <-s.etcd.Server.StopNotify():
-			s.err <- s.stopped(nil)
+			// Etcd stops by itself for one reason. It may have heard of it from the others, before its own log says so.
+			s.err <- ErrRemoved
 			return
 		case err := <-s.etcd.Err():
 			s.err <- s.stopped(err)
@@ -242,14 +243,10 @@ func (s *Server) remember() {
 	}
 }
 
-// stopped says why etcd is not running any more; cause is what one of its listeners reported, if it was one.
+// stopped says why etcd is not running any more, when one of its listeners has reported cause.
 func (s *Server) stopped(cause error) error {
-	server := s.etcd.Server
-	switch {
-	case server.Cluster().Member(server.MemberID()) == nil:
+	if server := s.etcd.Server; server.Cluster().Member(server.MemberID()) == nil {
 		return ErrRemoved
-	case cause != nil:
-		return fmt.Errorf("%w: %w", ErrStopped, cause)
 	}
-	return ErrStopped
+	return fmt.Errorf("%w: %w", ErrStopped, cause)
 }
