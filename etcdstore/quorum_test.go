@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +24,7 @@ func startMembers(t *testing.T) *members {
 	t.Helper()
 	addrs := map[string]string{}
 	for i := range 3 {
-		addrs[fmt.Sprint("m", i)] = freeAddr(t)
+		addrs[fmt.Sprint("m", i)] = storetest.FreeAddr(t)
 	}
 	m := &members{t: t, servers: make([]*embedded.Server, 3)}
 	for i := range 3 {
@@ -39,25 +36,6 @@ func startMembers(t *testing.T) *members {
 	t.Cleanup(func() { m.stop(0, 1, 2) })
 	m.start(0, 1, 2)
 	return m
-}
-
-// freeAddr finds a port that is free now, below those that systems give to outgoing connections, so that it still is
-// when a member that was stopped starts again.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for range 1000 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(20_000)))
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			t.Fatalf("close: %v", err)
-		}
-		return addr
-	}
-	t.Fatal("no free port")
-	return ""
 }
 
 // start starts members side by side, since each waits for a quorum.

@@ -14,6 +14,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
 // cluster is three servers that found a cluster, with TLS between them, each with a configuration file of its own.
@@ -30,9 +32,9 @@ func startCluster(t *testing.T) *cluster {
 	c := &cluster{servers: make([]*server, size), certificates: newCertificates(t)}
 	var members []string
 	for i := range size {
-		c.listen = append(c.listen, freePort(t))
-		c.admin = append(c.admin, freePort(t))
-		members = append(members, fmt.Sprintf("dlm-%d=%s", i+1, freePort(t)))
+		c.listen = append(c.listen, storetest.FreeAddr(t))
+		c.admin = append(c.admin, storetest.FreeAddr(t))
+		members = append(members, fmt.Sprintf("dlm-%d=%s", i+1, storetest.FreeAddr(t)))
 	}
 	started := make(chan error, size)
 	for i := range size {

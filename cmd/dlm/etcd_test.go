@@ -14,6 +14,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
 // externalEtcd is a cluster of three etcd processes with TLS and users, as somebody else runs it.
@@ -40,8 +42,8 @@ func startEtcd(t *testing.T) *externalEtcd {
 	}
 	var peers, list []string
 	for i := range 3 {
-		e.endpoints = append(e.endpoints, "https://"+freePort(t))
-		peers = append(peers, "http://"+freePort(t))
+		e.endpoints = append(e.endpoints, "https://"+storetest.FreeAddr(t))
+		peers = append(peers, "http://"+storetest.FreeAddr(t))
 		list = append(list, fmt.Sprintf("etcd-%d=%s", i, peers[i]))
 	}
 	for i := range 3 {

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -179,15 +178,4 @@ func TestTour(t *testing.T) {
 	if !strings.HasSuffix(r.out, "opened\nB\n") || !strings.Contains(r.out, "A was refused: exit code 70") {
 		t.Errorf("exit code %d, printed:\n%s\n%s", r.code, r.out, r.err)
 	}
-}
-
-// freePort is a loopback address that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

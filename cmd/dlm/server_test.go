@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/config"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
 func TestServerSaysWhatToTryNext(t *testing.T) {
@@ -145,7 +146,7 @@ func TestExternalEtcdUnreachable(t *testing.T) {
 // A server with a client port stands in for the external etcd.
 func TestExternalEtcd(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := storetest.FreeAddr(t)
 	ownServer(t, "--cluster-client-listen", port)
 	s, err := startServer("127.0.0.1:0", filepath.Join(t.TempDir(), "unused"), "--etcd-endpoints", port, "--etcd-prefix", "/other/")
 	if err != nil {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
-	"net"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -15,33 +12,15 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
-
-// freeAddrs finds ports that are free now. They lie below those that systems give to outgoing connections, so that a
-// member which is stopped for a while finds its port free again.
-func freeAddrs(t *testing.T, n int) []string {
-	t.Helper()
-	var addrs []string
-	for range 1000 {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+mathrand.IntN(20_000))))
-		if err != nil {
-			continue
-		}
-		defer func() { _ = l.Close() }()
-		if addrs = append(addrs, l.Addr().String()); len(addrs) == n {
-			return addrs
-		}
-	}
-	t.Fatal("no free ports")
-	return nil
-}
 
 // threeMembers configures a cluster that is not started.
 func threeMembers(t *testing.T) []embedded.Config {
 	t.Helper()
 	members := map[string]string{}
-	for i, addr := range freeAddrs(t, 3) {
-		members[fmt.Sprintf("m%d", i)] = addr
+	for i := range 3 {
+		members[fmt.Sprintf("m%d", i)] = storetest.FreeAddr(t)
 	}
 	var cfgs []embedded.Config
 	for i := range 3 {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
 // dlm builds the binary, once.
@@ -59,11 +60,11 @@ func processes(count int, ttl time.Duration) func(t testing.TB) cast {
 		var members []string
 		peers := make([]string, count)
 		for i := range peers {
-			peers[i] = freePort(t)
+			peers[i] = storetest.FreeAddr(t)
 			members = append(members, fmt.Sprintf("s%d=%s", i, peers[i]))
 		}
 		for i := range count {
-			s := &ship{addr: freePort(t), etcd: freePort(t)}
+			s := &ship{addr: storetest.FreeAddr(t), etcd: storetest.FreeAddr(t)}
 			s.args = []string{"server", "--listen", s.addr, "--data-dir", t.TempDir(), "--log-level", "warn",
 				"--coursework-ttl", ttl.String(), "--cluster-client-listen", s.etcd}
 			if count > 1 {
@@ -188,15 +189,4 @@ func leads(ctx context.Context, addr string) bool {
 	defer c.Close()
 	status, err := c.Status(ctx, addr)
 	return err == nil && status.Leader == status.Header.GetMemberId()
-}
-
-// freePort is a loopback address that nobody listens on.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
