@@ -13,7 +13,8 @@
 // # Transactions
 //
 // Each transition is one etcd transaction. L lock, S session, r request, T token; m(k) ModRevision, c(k) CreateRevision.
-// guard is m(locks/L)=T and Lease(locks/L)=S. What is put on a lease is preceded by c(sessions/S)>0.
+// guard is m(locks/L)=T and Lease(locks/L)=S; the second is left out if this store has seen that S was granted T, for what
+// was put at a revision does not change. What is put on a lease is preceded by c(sessions/S)>0.
 //
 //	acquire    if   c(locks/L)=0, nothing under queue/L//, c(sessions/S)>0
 //	           then put locks/L on S's lease; T is this revision
@@ -38,8 +39,8 @@
 //	           else the holder is (S, r): it was granted
 //	sweep      if   m(locks/L)!=T, c(commits/L//T)=0, c(a record of T just read)>0
 //	           then delete staged/L//T/, put undone/L//T unless a note is there
-//	fold       if   m(commits/L//T) and m(files/L//F) of every file touched are unchanged
-//	           then put chunks; in the last step move the heads, delete the marker and staged/L//T/
+//	fold       if   m(commits/L//T) of some sections, the oldest, and m(files/L//F) of every file touched are unchanged
+//	           then put chunks; in the last step move the heads, delete the markers and each staged/L//T/
 //	forget     if   m(horizon) is unchanged
 //	           then delete notes older than a day, raise horizon to their tokens
 //
@@ -50,7 +51,8 @@
 // needs no more than that the section is over: marker, records and note change afterwards only by fold and sweep, which
 // keep the answer.
 //
-// Transactions that are asked for together and write no key in common share one, as nested ones: see batch.go.
+// Transactions that are asked for together and write no key in common share one, as nested ones: see batch.go. Acquire,
+// append and release can be started, and are then first tried without their else: see start.go.
 //
 // # Limits of the guarantee
 //
