@@ -86,13 +86,16 @@ func (s *Store) batch(ctx context.Context, t txn, f footprint) (*pb.TxnResponse,
 	}
 }
 
-// submit is batch without the wait: done is told, from whichever goroutine.
-func (s *Store) submit(t txn, done answer) {
+// submit is batch without the wait: done is told, from whichever goroutine. besides are keys that nothing else in its
+// batch may write either.
+func (s *Store) submit(t txn, done answer, besides ...string) {
 	if !s.health.up() {
 		done(nil, s.unserved())
 		return
 	}
-	s.batcher.add(&member{txn: t, footprint: t.footprint(), since: time.Now(), done: done})
+	f := t.footprint()
+	f.keys = append(f.keys, besides...)
+	s.batcher.add(&member{txn: t, footprint: f, since: time.Now(), done: done})
 }
 
 // submitLater is submit for a transaction that is made when its turn has come, if many are before it: what waits is then

@@ -171,3 +171,47 @@ func TestPairs(t *testing.T) {
 		})
 	}
 }
+
+// TestGrantAndRepeatApart has a grant and a repeat of the same acquire, which found the lock held, wait for the same batch.
+// If both were in it, both would see the lock free and the queue empty: the acquisition would hold the lock and wait for it.
+func TestGrantAndRepeatApart(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	f := faults.New(etcd)
+	s := &faulty{openStoreWith(t, etcdstore.Config{Client: f.Client(), Prefix: prefixOf(t)}), f}
+	c, decoy := begin(t, s), begin(t, s)
+	reached, release := hold(t, f, puts(prefixOf(t)+"locks/decoy"))
+	go s.Acquire(t.Context(), decoy.Args("decoy", decoy.Request(), 0)) //nolint:errcheck // it keeps the batch busy
+	<-reached
+
+	args := c.Args("l", c.Request(), etcdstore.WaitForever)
+	type answer struct {
+		grant etcdstore.Grant
+		err   error
+	}
+	answers := make(chan answer, 2)
+	acquire := func(pending int) {
+		s.StartAcquire(t.Context(), args, func(g etcdstore.Grant, err error) { answers <- answer{g, err} })
+		storetest.Eventually(t, "it is pending", func() bool { return s.Pending() == pending })
+	}
+	acquire(1)
+	const key = "locks/l"
+	if _, err := etcd.Put(storetest.Bounded(t), prefixOf(t)+key, "0000000000000001.1\x00"+`{"since":1}`); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Eventually(t, "the lock looks held", func() bool { return s.KnowsHolder("l") })
+	acquire(2)
+	if _, err := etcd.Delete(storetest.Bounded(t), prefixOf(t)+key); err != nil {
+		t.Fatal(err)
+	}
+	release()
+
+	first, second := <-answers, <-answers
+	if first.err != nil || first.grant.Token == 0 || second != first {
+		t.Errorf("got %+v and %+v, want the same grant twice", first, second)
+	}
+	info, err := s.Inspect(storetest.Bounded(t), "l")
+	if err != nil || info.Holder == nil || info.QueueLength != 0 {
+		t.Errorf("Inspect = %+v, %v; want a holder and nobody waiting", info, err)
+	}
+}

@@ -9,3 +9,6 @@ func (s *Store) Pending() int {
 
 // KnowsNext tells whether a waiter is known to whom the lock would be handed over.
 func (s *Store) KnowsNext(lock string) bool { return s.mirror.next(lock, nil) != nil }
+
+// KnowsHolder tells whether a lock looks held.
+func (s *Store) KnowsHolder(lock string) bool { return s.mirror.holder(lock) != nil }

@@ -100,7 +100,12 @@ func (s *Store) foldLater(lock string) {
 
 // foldAll folds every section of a lock that is published now.
 func (s *Store) foldAll(ctx context.Context, lock string) error {
-	return s.foldUpTo(ctx, lock, 1<<62)
+	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{look(getLast(s.keys.markers(lock)))}})
+	if err != nil || first(resp, 0) == nil {
+		return err
+	}
+	_, token, _ := s.keys.parseSection(s.keys.allMarkers(), string(first(resp, 0).Key))
+	return s.foldUpTo(ctx, lock, token)
 }
 
 // foldUpTo folds a lock's published sections, oldest first, up to a token.
@@ -111,7 +116,7 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 	}
 	defer unlock()
 	for {
-		oldest, err := s.oldest(ctx, lock, token)
+		oldest, rev, err := s.oldest(ctx, lock, token)
 		if err != nil {
 			return err
 		}
@@ -122,7 +127,7 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 				continue
 			}
 		}
-		s.heads.folded(lock, token)
+		s.heads.folded(lock, token, rev)
 		return nil
 	}
 }
@@ -134,9 +139,10 @@ type publishedSection struct {
 	records []record
 }
 
-// oldest reads the oldest published sections of a lock, up to a token: as many as are folded together. If this store has
-// published under that token, the etcd member it speaks to is enough, once it has come that far.
-func (s *Store) oldest(ctx context.Context, lock string, token int64) ([]publishedSection, error) {
+// oldest reads the oldest published sections of a lock, up to a token, as they are at a revision: as many as are folded
+// together. If this store has published under that token, the etcd member it speaks to is enough, once it has come that
+// far.
+func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []publishedSection, rev int64, err error) {
 	latest := s.heads.latest(lock)
 	here := latest.token == token
 	markers, staged := getPrefix(s.keys.markers(lock)), getPrefix(s.keys.records(lock, token))
@@ -150,24 +156,24 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) ([]publish
 		resp, err = s.commit(ctx, read)
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var secs []publishedSection
+	rev = resp.Header.Revision
 	for _, kv := range ranged(resp, 0) {
 		_, t, ok := s.keys.parseSection(s.keys.allMarkers(), string(kv.Key))
 		if !ok {
-			return nil, fmt.Errorf("a marker's key is malformed: %s", quoted(string(kv.Key)))
+			return nil, 0, fmt.Errorf("a marker's key is malformed: %s", quoted(string(kv.Key)))
 		}
 		if t <= token {
 			secs = append(secs, publishedSection{token: t, marker: kv.ModRevision})
 		}
 	}
 	if len(secs) == 0 {
-		return nil, nil
+		return nil, rev, nil
 	}
 	if resp.Responses[1].GetResponseRange().More {
 		secs[0].records, err = s.records(ctx, lock, secs[0].token)
-		return secs[:1], err
+		return secs[:1], rev, err
 	}
 	kvs := map[int64][]*mvccpb.KeyValue{}
 	for _, kv := range ranged(resp, 1) {
@@ -177,17 +183,17 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) ([]publish
 	bytes, files := 0, map[string]bool{}
 	for i := range secs {
 		if secs[i].records, err = inOrder(kvs[secs[i].token]); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		for _, r := range secs[i].records {
 			bytes += len(r.data)
 			files[r.file] = true
 		}
 		if i > 0 && (bytes > mergeBytes || len(files) > mergeFiles) {
-			return secs[:i], nil
+			return secs[:i], rev, nil
 		}
 	}
-	return secs, nil
+	return secs, rev, nil
 }
 
 // errOvertaken: what a step was computed from has changed; another store folds as well.

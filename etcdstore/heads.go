@@ -39,11 +39,11 @@ func (h *heads) latest(lock string) publication {
 	return h.published[lock]
 }
 
-// folded notes that a lock's sections are folded, up to a token.
-func (h *heads) folded(lock string, token int64) {
+// folded notes that a lock's sections were folded, up to a token, as they were at a revision.
+func (h *heads) folded(lock string, token, rev int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if p, ok := h.published[lock]; ok && p.token <= token {
+	if p, ok := h.published[lock]; ok && p.token <= token && p.rev <= rev {
 		delete(h.published, lock)
 	}
 }

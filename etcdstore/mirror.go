@@ -129,7 +129,7 @@ func (m *mirror) stop() {
 // the last event and the listing is never told.
 func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 	m.mu.Lock()
-	old := m.sessions
+	old, ahead := m.sessions, m.ahead
 	m.clear()
 	m.rev = rev
 	var t touched
@@ -140,6 +140,9 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 		if o := old[id]; o != nil {
 			s.ended, s.newest, s.highest, s.listed = o.ended, o.newest, o.highest, o.listed
 			for a := range o.acqs {
+				if ahead[m.keys.lock(a.lock)] > rev || ahead[m.keys.waiter(a)] > rev {
+					continue // this store's own, later than the listing
+				}
 				if _, ok := s.acqs[a]; !ok {
 					s.over(a, true) // it may have been granted, and lost, untold
 				}

@@ -55,7 +55,7 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 				s.mirror.own(granted.at(resp.Header.Revision))
 				done(Grant{Outcome: Granted, Token: resp.Header.Revision}, nil)
 			}
-		})
+		}, s.keys.waiter(a)) // not together with a repeat that finds the lock held, and enqueues
 		return
 	}
 	began := time.Now()

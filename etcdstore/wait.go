@@ -129,7 +129,7 @@ func (s *Store) await(ctx context.Context, credential string, a acquisition, rev
 	}
 	if bound != WaitForever {
 		q.timer = time.AfterFunc(bound, func() {
-			q.leave(func() { done(s.giveUp(ctx, a)) })
+			q.leave(func() { apart(func() (Grant, error) { return s.giveUp(ctx, a) }, done) })
 		})
 	}
 	q.stop = context.AfterFunc(ctx, func() {
@@ -168,6 +168,6 @@ func (q *standing) decided(ctx context.Context, f fate) {
 	case f.state == Holding:
 		q.done(Grant{Outcome: Granted, Token: f.token}, nil)
 	default:
-		go func() { q.done(q.store.gone(ctx, q.credential, q.acquisition)) }() // which asks etcd
+		apart(func() (Grant, error) { return q.store.gone(ctx, q.credential, q.acquisition) }, q.done) // which asks etcd
 	}
 }

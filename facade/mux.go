@@ -15,6 +15,9 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
+// maxRefusals bounds the calls too many whose refusals have not been sent: then no more are read from the stream.
+const maxRefusals = 256
+
 // mux is one multiplexed stream. One goroutine receives and one sends: what is ready it hands over without a pause, and
 // gRPC writes it to the connection together. A call has a goroutine only if it cannot be started without.
 type mux struct {
@@ -23,7 +26,7 @@ type mux struct {
 	broken  chan error // the sender's error
 
 	mu       sync.Mutex
-	room     *sync.Cond // bytes has fallen, or closed was set
+	room     *sync.Cond // inFlight and bytes have fallen, or closed was set
 	more     *sync.Cond // ready has grown, or over was set
 	closed   bool       // no more calls are taken
 	over     bool       // no more answers come
@@ -121,20 +124,18 @@ func (m *mux) send() {
 		if answers == nil {
 			return
 		}
-		bytes := 0
 		for _, a := range answers {
-			bytes += a.bytes
 			if failed == nil {
 				if failed = recovered(func() error { return m.stream.Send(a.response) }); failed != nil {
 					m.broken <- failed
 				}
 			}
+			m.mu.Lock()
+			m.inFlight--
+			m.bytes -= a.bytes
+			m.mu.Unlock()
+			m.room.Signal()
 		}
-		m.mu.Lock()
-		m.inFlight -= len(answers)
-		m.bytes -= bytes
-		m.mu.Unlock()
-		m.room.Signal()
 	}
 }
 
@@ -158,12 +159,12 @@ func (m *mux) end() {
 	m.more.Signal()
 }
 
-// take counts a call in, once there is room for its bytes. Its answer is due to m.answer,
+// take counts a call in, once there is room for it. Its answer is due to m.answer,
 // unless it was not taken because the stream ends. A call too many is taken to be refused.
 func (m *mux) take(bytes int) (taken, full bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for m.bytes > 0 && m.bytes+bytes > MaxCallBytes && !m.closed {
+	for (m.bytes > 0 && m.bytes+bytes > MaxCallBytes || m.inFlight >= MaxCalls+maxRefusals) && !m.closed {
 		m.room.Wait()
 	}
 	if m.closed {
