@@ -1,0 +1,128 @@
+package etcdstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// What a fold reads: sections that are published, and their records.
+
+const recordsPage = 256
+
+// Sections of one lock are folded together within these bounds.
+const (
+	mergeSections = 8
+	mergeFiles    = 8
+	mergeBytes    = 64 << 10
+)
+
+// record is one staged record.
+type record struct {
+	key     string
+	created int64
+	number  uint64
+	file    string
+	data    []byte
+}
+
+// records reads a section in order.
+func (s *Store) records(ctx context.Context, lock string, token int64) ([]record, error) {
+	var kvs []*mvccpb.KeyValue
+	from, end := s.keys.records(lock, token), clientv3.GetPrefixRangeEnd(s.keys.records(lock, token))
+	for {
+		resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(recordsPage))
+		if err != nil {
+			return nil, err
+		}
+		kvs = append(kvs, resp.Kvs...)
+		if !resp.More {
+			return inOrder(kvs)
+		}
+		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+	}
+}
+
+// inOrder puts records in the order in which they are read: by number, then as stored.
+func inOrder(kvs []*mvccpb.KeyValue) (rs []record, err error) {
+	for _, kv := range kvs {
+		r := record{key: string(kv.Key), created: kv.CreateRevision}
+		if r.number, r.file, r.data, err = decodeRecord(kv.Value); err != nil {
+			return nil, fmt.Errorf("%s: %w", kv.Key, err)
+		}
+		rs = append(rs, r)
+	}
+	slices.SortFunc(rs, func(a, b record) int {
+		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.created, b.created), cmp.Compare(a.key, b.key))
+	})
+	return rs, nil
+}
+
+// publishedSection is one that is to be folded.
+type publishedSection struct {
+	token   int64
+	marker  int64 // its marker's revision
+	records []record
+}
+
+// oldest reads the oldest published sections of a lock, up to a token, as they are at a revision: as many as are folded
+// together. If this store has published under that token, the etcd member it speaks to is enough, once it has come that
+// far.
+func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []publishedSection, rev int64, err error) {
+	latest := s.heads.latest(lock)
+	here := latest.token == token
+	markers, staged := getPrefix(s.keys.markers(lock)), getPrefix(s.keys.records(lock, token))
+	markers.KeysOnly, markers.Limit = true, mergeSections
+	staged.Key, staged.Limit = []byte(s.keys.sections(lock)), recordsPage // what was lost and is not swept yet comes along
+	markers.Serializable, staged.Serializable = here, here
+	read := txn{then: []*pb.RequestOp{look(markers), look(staged)}}
+	resp, err := s.commit(ctx, read)
+	if here && err == nil && resp.Header.Revision < latest.rev {
+		markers.Serializable, staged.Serializable = false, false
+		resp, err = s.commit(ctx, read)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	rev = resp.Header.Revision
+	for _, kv := range ranged(resp, 0) {
+		_, t, ok := s.keys.parseSection(s.keys.allMarkers(), string(kv.Key))
+		if !ok {
+			return nil, 0, fmt.Errorf("a marker's key is malformed: %s", quoted(string(kv.Key)))
+		}
+		if t <= token {
+			secs = append(secs, publishedSection{token: t, marker: kv.ModRevision})
+		}
+	}
+	if len(secs) == 0 {
+		return nil, rev, nil
+	}
+	if resp.Responses[1].GetResponseRange().More {
+		secs[0].records, err = s.records(ctx, lock, secs[0].token)
+		return secs[:1], rev, err
+	}
+	kvs := map[int64][]*mvccpb.KeyValue{}
+	for _, kv := range ranged(resp, 1) {
+		_, t, _ := s.keys.parseSection(s.keys.allStaged(), string(kv.Key))
+		kvs[t] = append(kvs[t], kv)
+	}
+	bytes, files := 0, map[string]bool{}
+	for i := range secs {
+		if secs[i].records, err = inOrder(kvs[secs[i].token]); err != nil {
+			return nil, 0, err
+		}
+		for _, r := range secs[i].records {
+			bytes += len(r.data)
+			files[r.file] = true
+		}
+		if i > 0 && (bytes > mergeBytes || len(files) > mergeFiles) {
+			return secs[:i], rev, nil
+		}
+	}
+	return secs, rev, nil
+}
