@@ -36,7 +36,7 @@ func TestBenchJSON(t *testing.T) {
 				t.Errorf("no %s in %s", key, line)
 			}
 		}
-		if row["system"] != "dlm" || row["clients"] != 2.0 || row["ops_per_s"] == 0.0 && row["workload"] != "idle" { // a short idle may see no heartbeat
+		if row["system"] != "dlm" || row["clients"] != 2.0 {
 			t.Errorf("row %s", line)
 		}
 		if _, ok := row["server_peak_bytes"]; ok != proc {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,21 @@ func config(endpoints ...string) bench.Config {
 	}
 }
 
+// measured runs a measurement, again if a busy machine let nothing end in one of its short slices.
+func measured(t *testing.T, cfg bench.Config) (w watcher) {
+	t.Helper()
+	for range 10 {
+		w = watcher{}
+		if err := bench.Run(t.Context(), cfg, &w); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(w.rows, func(r load.Row) bool { return r.Ops == 0 }) {
+			break
+		}
+	}
+	return w
+}
+
 func TestEveryWorkload(t *testing.T) {
 	node := facadetest.Start(t, facadetest.WithFacades(2))
 	for _, workload := range append(load.Cycles(), load.Append, bench.Waiters) {
@@ -59,10 +75,7 @@ func TestEveryWorkload(t *testing.T) {
 			cfg := config(node.Addrs()...)
 			cfg.Workloads = []string{workload}
 			cfg.ServerPIDs = pids(t)
-			var w watcher
-			if err := bench.Run(t.Context(), cfg, &w); err != nil {
-				t.Fatal(err)
-			}
+			w := measured(t, cfg)
 			if len(w.rows) != 1 || w.meters != 1 {
 				t.Fatalf("%d rows, %d meters, want one of each", len(w.rows), w.meters)
 			}
@@ -84,10 +97,7 @@ func TestIdle(t *testing.T) {
 	node := facadetest.Start(t)
 	cfg := config(node.Addr())
 	cfg.Workloads, cfg.Clients, cfg.TTL = []string{bench.Idle}, []int{101}, 2*time.Second
-	var w watcher
-	if err := bench.Run(t.Context(), cfg, &w); err != nil {
-		t.Fatal(err)
-	}
+	w := measured(t, cfg)
 	if r := w.rows[0]; r.System != "dlm" || r.Clients != 101 || r.Connections != 2 || r.Ops == 0 {
 		t.Errorf("row %+v", r)
 	}
@@ -143,10 +153,7 @@ func TestAgainstEtcd(t *testing.T) {
 	cfg.Workloads = append(load.Cycles(), load.Append)
 	cfg.Runs, cfg.Duration = 2, 100*time.Millisecond
 	cfg.Against, cfg.EtcdEndpoints = bench.Etcd, []string{rival.ClientAddr()}
-	var w watcher
-	if err := bench.Run(t.Context(), cfg, &w); err != nil {
-		t.Fatal(err)
-	}
+	w := measured(t, cfg)
 	if got, want := strings.Join(w.slices[:4], ", "), "dlm own 3 1, etcd own 3 1, dlm own 3 2, etcd own 3 2"; got != want {
 		t.Errorf("slices %s, want %s", got, want)
 	}
