@@ -109,15 +109,15 @@ func under(t *testing.T, etcd *clientv3.Client, prefix string) int64 {
 	return resp.Count
 }
 
-// prepare makes a scene with a store that never folds nor sweeps.
+// prepare makes a scene with a store that never sweeps, and never folds the lock l.
 func prepare(t *testing.T, etcd *clientv3.Client, prefix string, act func(*storetest.Client, *etcdstore.Store)) {
 	t.Helper()
 	f := faults.New(etcd)
 	s := openStoreWith(t, etcdstore.Config{Client: f.Client(), Prefix: prefix})
+	defer s.HoldFolds(t, "l")()
 	lazy := matches(clientv3.Op.IsDelete, prefix+"staged/")
-	chunks := matches(clientv3.Op.IsPut, prefix+"chunks/")
 	f.Before(func(_ context.Context, c faults.Call) error {
-		if lazy(c.Op) || chunks(c.Op) {
+		if lazy(c.Op) {
 			return faults.ErrLost
 		}
 		return nil
