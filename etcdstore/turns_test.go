@@ -11,15 +11,15 @@ import (
 
 // turns makes each call through the next of its stores.
 type turns struct {
-	stores []*etcdstore.Store
+	stores []storetest.Subject
 	calls  atomic.Int64
 }
 
 var _ storetest.Subject = (*turns)(nil)
 
-func newTurns(stores ...*etcdstore.Store) *turns { return &turns{stores: stores} }
+func newTurns(stores ...storetest.Subject) *turns { return &turns{stores: stores} }
 
-func (u *turns) next() *etcdstore.Store {
+func (u *turns) next() storetest.Subject {
 	return u.stores[u.calls.Add(1)%int64(len(u.stores))]
 }
 

@@ -203,9 +203,13 @@ func (r *remote) Txn(ctx context.Context, in *pb.TxnRequest, opts ...grpc.CallOp
 	return resp, err
 }
 
-// opOf tells in clientv3's words what a transaction does: kinds, keys and revisions, compares apart.
+// opOf tells in clientv3's words what a transaction does: its compares, and of its operations kinds, keys and revisions.
 func opOf(in *pb.TxnRequest) clientv3.Op {
-	return clientv3.OpTxn(nil, opsOf(in.Success), opsOf(in.Failure))
+	var ifs []clientv3.Cmp
+	for _, c := range in.Compare {
+		ifs = append(ifs, clientv3.FromCompare(c))
+	}
+	return clientv3.OpTxn(ifs, opsOf(in.Success), opsOf(in.Failure))
 }
 
 func opsOf(in []*pb.RequestOp) (ops []clientv3.Op) {
