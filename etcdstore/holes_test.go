@@ -120,9 +120,11 @@ func TestH5AcquireBehindTheMirror(t *testing.T) {
 	first := begin(t, b).Queue("l")
 	followB := b.HoldWatches()
 	c.Release(h) // a sees nobody in the queue, b sees no release
-	g, err := a.Acquire(storetest.Bounded(t), late.Args("l", late.Request(), 0))
-	if err != nil || g.Outcome != etcdstore.Busy {
-		t.Errorf("a try while another waits = %+v, %v; want busy", g, err)
+	for _, s := range []storetest.Subject{a, started{a.Store}} {
+		g, err := s.Acquire(storetest.Bounded(t), late.Args("l", late.Request(), 0))
+		if err != nil || g.Outcome != etcdstore.Busy {
+			t.Errorf("a try while another waits = %+v, %v; want busy", g, err)
+		}
 	}
 	behind := late.Queue("l")
 	first.Waits()
@@ -246,8 +248,10 @@ func TestH10LateAcquire(t *testing.T) {
 	h := c.Acquire("l")
 	c.Release(h)
 	late := c.Args("l", h.Acquisition().Request, etcdstore.WaitForever)
-	if g, err := a.Acquire(storetest.Bounded(t), late); !errors.Is(err, etcdstore.ErrLockExpired) {
-		t.Errorf("a late Acquire = %+v, %v; want lock expired", g, err)
+	for _, s := range []storetest.Subject{a, started{a.Store}} {
+		if g, err := s.Acquire(storetest.Bounded(t), late); !errors.Is(err, etcdstore.ErrLockExpired) {
+			t.Errorf("a late Acquire = %+v, %v; want lock expired", g, err)
+		}
 	}
 	follow := a.HoldWatches()
 	defer follow()

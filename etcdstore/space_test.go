@@ -74,7 +74,7 @@ func TestH14NoSpace(t *testing.T) {
 	readToken := c.Publish("read", "f", "folded").Token
 	storetest.WantContents(t, s, "read", "f", "folded")
 	plain, dropped, kept, evicted := c.Acquire("plain"), c.Acquire("dropped"), c.Acquire("kept"), c.Acquire("evicted")
-	swept := gone5.Acquire("swept")
+	swept, plainer := gone5.Acquire("swept"), c.Acquire("plainer")
 	c.Append(dropped, "f", "dropped")
 	first := c.Append(kept, "f", "kept")
 	for range 3 {
@@ -87,6 +87,7 @@ func TestH14NoSpace(t *testing.T) {
 	ctx := storetest.Bounded(t)
 	c.Release(plain)
 	c.Release(plain)
+	storetest.Want(t, "Release, started", started{s}.Release(ctx, plainer.Section), nil)
 	for range 2 {
 		discard(t, s, dropped)
 		storetest.Want(t, "Release of what was discarded", s.Release(ctx, dropped.Section), etcdstore.ErrLockExpired)
