@@ -28,7 +28,7 @@ func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 			if queued {
 				name += ", handed over"
 			}
-			t.Run(name, func(t *testing.T) {
+			repeat := func(t *testing.T, acquires func(*pair) storetest.Subject) {
 				p := newPair(t, etcd, queued)
 				decoy := begin(t, p)
 				reached, release := hold(t, p.Faults, puts(prefixOf(t)+"locks/decoy"))
@@ -43,7 +43,7 @@ func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 				repeated := make(chan error, 1)
 				go func() {
 					var err error
-					g, err = p.Acquire(ctx, p.a.Args("l", p.held.Acquisition().Request, etcdstore.WaitForever))
+					g, err = acquires(p).Acquire(ctx, p.a.Args("l", p.held.Acquisition().Request, etcdstore.WaitForever))
 					repeated <- err
 				}()
 				storetest.Eventually(t, "the repeat to be pending", func() bool { return p.Pending() == 2 })
@@ -59,7 +59,9 @@ func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 				case after == nil || after.Session != p.a.ID || after.Token != g.Token:
 					t.Errorf("Acquire repeated = %+v, though the holder is %+v", g, after)
 				}
-			})
+			}
+			t.Run(name, func(t *testing.T) { repeat(t, func(p *pair) storetest.Subject { return p }) })
+			t.Run(name+", started", func(t *testing.T) { repeat(t, func(p *pair) storetest.Subject { return started{p.Store} }) })
 		}
 	}
 }

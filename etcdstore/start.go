@@ -64,13 +64,19 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 		e := s.entry(c, args)
 		in := txn{ifs: e.absent()}
 		in.then, enqueued = e.enqueue()
-		return txn{ifs: e.again(), els: []*pb.RequestOp{in.op()}, patient: true}
+		return txn{ifs: e.again(), then: []*pb.RequestOp{get(s.keys.lock(a.lock))}, els: []*pb.RequestOp{in.op()}, patient: true}
 	}
 	s.submitLater(s.keys.waiter(a), len(args.Label), true, enter, func(resp *pb.TxnResponse, err error) {
 		switch {
 		case err != nil && !errors.Is(err, ErrNoSpace):
 			done(Grant{}, fmt.Errorf("acquire: %w", err))
-		case err != nil || resp.Succeeded || !nested(resp, 0).Succeeded:
+		case err == nil && resp.Succeeded: // a repeat; what is compared is from before the batch, what is read may be from later
+			if kv := first(resp, 0); kv != nil && holds(kv, a) {
+				done(Grant{Outcome: Granted, Token: kv.ModRevision}, nil)
+			} else {
+				done(Grant{}, fmt.Errorf("%w: request %s has just had its section", ErrLockExpired, quoted(a.request)))
+			}
+		case err != nil || !nested(resp, 0).Succeeded:
 			long()
 		default:
 			rev := resp.Header.Revision
