@@ -6,16 +6,16 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
 // patience is how long anything may take before the test counts as stuck.
@@ -233,7 +233,11 @@ func (e *engine) up(t *testing.T, file string) *project {
 	p := &project{t: t, name: e.name + strings.TrimSuffix(file, ".yaml"), env: slices.Clone(e.env)}
 	// Not the engine's choice, which is another one after each start.
 	for _, name := range []string{"DLM_PORT", "DLM_PORT_1", "DLM_PORT_2", "DLM_PORT_3"} {
-		p.env = append(p.env, fmt.Sprintf("%s=%d", name, freePort(t)))
+		_, port, err := net.SplitHostPort(storetest.FreeAddr(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.env = append(p.env, name+"="+port)
 	}
 	p.args = append(append(p.args, e.compose...), "-p", p.name, "-f", filepath.Join("compose", file))
 	t.Cleanup(func() {
@@ -330,20 +334,6 @@ func run(t *testing.T, env []string, name string, args ...string) string {
 		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, stdout.String(), stderr.String())
 	}
 	return stdout.String()
-}
-
-// freePort finds a port that is free now, below those of outgoing connections.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 1000 {
-		port := 10_000 + rand.IntN(20_000)
-		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 func without(all []string, one string) []string {

@@ -99,14 +99,14 @@ func (s *Store) submit(t txn, done answer, besides ...string) {
 }
 
 // submitLater is submit for a transaction that is made when its turn has come, if many are before it: what waits is then
-// small. It puts one key.
-func (s *Store) submitLater(key string, bytes int, patient bool, build func() txn, done answer) {
+// small. It puts one key, and has patience.
+func (s *Store) submitLater(key string, bytes int, build func() txn, done answer) {
 	if !s.health.up() || !s.batcher.crowded() {
 		s.submit(build(), done)
 		return
 	}
 	m := &member{footprint: footprint{keys: []string{key}, bytes: bytes}, build: build, since: time.Now(), done: done}
-	m.patient = patient
+	m.patient = true
 	s.batcher.add(m)
 }
 

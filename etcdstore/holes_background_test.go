@@ -71,8 +71,8 @@ func TestH4SweepBehindTheMirror(t *testing.T) {
 }
 
 // Without the guard on what a fold was computed from, a store that is slow publishes a section twice, or moves a file's
-// head back over what others have folded since: bytes that were read are gone. Sections are folded in order, so that the
-// marker's guard implies the heads'; without both, the second case fails.
+// head back over what others have folded since: bytes that were read are gone. A head that was read just now is guarded by
+// the marker too, as sections are folded in order; one that is remembered has no other guard.
 func TestH8SlowFold(t *testing.T) {
 	t.Parallel()
 	for name, step := range map[string]func(clientv3.Op) bool{

@@ -300,7 +300,7 @@ func TestH12DeadLeaseInATransaction(t *testing.T) {
 	closeSession(t, b, dead)
 	var refused atomic.Int64
 	a.After(func(_ context.Context, c faults.Call) error {
-		if errors.Is(rpctypes.Error(c.Err), rpctypes.ErrLeaseNotFound) {
+		if errors.Is(c.Err, rpctypes.ErrLeaseNotFound) {
 			refused.Add(1)
 		}
 		return nil

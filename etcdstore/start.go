@@ -66,7 +66,7 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 		in.then, enqueued = e.enqueue()
 		return txn{ifs: e.again(), then: []*pb.RequestOp{get(s.keys.lock(a.lock))}, els: []*pb.RequestOp{in.op()}, patient: true}
 	}
-	s.submitLater(s.keys.waiter(a), len(args.Label), true, enter, func(resp *pb.TxnResponse, err error) {
+	s.submitLater(s.keys.waiter(a), len(args.Label), enter, func(resp *pb.TxnResponse, err error) {
 		switch {
 		case err != nil && !errors.Is(err, ErrNoSpace):
 			done(Grant{}, fmt.Errorf("acquire: %w", err))

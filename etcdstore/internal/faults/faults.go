@@ -59,7 +59,7 @@ func New(etcd *clientv3.Client) *Faults {
 	f := &Faults{gate: make(chan struct{}, 1), watches: map[*watch]struct{}{}}
 	f.gate <- struct{}{}
 	f.client = clientv3.NewCtxClient(context.Background())
-	f.client.KV = &kv{KV: etcd.KV, client: etcd, f: f}
+	f.client.KV = &kv{KV: etcd.KV, f: f}
 	f.client.Lease = &lease{Lease: etcd.Lease, f: f}
 	f.client.Watcher = &watcher{Watcher: etcd.Watcher, f: f}
 	f.client.Maintenance = &maintenance{Maintenance: etcd.Maintenance, f: f}
@@ -144,8 +144,7 @@ func (m *maintenance) Status(ctx context.Context, endpoint string) (*clientv3.St
 
 type kv struct {
 	clientv3.KV
-	client *clientv3.Client
-	f      *Faults
+	f *Faults
 }
 
 func (k *kv) Get(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
@@ -180,25 +179,24 @@ func (k *kv) Compact(ctx context.Context, rev int64, opts ...clientv3.CompactOpt
 	return resp, err
 }
 
-// Remote is where the store's transactions go.
-func (k *kv) Remote() pb.KVClient { return &remote{KVClient: remoteOf(k.client), f: k.f} }
+// Remote is where the store's transactions go. The client behind it is one of an embedded server, which has that too.
+func (k *kv) Remote() pb.KVClient {
+	embedded, ok := k.KV.(interface{ Remote() pb.KVClient })
+	if !ok {
+		panic("faults: the client is not one of an embedded server")
+	}
+	return &remote{KVClient: embedded.Remote(), f: k.f}
+}
 
 type remote struct {
 	pb.KVClient
 	f *Faults
 }
 
-func remoteOf(client *clientv3.Client) pb.KVClient {
-	if kv, ok := client.KV.(interface{ Remote() pb.KVClient }); ok {
-		return kv.Remote()
-	}
-	return clientv3.RetryKVClient(client)
-}
-
 func (r *remote) Txn(ctx context.Context, in *pb.TxnRequest, opts ...grpc.CallOption) (resp *pb.TxnResponse, err error) {
 	err = r.f.do(ctx, Call{Kind: Txn, Op: opOf(in)}, func() (err error) {
 		resp, err = r.KVClient.Txn(ctx, in, opts...)
-		return err
+		return clientv3.ContextError(ctx, err)
 	})
 	return resp, err
 }
