@@ -13,6 +13,9 @@ import (
 // sessionRoom is how many acquisitions one session takes: a heartbeat may name 1,000, and ends what it does not name.
 const sessionRoom = 900
 
+// answeredSoon is how long an Acquire may be on its way, or its answer, before it counts as lost.
+const answeredSoon = time.Second
+
 // session is a lease and what is acquired under it. Its heartbeats say which acquisitions are still wanted, so that the
 // server ends what a lost message left behind.
 type session struct {
@@ -234,14 +237,14 @@ func (s *session) beaten(named []heard, a answer) {
 			n.held.verify(n.epoch, states[i])
 			continue
 		}
-		// An Acquire that left before the heartbeat and does not wait has been lost on its way, or its answer has. While
-		// an outage lasts that is normal: the Acquire has not been sent again yet.
+		// An Acquire that left well before the heartbeat and does not wait has been lost on its way, or its answer has.
+		// While an outage lasts that is normal: the Acquire has not been sent again yet.
 		if states[i].GetState() != dlmv1.AcquisitionState_STATE_WAITING {
 			s.mu.Lock()
-			wait := n.a.wait
+			wait, soon := n.a.wait, min(answeredSoon, s.ttl/3)
 			s.mu.Unlock()
 			if wait != nil {
-				s.c.wire.resend(wait, a.sent)
+				s.c.wire.resend(wait, a.sent.Add(-soon))
 			}
 		}
 	}

@@ -92,6 +92,16 @@ func (s *Store) entry(c session, args AcquireArgs) entry {
 	return e
 }
 
+// unlessStale refuses a late duplicate. A repeat may have waited for its turn while what it repeats was granted, and ended.
+func (s *Store) unlessStale(a acquisition) func() error {
+	return func() error {
+		if s.mirror.stale(a) {
+			return fmt.Errorf("%w: request %s is over", ErrLockExpired, quoted(a.request))
+		}
+		return nil
+	}
+}
+
 func (e entry) alive() *pb.Compare { return present(e.keys.session(e.session)) }
 
 // free holds while nobody holds the lock, and nobody waits for it.
@@ -146,7 +156,7 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 		in.ifs, in.then = []*pb.Compare{absent(sess)}, nil
 	}
 	again := txn{ifs: e.again(), els: []*pb.RequestOp{in.op()}}
-	t := txn{ifs: e.free(), then: grant, els: []*pb.RequestOp{again.op(), get(lock), getKey(sess)}}
+	t := txn{ifs: e.free(), then: grant, els: []*pb.RequestOp{again.op(), get(lock), getKey(sess)}, refuse: s.unlessStale(a)}
 	if args.Wait != 0 && s.mirror.holder(a.lock) != nil {
 		// The lock looks held: only the queue is written, so that any number of waiters share a batch. If it is free by
 		// now, promote hands it over.
@@ -275,12 +285,14 @@ func (s *Store) Cancel(ctx context.Context, credential string, a Acquisition) (t
 // leave takes an acquisition out of its queue; the token, if it holds the lock instead.
 func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err error) {
 	place := s.keys.waiter(a)
+	s.mirror.leaving(a, true)
 	resp, err := s.commit(ctx, txn{
 		ifs:  []*pb.Compare{present(place)},
 		then: []*pb.RequestOp{del(place)},
 		els:  []*pb.RequestOp{get(s.keys.lock(a.lock))},
 	})
 	if err != nil {
+		s.mirror.leaving(a, false)
 		return 0, fmt.Errorf("cancel: %w", err)
 	}
 	if resp.Succeeded {

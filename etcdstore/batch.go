@@ -212,7 +212,9 @@ func (s *Store) commitBatches() {
 			m.done(nil, fmt.Errorf("%w: etcd is too slow", ErrNoQuorum))
 		}
 		if len(batch) > 0 {
-			s.commitBatch(batch)
+			if batch = unrefused(batch); len(batch) > 0 {
+				s.commitBatch(batch)
+			}
 			continue
 		}
 		timer.Stop()
@@ -226,6 +228,21 @@ func (s *Store) commitBatches() {
 		case <-timer.C:
 		}
 	}
+}
+
+// unrefused answers those that are not to be run, and gives the others.
+func unrefused(batch []*member) []*member {
+	return slices.DeleteFunc(batch, func(m *member) bool {
+		refuse := m.made().refuse
+		if refuse == nil {
+			return false
+		}
+		err := refuse()
+		if err != nil {
+			m.done(nil, err)
+		}
+		return err != nil
+	})
 }
 
 func (s *Store) commitBatch(batch []*member) {

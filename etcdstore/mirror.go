@@ -38,6 +38,7 @@ type mirrorHolder struct {
 	lock  string
 	token int64
 	local bool        // granted by this store
+	ends  bool        // its end is on its way to etcd
 	due   time.Time   // its hold deadline, counted from when this store heard of the grant; zero: none
 	timer *time.Timer // for that; nil: none
 }
@@ -48,6 +49,7 @@ type mirrorWaiter struct {
 	acquisition
 	waiterValue
 	created int64 // the key's CreateRevision: its place
+	ends    bool  // its end is on its way to etcd
 }
 
 type mirrorSession struct {
@@ -67,7 +69,7 @@ type ended struct {
 }
 
 // keptEnded bounds what is remembered of a session between two heartbeats; what is forgotten the next one ends.
-const keptEnded = 256
+const keptEnded = 1024
 
 // change is a put or a deletion of one mirrored key.
 type change struct {

@@ -104,6 +104,39 @@ func (m *mirror) over(a acquisition) (over, held bool) {
 	return late, late
 }
 
+// stale tells whether an acquire is a late duplicate: what it asks for has ended, or its end is on its way. It is asked when
+// the acquire's transaction has its turn: what ended in a batch before it was marked by then.
+func (m *mirror) stale(a acquisition) bool {
+	if over, _ := m.over(a); over {
+		return true
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.queued[a]; e != nil {
+		return e.Value.(*mirrorWaiter).ends
+	}
+	l := m.locks[a.lock]
+	return l != nil && l.holder != nil && l.holder.ends && l.holder.acquisition() == a
+}
+
+// ending marks a section whose end is on its way, or takes the mark back.
+func (m *mirror) ending(lock string, token int64, ends bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.locks[lock]; l != nil && l.holder != nil && l.holder.token == token {
+		l.holder.ends = ends
+	}
+}
+
+// leaving marks a waiter whose end is on its way, or takes the mark back.
+func (m *mirror) leaving(a acquisition, ends bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.queued[a]; e != nil {
+		e.Value.(*mirrorWaiter).ends = ends
+	}
+}
+
 // givenUp tells whether an acquisition is known to have been cancelled, or left out by a heartbeat.
 func (m *mirror) givenUp(a acquisition) bool {
 	m.mu.Lock()

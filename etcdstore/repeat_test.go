@@ -65,3 +65,62 @@ func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 		}
 	}
 }
+
+// Of several repeats of one acquire, each needs a batch of its own. One whose section, or wait, was ended in a batch before
+// it must not come to hold or to wait again: its client does not know of it.
+func TestAcquireRepeatedBehindItsEnd(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	for _, end := range []struct {
+		name   string
+		call   func(*pair) asked
+		waiter bool
+	}{
+		{"release", func(p *pair) asked { return p.release }, false},
+		{"discard", func(p *pair) asked { return p.discard }, false},
+		{"cancel", func(p *pair) asked {
+			return func(ctx context.Context) error {
+				_, err := p.Cancel(ctx, p.b.Credential, p.waiting)
+				return err
+			}
+		}, true},
+	} {
+		run := func(t *testing.T, s func(*pair) storetest.Subject) {
+			p := newPair(t, etcd, end.waiter)
+			args := p.a.Args("l", p.held.Acquisition().Request, etcdstore.WaitForever)
+			if end.waiter {
+				args = p.b.Args("l", p.waiting.Request, etcdstore.WaitForever)
+			}
+			decoy := begin(t, p)
+			reached, release := hold(t, p.Faults, puts(prefixOf(t)+"locks/decoy"))
+			go p.Acquire(t.Context(), decoy.Args("decoy", decoy.Request(), 0)) //nolint:errcheck // it keeps the batch busy
+			storetest.Await(t, "the decoy", reached)
+			const repeats = 3
+			repeated := make(chan error, repeats)
+			for i := range repeats {
+				go func() {
+					_, err := s(p).Acquire(t.Context(), args)
+					repeated <- err
+				}()
+				storetest.Eventually(t, "a repeat to be pending", func() bool { return p.Pending() == i+1 })
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- end.call(p)(t.Context()) }()
+			storetest.Eventually(t, "the end to be pending", func() bool { return p.Pending() == repeats+1 })
+			release()
+			storetest.Want(t, end.name, <-ended, nil)
+			storetest.Eventually(t, "the repeats to be answered", func() bool { return len(repeated) == repeats })
+			for range repeats {
+				if err := <-repeated; err != nil && !errors.Is(err, etcdstore.ErrLockExpired) {
+					t.Errorf("Acquire repeated = %v; want no error, or lock expired", err)
+				}
+			}
+			after := storetest.Inspect(t, p, "l")
+			if len(after.Waiters) > 0 || !end.waiter && after.Holder != nil {
+				t.Errorf("after the end, holder %+v, waiters %+v; want none", after.Holder, after.Waiters)
+			}
+		}
+		t.Run(end.name, func(t *testing.T) { run(t, func(p *pair) storetest.Subject { return p }) })
+		t.Run(end.name+", started", func(t *testing.T) { run(t, func(p *pair) storetest.Subject { return started{p.Store} }) })
+	}
+}

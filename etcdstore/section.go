@@ -235,8 +235,14 @@ func (s *Store) ended(e ending, p pass, rev int64) {
 const maxHandovers = 16
 
 // end runs an ending: the lock goes to the next waiter, or becomes free. false: the guard does not hold.
-func (s *Store) end(ctx context.Context, e ending) (bool, error) {
+func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 	lock := s.keys.lock(e.lock)
+	s.mirror.ending(e.lock, e.token, true)
+	defer func() {
+		if !ended {
+			s.mirror.ending(e.lock, e.token, false)
+		}
+	}()
 	skip := map[acquisition]bool{}
 	for {
 		var w *mirrorWaiter

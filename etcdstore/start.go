@@ -45,7 +45,7 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 	if !held {
 		e := s.entry(c, args)
 		grant, granted := e.grant()
-		s.submit(txn{ifs: e.free(), then: grant}, func(resp *pb.TxnResponse, err error) {
+		s.submit(txn{ifs: e.free(), then: grant, refuse: s.unlessStale(a)}, func(resp *pb.TxnResponse, err error) {
 			switch {
 			case err != nil && !errors.Is(err, ErrNoSpace):
 				done(Grant{}, fmt.Errorf("acquire: %w", err))
@@ -64,7 +64,10 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 		e := s.entry(c, args)
 		in := txn{ifs: e.absent()}
 		in.then, enqueued = e.enqueue()
-		return txn{ifs: e.again(), then: []*pb.RequestOp{get(s.keys.lock(a.lock))}, els: []*pb.RequestOp{in.op()}, patient: true}
+		return txn{
+			ifs: e.again(), then: []*pb.RequestOp{get(s.keys.lock(a.lock))}, els: []*pb.RequestOp{in.op()},
+			patient: true, refuse: s.unlessStale(a),
+		}
 	}
 	s.submitLater(s.keys.waiter(a), len(args.Label), enter, func(resp *pb.TxnResponse, err error) {
 		switch {
@@ -96,9 +99,11 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 	}
 	e := s.releasing(c, sec)
 	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
+	s.mirror.ending(sec.Lock, sec.Token, true)
 	s.submit(e.txn(p), func(resp *pb.TxnResponse, err error) {
 		switch {
 		case err != nil && !errors.Is(err, ErrNoSpace):
+			s.mirror.ending(sec.Lock, sec.Token, false)
 			done(fmt.Errorf("release: %w", err))
 		case err != nil || !resp.Succeeded:
 			long()

@@ -28,7 +28,8 @@ type txn struct {
 	then []*pb.RequestOp
 	els  []*pb.RequestOp
 
-	patient bool // it is in no hurry
+	patient bool         // it is in no hurry
+	refuse  func() error // asked when its turn has come: with an error, which is then its answer, it is not run; nil: it is
 }
 
 func (t txn) request() *pb.TxnRequest {
