@@ -86,7 +86,7 @@ func TestContextEndsBeforeLease(t *testing.T) {
 func TestUnlockIntoAnOutage(t *testing.T) {
 	t.Parallel()
 	n := facadetest.Start(t)
-	c := open(t, client.Config{Endpoints: []string{n.Addr()}, TTL: 3 * time.Second, ConnectTimeout: time.Second})
+	c := open(t, client.Config{Endpoints: []string{n.Addr()}, TTL: 3 * time.Second, ConnectTimeout: 3 * time.Second})
 	l := lock(t, c, fresh(t))
 	n.Stop()
 	err := l.Unlock(t.Context())
