@@ -31,7 +31,7 @@ func (t txn) small() bool {
 
 // patience is how long a batch of nothing but waiters for held locks waits for company. They have to wait anyway; a
 // batch of their own would stand in the way of the release that follows.
-const patience = time.Millisecond
+const patience = 3 * time.Millisecond // longer than most hand-overs of a lock that goes from one to the next
 
 // batcher collects transactions and commits them in groups.
 type batcher struct {
@@ -188,17 +188,22 @@ func (b *batcher) take() (batch, late []*member, wait time.Duration) {
 
 // wait is how long what is pending may wait for company.
 func (b *batcher) wait(now time.Time) time.Duration {
-	if len(b.pending) == 0 || len(b.pending) >= batchMembers || slices.ContainsFunc(b.pending, func(m *member) bool { return !m.patient }) {
+	if len(b.pending) == 0 || b.urgent() {
 		return 0
 	}
 	return patience - now.Sub(b.pending[0].since)
 }
 
-// idle tells whether nothing is pending.
+// urgent tells whether what is pending should not wait. mu is held.
+func (b *batcher) urgent() bool {
+	return len(b.pending) >= batchMembers || slices.ContainsFunc(b.pending, func(m *member) bool { return !m.patient })
+}
+
+// idle tells whether nothing is pending that is in a hurry.
 func (b *batcher) idle() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.pending) == 0
+	return !b.urgent()
 }
 
 // commitBatches commits one batch after another.

@@ -54,6 +54,7 @@ func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 	defer signals.Release()
 	ctx, stop := signals.Context(ctx)
 	defer stop()
+	roomyHeap()
 
 	// Each part is stopped by what is deferred where it was started, so in the opposite order:
 	// the facade drains, then the store, the client, and the embedded etcd last.
