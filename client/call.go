@@ -50,8 +50,9 @@ type call struct {
 
 // sending is one message of a call.
 type sending struct {
-	call *call
-	at   time.Time
+	call  *call
+	at    time.Time
+	bytes int // sent on the link up to and with it
 }
 
 func request(m *dlmv1.StreamRequest) func() *dlmv1.StreamRequest {

@@ -35,6 +35,7 @@ type link struct {
 	cancel   context.CancelFunc
 	wake     chan struct{} // something is to be sent
 	conn     *grpc.ClientConn
+	stream   dlmv1.LockService_StreamClient
 
 	// Guarded by the transport's mu.
 
@@ -43,6 +44,18 @@ type link struct {
 	usefulAt time.Time // when it last carried an answer
 	refused  bool      // it could not serve a call
 	received time.Time // the last message
+
+	sending      bool // somebody has messages that are not all sent yet
+	sentBytes    int  // of messages that were taken to be sent
+	arrivedBytes int  // of those that have arrived for certain: the last one that was answered, and all before it
+}
+
+// direct tells whether whoever has enqueued a single message may send it, which spares the way over the sender: while so
+// little is on its way that gRPC, which holds up to 64 KB of a stream back before it makes a sender wait, takes it at once.
+// The transport's mu is held.
+func (l *link) direct() bool {
+	const little = 16 << 10
+	return l.up && !l.sending && len(l.t.queue) == 1 && l.sentBytes-l.arrivedBytes+l.t.queue[0].size <= little
 }
 
 func newLink(t *transport, endpoint string) *link {
@@ -85,10 +98,11 @@ func (l *link) serve() error {
 	if err != nil {
 		return rpcError(err)
 	}
+	l.stream = stream
 	l.t.linked(l)
 
 	var sender sync.WaitGroup
-	sender.Go(func() { l.send(stream) })
+	sender.Go(l.send)
 	defer sender.Wait()
 	defer l.cancel()
 	for {
@@ -100,19 +114,15 @@ func (l *link) serve() error {
 	}
 }
 
-// send is the only sender of the stream. Its errors show in the receiver as the stream's end.
-func (l *link) send(stream dlmv1.LockService_StreamClient) {
+// send sends what others do not send themselves.
+func (l *link) send() {
 	for {
 		batch, err := l.t.take(l)
 		if err != nil {
 			return
 		}
-		for _, msg := range batch {
-			if stream.Send(msg) != nil {
-				return
-			}
-		}
 		if len(batch) > 0 {
+			l.pass(batch)
 			continue
 		}
 		select {
@@ -121,4 +131,14 @@ func (l *link) send(stream dlmv1.LockService_StreamClient) {
 			return
 		}
 	}
+}
+
+// pass hands messages that were taken to gRPC. An error shows in the receiver as the stream's end.
+func (l *link) pass(batch []*dlmv1.StreamRequest) {
+	for _, msg := range batch {
+		if l.stream.Send(msg) != nil {
+			break
+		}
+	}
+	l.t.sent(l)
 }

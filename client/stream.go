@@ -66,8 +66,8 @@ func (t *transport) start(c *call) error {
 		return &Error{Reason: "TOO_LARGE", Code: codes.ResourceExhausted, Message: fmt.Sprintf("a call of %d bytes, more than %d", c.size, maxMessage)}
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.closed {
+		t.mu.Unlock()
 		return ErrClosed
 	}
 	now := time.Now()
@@ -79,6 +79,18 @@ func (t *transport) start(c *call) error {
 	t.calls[c] = struct{}{}
 	t.enqueue(c)
 	t.need(now)
+	l := t.link
+	direct := l != nil && l.direct()
+	var batch []*dlmv1.StreamRequest
+	if direct {
+		batch = t.next(l)
+	} else {
+		t.hasten()
+	}
+	t.mu.Unlock()
+	if direct {
+		l.pass(batch)
+	}
 	return nil
 }
 
@@ -109,6 +121,10 @@ func (t *transport) enqueue(c *call) {
 	} else {
 		t.queue = append(t.queue, c)
 	}
+}
+
+// hasten wakes the sender, for what was enqueued. mu is held.
+func (t *transport) hasten() {
 	if t.link != nil {
 		wake(t.link.wake)
 	}
@@ -142,6 +158,7 @@ func (t *transport) resend(c *call, before time.Time) {
 	defer t.mu.Unlock()
 	if !c.ended && c.link != nil && c.link == t.link && c.sent.Before(before) {
 		t.enqueue(c)
+		t.hasten()
 	}
 }
 
@@ -152,6 +169,14 @@ func (t *transport) take(l *link) ([]*dlmv1.StreamRequest, error) {
 	if t.link != l {
 		return nil, errMoved
 	}
+	if l.sending {
+		return nil, nil
+	}
+	return t.next(l), nil
+}
+
+// next takes the next messages for a link; whoever has them sends them, before anybody else does. mu is held.
+func (t *transport) next(l *link) []*dlmv1.StreamRequest {
 	var out []*dlmv1.StreamRequest
 	now := time.Now()
 	size := 0
@@ -174,12 +199,24 @@ func (t *transport) take(l *link) ([]*dlmv1.StreamRequest, error) {
 		}
 		c.sent = now
 		c.numbers = append(c.numbers, t.number)
-		t.sendings[t.number] = sending{call: c, at: now}
+		l.sentBytes += c.size
+		t.sendings[t.number] = sending{call: c, at: now, bytes: l.sentBytes}
 		out = append(out, &dlmv1.StreamRequest{Call: t.number, Request: c.message().GetRequest()})
 	}
 	clear(t.queue[len(rest):])
 	t.queue = rest
-	return out, nil
+	l.sending = len(out) > 0
+	return out
+}
+
+// sent says that the messages taken last were handed to gRPC.
+func (t *transport) sent(l *link) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l.sending = false
+	if t.link == l && len(t.queue) > 0 {
+		t.hasten()
+	}
 }
 
 // answered gives a call its answer. An answer that the call could not be served sends it elsewhere.
@@ -206,6 +243,7 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 		}
 		a = answer{err: err}
 	}
+	l.arrivedBytes = max(l.arrivedBytes, s.bytes)
 	t.served(l, now)
 	t.drop(s.call)
 	t.mu.Unlock()

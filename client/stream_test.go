@@ -3,11 +3,14 @@ package client_test
 import (
 	"context"
 	"errors"
+	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
 	"github.com/distributed-lock-manager/dlm/client"
@@ -309,5 +312,46 @@ func TestRefusedUnlockMayBeRepeated(t *testing.T) {
 	is(t, c.Do(t.Context(), "a", func(context.Context, *client.Lock) error { return nil }), client.ErrNoSpace)
 	if len(s.received(isDiscard)) != 1 {
 		t.Error("Do left the lock behind")
+	}
+}
+
+// stoppable is a connection whose writes can be made to wait.
+type stoppable struct {
+	net.Conn
+	going *sync.RWMutex // locked: they wait
+}
+
+func (c stoppable) Write(b []byte) (int, error) {
+	c.going.RLock()
+	defer c.going.RUnlock()
+	return c.Conn.Write(b)
+}
+
+// A caller's context counts, however much waits to be sent.
+func TestStuckConnectionHoldsNobody(t *testing.T) {
+	s := startScripted(t, usually)
+	var going sync.RWMutex
+	var dialed atomic.Int32
+	dial := func(ctx context.Context, addr string) (net.Conn, error) {
+		dialed.Add(1)
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		return stoppable{conn, &going}, err
+	}
+	c := open(t, client.Config{
+		Endpoints: []string{s.addr}, TTL: time.Hour, DialOptions: []grpc.DialOption{grpc.WithContextDialer(dial)},
+	})
+	l := lock(t, c, "a")
+	must(t, l.Append(t.Context(), "f", nil))
+	going.Lock()
+	defer going.Unlock()
+	for range 64 { // 256 KB, four times what gRPC holds back for a stream
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if err := l.Append(ctx, "f", make([]byte, 4<<10)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("append: %v", err)
+		}
+		cancel()
+	}
+	if dialed.Load() != 1 {
+		t.Error("an append waited until the connection was given up")
 	}
 }
