@@ -3,11 +3,13 @@ package etcdstore
 import "sync"
 
 // heads remembers what a store learned of files by folding, and the sections that it published, so that a fold reads
-// nothing but records. It may be wrong: every fold is guarded by what it was computed from, and one that fails forgets.
+// nothing but records, and those where there are some. Of files it may be wrong: every fold is guarded by what it was
+// computed from, and one that fails forgets.
 type heads struct {
 	mu        sync.Mutex
 	files     map[string]head        // by the head's key
 	published map[string]publication // by lock
+	through   map[string]int64       // by lock: all sections up to this token are folded, or were never published
 }
 
 // publication is a section that this store published, the latest of its lock.
@@ -46,6 +48,19 @@ func (h *heads) folded(lock string, token, rev int64) {
 	if p, ok := h.published[lock]; ok && p.token <= token && p.rev <= rev {
 		delete(h.published, lock)
 	}
+	if h.through == nil || len(h.through) >= maxHeads {
+		h.through = map[string]int64{}
+	}
+	h.through[lock] = max(h.through[lock], token)
+}
+
+// rest is the least token that a section of a lock may have which is not folded: sections are published in the order of
+// their tokens. To read a lock's sections from there on spares etcd the keys of all that were folded, which it passes over
+// one by one until history is dropped.
+func (h *heads) rest(lock string) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.through[lock] + 1
 }
 
 // get answers a file's head, if it is remembered.

@@ -77,8 +77,9 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []pu
 	latest := s.heads.latest(lock)
 	here := latest.token == token
 	markers, staged := getPrefix(s.keys.markers(lock)), getPrefix(s.keys.records(lock, token))
-	markers.KeysOnly, markers.Limit = true, mergeSections
-	staged.Key, staged.Limit = []byte(s.keys.sections(lock)), recordsPage // what was lost and is not swept yet comes along
+	least := s.heads.rest(lock)
+	markers.Key, markers.KeysOnly, markers.Limit = []byte(s.keys.marker(lock, least)), true, mergeSections
+	staged.Key, staged.Limit = []byte(s.keys.records(lock, least)), recordsPage // what was lost and is not swept yet comes along
 	markers.Serializable, staged.Serializable = here, here
 	read := txn{then: []*pb.RequestOp{look(markers), look(staged)}}
 	resp, err := s.commit(ctx, read)
