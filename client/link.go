@@ -50,7 +50,7 @@ type link struct {
 	arrivedBytes int  // of those that have arrived for certain: the last one that was answered, and all before it
 }
 
-// direct tells whether whoever has enqueued a single message may send it, which spares the way over the sender: while so
+// direct tells whether whoever has put a single message in line may send it, which spares the way over the sender: while so
 // little is on its way that gRPC, which holds up to 64 KB of a stream back before it makes a sender wait, takes it at once.
 // The transport's mu is held.
 func (l *link) direct() bool {

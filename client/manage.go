@@ -129,7 +129,6 @@ func (t *transport) checkLink(now time.Time) {
 			if !now.Before(c.retryAt) {
 				c.retryAt = time.Time{}
 				t.enqueue(c)
-				t.hasten()
 			}
 			continue
 		}
@@ -149,7 +148,6 @@ func (t *transport) checkLink(now time.Time) {
 		if now.Sub(c.sent) > t.stall<<min(c.resent, 6) {
 			c.resent++
 			t.enqueue(c)
-			t.hasten()
 		}
 	}
 }

@@ -77,18 +77,17 @@ func (t *transport) start(c *call) error {
 	t.order++
 	c.order = t.order
 	t.calls[c] = struct{}{}
-	t.enqueue(c)
+	t.line(c)
 	t.need(now)
 	l := t.link
-	direct := l != nil && l.direct()
 	var batch []*dlmv1.StreamRequest
-	if direct {
+	if l != nil && l.direct() {
 		batch = t.next(l)
 	} else {
 		t.hasten()
 	}
 	t.mu.Unlock()
-	if direct {
+	if len(batch) > 0 {
 		l.pass(batch)
 	}
 	return nil
@@ -110,8 +109,14 @@ func (t *transport) need(now time.Time) {
 	}
 }
 
-// enqueue puts a call in line for the current link, heartbeats first: a lease must not wait for data. mu is held.
+// enqueue has the sender send a call on the current link. mu is held.
 func (t *transport) enqueue(c *call) {
+	t.line(c)
+	t.hasten()
+}
+
+// line puts a call in line for the current link, heartbeats first: a lease must not wait for data. mu is held.
+func (t *transport) line(c *call) {
 	if c.queued {
 		return
 	}
@@ -123,7 +128,7 @@ func (t *transport) enqueue(c *call) {
 	}
 }
 
-// hasten wakes the sender, for what was enqueued. mu is held.
+// hasten wakes the sender, for what is in line. mu is held.
 func (t *transport) hasten() {
 	if t.link != nil {
 		wake(t.link.wake)
@@ -158,7 +163,6 @@ func (t *transport) resend(c *call, before time.Time) {
 	defer t.mu.Unlock()
 	if !c.ended && c.link != nil && c.link == t.link && c.sent.Before(before) {
 		t.enqueue(c)
-		t.hasten()
 	}
 }
 

@@ -15,19 +15,19 @@ const heapFloor = 40 << 20
 // roomyHeap sees to heapFloor from now on. GOGC, if set, has its way; so has GOMEMLIMIT, which Go puts above any percentage.
 func roomyHeap() {
 	if os.Getenv("GOGC") == "" {
-		adjustHeap(0)
+		adjustHeap(struct{}{})
 	}
 }
 
 // adjustHeap sets the percentage after each collection: it is then that a cleanup of what only the last one found runs.
-func adjustHeap(percent int) {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	if p := heapPercent(live[0].Value.Uint64()); 10*max(p-percent, percent-p) > percent { // each change stops the world
-		percent = p
-		debug.SetGCPercent(percent)
+func adjustHeap(struct{}) {
+	heap := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
+	metrics.Read(heap)
+	want, is := heapPercent(heap[0].Value.Uint64()), int(heap[1].Value.Uint64())
+	if 10*max(want-is, is-want) > is { // each change stops the world
+		debug.SetGCPercent(want)
 	}
-	runtime.AddCleanup(new([16]byte), adjustHeap, percent)
+	runtime.AddCleanup(new([16]byte), adjustHeap, struct{}{})
 }
 
 // heapPercent is by how much of what is alive the heap may grow.
