@@ -79,6 +79,7 @@ type entry struct {
 	lease     clientv3.LeaseID
 	label     string
 	now, hold int64 // ms
+	refuse    func() error
 }
 
 func (s *Store) entry(c session, args AcquireArgs) entry {
@@ -86,6 +87,7 @@ func (s *Store) entry(c session, args AcquireArgs) entry {
 		acquisition: acquisition{args.Lock, c.id, args.Request}, keys: s.keys, lease: c.lease, label: args.Label,
 		now: millis(time.Now()), hold: args.Hold.Milliseconds(),
 	}
+	e.refuse = s.unlessStale(e.acquisition)
 	if e.label == "" {
 		e.label = c.label
 	}
@@ -104,8 +106,13 @@ func (s *Store) unlessStale(a acquisition) func() error {
 
 func (e entry) alive() *pb.Compare { return present(e.keys.session(e.session)) }
 
-// free holds while nobody holds the lock, and nobody waits for it.
-func (e entry) free() []*pb.Compare {
+// free holds while nobody holds the lock, and nobody has taken a place in its queue since a revision at which it was empty.
+func (e entry) free(since int64) []*pb.Compare {
+	return []*pb.Compare{absent(e.keys.lock(e.lock)), modifiedBy(e.keys.waited(e.lock), since), e.alive()}
+}
+
+// unclaimed holds while nobody holds the lock, and nobody waits for it. It needs no mirror, and costs more.
+func (e entry) unclaimed() []*pb.Compare {
 	return []*pb.Compare{absent(e.keys.lock(e.lock)), empty(e.keys.queue(e.lock)), e.alive()}
 }
 
@@ -115,23 +122,26 @@ func (e entry) again() []*pb.Compare {
 	return append(between(lock, e.owner(), e.owner()+"\x01"), heldOn(lock, e.lease))
 }
 
-// absent holds while the acquisition has no place in the queue.
-func (e entry) absent() []*pb.Compare {
-	return []*pb.Compare{absent(e.keys.waiter(e.acquisition)), e.alive()}
-}
-
-// grant gives it the lock.
-func (e entry) grant() ([]*pb.RequestOp, change) {
+// grant gives it the lock, if the compares hold. It does not share a batch with a repeat that finds the lock held, and
+// enqueues.
+func (e entry) grant(ifs []*pb.Compare) (txn, change) {
 	v := holderValue{session: e.session, request: e.request, Label: e.label, Since: e.now, Hold: e.hold}
 	lock := e.keys.lock(e.lock)
-	return []*pb.RequestOp{putOn(e.lease, lock, v.encode())}, change{key: lock, holder: &v}
+	return txn{
+		ifs: ifs, then: []*pb.RequestOp{putOn(e.lease, lock, v.encode())}, besides: e.keys.waiter(e.acquisition), refuse: e.refuse,
+	}, change{key: lock, holder: &v}
 }
 
-// enqueue gives it a place in the queue.
-func (e entry) enqueue() ([]*pb.RequestOp, change) {
+// enqueue gives it a place in the queue, once, unless it holds the lock, which is then read. Nothing of the lock but the queue
+// is written, so that any number of waiters share a batch. If the lock is free by now, promote hands it over.
+func (e entry) enqueue() (txn, change) {
 	v := waiterValue{Label: e.label, Since: e.now, Hold: e.hold}
 	place := e.keys.waiter(e.acquisition)
-	return []*pb.RequestOp{putOn(e.lease, place, encode(v))}, change{key: place, waiter: &v}
+	enter := txn{ifs: []*pb.Compare{absent(place), e.alive()}, then: []*pb.RequestOp{putOn(e.lease, place, encode(v))}}
+	return txn{
+		ifs: e.again(), then: []*pb.RequestOp{get(e.keys.lock(e.lock))}, els: []*pb.RequestOp{enter.op()},
+		touch: e.keys.waited(e.lock), patient: true, refuse: e.refuse,
+	}, change{key: place, waiter: &v}
 }
 
 // attempt is what the acquire's transaction found.
@@ -142,30 +152,33 @@ type attempt struct {
 	holder *Holder // nil: nobody
 }
 
-// enter runs the acquire's transaction: a free lock that nobody waits for is granted; otherwise the same grant is found
-// again, or a place in the queue is taken once, or, without a wait, nothing is left behind.
-func (s *Store) enter(ctx context.Context, c session, a acquisition, args AcquireArgs) (attempt, error) {
+// enter takes a free lock that nobody waits for. Otherwise it finds the same grant again, or takes a place in the queue
+// once, or, without a wait, leaves nothing behind.
+func (s *Store) enter(ctx context.Context, c session, a acquisition, args AcquireArgs) (try attempt, err error) {
 	if err := s.room(); err != nil {
 		return s.found(ctx, a, err)
 	}
-	e, lock, place, sess := s.entry(c, args), s.keys.lock(a.lock), s.keys.waiter(a), s.keys.session(c.id)
-	grant, granted := e.grant()
-	enqueue, enqueued := e.enqueue()
-	in := txn{ifs: e.absent(), then: enqueue, els: []*pb.RequestOp{getKey(place)}}
-	if args.Wait == 0 { // nothing then either way
-		in.ifs, in.then = []*pb.Compare{absent(sess)}, nil
+	e := s.entry(c, args)
+	if since, vacant := s.mirror.vacant(a.lock); args.Wait == 0 {
+		try, err = s.seize(ctx, e, e.unclaimed())
+	} else if vacant {
+		try, err = s.seize(ctx, e, e.free(since))
 	}
-	again := txn{ifs: e.again(), els: []*pb.RequestOp{in.op()}}
-	t := txn{ifs: e.free(), then: grant, els: []*pb.RequestOp{again.op(), get(lock), getKey(sess)}, refuse: s.unlessStale(a)}
-	if args.Wait != 0 && s.mirror.holder(a.lock) != nil {
-		// The lock looks held: only the queue is written, so that any number of waiters share a batch. If it is free by
-		// now, promote hands it over.
-		t.ifs, t.then, t.patient = []*pb.Compare{never(sess)}, nil, true
+	if err == nil && args.Wait != 0 && try.token == 0 && !try.queued {
+		try, err = s.join(ctx, e)
 	}
-	resp, err := s.commit(ctx, t)
 	if errors.Is(err, ErrNoSpace) {
-		return s.found(ctx, a, fmt.Errorf("acquire: %w", err))
+		return s.found(ctx, a, err)
 	}
+	return try, err
+}
+
+// seize takes the lock if the compares hold, and looks what stands otherwise.
+func (s *Store) seize(ctx context.Context, e entry, ifs []*pb.Compare) (attempt, error) {
+	t, granted := e.grant(ifs)
+	again := txn{ifs: e.again()}
+	t.els = []*pb.RequestOp{again.op(), get(s.keys.lock(e.lock)), getKey(s.keys.session(e.session)), getKey(s.keys.waiter(e.acquisition))}
+	resp, err := s.commit(ctx, t)
 	if err != nil {
 		return attempt{}, fmt.Errorf("acquire: %w", err)
 	}
@@ -174,28 +187,53 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 		s.mirror.own(granted.at(rev))
 		return attempt{token: rev, rev: rev}, nil
 	}
-	if first(resp, 2) == nil {
+	holder := first(resp, 1)
+	switch held, err := held(holder, nested(resp, 0).Succeeded, e.acquisition); {
+	case err != nil:
+		return attempt{}, err
+	case held:
+		return attempt{token: holder.ModRevision, rev: rev}, nil
+	case first(resp, 2) == nil:
 		return attempt{}, ErrSessionExpired
 	}
-	// What is compared is from before the batch, what is read may be from the middle of it.
-	holder := first(resp, 1)
-	if holder != nil && holds(holder, a) {
+	return attempt{queued: first(resp, 3) != nil, rev: rev, holder: holderOf(holder)}, nil
+}
+
+// join takes a place in the queue.
+func (s *Store) join(ctx context.Context, e entry) (attempt, error) {
+	t, enqueued := e.enqueue()
+	t.els = append(t.els, getKey(s.keys.session(e.session)))
+	resp, err := s.commit(ctx, t)
+	if err != nil {
+		return attempt{}, fmt.Errorf("acquire: %w", err)
+	}
+	rev := resp.Header.Revision
+	if resp.Succeeded {
+		holder := first(resp, 0)
+		if _, err := held(holder, true, e.acquisition); err != nil {
+			return attempt{}, err
+		}
 		return attempt{token: holder.ModRevision, rev: rev}, nil
 	}
+	if first(resp, 1) == nil {
+		return attempt{}, ErrSessionExpired
+	}
 	if nested(resp, 0).Succeeded {
-		return attempt{}, fmt.Errorf("%w: request %s has just had its section", ErrLockExpired, quoted(a.request))
+		s.mirror.own(enqueued.at(rev))
 	}
-	try := attempt{rev: rev, holder: holderOf(holder)}
-	entered := nested(nested(resp, 0), 0)
-	if args.Wait != 0 {
-		if entered.Succeeded {
-			s.mirror.own(enqueued.at(rev))
-		}
-		try.queued = true // or was, a moment ago: whoever waits will see
-	} else {
-		try.queued = first(entered, 0) != nil
+	return attempt{queued: true, rev: rev}, nil // or it was, a moment ago: whoever waits will see
+}
+
+// held tells whether an acquisition holds the lock. What is compared is from before the batch, what is read may be from the
+// middle of it.
+func held(holder *mvccpb.KeyValue, compared bool, a acquisition) (bool, error) {
+	if holder != nil && holds(holder, a) {
+		return true, nil
 	}
-	return try, nil
+	if compared {
+		return false, fmt.Errorf("%w: request %s has just had its section", ErrLockExpired, quoted(a.request))
+	}
+	return false, nil
 }
 
 // found answers an acquire that may write nothing: what it has already stands.

@@ -20,7 +20,7 @@ import (
 // waiters with each other and with the hand-over to another one. All members share one revision.
 
 const (
-	batchMembers = 96      // leaves 32 operations for each level of a member
+	batchMembers = 96      // keys that they touch count as well; leaves 32 operations for each level of a member
 	batchBytes   = 1 << 20 // under etcd's 1.5 MiB a request
 )
 
@@ -86,26 +86,23 @@ func (s *Store) batch(ctx context.Context, t txn, f footprint) (*pb.TxnResponse,
 	}
 }
 
-// submit is batch without the wait: done is told, from whichever goroutine. besides are keys that nothing else in its
-// batch may write either.
-func (s *Store) submit(t txn, done answer, besides ...string) {
+// submit is batch without the wait: done is told, from whichever goroutine.
+func (s *Store) submit(t txn, done answer) {
 	if !s.health.up() {
 		done(nil, s.unserved())
 		return
 	}
-	f := t.footprint()
-	f.keys = append(f.keys, besides...)
-	s.batcher.add(&member{txn: t, footprint: f, since: time.Now(), done: done})
+	s.batcher.add(&member{txn: t, footprint: t.footprint(), since: time.Now(), done: done})
 }
 
 // submitLater is submit for a transaction that is made when its turn has come, if many are before it: what waits is then
-// small. It puts one key, and has patience.
-func (s *Store) submitLater(key string, bytes int, build func() txn, done answer) {
+// small. It has patience.
+func (s *Store) submitLater(f footprint, build func() txn, done answer) {
 	if !s.health.up() || !s.batcher.crowded() {
 		s.submit(build(), done)
 		return
 	}
-	m := &member{footprint: footprint{keys: []string{key}, bytes: bytes}, build: build, since: time.Now(), done: done}
+	m := &member{footprint: f, build: build, since: time.Now(), done: done}
 	m.patient = true
 	s.batcher.add(m)
 }
@@ -170,7 +167,7 @@ func (b *batcher) take() (batch, late []*member, wait time.Duration) {
 		case now.Sub(m.since) > txnTimeout:
 			late = append(late, m)
 			continue
-		case len(batch) == batchMembers:
+		case len(batch)+len(taken.touched) >= batchMembers-1: // one more may touch a key
 			left = append(left, b.pending[i:]...)
 			b.pending = left
 			return batch, late, 0
@@ -251,16 +248,23 @@ func unrefused(batch []*member) []*member {
 }
 
 func (s *Store) commitBatch(batch []*member) {
-	if len(batch) == 1 {
+	if len(batch) == 1 && batch[0].footprint.touch == "" {
 		batch[0].done(s.commitAlone(s.ctx, batch[0].made()))
 		return
 	}
 	var all txn
+	touched := map[string]struct{}{}
 	for _, m := range batch {
 		all.then = append(all.then, m.made().op())
+		if key := m.footprint.touch; key != "" {
+			touched[key] = struct{}{}
+		}
+	}
+	for key := range touched {
+		all.then = append(all.then, put(key, ""))
 	}
 	resp, err := s.commitAlone(s.ctx, all)
-	if err != nil && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrClosed) {
+	if err != nil && len(batch) > 1 && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrClosed) {
 		// Refused as a whole, for what one of them is: a session that has ended, a put while etcd is full.
 		for _, m := range batch {
 			s.commitBatch([]*member{m})
@@ -291,12 +295,16 @@ func tell(batch []*member, resp *pb.TxnResponse, err error) {
 type footprint struct {
 	keys   []string
 	ranges [][2]string // from, end
+	touch  string      // put along; others may as well
 	bytes  int         // about how much it puts
 }
 
 // footprint finds out what a transaction may write.
 func (t txn) footprint() footprint {
-	var f footprint
+	f := footprint{touch: t.touch}
+	if t.besides != "" {
+		f.keys = append(f.keys, t.besides)
+	}
 	f.of(t.then)
 	f.of(t.els)
 	return f
@@ -325,13 +333,17 @@ func (f footprint) empty() bool { return len(f.keys) == 0 && len(f.ranges) == 0 
 
 // writes is what the members of a batch may write.
 type writes struct {
-	keys   map[string]struct{}
-	ranges [][2]string
+	keys    map[string]struct{}
+	ranges  [][2]string
+	touched map[string]struct{}
 }
 
 func (w *writes) add(f footprint) {
 	if w.keys == nil {
-		w.keys = map[string]struct{}{}
+		w.keys, w.touched = map[string]struct{}{}, map[string]struct{}{}
+	}
+	if f.touch != "" {
+		w.touched[f.touch] = struct{}{}
 	}
 	for _, k := range f.keys {
 		w.keys[k] = struct{}{}

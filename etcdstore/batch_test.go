@@ -142,7 +142,7 @@ func TestPairs(t *testing.T) {
 			}
 			var together, committed atomic.Int64
 			p.After(func(_ context.Context, c faults.Call) error {
-				if _, then, _ := c.Op.Txn(); c.Kind == faults.Txn && len(then) == 2 && then[0].IsTxn() && then[1].IsTxn() {
+				if _, then, _ := c.Op.Txn(); c.Kind == faults.Txn && len(then) >= 2 && then[0].IsTxn() && then[1].IsTxn() {
 					together.Add(1)
 					committed.Add(2)
 				} else if c.Kind == faults.Txn {

@@ -16,10 +16,15 @@
 // guard is m(locks/L)=T and Lease(locks/L)=S; the second is left out if this store has seen that S was granted T, for what
 // was put at a revision does not change. What is put on a lease is preceded by c(sessions/S)>0.
 //
-//	acquire    if   c(locks/L)=0, nothing under queue/L//, c(sessions/S)>0
+//	acquire    if   c(locks/L)=0, m(waited/L) is no later than a revision at which nobody waited, c(sessions/S)>0
 //	           then put locks/L on S's lease; T is this revision
-//	           else held by this very (S, r): the same grant; otherwise put queue/L//S.r once, if it may wait
-//	           a lock that looks held, with a wait: the else alone, which writes nothing but the queue
+//	           else, and if the lock looks held or waited for: wait
+//	wait       if   held by this very (S, r)
+//	           then the same grant
+//	           else put queue/L//S.r once, if c(sessions/S)>0; in any case put waited/L
+//	try        if   c(locks/L)=0, nothing under queue/L//, c(sessions/S)>0
+//	           then put locks/L on S's lease
+//	           else held by this very (S, r): the same grant; otherwise nothing
 //	append     if   guard, c(record)=0
 //	           then put the record
 //	           else success if it is there and its section is open or published; else ErrLockExpired
@@ -43,6 +48,12 @@
 //	           then put chunks; in the last step move the heads, delete the markers and each staged/L//T/
 //	forget     if   m(horizon) is unchanged
 //	           then delete notes older than a day, raise horizon to their tokens
+//	           if   m(waited/L) is unchanged, nothing under queue/L//
+//	           then delete waited/L
+//
+// Whether anybody waits for a free lock could be asked of the queue alone, but etcd passes over each key that was ever
+// deleted there until history is dropped, thousands of a busy lock. So whoever takes a place in a queue puts waited/L as well,
+// and a grant relies on the mirror for all that was before: up to the revision that the watch has come to, nobody waited.
 //
 // The truth rule answers an ending whose token no longer holds, first match wins: a note: ErrLockExpired; a marker:
 // success; a record: ErrLockExpired; the token is held by another session, or is above the holder's: ErrLockExpired;

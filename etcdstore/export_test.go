@@ -1,6 +1,9 @@
 package etcdstore
 
-import "testing"
+import (
+	"context"
+	"testing"
+)
 
 // Pending is how many transactions wait for the batch that is being committed.
 func (s *Store) Pending() int {
@@ -24,3 +27,6 @@ func (s *Store) HoldFolds(t *testing.T, lock string) (release func()) {
 	}
 	return release
 }
+
+// DropWaited is one round of forgetting who waited.
+func (s *Store) DropWaited(ctx context.Context, since *int64) error { return s.dropWaited(ctx, since) }

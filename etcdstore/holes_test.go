@@ -256,6 +256,7 @@ func TestH10LateAcquire(t *testing.T) {
 	follow := a.HoldWatches()
 	defer follow()
 	onB := c.Via(b)
+	storetest.Eventually(t, "the release to be known there", func() bool { return !b.KnowsHolder("l") })
 	h = onB.Acquire("l")
 	onB.Release(h)
 	late.Request = h.Acquisition().Request

@@ -15,6 +15,7 @@ import (
 //	locks/<lock>                           the holder
 //	queue/<lock>//<session>.<request>      a waiter
 //	sessions/<session>                     a session
+//	waited/<lock>                          put again with every place that is taken in the lock's queue
 //	staged/<lock>//<token>/<request>       a record
 //	commits/<lock>//<token>                the section is readable
 //	undone/<lock>//<token>                 the section was not published
@@ -32,6 +33,7 @@ type keys string
 func (k keys) lock(lock string) string       { return string(k) + "locks/" + lock }
 func (k keys) queue(lock string) string      { return string(k) + "queue/" + lock + "//" }
 func (k keys) session(session string) string { return string(k) + "sessions/" + session }
+func (k keys) waited(lock string) string     { return k.allWaited() + lock }
 func (k keys) horizon() string               { return string(k) + "horizon" }
 func (k keys) numbered() string              { return string(k) + "numbered" }
 func (k keys) client(id int32) string        { return string(k) + fmt.Sprintf("clients/%08x", uint32(id)) }
@@ -64,6 +66,7 @@ func (k keys) chunks(lock, file string) string {
 // Whole families, for scans.
 func (k keys) allLocks() string   { return string(k) + "locks/" }
 func (k keys) allQueues() string  { return string(k) + "queue/" }
+func (k keys) allWaited() string  { return string(k) + "waited/" }
 func (k keys) allStaged() string  { return string(k) + "staged/" }
 func (k keys) allMarkers() string { return string(k) + "commits/" }
 func (k keys) allNotes() string   { return string(k) + "undone/" }

@@ -1,6 +1,11 @@
 package etcdstore
 
-import "testing"
+import (
+	"testing"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
 
 // The callers of a store's own transactions take in what they wrote out of order: a waiter was granted the lock before it
 // was evicted, though the mirror hears of the eviction first.
@@ -24,4 +29,31 @@ func TestOwnChangesOutOfOrder(t *testing.T) {
 	if over, held := m.over(w); !over || !held {
 		t.Errorf("a late acquire of what was evicted: over %v, held %v, want both", over, held)
 	}
+}
+
+// What a lock's next grant compares with is what the watch has told: of a waiter elsewhere it is too old, whatever this
+// store has written since.
+func TestVacant(t *testing.T) {
+	m := newMirror("/dlm/", func(string) {}, func(sectionKey) {}, func(sectionKey) {})
+	w := acquisition{"l", "0000000000000007", "1"}
+	lock, place := m.keys.lock("l"), m.keys.waiter(w)
+	holder, waiter := holderValue{session: w.session, request: "2"}, waiterValue{}
+	want := func(rev int64, vacant bool) {
+		t.Helper()
+		if gotRev, got := m.vacant("l"); got != vacant || got && gotRev != rev {
+			t.Errorf("vacant = %d, %v; want %d, %v", gotRev, got, rev, vacant)
+		}
+	}
+	m.reset(nil, 3)
+	want(3, true)
+	m.own(change{key: lock, holder: &holder}.at(5))
+	want(0, false)
+	m.own(change{key: lock, rev: 6, deleted: true})
+	want(3, true)
+	m.own(change{key: place, waiter: &waiter}.at(7))
+	want(0, false)
+	m.own(change{key: place, rev: 8, deleted: true})
+	want(3, true)
+	m.observe([]*clientv3.Event{{Type: clientv3.EventTypeDelete, Kv: &mvccpb.KeyValue{Key: []byte(place), ModRevision: 8}}})
+	want(8, true)
 }

@@ -35,6 +35,15 @@ func (m *mirror) free(lock string) bool {
 	return l != nil && l.holder == nil && l.queue.Len() > 0
 }
 
+// vacant tells whether nobody looks to hold a lock or to wait for it, and the revision up to which that is true of those who
+// wait.
+func (m *mirror) vacant(lock string) (rev int64, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.locks[lock]
+	return m.rev, l == nil || l.holder == nil && l.queue.Len() == 0
+}
+
 // holder is who looks to hold a lock.
 func (m *mirror) holder(lock string) *mirrorHolder {
 	m.mu.Lock()

@@ -133,10 +133,10 @@ func TestGrantLostNeverSeen(t *testing.T) {
 	etcd := startEtcd(t)
 	a, b := openFaulty(t, etcd), openStore(t, etcd)
 	c, w := begin(t, b), begin(t, a)
-	h := c.Acquire("l")
 	follow := a.HoldWatches()
+	h := c.Acquire("l")
 	p := w.Via(b).Queue("l")
-	found := answered(a.Faults, puts("/dlm/queue/"))
+	found := answered(a.Faults, puts("/dlm/locks/l"))
 	again := w.Start(p.Args())
 	storetest.Await(t, "its place to be found", found)
 	storetest.Eventually(t, "the lock to pass on and be lost", func() bool {

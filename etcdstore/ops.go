@@ -89,14 +89,7 @@ func present(key string) *pb.Compare {
 	return c
 }
 
-// never does not hold.
-func never(key string) *pb.Compare {
-	c := createdAt(key, 0)
-	c.Result = pb.Compare_LESS
-	return c
-}
-
-// empty holds while there is no key under a prefix.
+// empty holds while there is no key under a prefix. Etcd passes over every deleted key that it still remembers.
 func empty(prefix string) *pb.Compare {
 	c := absent(prefix)
 	c.RangeEnd = []byte(clientv3.GetPrefixRangeEnd(prefix))
@@ -113,6 +106,13 @@ func modifiedAt(key string, rev int64) *pb.Compare {
 	return &pb.Compare{
 		Key: []byte(key), Target: pb.Compare_MOD, TargetUnion: &pb.Compare_ModRevision{ModRevision: rev},
 	}
+}
+
+// modifiedBy holds while a key was last put at a revision or before it, or is not there.
+func modifiedBy(key string, rev int64) *pb.Compare {
+	c := modifiedAt(key, rev+1)
+	c.Result = pb.Compare_LESS
+	return c
 }
 
 func notModifiedAt(key string, rev int64) *pb.Compare {

@@ -37,15 +37,15 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 		return
 	}
 	a := acquisition{args.Lock, c.id, args.Request}
-	held := s.mirror.holder(a.lock) != nil
-	if over, _ := s.mirror.over(a); over || held && args.Wait == 0 {
+	since, vacant := s.mirror.vacant(a.lock)
+	if over, _ := s.mirror.over(a); over || !vacant && args.Wait == 0 {
 		long()
 		return
 	}
-	if !held {
+	if vacant {
 		e := s.entry(c, args)
-		grant, granted := e.grant()
-		s.submit(txn{ifs: e.free(), then: grant, refuse: s.unlessStale(a)}, func(resp *pb.TxnResponse, err error) {
+		t, granted := e.grant(e.free(since))
+		s.submit(t, func(resp *pb.TxnResponse, err error) {
 			switch {
 			case err != nil && !errors.Is(err, ErrNoSpace):
 				done(Grant{}, fmt.Errorf("acquire: %w", err))
@@ -55,29 +55,26 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 				s.mirror.own(granted.at(resp.Header.Revision))
 				done(Grant{Outcome: Granted, Token: resp.Header.Revision}, nil)
 			}
-		}, s.keys.waiter(a)) // not together with a repeat that finds the lock held, and enqueues
+		})
 		return
 	}
 	began := time.Now()
 	var enqueued change
-	enter := func() txn {
-		e := s.entry(c, args)
-		in := txn{ifs: e.absent()}
-		in.then, enqueued = e.enqueue()
-		return txn{
-			ifs: e.again(), then: []*pb.RequestOp{get(s.keys.lock(a.lock))}, els: []*pb.RequestOp{in.op()},
-			patient: true, refuse: s.unlessStale(a),
-		}
+	enter := func() (t txn) {
+		t, enqueued = s.entry(c, args).enqueue()
+		return t
 	}
-	s.submitLater(s.keys.waiter(a), len(args.Label), enter, func(resp *pb.TxnResponse, err error) {
+	puts := footprint{keys: []string{s.keys.waiter(a)}, touch: s.keys.waited(a.lock), bytes: len(args.Label)}
+	s.submitLater(puts, enter, func(resp *pb.TxnResponse, err error) {
 		switch {
 		case err != nil && !errors.Is(err, ErrNoSpace):
 			done(Grant{}, fmt.Errorf("acquire: %w", err))
-		case err == nil && resp.Succeeded: // a repeat; what is compared is from before the batch, what is read may be from later
-			if kv := first(resp, 0); kv != nil && holds(kv, a) {
-				done(Grant{Outcome: Granted, Token: kv.ModRevision}, nil)
+		case err == nil && resp.Succeeded: // a repeat
+			holder := first(resp, 0)
+			if _, err := held(holder, true, a); err != nil {
+				done(Grant{}, err)
 			} else {
-				done(Grant{}, fmt.Errorf("%w: request %s has just had its section", ErrLockExpired, quoted(a.request)))
+				done(Grant{Outcome: Granted, Token: holder.ModRevision}, nil)
 			}
 		case err != nil || !nested(resp, 0).Succeeded:
 			long()

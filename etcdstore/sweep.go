@@ -74,12 +74,15 @@ func (s *Store) sweepAllButOne(ctx context.Context, ifs []*pb.Compare, evidence,
 	return err
 }
 
-// tidy finds, now and then, what a store that crashed left undone: sections to fold, records to sweep, notes to drop.
+// tidy finds, now and then, what a store that crashed left undone: sections to fold, records to sweep; and what is kept for
+// a while only.
 func (s *Store) tidy() {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
+	var waited int64
 	for {
-		if err := errors.Join(s.findFolds(s.ctx), s.findOrphans(s.ctx), s.dropNotes(s.ctx, time.Now().Add(-noteKept))); err != nil && s.ctx.Err() == nil {
+		err := errors.Join(s.findFolds(s.ctx), s.findOrphans(s.ctx), s.dropNotes(s.ctx, time.Now().Add(-noteKept)), s.dropWaited(s.ctx, &waited))
+		if err != nil && s.ctx.Err() == nil {
 			s.log.Debug("tidying was cut short", "err", err)
 		}
 		select {
@@ -175,4 +178,35 @@ func horizonOf(kv *mvccpb.KeyValue) int64 {
 	}
 	n, _ := strconv.ParseInt(string(kv.Value), 10, 64) // only dropNotes writes it
 	return n
+}
+
+// dropWaited forgets of locks that somebody waited for them, unless it was after *since: the revision of the call before,
+// which it moves on. As long as somebody waits it must not be forgotten: a grant to another relies on it.
+func (s *Store) dropWaited(ctx context.Context, since *int64) error {
+	from, end, before := s.keys.allWaited(), clientv3.GetPrefixRangeEnd(s.keys.allWaited()), *since
+	for {
+		resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(notesPage), clientv3.WithKeysOnly())
+		if err != nil {
+			return err
+		}
+		var drop txn
+		for _, kv := range resp.Kvs {
+			from = string(kv.Key) + "\x00"
+			name := string(kv.Key[len(s.keys.allWaited()):])
+			if _, vacant := s.mirror.vacant(name); vacant && kv.ModRevision <= before {
+				drop.then = append(drop.then, txn{
+					ifs:  []*pb.Compare{modifiedAt(string(kv.Key), kv.ModRevision), empty(s.keys.queue(name))},
+					then: []*pb.RequestOp{del(string(kv.Key))},
+				}.op())
+			}
+		}
+		if len(drop.then) > 0 {
+			if _, err := s.commitAlone(ctx, drop); err != nil {
+				return err
+			}
+		}
+		if *since = resp.Header.Revision; !resp.More {
+			return nil
+		}
+	}
 }

@@ -29,6 +29,8 @@ type txn struct {
 	els  []*pb.RequestOp
 
 	patient bool         // it is in no hurry
+	besides string       // a key that nothing else in its batch may write either; empty: none
+	touch   string       // a key that is put along, once for all of its batch, whatever comes of them; empty: none
 	refuse  func() error // asked when its turn has come: with an error, which is then its answer, it is not run; nil: it is
 }
 
