@@ -135,12 +135,26 @@ func (e entry) grant(ifs []*pb.Compare) (txn, change) {
 // enqueue gives it a place in the queue, once, unless it holds the lock, which is then read. Nothing of the lock but the queue
 // is written, so that any number of waiters share a batch. If the lock is free by now, promote hands it over.
 func (e entry) enqueue() (txn, change) {
+	t, c := e.place()
+	enter := txn{ifs: []*pb.Compare{absent(c.key), e.alive()}, then: t.then}
+	t.ifs, t.then, t.els = e.again(), []*pb.RequestOp{get(e.keys.lock(e.lock))}, []*pb.RequestOp{enter.op()}
+	return t, c
+}
+
+// enqueueFirst is enqueue for what is no repeat, and whose session does not hold the lock by another request. It fails for what
+// is or does.
+func (e entry) enqueueFirst() (txn, change) {
+	t, c := e.place()
+	t.ifs = []*pb.Compare{notHeldOn(e.keys.lock(e.lock), e.lease), absent(c.key), e.alive()}
+	return t, c
+}
+
+// place puts its key in the queue.
+func (e entry) place() (txn, change) {
 	v := waiterValue{Label: e.label, Since: e.now, Hold: e.hold}
 	place := e.keys.waiter(e.acquisition)
-	enter := txn{ifs: []*pb.Compare{absent(place), e.alive()}, then: []*pb.RequestOp{putOn(e.lease, place, encode(v))}}
 	return txn{
-		ifs: e.again(), then: []*pb.RequestOp{get(e.keys.lock(e.lock))}, els: []*pb.RequestOp{enter.op()},
-		touch: e.keys.waited(e.lock), patient: true, refuse: e.refuse,
+		then: []*pb.RequestOp{putOn(e.lease, place, encode(v))}, touch: e.keys.waited(e.lock), patient: true, refuse: e.refuse,
 	}, change{key: place, waiter: &v}
 }
 

@@ -12,22 +12,12 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// Group commit. Transactions that are asked for while others are being committed go together as nested transactions of
-// one: one proposal, one fsync, one answer. etcd evaluates every compare of a batch against the state before any write
-// of it, so what may share a batch is what would come to the same if it did not see the others: transactions that
-// write no key in common, in either branch. That keeps apart whatever moves one lock's holder or one waiter's place; it
-// leaves together appends with each other and with the end of their section, whose marker does not look at them, and
-// waiters with each other and with the hand-over to another one. All members share one revision.
-
-const (
-	batchMembers = 96      // keys that they touch count as well; leaves 32 operations for each level of a member
-	batchBytes   = 1 << 20 // under etcd's 1.5 MiB a request
-)
-
-// small tells whether a transaction may go into a batch with others.
-func (t txn) small() bool {
-	return max(len(t.ifs), len(t.then), len(t.els)) <= maxOps-batchMembers && t.footprint().bytes <= batchBytes/16
-}
+// Group commit. Transactions that are asked for while others are being committed go together as one: one proposal, one
+// fsync, one answer. etcd evaluates every compare of a batch against the state before any write of it, so what may share a
+// batch is what would come to the same if it did not see the others: transactions that write no key in common, in either
+// branch. That keeps apart whatever moves one lock's holder or one waiter's place; it leaves together appends with each
+// other and with the end of their section, whose marker does not look at them, and waiters with each other and with the
+// hand-over to another one. All members share one revision. See pack.go for what a batch looks like to etcd.
 
 // patience is how long a batch of nothing but waiters for held locks waits for company. They have to wait anyway; a
 // batch of their own would stand in the way of the release that follows.
@@ -47,6 +37,7 @@ type member struct {
 	footprint
 	build func() txn // makes the transaction when its turn has come; nil: it is made
 	since time.Time
+	apart bool        // it has failed together with others
 	left  atomic.Bool // its caller has gone
 	done  answer
 }
@@ -146,41 +137,25 @@ func (b *batcher) signal() {
 	}
 }
 
-// take picks the next batch: in the order of arrival, without those that have to wait for one before them. late are those
-// that have waited too long to be tried. If it should wait for company, it says how long.
-func (b *batcher) take() (batch, late []*member, wait time.Duration) {
-	now := time.Now()
+// take gives what is pending, in the order of arrival. If that should wait for company, it says how long.
+func (b *batcher) take() (pending []*member, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if wait := b.wait(now); wait > 0 {
-		return nil, nil, wait
+	if wait := b.wait(time.Now()); wait > 0 {
+		return nil, wait
 	}
-	var (
-		left  []*member
-		taken writes
-		bytes int
-	)
-	for i, m := range b.pending {
-		switch {
-		case m.left.Load():
-			continue
-		case now.Sub(m.since) > txnTimeout:
-			late = append(late, m)
-			continue
-		case len(batch)+len(taken.touched) >= batchMembers-1: // one more may touch a key
-			left = append(left, b.pending[i:]...)
-			b.pending = left
-			return batch, late, 0
-		case len(batch) > 0 && bytes+m.bytes > batchBytes, taken.meet(m.footprint):
-			left = append(left, m)
-			continue
-		}
-		batch = append(batch, m)
-		taken.add(m.footprint)
-		bytes += m.bytes
+	pending, b.pending = b.pending, nil
+	return pending, 0
+}
+
+// putBack puts what was taken before what has arrived since.
+func (b *batcher) putBack(members []*member) {
+	if len(members) == 0 {
+		return
 	}
-	b.pending = left
-	return batch, late, 0
+	b.mu.Lock()
+	b.pending = append(members, b.pending...)
+	b.mu.Unlock()
 }
 
 // wait is how long what is pending may wait for company.
@@ -209,13 +184,12 @@ func (s *Store) commitBatches() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		batch, late, wait := s.batcher.take()
-		for _, m := range late {
-			m.done(nil, fmt.Errorf("%w: etcd is too slow", ErrNoQuorum))
-		}
-		if len(batch) > 0 {
-			if batch = unrefused(batch); len(batch) > 0 {
-				s.commitBatch(batch)
+		pending, wait := s.batcher.take()
+		if len(pending) > 0 {
+			b, left := fill(pending)
+			s.batcher.putBack(left)
+			if len(b.packs) > 0 {
+				s.commitBatch(b)
 			}
 			continue
 		}
@@ -232,61 +206,75 @@ func (s *Store) commitBatches() {
 	}
 }
 
-// unrefused answers those that are not to be run, and gives the others.
-func unrefused(batch []*member) []*member {
-	return slices.DeleteFunc(batch, func(m *member) bool {
-		refuse := m.made().refuse
-		if refuse == nil {
-			return false
+// fill makes a batch of what is pending: in the order of arrival, without those that have to wait for one before them. Who is
+// not to be tried is answered.
+func fill(pending []*member) (b *batch, left []*member) {
+	b = newBatch()
+	now := time.Now()
+	for i, m := range pending {
+		switch {
+		case b.full():
+			return b, append(left, pending[i:]...)
+		case m.left.Load():
+		case now.Sub(m.since) > txnTimeout:
+			m.done(nil, fmt.Errorf("%w: etcd is too slow", ErrNoQuorum))
+		case !b.takes(m.footprint):
+			left = append(left, m)
+		default:
+			if err := m.refused(); err != nil {
+				m.done(nil, err)
+			} else {
+				b.add(m)
+			}
 		}
-		err := refuse()
-		if err != nil {
-			m.done(nil, err)
-		}
-		return err != nil
-	})
+	}
+	return b, left
 }
 
-func (s *Store) commitBatch(batch []*member) {
-	if len(batch) == 1 && batch[0].footprint.touch == "" {
-		batch[0].done(s.commitAlone(s.ctx, batch[0].made()))
+// refused is why a transaction whose turn has come is not to be run; nil: it is.
+func (m *member) refused() error {
+	if refuse := m.made().refuse; refuse != nil {
+		return refuse()
+	}
+	return nil
+}
+
+// commitBatch runs a batch, and has those go again that failed for the company they were in.
+func (s *Store) commitBatch(b *batch) {
+	resp, err := s.commitAlone(s.ctx, b.txn())
+	if err != nil && b.size > 1 && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrClosed) {
+		s.refuseBatch(b, err)
 		return
 	}
-	var all txn
-	touched := map[string]struct{}{}
-	for _, m := range batch {
-		all.then = append(all.then, m.made().op())
-		if key := m.footprint.touch; key != "" {
-			touched[key] = struct{}{}
-		}
-	}
-	for key := range touched {
-		all.then = append(all.then, put(key, ""))
-	}
-	resp, err := s.commitAlone(s.ctx, all)
-	if err != nil && len(batch) > 1 && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrClosed) {
-		// Refused as a whole, for what one of them is: a session that has ended, a put while etcd is full.
-		for _, m := range batch {
-			s.commitBatch([]*member{m})
-		}
-		return
+	var failed []*member
+	if err == nil {
+		failed = b.failed(resp)
+		s.batcher.putBack(failed)
 	}
 	if s.batcher.idle() {
-		tell(batch, resp, err)
+		b.tell(resp, err)
 	} else {
-		s.start(func() { tell(batch, resp, err) }) // the next batch need not wait for it
+		s.start(func() { b.tell(resp, err) }) // the next batch need not wait for it
 	}
 }
 
-// tell gives the members of a batch their answers.
-func tell(batch []*member, resp *pb.TxnResponse, err error) {
-	for i, m := range batch {
-		if err != nil {
-			m.done(nil, err)
-			continue
+// refuseBatch deals with a batch that etcd has refused as a whole, for what one or some of it are. Etcd that is full takes
+// deletions; whatever else it was, each is run alone.
+func (s *Store) refuseBatch(b *batch, err error) {
+	var again []*member
+	for _, p := range b.packs {
+		for _, m := range p.members {
+			switch {
+			case !errors.Is(err, ErrNoSpace):
+				alone := newBatch()
+				alone.add(m)
+				s.commitBatch(alone)
+			case m.footprint.puts():
+				m.done(nil, err)
+			default:
+				again = append(again, m)
+			}
 		}
-		one := nested(resp, i)
-		one.Header = resp.Header
-		m.done(one, nil)
 	}
+	s.batcher.putBack(again)
 }

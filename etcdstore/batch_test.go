@@ -131,10 +131,7 @@ func TestPairs(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 
-			decoy := begin(t, p)
-			reached, release := hold(t, p.Faults, puts(prefixOf(t)+"locks/decoy"))
-			go p.Acquire(t.Context(), decoy.Args("decoy", decoy.Request(), 0)) //nolint:errcheck // it keeps the batch busy
-			<-reached
+			release := busy(t, p.faulty, prefixOf(t))
 			done := make(chan error, 2)
 			for i, op := range ops {
 				go func() { done <- op(ctx) }()
@@ -179,10 +176,8 @@ func TestGrantAndRepeatApart(t *testing.T) {
 	etcd := startEtcd(t)
 	f := faults.New(etcd)
 	s := &faulty{openStoreWith(t, etcdstore.Config{Client: f.Client(), Prefix: prefixOf(t)}), f}
-	c, decoy := begin(t, s), begin(t, s)
-	reached, release := hold(t, f, puts(prefixOf(t)+"locks/decoy"))
-	go s.Acquire(t.Context(), decoy.Args("decoy", decoy.Request(), 0)) //nolint:errcheck // it keeps the batch busy
-	<-reached
+	c := begin(t, s)
+	release := busy(t, s, prefixOf(t))
 
 	args := c.Args("l", c.Request(), etcdstore.WaitForever)
 	type answer struct {

@@ -21,7 +21,7 @@
 //	           else, and if the lock looks held or waited for: wait
 //	wait       if   held by this very (S, r)
 //	           then the same grant
-//	           else put queue/L//S.r once, if c(sessions/S)>0; in any case put waited/L
+//	           else put queue/L//S.r once, if c(sessions/S)>0; with it put waited/L
 //	try        if   c(locks/L)=0, nothing under queue/L//, c(sessions/S)>0
 //	           then put locks/L on S's lease
 //	           else held by this very (S, r): the same grant; otherwise nothing
@@ -62,8 +62,8 @@
 // needs no more than that the section is over: marker, records and note change afterwards only by fold and sweep, which
 // keep the answer.
 //
-// Transactions that are asked for together and write no key in common share one, as nested ones: see batch.go. Acquire,
-// append and release can be started, and are then first tried without their else: see start.go.
+// Transactions that are asked for together and write no key in common share one: see batch.go and pack.go. Acquire, append and
+// release can be started, and are then first tried without their else: see start.go.
 //
 // # Limits of the guarantee
 //

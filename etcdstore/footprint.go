@@ -44,6 +44,9 @@ func (f *footprint) of(ops []*pb.RequestOp) {
 	}
 }
 
+// puts tells whether there is a put, in whichever branch.
+func (f footprint) puts() bool { return f.bytes > 0 || f.touch != "" }
+
 func (f footprint) empty() bool { return len(f.keys) == 0 && len(f.ranges) == 0 }
 
 // writes is what the members of a batch may write.
@@ -54,9 +57,6 @@ type writes struct {
 }
 
 func (w *writes) add(f footprint) {
-	if w.keys == nil {
-		w.keys, w.touched = map[string]struct{}{}, map[string]struct{}{}
-	}
 	if f.touch != "" {
 		w.touched[f.touch] = struct{}{}
 	}

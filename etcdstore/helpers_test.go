@@ -53,6 +53,16 @@ func hold(t *testing.T, f *faults.Faults, match func(clientv3.Op) bool) (reached
 	return held, release
 }
 
+// busy keeps a store's batch on its way to etcd until free is called, so that what is asked for meanwhile shares the next one.
+func busy(t *testing.T, s *faulty, prefix string) (free func()) {
+	t.Helper()
+	decoy := begin(t, s)
+	reached, free := hold(t, s.Faults, puts(prefix+"locks/decoy"))
+	go s.Acquire(t.Context(), decoy.Args("decoy", decoy.Request(), 0)) //nolint:errcheck // ends with the test
+	storetest.Await(t, "the decoy", reached)
+	return free
+}
+
 // lose loses the reply of the first call that matches; the answer tells when it did.
 func lose(f *faults.Faults, match func(clientv3.Op) bool) (lost <-chan struct{}) {
 	done := make(chan struct{})

@@ -127,6 +127,13 @@ func heldOn(key string, lease clientv3.LeaseID) *pb.Compare {
 	}
 }
 
+// notHeldOn holds while a key ends with another lease, or is not there.
+func notHeldOn(key string, lease clientv3.LeaseID) *pb.Compare {
+	c := heldOn(key, lease)
+	c.Result = pb.Compare_NOT_EQUAL
+	return c
+}
+
 // between holds while a key's value sorts after one and before another.
 func between(key, after, before string) []*pb.Compare {
 	value := func(result pb.Compare_CompareResult, than string) *pb.Compare {

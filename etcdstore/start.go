@@ -42,26 +42,53 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 		long()
 		return
 	}
-	if vacant {
-		e := s.entry(c, args)
-		t, granted := e.grant(e.free(since))
-		s.submit(t, func(resp *pb.TxnResponse, err error) {
-			switch {
-			case err != nil && !errors.Is(err, ErrNoSpace):
-				done(Grant{}, fmt.Errorf("acquire: %w", err))
-			case err != nil || !resp.Succeeded:
-				long()
-			default:
-				s.mirror.own(granted.at(resp.Header.Revision))
-				done(Grant{Outcome: Granted, Token: resp.Header.Revision}, nil)
-			}
-		})
+	if !vacant {
+		s.startWait(ctx, c, args, long, done)
 		return
 	}
+	e := s.entry(c, args)
+	t, granted := e.grant(e.free(since))
+	t.refuse = func() error {
+		if err := e.refuse(); err != nil {
+			return err
+		}
+		if _, vacant := s.mirror.vacant(a.lock); !vacant {
+			return errTaken
+		}
+		return nil
+	}
+	s.submit(t, func(resp *pb.TxnResponse, err error) {
+		switch {
+		case errors.Is(err, errTaken) && args.Wait != 0:
+			s.startWait(ctx, c, args, long, done)
+		case err != nil && !errors.Is(err, errTaken) && !errors.Is(err, ErrNoSpace):
+			done(Grant{}, fmt.Errorf("acquire: %w", err))
+		case err != nil || !resp.Succeeded:
+			long()
+		default:
+			s.mirror.own(granted.at(resp.Header.Revision))
+			done(Grant{Outcome: Granted, Token: resp.Header.Revision}, nil)
+		}
+	})
+}
+
+// errTaken: when the turn of a grant had come, the lock no longer looked free.
+var errTaken = errors.New("taken meanwhile")
+
+// startWait starts the part of an acquire that takes a place in the queue and waits there; long is the way for whatever is not
+// plain.
+func (s *Store) startWait(ctx context.Context, c session, args AcquireArgs, long func(), done func(Grant, error)) {
+	a := acquisition{args.Lock, c.id, args.Request}
 	began := time.Now()
 	var enqueued change
+	var first bool
 	enter := func() (t txn) {
-		t, enqueued = s.entry(c, args).enqueue()
+		e, h := s.entry(c, args), s.mirror.holder(a.lock)
+		if first = h == nil || h.session != a.session; first {
+			t, enqueued = e.enqueueFirst()
+		} else {
+			t, enqueued = e.enqueue()
+		}
 		return t
 	}
 	puts := footprint{keys: []string{s.keys.waiter(a)}, touch: s.keys.waited(a.lock), bytes: len(args.Label)}
@@ -69,14 +96,7 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 		switch {
 		case err != nil && !errors.Is(err, ErrNoSpace):
 			done(Grant{}, fmt.Errorf("acquire: %w", err))
-		case err == nil && resp.Succeeded: // a repeat
-			holder := first(resp, 0)
-			if _, err := held(holder, true, a); err != nil {
-				done(Grant{}, err)
-			} else {
-				done(Grant{Outcome: Granted, Token: holder.ModRevision}, nil)
-			}
-		case err != nil || !nested(resp, 0).Succeeded:
+		case err != nil || resp.Succeeded != first || !first && !nested(resp, 0).Succeeded:
 			long()
 		default:
 			rev := resp.Header.Revision

@@ -52,10 +52,7 @@ func TestWaitersOfManyLocks(t *testing.T) {
 	for i := range locks {
 		held = append(held, c.Acquire(fmt.Sprintf("l%d", i)))
 	}
-	decoy := begin(t, s)
-	reached, release := hold(t, s.Faults, puts("/dlm/locks/decoy"))
-	go s.Acquire(t.Context(), decoy.Args("decoy", decoy.Request(), 0)) //nolint:errcheck // it keeps the batch busy
-	storetest.Await(t, "the decoy", reached)
+	release := busy(t, s, "/dlm/")
 	for i := range locks {
 		waits = append(waits, w.Start(w.Args(fmt.Sprintf("l%d", i), w.Request(), etcdstore.WaitForever)))
 	}

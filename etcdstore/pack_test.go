@@ -1,0 +1,158 @@
+package etcdstore_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/faults"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+)
+
+// together asks for something while a batch is on its way, so that it shares the next one, and gives the answers in order.
+// Before that one leaves, prepare is called.
+func together(t *testing.T, s *faulty, prepare func(), ask ...func(done func(error))) []error {
+	t.Helper()
+	free := busy(t, s, "/dlm/")
+	answers := make([]chan error, len(ask))
+	for i, start := range ask {
+		answers[i] = make(chan error, 1)
+		start(func(err error) { answers[i] <- err })
+	}
+	storetest.Eventually(t, "all to be pending", func() bool { return s.Pending() == len(ask) })
+	prepare()
+	free()
+	errs := make([]error, len(ask))
+	for i, a := range answers {
+		select {
+		case errs[i] = <-a:
+		case <-storetest.Bounded(t).Done():
+			t.Fatal("no answer")
+		}
+	}
+	return errs
+}
+
+// commits counts the transactions that match.
+func commits(f *faults.Faults, match func(clientv3.Op) bool) *atomic.Int64 {
+	n := new(atomic.Int64)
+	f.After(func(_ context.Context, c faults.Call) error {
+		if c.Kind == faults.Txn && match(c.Op) {
+			n.Add(1)
+		}
+		return nil
+	})
+	return n
+}
+
+func (s *faulty) releases(t *testing.T, h *storetest.Held) func(func(error)) {
+	return func(done func(error)) { s.StartRelease(t.Context(), h.Section, done) }
+}
+
+// One whose compares fail must not cost the others of its pack more than another commit: without running them again they
+// would be told nothing, or its failure.
+func TestPackFails(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s, other := openFaulty(t, etcd), openStore(t, etcd)
+	c := begin(t, s)
+	const locks = 20
+	var held []*storetest.Held
+	var ask []func(func(error))
+	for i := range locks {
+		held = append(held, c.Acquire(fmt.Sprintf("l%02d", i)))
+		ask = append(ask, s.releases(t, held[i]))
+	}
+	const evicted = 7
+	follow := s.HoldWatches()
+	defer follow()
+	if _, err := other.Evict(storetest.Bounded(t), held[evicted].Lock, 0, "test"); err != nil {
+		t.Fatal(err)
+	}
+	var n *atomic.Int64
+	for i, err := range together(t, s, func() { n = commits(s.Faults, deletes("/dlm/locks/l")) }, ask...) {
+		var want error
+		if i == evicted {
+			want = etcdstore.ErrLockExpired
+		}
+		storetest.Want(t, held[i].Lock, err, want)
+	}
+	if got := n.Load(); got > 4 { // the pack or two, each of them apart, and the full call of the one that failed
+		t.Errorf("%d commits; want 4 at most", got)
+	}
+	if left := keys(t, etcd, "locks/l"); len(left) > 0 {
+		t.Errorf("still held: %q", left)
+	}
+}
+
+// As many as a batch takes fit into what etcd takes of one transaction, with the most of compares and operations that each of
+// them has.
+func TestPackBounds(t *testing.T) {
+	t.Parallel()
+	s := openFaulty(t, startEtcd(t))
+	c := begin(t, s)
+	h := c.Acquire("l")
+	const records = 1000
+	var ask []func(func(error))
+	for i := range records {
+		ask = append(ask, func(done func(error)) { s.StartAppend(t.Context(), c.Record(h, "f", fmt.Sprint(i%10)), done) })
+	}
+	var n *atomic.Int64
+	for _, err := range together(t, s, func() { n = commits(s.Faults, puts("/dlm/staged/")) }, ask...) {
+		storetest.Want(t, "append", err, nil)
+	}
+	if got := n.Load(); got > 3 {
+		t.Errorf("%d records took %d commits; want 3 at most", records, got)
+	}
+	h.Appended = true
+	c.Release(h)
+	if got := len(storetest.Contents(t, s, "l", "f")); got != records {
+		t.Errorf("%d records are in the file; want %d", got, records)
+	}
+}
+
+// Etcd that is full refuses whatever puts, and all that shares its transaction. Who only deletes must not suffer for it, and
+// nobody must be tried one by one.
+func TestPackWithoutSpace(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s := openFaulty(t, etcd)
+	c := begin(t, s)
+	open := c.Acquire("open")
+	var ask []func(func(error))
+	for i := range 40 {
+		if h := c.Acquire(fmt.Sprintf("l%02d", i)); i%2 == 0 {
+			ask = append(ask, s.releases(t, h))
+		} else {
+			ask = append(ask, func(done func(error)) { s.StartAppend(t.Context(), c.Record(open, "f", "x"), done) })
+		}
+	}
+	var n *atomic.Int64
+	full := func() {
+		n = commits(s.Faults, deletes("/dlm/locks/l"))
+		s.Before(func(_ context.Context, call faults.Call) error {
+			if puts("/dlm/staged/")(call.Op) {
+				return rpctypes.ErrNoSpace
+			}
+			return nil
+		})
+	}
+	refused := 0
+	for _, err := range together(t, s, full, ask...) {
+		if err != nil {
+			storetest.Want(t, "an append", err, etcdstore.ErrNoSpace)
+			refused++
+		}
+	}
+	if got := n.Load(); refused != 20 || got > 1 {
+		t.Errorf("%d were refused, and %d commits released the others; want 20 and 1", refused, got)
+	}
+	if left := keys(t, etcd, "locks/l"); len(left) != 20 {
+		t.Errorf("%d locks are held; want 20", len(left))
+	}
+}
