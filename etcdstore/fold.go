@@ -89,15 +89,24 @@ var errOvertaken = errors.New("overtaken")
 func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) error {
 	var guard []*pb.Compare
 	var files []string
-	bytes, tokens := map[string][]byte{}, map[string]int64{}
+	sizes, tokens := map[string]int{}, map[string]int64{}
 	for _, sec := range secs {
 		guard = append(guard, modifiedAt(s.keys.marker(lock, sec.token), sec.marker))
 		for _, r := range sec.records {
-			if _, ok := bytes[r.file]; !ok {
+			if _, ok := tokens[r.file]; !ok {
 				files = append(files, r.file)
 			}
-			bytes[r.file] = append(bytes[r.file], r.data...)
+			sizes[r.file] += len(r.data)
 			tokens[r.file] = sec.token
+		}
+	}
+	bytes := make(map[string][]byte, len(files))
+	for _, sec := range secs {
+		for _, r := range sec.records {
+			if bytes[r.file] == nil {
+				bytes[r.file] = make([]byte, 0, sizes[r.file])
+			}
+			bytes[r.file] = append(bytes[r.file], r.data...)
 		}
 	}
 	var chunks, last []*pb.RequestOp
