@@ -108,7 +108,7 @@ func (e entry) alive() *pb.Compare { return present(e.keys.session(e.session)) }
 
 // free holds while nobody holds the lock, and nobody has taken a place in its queue since a revision at which it was empty.
 func (e entry) free(since int64) []*pb.Compare {
-	return []*pb.Compare{absent(e.keys.lock(e.lock)), modifiedBy(e.keys.waited(e.lock), since), e.alive()}
+	return []*pb.Compare{absent(e.keys.lock(e.lock)), modifiedBy(e.keys.waited(e.lock), since)}
 }
 
 // unclaimed holds while nobody holds the lock, and nobody waits for it. It needs no mirror, and costs more.
@@ -145,7 +145,7 @@ func (e entry) enqueue() (txn, change) {
 // is or does.
 func (e entry) enqueueFirst() (txn, change) {
 	t, c := e.place()
-	t.ifs = []*pb.Compare{notHeldOn(e.keys.lock(e.lock), e.lease), absent(c.key), e.alive()}
+	t.ifs = []*pb.Compare{notHeldOn(e.keys.lock(e.lock), e.lease), absent(c.key)}
 	return t, c
 }
 
@@ -176,7 +176,7 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 	if since, vacant := s.mirror.vacant(a.lock); args.Wait == 0 {
 		try, err = s.seize(ctx, e, e.unclaimed())
 	} else if vacant {
-		try, err = s.seize(ctx, e, e.free(since))
+		try, err = s.seize(ctx, e, append(e.free(since), e.alive()))
 	}
 	if err == nil && args.Wait != 0 && try.token == 0 && !try.queued {
 		try, err = s.join(ctx, e)
@@ -368,7 +368,7 @@ func (s *Store) promote(ctx context.Context, lock string) error {
 		}
 		p := s.passTo(w, lock)
 		resp, err := s.commit(ctx, txn{
-			ifs:  append([]*pb.Compare{absent(s.keys.lock(lock))}, p.ifs...),
+			ifs:  append(append([]*pb.Compare{absent(s.keys.lock(lock))}, p.ifs...), p.alive...),
 			then: p.then,
 			els:  []*pb.RequestOp{getKey(s.keys.lock(lock))},
 		})

@@ -259,22 +259,20 @@ func (s *Store) commitBatch(b *batch) {
 }
 
 // refuseBatch deals with a batch that etcd has refused as a whole, for what one or some of it are. Etcd that is full takes
-// deletions; whatever else it was, each is run alone.
+// deletions; otherwise it was a session that has ended, most likely: each half is run by itself, until who it was is alone.
 func (s *Store) refuseBatch(b *batch, err error) {
-	var again []*member
-	for _, p := range b.packs {
-		for _, m := range p.members {
-			switch {
-			case !errors.Is(err, ErrNoSpace):
-				alone := newBatch()
-				alone.add(m)
-				s.commitBatch(alone)
-			case m.footprint.puts():
-				m.done(nil, err)
-			default:
-				again = append(again, m)
-			}
-		}
+	members := b.members()
+	if !errors.Is(err, ErrNoSpace) {
+		half := len(members) / 2
+		s.commitBatch(batchOf(members[:half]))
+		s.commitBatch(batchOf(members[half:]))
+		return
 	}
-	s.batcher.putBack(again)
+	s.batcher.putBack(slices.DeleteFunc(members, func(m *member) bool {
+		puts := m.footprint.puts()
+		if puts {
+			m.done(nil, err)
+		}
+		return puts
+	}))
 }

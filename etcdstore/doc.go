@@ -14,7 +14,8 @@
 //
 // Each transition is one etcd transaction. L lock, S session, r request, T token; m(k) ModRevision, c(k) CreateRevision.
 // guard is m(locks/L)=T and Lease(locks/L)=S; the second is left out if this store has seen that S was granted T, for what
-// was put at a revision does not change. What is put on a lease is preceded by c(sessions/S)>0.
+// was put at a revision does not change. What is put on a lease is preceded by c(sessions/S)>0, except in the plain
+// transactions of started calls: etcd refuses what is put on a lease that has ended, and all that shares its transaction.
 //
 //	acquire    if   c(locks/L)=0, m(waited/L) is no later than a revision at which nobody waited, c(sessions/S)>0
 //	           then put locks/L on S's lease; T is this revision

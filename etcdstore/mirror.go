@@ -186,8 +186,12 @@ func (m *mirror) observe(events []*clientv3.Event) {
 }
 
 // own takes in what a transaction of this store wrote, before the watch repeats it.
-func (m *mirror) own(changes ...change) {
+func (m *mirror) own(changes ...change) { tellAll(m.take(changes...)) }
+
+// take is own without telling those whose wait is over by it.
+func (m *mirror) take(changes ...change) (over []verdict) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	var t touched
 	for _, c := range changes {
 		if c.rev <= m.rev { // the watch was faster
@@ -202,9 +206,7 @@ func (m *mirror) own(changes ...change) {
 		c.local = true
 		m.apply(c, &t)
 	}
-	over := m.settle(&t)
-	m.mu.Unlock()
-	tellAll(over)
+	return m.settle(&t)
 }
 
 // granted notes that a grant which the watch has told of was this store's own.

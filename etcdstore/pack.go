@@ -40,6 +40,23 @@ func newBatch() *batch {
 	return &batch{writes: writes{keys: map[string]struct{}{}, touched: map[string]struct{}{}}}
 }
 
+// batchOf is a batch of what has been one, or a part of one.
+func batchOf(members []*member) *batch {
+	b := newBatch()
+	for _, m := range members {
+		b.add(m)
+	}
+	return b
+}
+
+// members are all that are in the batch.
+func (b *batch) members() (all []*member) {
+	for _, p := range b.packs {
+		all = append(all, p.members...)
+	}
+	return all
+}
+
 // full tells whether there is no room for one more, which may be a pack of its own, and touch a key.
 func (b *batch) full() bool {
 	return b.size == batchMembers || len(b.packs)+len(b.touched)+2 > batchPacks

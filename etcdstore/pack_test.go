@@ -90,6 +90,52 @@ func TestPackFails(t *testing.T) {
 	}
 }
 
+// Etcd refuses a whole batch for one lease that has ended: of who asks, and of who is next in line. The others must not pay
+// for it with a commit each.
+func TestPackOnEndedLeases(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s, other := openFaulty(t, etcd), openStore(t, etcd)
+	c, dying, next := begin(t, s), begin(t, s), begin(t, s)
+	const locks = 100
+	var ask []func(func(error))
+	for i := range locks {
+		who := c
+		if i == locks/3 {
+			who = dying
+		}
+		args := who.Args(fmt.Sprintf("l%02d", i), who.Request(), 0)
+		ask = append(ask, func(done func(error)) {
+			s.StartAcquire(t.Context(), args, func(_ etcdstore.Grant, err error) { done(err) })
+		})
+	}
+	h := c.Acquire("m")
+	dying.Queue("m").Queued()
+	waiting := next.Queue("m")
+	waiting.Queued()
+	ask = append(ask, s.releases(t, h))
+
+	var n *atomic.Int64
+	errs := together(t, s, func() {
+		t.Cleanup(s.HoldWatches())
+		closeSession(t, other, dying)
+		n = commits(s.Faults, func(op clientv3.Op) bool { return puts("/dlm/locks/")(op) })
+	}, ask...)
+	for i, err := range errs {
+		var want error
+		if i == locks/3 {
+			want = etcdstore.ErrSessionExpired
+		}
+		storetest.Want(t, fmt.Sprint(i), err, want)
+	}
+	if got := n.Load(); got > 40 {
+		t.Errorf("%d commits; want those of halving for two", got)
+	}
+	if got := storetest.HolderOf(t, other, "m"); got == 0 {
+		t.Error("nobody holds the lock that was passed on")
+	}
+}
+
 // As many as a batch takes fit into what etcd takes of one transaction, with the most of compares and operations that each of
 // them has.
 func TestPackBounds(t *testing.T) {

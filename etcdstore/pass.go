@@ -9,9 +9,10 @@ import (
 
 // pass is the part of a transaction that moves a lock on: to a waiter, or to nobody.
 type pass struct {
-	ifs  []*pb.Compare
-	then []*pb.RequestOp
-	made []change // without their revision
+	ifs   []*pb.Compare
+	alive []*pb.Compare // holds while the waiter's session lives, without which its lease cannot be put on
+	then  []*pb.RequestOp
+	made  []change // without their revision
 }
 
 // passTo hands a lock to a waiter, on the waiter's own lease; nil: frees it.
@@ -24,9 +25,10 @@ func (s *Store) passTo(w *mirrorWaiter, name string) pass {
 	lease, _ := parseHex16(w.session)
 	v := holderValue{session: w.session, request: w.request, Label: w.Label, Since: millis(time.Now()), Hold: w.Hold}
 	return pass{
-		ifs:  []*pb.Compare{createdAt(place, w.created), present(s.keys.session(w.session))},
-		then: []*pb.RequestOp{putOn(clientv3.LeaseID(lease), lock, v.encode()), del(place)},
-		made: []change{{key: lock, holder: &v}, {key: place, deleted: true}},
+		ifs:   []*pb.Compare{createdAt(place, w.created)},
+		alive: []*pb.Compare{present(s.keys.session(w.session))},
+		then:  []*pb.RequestOp{putOn(clientv3.LeaseID(lease), lock, v.encode()), del(place)},
+		made:  []change{{key: lock, holder: &v}, {key: place, deleted: true}},
 	}
 }
 

@@ -217,18 +217,20 @@ type ending struct {
 	spareless bool            // if etcd is full, the lock is freed with a deletion and nothing else
 }
 
-// txn is the ending's transaction, with the part that moves the lock on. It has no other branch.
+// txn is the ending's transaction, with the part that moves the lock on. It has no other branch, and does not ask whether a
+// waiter's session is alive.
 func (e ending) txn(p pass) txn {
 	return txn{ifs: append(e.guard[:len(e.guard):len(e.guard)], p.ifs...), then: append(p.then, e.then...)}
 }
 
-// ended notes what the transaction did.
-func (s *Store) ended(e ending, p pass, rev int64) {
+// ended notes what the transaction did. Whose wait is over by it has still to be told.
+func (s *Store) ended(e ending, p pass, rev int64) (over []verdict) {
 	s.usage.drop(e.lock)
-	s.mirror.own(p.changes(rev)...)
+	over = s.mirror.take(p.changes(rev)...)
 	if e.publishes {
 		s.publish(e.lock, e.token, rev)
 	}
+	return over
 }
 
 // maxHandovers bounds how many vanished waiters one ending skips before it frees the lock for promote to pass on.
@@ -251,6 +253,7 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 		}
 		p := s.passTo(w, e.lock)
 		t := e.txn(p)
+		t.ifs = append(t.ifs, p.alive...)
 		t.els = []*pb.RequestOp{txn{ifs: e.guard, els: []*pb.RequestOp{getKey(lock)}}.op()}
 		resp, err := s.commit(ctx, t)
 		if errors.Is(err, ErrNoSpace) {
@@ -263,7 +266,7 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 			return false, err
 		}
 		if resp.Succeeded {
-			s.ended(e, p, resp.Header.Revision)
+			tellAll(s.ended(e, p, resp.Header.Revision))
 			return true, nil
 		}
 		if !nested(resp, 0).Succeeded {
@@ -294,7 +297,7 @@ func (s *Store) free(ctx context.Context, e ending) (bool, error) {
 		return false, err
 	}
 	if resp.Succeeded {
-		s.ended(e, p, resp.Header.Revision)
+		tellAll(s.ended(e, p, resp.Header.Revision))
 	}
 	return resp.Succeeded, nil
 }

@@ -13,8 +13,9 @@ import (
 // The calls that come by the thousand can be started, so that none of them needs a goroutine: done is told the result,
 // once, from whichever goroutine, and must not block.
 //
-// Each tries the plain case with a transaction that has no other branch. Whatever else comes of it, the call is made
-// the long way, as a repeat of what was tried: which all calls can take.
+// Each tries the plain case with a transaction that has no other branch, and that does not compare whether the session lives whose
+// lease it puts on: etcd refuses what is put on a lease that has ended. Whatever else comes of it, the call is made the long way,
+// as a repeat of what was tried: which all calls can take.
 
 // startedTimeout ends the long way of a call that does not wait.
 const startedTimeout = 2 * txnTimeout
@@ -119,14 +120,15 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 	s.mirror.ending(sec.Lock, sec.Token, true)
 	s.submit(e.txn(p), func(resp *pb.TxnResponse, err error) {
 		switch {
-		case err != nil && !errors.Is(err, ErrNoSpace):
+		case err != nil && !errors.Is(err, ErrNoSpace) && !errors.Is(err, ErrSessionExpired): // the next holder's
 			s.mirror.ending(sec.Lock, sec.Token, false)
 			done(fmt.Errorf("release: %w", err))
 		case err != nil || !resp.Succeeded:
 			long()
 		default:
-			s.ended(e, p, resp.Header.Revision)
+			over := s.ended(e, p, resp.Header.Revision)
 			done(nil)
+			tellAll(over) // last, since who is woken last runs first: the next hand-over waits for it
 		}
 	})
 }
