@@ -343,18 +343,20 @@ func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err erro
 		then: []*pb.RequestOp{del(place)},
 		els:  []*pb.RequestOp{get(s.keys.lock(a.lock))},
 	})
-	if err != nil {
-		s.mirror.leaving(a, false)
-		return 0, fmt.Errorf("cancel: %w", err)
-	}
-	if resp.Succeeded {
+	switch {
+	case err != nil:
+		err = fmt.Errorf("cancel: %w", err)
+	case resp.Succeeded:
 		s.mirror.own(change{key: place, rev: resp.Header.Revision, deleted: true})
-		return 0, nil
+	default:
+		if kv := first(resp, 0); kv != nil && holds(kv, a) {
+			token = kv.ModRevision
+		} else {
+			s.mirror.left(a)
+		}
 	}
-	if kv := first(resp, 0); kv != nil && holds(kv, a) {
-		return kv.ModRevision, nil
-	}
-	return 0, nil
+	s.mirror.leaving(a, false) // a waiter that was deleted is no longer there to be marked
+	return token, err
 }
 
 // promote grants a free lock to its first waiter. It is done whenever the mirror shows a free lock with a queue: that

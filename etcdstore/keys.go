@@ -15,7 +15,7 @@ import (
 //	locks/<lock>                           the holder
 //	queue/<lock>//<session>.<request>      a waiter
 //	sessions/<session>                     a session
-//	waited/<lock>                          put again with every place that is taken in the lock's queue
+//	waited/<lock>                          put with every place that is taken in the lock's queue, or nearly
 //	staged/<lock>//<token>/<request>       a record
 //	commits/<lock>//<token>                the section is readable
 //	undone/<lock>//<token>                 the section was not published

@@ -57,6 +57,7 @@ type mirrorSession struct {
 	proven  string                   // the secret, once it was seen and found to have the hash; empty: not yet
 	acqs    map[acquisition]struct{} // what it holds and waits for
 	ended   []ended                  // what it no longer does, the last of it
+	cancels map[acquisition]bool     // of what it was not known to wait for, that are on their way to etcd
 	newest  uint64                   // the highest request number that ended has had
 	highest uint64                   // of the last heartbeat
 	listed  map[Acquisition]bool     // by the last heartbeat

@@ -124,6 +124,9 @@ func (m *mirror) stale(a acquisition) bool {
 	if e := m.queued[a]; e != nil {
 		return e.Value.(*mirrorWaiter).ends
 	}
+	if s := m.sessions[a.session]; s != nil && s.cancels[a] {
+		return true
+	}
 	l := m.locks[a.lock]
 	return l != nil && l.holder != nil && l.holder.ends && l.holder.acquisition() == a
 }
@@ -137,12 +140,35 @@ func (m *mirror) ending(lock string, token int64, ends bool) {
 	}
 }
 
-// leaving marks a waiter whose end is on its way, or takes the mark back.
+// leaving marks a waiter whose end is on its way, or takes the mark back. If none is known, its acquire may be on its way too.
 func (m *mirror) leaving(a acquisition, ends bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e := m.queued[a]; e != nil {
 		e.Value.(*mirrorWaiter).ends = ends
+	}
+	s := m.sessions[a.session]
+	switch {
+	case s == nil:
+	case !ends:
+		delete(s.cancels, a)
+	case m.queued[a] == nil:
+		if s.cancels == nil {
+			s.cancels = map[acquisition]bool{}
+		}
+		s.cancels[a] = true
+	}
+}
+
+// left notes that an acquisition was cancelled that neither held nor waited: its acquire, if it is still to come, is late.
+func (m *mirror) left(a acquisition) {
+	if over, _ := m.over(a); over {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.sessions[a.session]; s != nil {
+		s.over(a, false)
 	}
 }
 

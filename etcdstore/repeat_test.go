@@ -30,10 +30,7 @@ func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 			}
 			repeat := func(t *testing.T, acquires func(*pair) storetest.Subject) {
 				p := newPair(t, etcd, queued)
-				decoy := begin(t, p)
-				reached, release := hold(t, p.Faults, puts(prefixOf(t)+"locks/decoy"))
-				go p.Acquire(t.Context(), decoy.Args("decoy", decoy.Request(), 0)) //nolint:errcheck // it keeps the batch busy
-				storetest.Await(t, "the decoy", reached)
+				release := busy(t, p.faulty, prefixOf(t))
 				ended := make(chan error, 1)
 				go func() { ended <- end.call(p)(t.Context()) }()
 				storetest.Eventually(t, "the end to be pending", func() bool { return p.Pending() == 1 })
@@ -123,4 +120,38 @@ func TestAcquireRepeatedBehindItsEnd(t *testing.T) {
 		t.Run(end.name, func(t *testing.T) { run(t, func(p *pair) storetest.Subject { return p }) })
 		t.Run(end.name+", started", func(t *testing.T) { run(t, func(p *pair) storetest.Subject { return started{p.Store} }) })
 	}
+}
+
+// An acquire that finds the lock taken against what it looked like takes a place in the queue in a second transaction. A cancel that
+// comes in between finds neither: the place must not be taken after it, for a client that knows nothing of it.
+func TestCancelBeforeTheWait(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s, other := openFaulty(t, etcd), openStore(t, etcd)
+	c, o := begin(t, s), begin(t, other)
+	follow := s.HoldWatches()
+	defer follow()
+	h := o.Acquire("l")
+	free := busy(t, s, "/dlm/")
+	args := c.Args("l", c.Request(), etcdstore.WaitForever)
+	acquired, cancelled := make(chan error, 1), make(chan error, 1)
+	s.StartAcquire(t.Context(), args, func(_ etcdstore.Grant, err error) { acquired <- err })
+	storetest.Eventually(t, "the acquire to be pending", func() bool { return s.Pending() == 1 })
+	go func() {
+		_, err := s.Cancel(t.Context(), args.Credential, args.Acquisition)
+		cancelled <- err
+	}()
+	storetest.Eventually(t, "the cancel to be pending", func() bool { return s.Pending() == 2 })
+	free()
+	storetest.Want(t, "Cancel", <-cancelled, nil)
+	select {
+	case err := <-acquired:
+		storetest.Want(t, "Acquire", err, etcdstore.ErrLockExpired)
+	case <-storetest.Bounded(t).Done():
+		t.Error("the acquire waits")
+	}
+	if left := keys(t, etcd, "queue/l"); len(left) > 0 {
+		t.Errorf("in the queue: %q", left)
+	}
+	o.Release(h)
 }

@@ -16,6 +16,8 @@ const (
 	tidyEvery = time.Minute
 	noteKept  = 24 * time.Hour // how long it is remembered that, and why, a section was undone
 	notesPage = 50
+
+	waitedPage = 8 // each asks whether a queue is empty, which passes over all that were deleted there
 )
 
 // sweep removes the records of a section that ended without being published, and keeps a note that it was so. Each is
@@ -185,7 +187,7 @@ func horizonOf(kv *mvccpb.KeyValue) int64 {
 func (s *Store) dropWaited(ctx context.Context, since *int64) error {
 	from, end, before := s.keys.allWaited(), clientv3.GetPrefixRangeEnd(s.keys.allWaited()), *since
 	for {
-		resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(notesPage), clientv3.WithKeysOnly())
+		resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(waitedPage), clientv3.WithKeysOnly())
 		if err != nil {
 			return err
 		}
