@@ -37,7 +37,6 @@ func (a *acquisition) hold(ctx context.Context, token int64) *Lock {
 	l := &Lock{
 		a:       a,
 		token:   token,
-		staging: make(map[*call]struct{}),
 		changed: make(chan struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))

@@ -48,6 +48,9 @@ func (l *Lock) append(ctx context.Context, file string, data []byte) error {
 	}
 	l.numbered++
 	l.appended = true
+	if l.staging == nil {
+		l.staging = make(map[*call]struct{})
+	}
 	l.staging[c] = struct{}{}
 	l.mu.Unlock()
 

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/distributed-lock-manager/dlm/cmd/internal/heap"
 	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
 )
 
@@ -34,6 +35,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "dlm-bench-peers: %v\n", err)
 		return 64
 	}
+	heap.Roomy(load.Heap)
 	row, err := p.measure(ctx)
 	if err == nil {
 		err = json.NewEncoder(stdout).Encode(row)

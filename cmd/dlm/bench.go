@@ -10,6 +10,8 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/bench"
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
+	"github.com/distributed-lock-manager/dlm/cmd/internal/heap"
+	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
 )
 
 // benchCommand is `dlm bench`.
@@ -70,6 +72,7 @@ docs/benchmarks.md says what the columns are, and what was measured.`,
 }
 
 func (b *benchCommand) run(ctx context.Context) error {
+	heap.Roomy(load.Heap)
 	if b.conn.timeout <= 0 {
 		return usagef("--connect-timeout is %v, must be above 0", b.conn.timeout)
 	}

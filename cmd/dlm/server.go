@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
+	"github.com/distributed-lock-manager/dlm/cmd/internal/heap"
 	"github.com/distributed-lock-manager/dlm/config"
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/facade"
@@ -44,6 +45,10 @@ is wrong, 1 any other failure.`,
 	return cmd
 }
 
+// serverHeap is how large a server's heap may grow before it is collected: with few sessions some 10 MB of it are alive, and would
+// otherwise be gone through many times a second. With more than this, memory for ten thousand waiters grew beyond what they need.
+const serverHeap = 40 << 20
+
 // serve runs a server until a signal ends it, or a part of it fails.
 func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 	logs, err := newLogs(s.err, cfg.Log.Level, cfg.Log.Format)
@@ -54,7 +59,7 @@ func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 	defer signals.Release()
 	ctx, stop := signals.Context(ctx)
 	defer stop()
-	roomyHeap()
+	heap.Roomy(serverHeap)
 
 	// Each part is stopped by what is deferred where it was started, so in the opposite order:
 	// the facade drains, then the store, the client, and the embedded etcd last.

@@ -1,4 +1,4 @@
-package main
+package heap
 
 import (
 	"runtime"
@@ -7,24 +7,26 @@ import (
 	"time"
 )
 
-func TestHeapPercent(t *testing.T) {
+const floor = 40 << 20
+
+func TestPercent(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		live uint64
 		want int
 	}{{0, 900}, {1, 900}, {8 << 20, 400}, {20 << 20, 100}, {21 << 20, 100}, {8 << 30, 100}, {1 << 62, 100}} {
-		if got := heapPercent(c.live); got != c.want {
+		if got := percent(c.live, floor); got != c.want {
 			t.Errorf("%d bytes alive: %d %%, want %d", c.live, got, c.want)
 		}
 	}
 }
 
 // The percentage follows what is alive, up and down.
-func TestRoomyHeap(t *testing.T) {
+func TestRoomy(t *testing.T) {
 	t.Setenv("GOGC", "") // and not parallel
-	roomyHeap()
+	Roomy(floor)
 	func() {
-		large := make([]byte, heapFloor)
+		large := make([]byte, floor)
 		expectPercent(t, func(p uint64) bool { return p == 100 }, "100 with much alive")
 		runtime.KeepAlive(large)
 	}()
@@ -33,16 +35,16 @@ func TestRoomyHeap(t *testing.T) {
 
 func expectPercent(t *testing.T, ok func(uint64) bool, want string) {
 	t.Helper()
-	percent := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	set := []metrics.Sample{{Name: "/gc/gogc:percent"}}
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for range 500 {
 		runtime.GC()
-		metrics.Read(percent)
-		if ok(percent[0].Value.Uint64()) {
+		metrics.Read(set)
+		if ok(set[0].Value.Uint64()) {
 			return
 		}
 		<-poll.C // a cleanup runs some time after the collection
 	}
-	t.Fatalf("GOGC is %d, want %s", percent[0].Value.Uint64(), want)
+	t.Fatalf("GOGC is %d, want %s", set[0].Value.Uint64(), want)
 }

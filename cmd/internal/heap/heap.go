@@ -1,0 +1,39 @@
+// Package heap spares a program with little in memory the collection of its garbage many times a second.
+package heap
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+)
+
+// Roomy lets the heap grow to floor bytes from now on before it is collected, if twice what is alive is less. A larger one is
+// collected when Go would. GOGC, if set, has its way; so has GOMEMLIMIT, which Go puts above any percentage. It is for a
+// program's main, once.
+func Roomy(floor uint64) {
+	if os.Getenv("GOGC") == "" {
+		adjust(floor)
+	}
+}
+
+// adjust sets the percentage after each collection: it is then that a cleanup of what only the last one found runs.
+func adjust(floor uint64) {
+	heap := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
+	metrics.Read(heap)
+	want, is := percent(heap[0].Value.Uint64(), floor), int(heap[1].Value.Uint64())
+	if 10*max(want-is, is-want) > is { // each change stops the world
+		debug.SetGCPercent(want)
+	}
+	runtime.AddCleanup(new([16]byte), adjust, floor)
+}
+
+// percent is by how much of what is alive the heap may grow.
+func percent(live, floor uint64) int {
+	const (
+		least   = 100     // Go's own
+		minimum = 4 << 20 // so much may grow by that percentage if less is alive
+	)
+	live = max(live, minimum)
+	return max(least, int(100*floor/live)-100)
+}
