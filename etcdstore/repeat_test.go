@@ -88,10 +88,7 @@ func TestAcquireRepeatedBehindItsEnd(t *testing.T) {
 			if end.waiter {
 				args = p.b.Args("l", p.waiting.Request, etcdstore.WaitForever)
 			}
-			decoy := begin(t, p)
-			reached, release := hold(t, p.Faults, puts(prefixOf(t)+"locks/decoy"))
-			go p.Acquire(t.Context(), decoy.Args("decoy", decoy.Request(), 0)) //nolint:errcheck // it keeps the batch busy
-			storetest.Await(t, "the decoy", reached)
+			release := busy(t, p.faulty, prefixOf(t))
 			const repeats = 3
 			repeated := make(chan error, repeats)
 			for i := range repeats {
