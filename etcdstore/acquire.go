@@ -104,8 +104,6 @@ func (s *Store) unlessStale(a acquisition) func() error {
 	}
 }
 
-func (e entry) alive() *pb.Compare { return present(e.keys.session(e.session)) }
-
 // free holds while nobody holds the lock, and nobody has taken a place in its queue since a revision at which it was empty.
 func (e entry) free(since int64) []*pb.Compare {
 	return []*pb.Compare{absent(e.keys.lock(e.lock)), modifiedBy(e.keys.waited(e.lock), since)}
@@ -113,7 +111,7 @@ func (e entry) free(since int64) []*pb.Compare {
 
 // unclaimed holds while nobody holds the lock, and nobody waits for it. It needs no mirror, and costs more.
 func (e entry) unclaimed() []*pb.Compare {
-	return []*pb.Compare{absent(e.keys.lock(e.lock)), empty(e.keys.queue(e.lock)), e.alive()}
+	return []*pb.Compare{absent(e.keys.lock(e.lock)), empty(e.keys.queue(e.lock))}
 }
 
 // again holds while the acquisition holds the lock.
@@ -128,7 +126,8 @@ func (e entry) grant(ifs []*pb.Compare) (txn, change) {
 	v := holderValue{session: e.session, request: e.request, Label: e.label, Since: e.now, Hold: e.hold}
 	lock := e.keys.lock(e.lock)
 	return txn{
-		ifs: ifs, then: []*pb.RequestOp{putOn(e.lease, lock, v.encode())}, besides: e.keys.waiter(e.acquisition), refuse: e.refuse,
+		ifs: ifs, then: []*pb.RequestOp{putOn(e.lease, lock, v.encode())}, alive: e.keys.session(e.session),
+		besides: e.keys.waiter(e.acquisition), refuse: e.refuse,
 	}, change{key: lock, holder: &v}
 }
 
@@ -136,8 +135,8 @@ func (e entry) grant(ifs []*pb.Compare) (txn, change) {
 // is written, so that any number of waiters share a batch. If the lock is free by now, promote hands it over.
 func (e entry) enqueue() (txn, change) {
 	t, c := e.place()
-	enter := txn{ifs: []*pb.Compare{absent(c.key), e.alive()}, then: t.then}
-	t.ifs, t.then, t.els = e.again(), []*pb.RequestOp{get(e.keys.lock(e.lock))}, []*pb.RequestOp{enter.op()}
+	enter := txn{ifs: []*pb.Compare{absent(c.key)}, then: t.then, alive: t.alive}
+	t.ifs, t.then, t.els, t.alive = e.again(), []*pb.RequestOp{get(e.keys.lock(e.lock))}, []*pb.RequestOp{enter.withAlive().op()}, ""
 	return t, c
 }
 
@@ -154,7 +153,8 @@ func (e entry) place() (txn, change) {
 	v := waiterValue{Label: e.label, Since: e.now, Hold: e.hold}
 	place := e.keys.waiter(e.acquisition)
 	return txn{
-		then: []*pb.RequestOp{putOn(e.lease, place, encode(v))}, touch: e.keys.waited(e.lock), patient: true, refuse: e.refuse,
+		then: []*pb.RequestOp{putOn(e.lease, place, encode(v))}, alive: e.keys.session(e.session),
+		touch: e.keys.waited(e.lock), patient: true, refuse: e.refuse,
 	}, change{key: place, waiter: &v}
 }
 
@@ -176,7 +176,7 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 	if since, vacant := s.mirror.vacant(a.lock); args.Wait == 0 {
 		try, err = s.seize(ctx, e, e.unclaimed())
 	} else if vacant {
-		try, err = s.seize(ctx, e, append(e.free(since), e.alive()))
+		try, err = s.seize(ctx, e, e.free(since))
 	}
 	if err == nil && args.Wait != 0 && try.token == 0 && !try.queued {
 		try, err = s.join(ctx, e)
@@ -190,6 +190,7 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 // seize takes the lock if the compares hold, and looks what stands otherwise.
 func (s *Store) seize(ctx context.Context, e entry, ifs []*pb.Compare) (attempt, error) {
 	t, granted := e.grant(ifs)
+	t = t.withAlive()
 	again := txn{ifs: e.again()}
 	t.els = []*pb.RequestOp{again.op(), get(s.keys.lock(e.lock)), getKey(s.keys.session(e.session)), getKey(s.keys.waiter(e.acquisition))}
 	resp, err := s.commit(ctx, t)
@@ -343,20 +344,17 @@ func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err erro
 		then: []*pb.RequestOp{del(place)},
 		els:  []*pb.RequestOp{get(s.keys.lock(a.lock))},
 	})
-	switch {
-	case err != nil:
-		err = fmt.Errorf("cancel: %w", err)
-	case resp.Succeeded:
-		s.mirror.own(change{key: place, rev: resp.Header.Revision, deleted: true})
-	default:
-		if kv := first(resp, 0); kv != nil && holds(kv, a) {
-			token = kv.ModRevision
-		} else {
-			s.mirror.left(a)
-		}
+	defer s.mirror.leaving(a, false)
+	if err != nil {
+		return 0, fmt.Errorf("cancel: %w", err)
 	}
-	s.mirror.leaving(a, false) // a waiter that was deleted is no longer there to be marked
-	return token, err
+	if resp.Succeeded {
+		s.mirror.own(change{key: place, rev: resp.Header.Revision, deleted: true})
+	} else if kv := first(resp, 0); kv != nil && holds(kv, a) {
+		return kv.ModRevision, nil
+	}
+	s.mirror.left(a)
+	return 0, nil
 }
 
 // promote grants a free lock to its first waiter. It is done whenever the mirror shows a free lock with a queue: that
@@ -370,10 +368,11 @@ func (s *Store) promote(ctx context.Context, lock string) error {
 		}
 		p := s.passTo(w, lock)
 		resp, err := s.commit(ctx, txn{
-			ifs:  append(append([]*pb.Compare{absent(s.keys.lock(lock))}, p.ifs...), p.alive...),
-			then: p.then,
-			els:  []*pb.RequestOp{getKey(s.keys.lock(lock))},
-		})
+			ifs:   append([]*pb.Compare{absent(s.keys.lock(lock))}, p.ifs...),
+			then:  p.then,
+			els:   []*pb.RequestOp{getKey(s.keys.lock(lock))},
+			alive: p.alive,
+		}.withAlive())
 		if err != nil {
 			return fmt.Errorf("promote: %w", err)
 		}

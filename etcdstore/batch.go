@@ -18,6 +18,9 @@ import (
 // branch. That keeps apart whatever moves one lock's holder or one waiter's place; it leaves together appends with each
 // other and with the end of their section, whose marker does not look at them, and waiters with each other and with the
 // hand-over to another one. All members share one revision. See pack.go for what a batch looks like to etcd.
+//
+// Nobody is promised an order among what is asked for at the same time: who has to run again runs after what came with it, so
+// that an append beside its section's release may be refused.
 
 // patience is how long a batch of nothing but waiters for held locks waits for company. They have to wait anyway; a
 // batch of their own would stand in the way of the release that follows.
@@ -37,7 +40,7 @@ type member struct {
 	footprint
 	build func() txn // makes the transaction when its turn has come; nil: it is made
 	since time.Time
-	apart bool        // it has failed together with others
+	apart bool        // it has failed, or was refused, together with others
 	left  atomic.Bool // its caller has gone
 	done  answer
 }
@@ -258,21 +261,33 @@ func (s *Store) commitBatch(b *batch) {
 	}
 }
 
-// refuseBatch deals with a batch that etcd has refused as a whole, for what one or some of it are. Etcd that is full takes
-// deletions; otherwise it was a session that has ended, most likely: each half is run by itself, until who it was is alone.
+// refuseBatch deals with a batch of several that etcd has refused as a whole, for what one or some of it are. Etcd that is full
+// takes deletions, most versions do. Otherwise it was a session that has ended, most likely: each compares that its own lives when it
+// runs apart. Whatever is refused even so runs alone.
 func (s *Store) refuseBatch(b *batch, err error) {
 	members := b.members()
-	if !errors.Is(err, ErrNoSpace) {
-		half := len(members) / 2
-		s.commitBatch(batchOf(members[:half]))
-		s.commitBatch(batchOf(members[half:]))
-		return
-	}
-	s.batcher.putBack(slices.DeleteFunc(members, func(m *member) bool {
-		puts := m.footprint.puts()
-		if puts {
-			m.done(nil, err)
+	switch {
+	case errors.Is(err, ErrNoSpace):
+		rest := slices.DeleteFunc(members, func(m *member) bool {
+			puts := m.footprint.puts()
+			if puts {
+				m.done(nil, err)
+			}
+			return puts
+		})
+		if len(rest) == b.size {
+			b.tell(nil, err)
+		} else if len(rest) > 0 {
+			s.commitBatch(batchOf(rest))
 		}
-		return puts
-	}))
+	case slices.ContainsFunc(members, func(m *member) bool { return !m.apart }):
+		for _, m := range members {
+			m.apart = true
+		}
+		s.batcher.putBack(members)
+	default:
+		for _, m := range members {
+			s.commitBatch(batchOf([]*member{m}))
+		}
+	}
 }

@@ -49,7 +49,6 @@ type mirrorWaiter struct {
 	acquisition
 	waiterValue
 	created int64 // the key's CreateRevision: its place
-	ends    bool  // its end is on its way to etcd
 }
 
 type mirrorSession struct {
@@ -57,7 +56,7 @@ type mirrorSession struct {
 	proven  string                   // the secret, once it was seen and found to have the hash; empty: not yet
 	acqs    map[acquisition]struct{} // what it holds and waits for
 	ended   []ended                  // what it no longer does, the last of it
-	cancels map[acquisition]bool     // of what it was not known to wait for, that are on their way to etcd
+	cancels map[acquisition]int      // how many are on their way to etcd
 	newest  uint64                   // the highest request number that ended has had
 	highest uint64                   // of the last heartbeat
 	listed  map[Acquisition]bool     // by the last heartbeat
@@ -141,7 +140,7 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 	}
 	for id, s := range m.sessions { // what clients said outlives a listing
 		if o := old[id]; o != nil {
-			s.ended, s.newest, s.highest, s.listed = o.ended, o.newest, o.highest, o.listed
+			s.ended, s.newest, s.highest, s.listed, s.cancels = o.ended, o.newest, o.highest, o.listed, o.cancels
 			for a := range o.acqs {
 				if ahead[m.keys.lock(a.lock)] > rev || ahead[m.keys.waiter(a)] > rev {
 					continue // this store's own, later than the listing

@@ -121,14 +121,11 @@ func (m *mirror) stale(a acquisition) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e := m.queued[a]; e != nil {
-		return e.Value.(*mirrorWaiter).ends
+	if state, _ := m.state(a); state == Holding {
+		return m.locks[a.lock].holder.ends
 	}
-	if s := m.sessions[a.session]; s != nil && s.cancels[a] {
-		return true
-	}
-	l := m.locks[a.lock]
-	return l != nil && l.holder != nil && l.holder.ends && l.holder.acquisition() == a
+	s := m.sessions[a.session]
+	return s != nil && s.cancels[a] > 0
 }
 
 // ending marks a section whose end is on its way, or takes the mark back.
@@ -140,27 +137,26 @@ func (m *mirror) ending(lock string, token int64, ends bool) {
 	}
 }
 
-// leaving marks a waiter whose end is on its way, or takes the mark back. If none is known, its acquire may be on its way too.
+// leaving marks an acquisition that a cancel is on its way for, or takes the mark back. Its acquire may be on its way, too.
 func (m *mirror) leaving(a acquisition, ends bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e := m.queued[a]; e != nil {
-		e.Value.(*mirrorWaiter).ends = ends
-	}
 	s := m.sessions[a.session]
 	switch {
 	case s == nil:
-	case !ends:
-		delete(s.cancels, a)
-	case m.queued[a] == nil:
+	case ends:
 		if s.cancels == nil {
-			s.cancels = map[acquisition]bool{}
+			s.cancels = map[acquisition]int{}
 		}
-		s.cancels[a] = true
+		s.cancels[a]++
+	case s.cancels[a] > 1:
+		s.cancels[a]--
+	default:
+		delete(s.cancels, a)
 	}
 }
 
-// left notes that an acquisition was cancelled that neither held nor waited: its acquire, if it is still to come, is late.
+// left notes that an acquisition was cancelled, whether or not it was known to wait: its acquire, if it is still to come, is late.
 func (m *mirror) left(a acquisition) {
 	if over, _ := m.over(a); over {
 		return

@@ -73,7 +73,7 @@ func (b *batch) add(m *member) {
 	b.size++
 	t := m.made()
 	if len(t.els) > 0 || m.apart {
-		b.packs = append(b.packs, &pack{txn: t, members: []*member{m}})
+		b.packs = append(b.packs, &pack{txn: t.withAlive(), members: []*member{m}})
 		return
 	}
 	if p := b.open; p != nil && len(p.ifs)+len(t.ifs) <= packOps && len(p.then)+len(t.then) <= packOps {

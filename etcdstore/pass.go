@@ -10,7 +10,7 @@ import (
 // pass is the part of a transaction that moves a lock on: to a waiter, or to nobody.
 type pass struct {
 	ifs   []*pb.Compare
-	alive []*pb.Compare // holds while the waiter's session lives, without which its lease cannot be put on
+	alive string // the key of the waiter's session
 	then  []*pb.RequestOp
 	made  []change // without their revision
 }
@@ -26,7 +26,7 @@ func (s *Store) passTo(w *mirrorWaiter, name string) pass {
 	v := holderValue{session: w.session, request: w.request, Label: w.Label, Since: millis(time.Now()), Hold: w.Hold}
 	return pass{
 		ifs:   []*pb.Compare{createdAt(place, w.created)},
-		alive: []*pb.Compare{present(s.keys.session(w.session))},
+		alive: s.keys.session(w.session),
 		then:  []*pb.RequestOp{putOn(clientv3.LeaseID(lease), lock, v.encode()), del(place)},
 		made:  []change{{key: lock, holder: &v}, {key: place, deleted: true}},
 	}

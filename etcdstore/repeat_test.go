@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
@@ -146,6 +147,32 @@ func TestCancelBeforeTheWait(t *testing.T) {
 		storetest.Want(t, "Acquire", err, etcdstore.ErrLockExpired)
 	case <-storetest.Bounded(t).Done():
 		t.Error("the acquire waits")
+	}
+	if left := keys(t, etcd, "queue/l"); len(left) > 0 {
+		t.Errorf("in the queue: %q", left)
+	}
+	o.Release(h)
+}
+
+// A cancel that takes an acquisition out of a queue which this store had not heard of yet must be remembered as well.
+func TestCancelOfAnUnknownPlace(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s, other := openFaulty(t, etcd), openStore(t, etcd)
+	c, o := begin(t, s), begin(t, other)
+	h := o.Acquire("l")
+	storetest.Eventually(t, "the holder to be known", func() bool { return s.KnowsHolder("l") })
+	follow := s.HoldWatches()
+	defer follow()
+	p := c.Via(other).Queue("l")
+	p.Queued()
+	if token, err := s.Cancel(storetest.Bounded(t), c.Credential, p.Acquisition()); token != 0 || err != nil {
+		t.Fatalf("Cancel = %d, %v", token, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if g, err := (started{s.Store}).Acquire(ctx, p.Args()); errors.Is(err, context.DeadlineExceeded) || g.Token != 0 {
+		t.Errorf("a late acquire = %+v, %v; want it refused", g, err)
 	}
 	if left := keys(t, etcd, "queue/l"); len(left) > 0 {
 		t.Errorf("in the queue: %q", left)

@@ -217,10 +217,9 @@ type ending struct {
 	spareless bool            // if etcd is full, the lock is freed with a deletion and nothing else
 }
 
-// txn is the ending's transaction, with the part that moves the lock on. It has no other branch, and does not ask whether a
-// waiter's session is alive.
+// txn is the ending's transaction, with the part that moves the lock on. It has no other branch.
 func (e ending) txn(p pass) txn {
-	return txn{ifs: append(e.guard[:len(e.guard):len(e.guard)], p.ifs...), then: append(p.then, e.then...)}
+	return txn{ifs: append(e.guard[:len(e.guard):len(e.guard)], p.ifs...), then: append(p.then, e.then...), alive: p.alive}
 }
 
 // ended notes what the transaction did. Whose wait is over by it has still to be told.
@@ -252,8 +251,7 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 			w = s.mirror.next(e.lock, skip)
 		}
 		p := s.passTo(w, e.lock)
-		t := e.txn(p)
-		t.ifs = append(t.ifs, p.alive...)
+		t := e.txn(p).withAlive()
 		t.els = []*pb.RequestOp{txn{ifs: e.guard, els: []*pb.RequestOp{getKey(lock)}}.op()}
 		resp, err := s.commit(ctx, t)
 		if errors.Is(err, ErrNoSpace) {

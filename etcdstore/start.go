@@ -124,6 +124,7 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 			s.mirror.ending(sec.Lock, sec.Token, false)
 			done(fmt.Errorf("release: %w", err))
 		case err != nil || !resp.Succeeded:
+			s.mirror.ending(sec.Lock, sec.Token, false)
 			long()
 		default:
 			over := s.ended(e, p, resp.Header.Revision)

@@ -28,10 +28,22 @@ type txn struct {
 	then []*pb.RequestOp
 	els  []*pb.RequestOp
 
+	// alive is the key of the session whose lease it puts on, if it does not compare that it lives; empty: it puts on none, or
+	// does. It will after a refusal: etcd looks for the lease.
+	alive string
+
 	patient bool         // it is in no hurry
 	besides string       // a key that nothing else in its batch may write either; empty: none
 	touch   string       // a key that is put along, once for all of its batch, whatever comes of them; empty: none
 	refuse  func() error // asked when its turn has come: with an error, which is then its answer, it is not run; nil: it is
+}
+
+// withAlive is the transaction with that compare.
+func (t txn) withAlive() txn {
+	if t.alive != "" {
+		t.ifs, t.alive = append(t.ifs[:len(t.ifs):len(t.ifs)], present(t.alive)), ""
+	}
+	return t
 }
 
 func (t txn) request() *pb.TxnRequest {
