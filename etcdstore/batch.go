@@ -262,12 +262,11 @@ func (s *Store) commitBatch(b *batch) {
 }
 
 // refuseBatch deals with a batch of several that etcd has refused as a whole, for what one or some of it are. Etcd that is full
-// takes deletions, most versions do. Otherwise it was a session that has ended, most likely: each compares that its own lives when it
-// runs apart. Whatever is refused even so runs alone.
+// takes deletions, most versions do. If a session has ended, all run again apart, when each compares that its own lives. Whatever is
+// refused even so, or for another reason, runs alone.
 func (s *Store) refuseBatch(b *batch, err error) {
 	members := b.members()
-	switch {
-	case errors.Is(err, ErrNoSpace):
+	if errors.Is(err, ErrNoSpace) {
 		rest := slices.DeleteFunc(members, func(m *member) bool {
 			puts := m.footprint.puts()
 			if puts {
@@ -280,14 +279,16 @@ func (s *Store) refuseBatch(b *batch, err error) {
 		} else if len(rest) > 0 {
 			s.commitBatch(batchOf(rest))
 		}
-	case slices.ContainsFunc(members, func(m *member) bool { return !m.apart }):
-		for _, m := range members {
+		return
+	}
+	var again []*member
+	for _, m := range members {
+		if errors.Is(err, ErrSessionExpired) && !m.apart {
 			m.apart = true
-		}
-		s.batcher.putBack(members)
-	default:
-		for _, m := range members {
+			again = append(again, m)
+		} else {
 			s.commitBatch(batchOf([]*member{m}))
 		}
 	}
+	s.batcher.putBack(again)
 }
