@@ -26,6 +26,7 @@
 //	try        if   c(locks/L)=0, nothing under queue/L//, c(sessions/S)>0
 //	           then put locks/L on S's lease
 //	           else held by this very (S, r): the same grant; otherwise nothing
+//	           a started one, if the lock looks held: it only reads who holds it, and is made so if that is nobody
 //	append     if   guard, c(record)=0
 //	           then put the record
 //	           else success if it is there and its section is open or published; else ErrLockExpired

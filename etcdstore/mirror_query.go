@@ -63,13 +63,14 @@ func (m *mirror) place(a acquisition) (position, length int) {
 	if l == nil {
 		return 1, 0
 	}
-	for e := l.queue.Front(); e != nil; e = e.Next() {
-		position++
-		if e.Value.(*mirrorWaiter).acquisition == a {
-			return position, l.queue.Len()
-		}
+	e := m.queued[a]
+	if e == nil {
+		return l.queue.Len() + 1, l.queue.Len()
 	}
-	return position + 1, l.queue.Len()
+	for ; e != nil; e = e.Prev() {
+		position++
+	}
+	return position, l.queue.Len()
 }
 
 // knows checks a session's secret: known tells whether the session is there at all.

@@ -162,6 +162,47 @@ func TestPackBounds(t *testing.T) {
 	}
 }
 
+// Tries of a lock that is held write nothing, and share a commit.
+func TestTriesShareABatch(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s := openFaulty(t, etcd)
+	c, o, dead := begin(t, s), begin(t, s), begin(t, s)
+	h := c.Acquire("l")
+	const tries = 100
+	grants := make([]etcdstore.Grant, tries)
+	var ask []func(func(error))
+	for i := range tries {
+		who := o
+		if i == tries/2 {
+			who = dead
+		}
+		args := who.Args("l", who.Request(), 0)
+		ask = append(ask, func(done func(error)) {
+			s.StartAcquire(t.Context(), args, func(g etcdstore.Grant, err error) {
+				grants[i] = g
+				done(err)
+			})
+		})
+	}
+	var n *atomic.Int64
+	errs := together(t, s, func() {
+		t.Cleanup(s.HoldWatches())
+		closeSession(t, openStore(t, etcd), dead)
+		n = commits(s.Faults, gets("/dlm/locks/l"))
+	}, ask...)
+	for i, err := range errs {
+		if i == tries/2 {
+			storetest.Want(t, "a try of a session that has ended", err, etcdstore.ErrSessionExpired)
+		} else if g := grants[i]; err != nil || g.Outcome != etcdstore.Busy || g.Holder == nil || g.Holder.Token != h.Token {
+			t.Errorf("a try = %+v, %v; want it busy, and the holder", g, err)
+		}
+	}
+	if got := n.Load(); got > 2 {
+		t.Errorf("%d tries took %d commits; want 2 at most", tries, got)
+	}
+}
+
 // Etcd that is full refuses whatever puts, and all that shares its transaction. Who only deletes must not suffer for it, and
 // nobody must be tried one by one.
 func TestPackWithoutSpace(t *testing.T) {

@@ -39,12 +39,19 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 	}
 	a := acquisition{args.Lock, c.id, args.Request}
 	since, vacant := s.mirror.vacant(a.lock)
-	if over, _ := s.mirror.over(a); over || !vacant && args.Wait == 0 {
+	if over, _ := s.mirror.over(a); over {
 		long()
 		return
 	}
+	taken := func() {
+		if args.Wait == 0 {
+			s.startLook(a, long, done)
+		} else {
+			s.startWait(ctx, c, args, long, done)
+		}
+	}
 	if !vacant {
-		s.startWait(ctx, c, args, long, done)
+		taken()
 		return
 	}
 	e := s.entry(c, args)
@@ -60,9 +67,9 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 	}
 	s.submit(t, func(resp *pb.TxnResponse, err error) {
 		switch {
-		case errors.Is(err, errTaken) && args.Wait != 0:
-			s.startWait(ctx, c, args, long, done)
-		case err != nil && !errors.Is(err, errTaken) && !errors.Is(err, ErrNoSpace):
+		case errors.Is(err, errTaken):
+			taken()
+		case err != nil && !errors.Is(err, ErrNoSpace):
 			done(Grant{}, fmt.Errorf("acquire: %w", err))
 		case err != nil || !resp.Succeeded:
 			long()
@@ -75,6 +82,29 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 
 // errTaken: when the turn of a grant had come, the lock no longer looked free.
 var errTaken = errors.New("taken meanwhile")
+
+// startLook starts an acquire that does not wait, of a lock that looks taken. It writes nothing, so that any number of them share a
+// batch; long is the way if the lock is free after all, or the acquire is a repeat.
+func (s *Store) startLook(a acquisition, long func(), done func(Grant, error)) {
+	look := txn{
+		then:   []*pb.RequestOp{get(s.keys.lock(a.lock)), getKey(s.keys.session(a.session)), getKey(s.keys.waiter(a))},
+		refuse: s.unlessStale(a),
+	}
+	s.submit(look, func(resp *pb.TxnResponse, err error) {
+		if err != nil {
+			done(Grant{}, fmt.Errorf("acquire: %w", err))
+			return
+		}
+		switch holder := first(resp, 0); {
+		case first(resp, 1) == nil:
+			done(Grant{}, fmt.Errorf("acquire: %w", ErrSessionExpired))
+		case holder == nil, holds(holder, a), first(resp, 2) != nil:
+			long()
+		default:
+			done(s.busy(a, holderOf(holder)), nil)
+		}
+	})
+}
 
 // startWait starts the part of an acquire that takes a place in the queue and waits there; long is the way for whatever is not
 // plain.
