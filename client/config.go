@@ -37,7 +37,7 @@ type Config struct {
 	// None: DefaultEndpoint.
 	Endpoints []string
 	// TTL is how long a session outlives its last heartbeat, 2 s to 10 min; servers may grant more. A heartbeat is sent
-	// every third of it. 0: DefaultTTL.
+	// every third of it, and a thirtieth of it after one that failed. 0: DefaultTTL.
 	TTL time.Duration
 	// ConnectTimeout is how long a call that holds nothing looks for a server before it fails with ErrUnavailable.
 	// 0: DefaultConnectTimeout.

@@ -222,6 +222,9 @@ func (s *session) beaten(named []heard, a answer) {
 		s.ttl = ttl
 		s.expiry = later(s.expiry, a.sent.Add(ttl))
 	}
+	if m == nil {
+		s.beatAt = s.beatAt.Add(-s.ttl * 3 / 10) // A server that failed once may not the next time.
+	}
 	s.mu.Unlock()
 	wake(s.nudge)
 	if m == nil {

@@ -40,6 +40,23 @@ func TestIndeterminateAnswersAreRepeated(t *testing.T) {
 	}
 }
 
+// A heartbeat that a server fails to serve is soon sent again: only a third of the TTL lies between two that succeed, so
+// that two failures in a row would cost the session.
+func TestFailedHeartbeatIsSoonRepeated(t *testing.T) {
+	var beats atomic.Int64
+	s := startScripted(t, when(isHeartbeat, func(*dlmv1.StreamRequest) *dlmv1.StreamResponse {
+		if beats.Add(1) <= 5 {
+			return refusal(codes.Internal, "")
+		}
+		return nil
+	}))
+	c := open(t, client.Config{Endpoints: []string{s.addr}, TTL: 3 * time.Second})
+	l := lock(t, c, "a")
+	before := l.Expiry()
+	eventually(t, "a heartbeat that is served", func() bool { return l.Context().Err() != nil || l.Expiry().After(before) })
+	must(t, l.Context().Err())
+}
+
 // A server that serves others meanwhile is not left for one call that it could not serve.
 func TestBusyServerIsNotLeft(t *testing.T) {
 	served, refused := make(chan struct{}), atomic.Bool{}

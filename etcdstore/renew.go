@@ -7,6 +7,8 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // renewals renews leases over one stream, one request behind the other without waiting for the answers: a stream for
@@ -32,9 +34,20 @@ func newRenewals(etcd *clientv3.Client) *renewals {
 	return &renewals{etcd: etcd, waiting: map[clientv3.LeaseID][]chan renewal{}, arrived: make(chan struct{}, 1)}
 }
 
-// do renews a lease. Each call sends its own request: an answer to an earlier one would promise too much, since a client
-// counts from when it asked.
+// do renews a lease. A stream is refused when its login has ended, which etcd counts for each member: the next one
+// has logged in anew.
 func (r *renewals) do(ctx context.Context, lease clientv3.LeaseID) (ttl int64, err error) {
+	for {
+		ttl, err = r.ask(ctx, lease)
+		if status.Code(err) != codes.Unauthenticated {
+			return ttl, err
+		}
+	}
+}
+
+// ask sends a request of its own: an answer to an earlier one would promise too much, since a client counts from when
+// it asked.
+func (r *renewals) ask(ctx context.Context, lease clientv3.LeaseID) (ttl int64, err error) {
 	done := make(chan renewal, 1)
 	r.mu.Lock()
 	r.queue = append(r.queue, lease)

@@ -21,6 +21,9 @@ func TestExternalClusterWithTLSAndUser(t *testing.T) {
 	t.Cleanup(func() {
 		s.cmd.Process.Kill()
 		s.cmd.Wait()
+		if t.Failed() {
+			t.Log(s.log)
+		}
 	})
 
 	cmd := command(t, s.addr, dlmPath, "lock", "--ttl", "20s", "--connect-timeout", "20s", "long", "sh", "-c",
@@ -88,12 +91,12 @@ func TestExternalClusterWithTLSAndUser(t *testing.T) {
 	if err := s.stop(syscall.SIGTERM); err != nil {
 		t.Errorf("server: %v\n%s", err, s.log)
 	}
+	if strings.Contains(s.log.String(), `"code":"INTERNAL"`) {
+		t.Error("a call failed for good")
+	}
 	for _, secret := range []string{etcdPassword, secret} {
 		if secret == "" || strings.Contains(s.log.String(), secret) {
 			t.Errorf("the log tells the secret %q", secret)
 		}
-	}
-	if t.Failed() {
-		t.Log(s.log)
 	}
 }

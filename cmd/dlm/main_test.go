@@ -219,6 +219,9 @@ func start(t *testing.T, cmd *exec.Cmd) *background {
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
+		if t.Failed() {
+			t.Logf("%q printed\n%s%s", cmd.Args, b.out, b.err)
+		}
 	})
 	return b
 }
