@@ -14,7 +14,7 @@ func TestPercent(t *testing.T) {
 	for _, c := range []struct {
 		live uint64
 		want int
-	}{{0, 900}, {1, 900}, {8 << 20, 400}, {20 << 20, 100}, {21 << 20, 100}, {8 << 30, 100}, {1 << 62, 100}} {
+	}{{0, 900}, {1, 900}, {8 << 20, 400}, {20 << 20, 100}, {40 << 20, 100}, {80 << 20, 150}, {8 << 30, 199}} {
 		if got := percent(c.live, floor); got != c.want {
 			t.Errorf("%d bytes alive: %d %%, want %d", c.live, got, c.want)
 		}
@@ -26,7 +26,7 @@ func TestRoomy(t *testing.T) {
 	t.Setenv("GOGC", "") // and not parallel
 	Roomy(floor)
 	func() {
-		large := make([]byte, floor)
+		large := make([]byte, floor/2)
 		expectPercent(t, func(p uint64) bool { return p == 100 }, "100 with much alive")
 		runtime.KeepAlive(large)
 	}()
