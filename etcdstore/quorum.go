@@ -83,6 +83,7 @@ func (s *Store) ask() (rev int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	s.health.led(resp.Header.RaftTerm)
 	return resp.Header.Revision, nil
 }
 
