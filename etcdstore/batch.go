@@ -91,12 +91,12 @@ func (s *Store) submit(t txn, done answer) {
 
 // submitLater is submit for a transaction that is made when its turn has come, if many are before it: what waits is then
 // small. It has patience.
-func (s *Store) submitLater(f footprint, build func() txn, done answer) {
+func (s *Store) submitLater(writes func() footprint, build func() txn, done answer) {
 	if !s.health.up() || !s.batcher.crowded() {
 		s.submit(build(), done)
 		return
 	}
-	m := &member{footprint: f, build: build, since: time.Now(), done: done}
+	m := &member{footprint: writes(), build: build, since: time.Now(), done: done}
 	m.patient = true
 	s.batcher.add(m)
 }

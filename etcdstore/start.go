@@ -122,8 +122,10 @@ func (s *Store) startWait(ctx context.Context, c session, args AcquireArgs, long
 		}
 		return t
 	}
-	puts := footprint{keys: []string{s.keys.waiter(a)}, touch: s.keys.waited(a.lock), bytes: len(args.Label)}
-	s.submitLater(puts, enter, func(resp *pb.TxnResponse, err error) {
+	writes := func() footprint {
+		return footprint{keys: []string{s.keys.waiter(a)}, touch: s.keys.waited(a.lock), bytes: len(args.Label)}
+	}
+	s.submitLater(writes, enter, func(resp *pb.TxnResponse, err error) {
 		switch {
 		case err != nil && !errors.Is(err, ErrNoSpace):
 			done(Grant{}, fmt.Errorf("acquire: %w", err))
