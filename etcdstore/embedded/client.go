@@ -10,14 +10,16 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
+	etcdlease "go.etcd.io/etcd/server/v3/lease"
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/adapter"
 )
 
-// inProcess makes a client that calls an etcd in this process. Whoever knows how can have more of it: etcd's service in
-// etcd's own messages, and events as they come out of etcd's store.
+// inProcess makes a client that calls an etcd in this process, to renew a lease without a stream. Whoever knows how can have more
+// of it: etcd's service in etcd's own messages, and events as they come out of etcd's store.
 func inProcess(etcd *etcdserver.EtcdServer) *clientv3.Client {
 	c := v3client.New(etcd)
 	c.KV = kv{c.KV, adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(etcd))}
+	c.Lease = lease{c.Lease, etcd}
 	c.Watcher = watcher{c.Watcher, etcd}
 	return c
 }
@@ -29,6 +31,23 @@ type kv struct {
 
 // Remote is etcd's key-value service in etcd's own messages, which clientv3 makes its own of by copying.
 func (kv kv) Remote() pb.KVClient { return kv.remote }
+
+type lease struct {
+	clientv3.Lease
+	etcd *etcdserver.EtcdServer
+}
+
+// KeepAliveOnce answers without a header.
+func (l lease) KeepAliveOnce(ctx context.Context, id clientv3.LeaseID) (*clientv3.LeaseKeepAliveResponse, error) {
+	ttl, err := l.etcd.LeaseRenew(ctx, etcdlease.LeaseID(id))
+	switch {
+	case err == nil:
+		return &clientv3.LeaseKeepAliveResponse{ID: id, TTL: ttl}, nil
+	case errors.Is(err, etcdlease.ErrLeaseNotFound):
+		return nil, rpctypes.ErrLeaseNotFound
+	}
+	return l.Lease.KeepAliveOnce(ctx, id) // which can say what else it is
+}
 
 type watcher struct {
 	clientv3.Watcher
