@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// lastWord is how long after an election a call that was made before it may still be answered. What the old leader had passed on
-// is applied by then; what it had not is lost, and etcd would say nothing of it for seconds.
+// lastWord is how long after an election a call that was made before it may still be answered. What the old leader had handed on
+// to others is applied by then; the rest is lost, and etcd would say nothing of it for seconds.
 const lastWord = 500 * time.Millisecond
 
 // health is whether the store can commit.

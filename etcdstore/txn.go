@@ -120,6 +120,8 @@ func unavailable(err error) bool {
 	switch code {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.ResourceExhausted, codes.Aborted:
 		return true
+	case codes.Unauthenticated: // a login that this member does not know, or not any more; a wrong password has another code
+		return true
 	case codes.Unknown: // an in-process etcd that has stopped answers so
 		return strings.Contains(err.Error(), "stopped") || errors.Is(err, context.DeadlineExceeded)
 	default:
