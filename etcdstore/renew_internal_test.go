@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// forgetful is an etcd that knows one login less with each stream.
+// forgetful is an etcd that does not know the logins of its first streams.
 type forgetful struct {
 	pb.UnimplementedLeaseServer
 	unknown atomic.Int64 // streams that are refused
