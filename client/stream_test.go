@@ -45,12 +45,12 @@ func TestIndeterminateAnswersAreRepeated(t *testing.T) {
 func TestFailedHeartbeatIsSoonRepeated(t *testing.T) {
 	var beats atomic.Int64
 	s := startScripted(t, when(isHeartbeat, func(*dlmv1.StreamRequest) *dlmv1.StreamResponse {
-		if beats.Add(1) <= 5 {
+		if beats.Add(1) <= 3 {
 			return refusal(codes.Internal, "")
 		}
 		return nil
 	}))
-	c := open(t, client.Config{Endpoints: []string{s.addr}, TTL: 3 * time.Second})
+	c := open(t, client.Config{Endpoints: []string{s.addr}, TTL: 6 * time.Second})
 	l := lock(t, c, "a")
 	before := l.Expiry()
 	eventually(t, "a heartbeat that is served", func() bool { return l.Context().Err() != nil || l.Expiry().After(before) })
