@@ -218,12 +218,11 @@ func (s *session) beaten(named []heard, a answer) {
 	m := a.msg.GetHeartbeat()
 	s.mu.Lock()
 	s.beating = nil
-	if ttl := m.GetTtl().AsDuration(); lasting(ttl) {
-		s.ttl = ttl
-		s.expiry = later(s.expiry, a.sent.Add(ttl))
-	}
 	if m == nil {
 		s.beatAt = s.beatAt.Add(-s.ttl * 3 / 10) // A server that failed once may not the next time.
+	} else if ttl := m.GetTtl().AsDuration(); lasting(ttl) {
+		s.ttl = ttl
+		s.expiry = later(s.expiry, a.sent.Add(ttl))
 	}
 	s.mu.Unlock()
 	wake(s.nudge)

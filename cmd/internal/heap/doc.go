@@ -1,2 +1,3 @@
-// Package heap spares a program with little in memory the collection of its garbage many times a second.
+// Package heap has a program collect its garbage less often than Go would, for more memory: with little alive, when that would be
+// many times a second, and with much.
 package heap

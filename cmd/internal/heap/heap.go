@@ -31,9 +31,6 @@ func adjust(floor uint64) {
 func percent(live, floor uint64) int {
 	const minimum = 4 << 20 // what is alive, if it is less
 	live = max(live, minimum)
-	most := max(floor, 2*live)
-	if live > floor {
-		most = 3*live - floor
-	}
+	most := max(floor, 2*live) + max(live, floor) - floor
 	return int(100*most/live) - 100
 }
