@@ -133,6 +133,16 @@ func keys(t *testing.T, etcd *clientv3.Client, family string) (all []string) {
 	return all
 }
 
+// revision is etcd's revision now.
+func revision(t *testing.T, etcd *clientv3.Client) int64 {
+	t.Helper()
+	resp, err := etcd.Get(storetest.Bounded(t), "/dlm/horizon")
+	if err != nil {
+		t.Fatalf("get the revision: %v", err)
+	}
+	return resp.Header.Revision
+}
+
 // gone waits until there are no keys under a prefix.
 func gone(t *testing.T, etcd *clientv3.Client, family string) {
 	t.Helper()

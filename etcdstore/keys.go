@@ -84,9 +84,26 @@ func hex16(n int64) string {
 	return hex.EncodeToString(b[:])
 }
 
+// parseHex16 parses what hex16 writes of a number that is not negative.
 func parseHex16(s string) (int64, bool) {
 	n, err := strconv.ParseUint(s, 16, 63)
-	return int64(n), err == nil && len(s) == 16
+	return int64(n), err == nil && len(s) == 16 && lowerHex(s)
+}
+
+// lowerHex reports whether s has only digits and the letters a to f.
+func lowerHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// parseSessionID parses the public half of a session's credential: its lease.
+func parseSessionID(id string) (clientv3.LeaseID, bool) {
+	lease, ok := parseHex16(id)
+	return clientv3.LeaseID(lease), ok && lease != 0
 }
 
 // parseLock parses a key of a holder.

@@ -66,8 +66,8 @@ func (s *Store) grant(ctx context.Context, ttl time.Duration) (*clientv3.LeaseGr
 	return granted, nil
 }
 
-// session is an authenticated caller. alive is false if the session has ended: its lease can then guard nothing, but
-// what became of its sections can still be told.
+// session is an authenticated caller. alive is false if there is no such session (any more): nobody could check the
+// secret, so that it authorises nothing, see guard; what became of its sections can still be told.
 type session struct {
 	id    string
 	lease clientv3.LeaseID
@@ -75,46 +75,57 @@ type session struct {
 	alive bool
 }
 
+// parseCredential takes a credential apart: a session's id, a dot and a secret, both in the only form that Init gives them.
+// A second form would be a second name for the same session, under which nothing of it is found.
+func parseCredential(credential string) (c session, secret string, err error) {
+	id, secret, _ := strings.Cut(credential, ".")
+	lease, ok := parseSessionID(id)
+	if !ok || len(secret) != 2*secretBytes || !lowerHex(secret) {
+		return session{}, "", fmt.Errorf("%w: malformed session credential", ErrInvalidArgument)
+	}
+	return session{id: id, lease: lease}, secret, nil
+}
+
 // authenticate checks a credential. A session that has ended is no error, since its record, and with it the secret's
 // hash, is gone.
 func (s *Store) authenticate(ctx context.Context, credential string) (session, error) {
-	id, secret, ok := strings.Cut(credential, ".")
-	lease, hexed := parseHex16(id)
-	if !ok || !hexed || lease == 0 || len(secret) != 2*secretBytes {
-		return session{}, fmt.Errorf("%w: malformed session credential", ErrInvalidArgument)
+	c, secret, err := parseCredential(credential)
+	if err != nil {
+		return session{}, err
 	}
-	c := session{id: id, lease: clientv3.LeaseID(lease), alive: true}
-	known, valid, label := s.mirror.knows(id, secret)
+	known, valid, label := s.mirror.knows(c.id, secret)
 	if !known {
-		resp, err := s.get(ctx, s.keys.session(id))
+		resp, err := s.get(ctx, s.keys.session(c.id))
 		if err != nil {
 			return session{}, err
 		}
 		if len(resp.Kvs) == 0 {
-			c.alive = false
 			return c, nil
 		}
 		var v sessionValue
 		if err := decode(resp.Kvs[0].Value, &v); err != nil {
-			return session{}, fmt.Errorf("session %s: %w", id, err)
+			return session{}, fmt.Errorf("session %s: %w", c.id, err)
 		}
 		valid, label = v.valid(secret), v.Label
 		kv := resp.Kvs[0] // what the session does through this store is to be known as its own
-		s.mirror.own(change{key: s.keys.session(id), rev: kv.ModRevision, created: kv.CreateRevision, value: kv.Value})
+		s.mirror.own(change{key: s.keys.session(c.id), rev: kv.ModRevision, created: kv.CreateRevision, value: kv.Value})
 	}
 	if !valid {
-		return session{}, fmt.Errorf("%w: the credential is not that of session %s", ErrSessionExpired, id)
+		return session{}, fmt.Errorf("%w: the credential is not that of session %s", ErrSessionExpired, c.id)
 	}
-	c.label = label
+	c.label, c.alive = label, true
 	return c, nil
 }
 
 // known is authenticate for a session that needs no question to etcd: one that the mirror knows, with the right secret.
 func (s *Store) known(credential string) (session, bool) {
-	id, secret, _ := strings.Cut(credential, ".")
-	lease, hexed := parseHex16(id)
-	_, valid, label := s.mirror.knows(id, secret)
-	return session{id: id, lease: clientv3.LeaseID(lease), label: label, alive: true}, hexed && valid
+	c, secret, err := parseCredential(credential)
+	if err != nil {
+		return session{}, false
+	}
+	_, valid, label := s.mirror.knows(c.id, secret)
+	c.label, c.alive = label, valid
+	return c, valid
 }
 
 // living is authenticate for calls that need the session alive.

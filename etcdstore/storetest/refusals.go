@@ -14,7 +14,7 @@ import (
 // testRefusals makes calls that must be refused, each with its error. After each, a commit of an empty section shows that
 // nothing was written: it is the only change, so its token is the last one's successor.
 func testRefusals(t *testing.T, s Subject) {
-	c, o := Begin(t, s, "c"), Begin(t, s, "o")
+	c, o := lettered(t, s, "c"), Begin(t, s, "o")
 	standing := c.Acquire("refusals/held")
 	c.Append(standing, "f", "kept")
 	probe := c.Acquire("refusals/probe")
@@ -51,6 +51,19 @@ func testRefusals(t *testing.T, s Subject) {
 	if got := len(Contents(t, s, "refusals/large", "f")); got != etcdstore.MaxRecord {
 		t.Errorf("the largest record has %d bytes; want %d", got, etcdstore.MaxRecord)
 	}
+}
+
+// lettered begins a session whose id has a letter in its second half, so that there are upper-case forms of it. Etcd's
+// lease ids are random enough: one in 43 has none.
+func lettered(t *testing.T, s Subject, label string) *Client {
+	t.Helper()
+	for range 10 {
+		if c := Begin(t, s, label); strings.ContainsAny(c.ID[8:], "abcdef") {
+			return c
+		}
+	}
+	t.Fatal("ten sessions in a row have ids without a letter")
+	return nil
 }
 
 type refusal struct {
@@ -305,14 +318,22 @@ func badCredentials(t *testing.T, s Subject, c, o *Client, h *Held, add func(str
 		"no hexadecimals": "xxxxxxxxxxxxxxxx." + secret,
 		"a path":          "../" + id[3:] + "." + secret,
 		"noise":           strings.Repeat("x", 10_000),
+
+		// Whoever may inspect a lock sees its session's id: in any other form it must not pass for that session's.
+		"an upper-case id, and zeros":  strings.ToUpper(id) + "." + strings.Repeat("0", len(secret)),
+		"an upper-case id":             strings.ToUpper(id) + "." + secret,
+		"an id half in upper case":     id[:8] + strings.ToUpper(id[8:]) + "." + secret,
+		"an upper-case secret":         id + "." + strings.Repeat("A", len(secret)),
+		"a secret without hexadecimal": id + "." + strings.Repeat("x", len(secret)),
+		"a secret with a line's end":   id + "." + secret[1:] + "\n",
 	} {
 		all(name, credential, etcdstore.ErrInvalidArgument, etcdstore.ErrInvalidArgument)
 		add("CloseSession with "+name, etcdstore.ErrInvalidArgument, func(ctx context.Context) error { return s.CloseSession(ctx, credential) })
 	}
 	for name, credential := range map[string]string{
-		"a wrong secret":    id + "." + flipped + secret[1:],
-		"another's secret":  id + "." + others,
-		"an upper-case one": id + "." + strings.ToUpper(strings.Repeat("a", len(secret))),
+		"a wrong secret":   id + "." + flipped + secret[1:],
+		"another's secret": id + "." + others,
+		"zeros":            id + "." + strings.Repeat("0", len(secret)),
 	} {
 		all(name, credential, etcdstore.ErrSessionExpired, etcdstore.ErrSessionExpired)
 		add("CloseSession with "+name, etcdstore.ErrSessionExpired, func(ctx context.Context) error { return s.CloseSession(ctx, credential) })

@@ -1,0 +1,50 @@
+package etcdstore_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+)
+
+// TestSessionThatIsNotThere: a session whose record is gone authorises nothing, even if etcd still has its lease and
+// what is held on it. Nobody could check the secret.
+func TestSessionThatIsNotThere(t *testing.T) {
+	for name, open := range map[string]func(*etcdstore.Store) storetest.Subject{
+		"Called":  func(s *etcdstore.Store) storetest.Subject { return s },
+		"Started": func(s *etcdstore.Store) storetest.Subject { return started{s} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			etcd := startEtcd(t)
+			s := open(openStore(t, etcd))
+			c := begin(t, s)
+			h := c.Acquire("gone")
+			c.Append(h, "f", "mine;")
+			if _, err := etcd.Delete(storetest.Bounded(t), "/dlm/sessions/"+c.ID); err != nil {
+				t.Fatalf("delete the session's record: %v", err)
+			}
+			caughtUp(t, etcd, s)
+			forged := c.ID + "." + strings.Repeat("0", 32)
+			sec := etcdstore.Section{Credential: forged, Lock: "gone", Token: h.Token, Appended: true}
+			before := revision(t, etcd)
+
+			r := c.Record(h, "f", "a stranger's")
+			r.Credential = forged
+			storetest.Want(t, "Append", s.Append(storetest.Bounded(t), r), etcdstore.ErrLockExpired)
+			storetest.Want(t, "Release", s.Release(storetest.Bounded(t), sec), etcdstore.ErrLockExpired)
+			_, err := s.Commit(storetest.Bounded(t), sec)
+			storetest.Want(t, "Commit", err, etcdstore.ErrLockExpired)
+			if published, err := s.Discard(storetest.Bounded(t), sec); published || err != nil {
+				t.Errorf("Discard = %v, %v; want false, nil", published, err)
+			}
+			if after := revision(t, etcd); after != before {
+				t.Errorf("a stranger moved etcd from revision %d to %d", before, after)
+			}
+			if got := storetest.HolderOf(t, s, "gone"); got != h.Token {
+				t.Errorf("the lock is held under %d; want %d", got, h.Token)
+			}
+			storetest.WantNoFile(t, s, "gone", "f")
+		})
+	}
+}
