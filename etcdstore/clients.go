@@ -36,7 +36,11 @@ func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
 		var last, rev int64
 		if len(resp.Kvs) > 0 {
 			rev = resp.Kvs[0].ModRevision
-			if last, err = strconv.ParseInt(string(resp.Kvs[0].Value), 10, 32); err != nil || last == math.MaxInt32 {
+			var ok bool
+			if last, ok = parseDecimal(string(resp.Kvs[0].Value), 32); !ok {
+				return Client{}, fmt.Errorf("the highest client's number is malformed: %s", quoted(string(resp.Kvs[0].Value)))
+			}
+			if last == math.MaxInt32 {
 				return Client{}, fmt.Errorf("%w: no number is left for a client", ErrQuota)
 			}
 		}
@@ -72,6 +76,9 @@ func (s *Store) Client(ctx context.Context, id int32) (Client, error) {
 
 // SaveClient changes a client's record if it is still as it was read, else it fails with ErrClientChanged.
 func (s *Store) SaveClient(ctx context.Context, c Client) (Client, error) {
+	if c.rev == 0 { // to etcd that would mean: if there is none
+		return Client{}, fmt.Errorf("%w: %d was never read", ErrClientChanged, c.ID)
+	}
 	key := s.keys.client(c.ID)
 	resp, err := s.commit(ctx, txn{
 		ifs:  []*pb.Compare{modifiedAt(key, c.rev)},

@@ -46,8 +46,11 @@ func (s *Store) published(ctx context.Context, lock, file string) (head, error) 
 		return head{}, err
 	}
 	if marker := first(resp, 1); marker != nil {
-		_, token, _ := s.keys.parseSection(s.keys.allMarkers(), string(marker.Key))
-		if err := s.foldUpTo(ctx, lock, token); err != nil {
+		last, ok := s.keys.parseSection(s.keys.allMarkers(), string(marker.Key))
+		if !ok {
+			return head{}, fmt.Errorf("a marker's key is malformed: %s", quoted(string(marker.Key)))
+		}
+		if err := s.foldUpTo(ctx, lock, last.token); err != nil {
 			return head{}, err
 		}
 		return s.headOf(ctx, lock, file)
@@ -56,8 +59,7 @@ func (s *Store) published(ctx context.Context, lock, file string) (head, error) 
 	if kv == nil {
 		return head{}, nil
 	}
-	h := head{rev: kv.ModRevision}
-	return h, decode(kv.Value, &h.headValue)
+	return parseHead(kv)
 }
 
 // bytes reads [from, to) of a file; to is within the head. Chunks may hold more than the head tells of: what an
@@ -72,7 +74,7 @@ func (s *Store) bytes(ctx context.Context, lock, file string, h headValue, from,
 			return nil, err
 		}
 		for _, kv := range resp.Kvs {
-			begin, ok := parseChunk(string(kv.Key))
+			begin, ok := s.keys.parseChunk(lock, file, string(kv.Key))
 			if !ok || begin > at {
 				return nil, fmt.Errorf("file %s of lock %s: no chunk holds byte %d of %d", quoted(file), quoted(lock), at, h.Size)
 			}
@@ -153,7 +155,10 @@ func (s *Store) ListFiles(ctx context.Context, lock string, limit int, after str
 		}
 		family, fold = s.keys.heads(lock), func(ctx context.Context) error { return s.foldAll(ctx, lock) }
 	}
-	from, end, limit, err := page(family, limit, after)
+	from, end, limit, err := page(family, limit, after, func(key string) bool {
+		_, _, ok := s.keys.parseHead(key)
+		return ok
+	})
 	if err != nil {
 		return nil, "", err
 	}
@@ -168,8 +173,8 @@ func (s *Store) ListFiles(ctx context.Context, lock string, limit int, after str
 	}
 	for _, kv := range resp.Kvs {
 		lock, name, ok := s.keys.parseHead(string(kv.Key))
-		var h headValue
-		if !ok || decode(kv.Value, &h) != nil {
+		h, err := decodeHead(kv.Value)
+		if !ok || err != nil {
 			continue
 		}
 		files = append(files, File{Lock: lock, Name: name, Size: h.Size, Token: h.Token})
@@ -198,13 +203,14 @@ func (s *Store) findAndFold(ctx context.Context) error {
 	return nil
 }
 
-// page turns a listing's arguments into a range.
-func page(family string, limit int, after string) (from, end string, n int, err error) {
+// page turns a listing's arguments into a range. A page token is what a key of the family has behind it; isKey reports whether
+// there can be such a key.
+func page(family string, limit int, after string, isKey func(key string) bool) (from, end string, n int, err error) {
 	if limit < 0 {
 		return "", "", 0, fmt.Errorf("%w: page of %d: want 0 to %d", ErrInvalidArgument, limit, MaxPage)
 	}
-	if len(after) > MaxLockName+MaxFileName+2 {
-		return "", "", 0, fmt.Errorf("%w: page token of %d bytes: want what the last page answered", ErrInvalidArgument, len(after))
+	if after != "" && !isKey(family+after) {
+		return "", "", 0, fmt.Errorf("%w: page token %s: want what the last page answered", ErrInvalidArgument, quoted(after))
 	}
 	if limit == 0 || limit > MaxPage {
 		limit = MaxPage

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 )
 
 // Folding turns a published section's records into file chunks. The section is readable from its marker on; folding
@@ -54,8 +55,11 @@ func (s *Store) foldAll(ctx context.Context, lock string) error {
 	if err != nil || first(resp, 0) == nil {
 		return err
 	}
-	_, token, _ := s.keys.parseSection(s.keys.allMarkers(), string(first(resp, 0).Key))
-	return s.foldUpTo(ctx, lock, token)
+	last, ok := s.keys.parseSection(s.keys.allMarkers(), string(first(resp, 0).Key))
+	if !ok {
+		return fmt.Errorf("a marker's key is malformed: %s", quoted(string(first(resp, 0).Key)))
+	}
+	return s.foldUpTo(ctx, lock, last.token)
 }
 
 // foldUpTo folds a lock's published sections, oldest first, up to a token.
@@ -178,11 +182,16 @@ func (s *Store) headOf(ctx context.Context, lock, file string) (head, error) {
 	if len(resp.Kvs) == 0 {
 		return head{headValue: headValue{Chunk: chunkSize}}, nil
 	}
-	h := head{rev: resp.Kvs[0].ModRevision}
-	if err := decode(resp.Kvs[0].Value, &h.headValue); err != nil {
-		return head{}, fmt.Errorf("%s: %w", resp.Kvs[0].Key, err)
+	return parseHead(resp.Kvs[0])
+}
+
+// parseHead is the head that a file's key has.
+func parseHead(kv *mvccpb.KeyValue) (head, error) {
+	v, err := decodeHead(kv.Value)
+	if err != nil {
+		return head{}, fmt.Errorf("%s: %w", kv.Key, err)
 	}
-	return h, nil
+	return head{v, kv.ModRevision}, nil
 }
 
 // grow moves a head over new bytes and answers the chunks that hold them. It depends on nothing but the head and the

@@ -84,6 +84,9 @@ func hex16(n int64) string {
 	return hex.EncodeToString(b[:])
 }
 
+// What is parsed below is what is built above, and nothing else: a key has one form. Of any other, however near, the parsers
+// report that it is not ok, so that no two keys, and no two names that a client sends, can stand for the same thing.
+
 // parseHex16 parses what hex16 writes of a number that is not negative.
 func parseHex16(s string) (int64, bool) {
 	n, err := strconv.ParseUint(s, 16, 63)
@@ -108,47 +111,83 @@ func parseSessionID(id string) (clientv3.LeaseID, bool) {
 
 // parseLock parses a key of a holder.
 func (k keys) parseLock(key string) (lock string, ok bool) {
-	return strings.CutPrefix(key, k.allLocks())
+	lock, ok = strings.CutPrefix(key, k.allLocks())
+	return lock, ok && isLock(lock)
+}
+
+// parseWaited parses the key that is put with every place in a lock's queue.
+func (k keys) parseWaited(key string) (lock string, ok bool) {
+	lock, ok = strings.CutPrefix(key, k.allWaited())
+	return lock, ok && isLock(lock)
 }
 
 // parseSession parses a session's key.
 func (k keys) parseSession(key string) (session string, ok bool) {
-	return strings.CutPrefix(key, string(k)+"sessions/")
+	if session, ok = strings.CutPrefix(key, string(k)+"sessions/"); ok {
+		_, ok = parseSessionID(session)
+	}
+	return session, ok
 }
 
 // parseWaiter parses a waiter's key.
 func (k keys) parseWaiter(key string) (a acquisition, ok bool) {
-	lock, rest, ok := k.cut(key, k.allQueues())
+	lock, owner, ok := k.cut(key, k.allQueues())
 	if !ok {
 		return a, false
 	}
-	session, request, ok := strings.Cut(rest, ".")
-	return acquisition{lock, session, request}, ok
+	return parseOwner(lock, owner)
 }
 
-// parseSection parses a key that begins with a section: of a record, a marker or a note.
-func (k keys) parseSection(family, key string) (lock string, token int64, ok bool) {
+// parseOwner parses whose a place or a hold is.
+func parseOwner(lock, owner string) (a acquisition, ok bool) {
+	session, request, _ := strings.Cut(owner, ".")
+	_, ok = parseSessionID(session)
+	return acquisition{lock, session, request}, ok && isRequest(request)
+}
+
+// parseSection parses the section that a key of a family belongs to: of records, markers or notes.
+func (k keys) parseSection(family, key string) (sec sectionKey, ok bool) {
 	lock, rest, ok := k.cut(key, family)
 	if !ok {
-		return "", 0, false
+		return sectionKey{}, false
 	}
-	hex, _, _ := strings.Cut(rest, "/")
-	token, ok = parseHex16(hex)
-	return lock, token, ok
+	if family == k.allStaged() {
+		var request string
+		if rest, request, ok = strings.Cut(rest, "/"); !ok || !isRequest(request) {
+			return sectionKey{}, false
+		}
+	}
+	token, ok := parseHex16(rest)
+	return sectionKey{lock, token}, ok && token > 0
 }
 
 // parseHead parses a file's key.
-func (k keys) parseHead(key string) (lock, file string, ok bool) { return k.cut(key, k.allHeads()) }
-
-// parseChunk parses the offset at the end of a chunk's key.
-func parseChunk(key string) (offset int64, ok bool) {
-	return parseHex16(key[strings.LastIndexByte(key, '/')+1:])
+func (k keys) parseHead(key string) (lock, file string, ok bool) {
+	lock, file, ok = k.cut(key, k.allHeads())
+	return lock, file, ok && isFile(file)
 }
 
+// parseChunk parses the offset in the key of a chunk of a file.
+func (k keys) parseChunk(lock, file, key string) (offset int64, ok bool) {
+	offset16, ok := strings.CutPrefix(key, k.chunks(lock, file))
+	if !ok {
+		return 0, false
+	}
+	return parseHex16(offset16)
+}
+
+// cut parses the lock that a key of a family begins with.
 func (k keys) cut(key, family string) (lock, rest string, ok bool) {
 	key, ok = strings.CutPrefix(key, family)
 	if !ok {
 		return "", "", false
 	}
-	return strings.Cut(key, "//")
+	lock, rest, ok = strings.Cut(key, "//")
+	return lock, rest, ok && isLock(lock)
+}
+
+// parseDecimal parses what strconv.FormatInt writes of a number that is not negative.
+func parseDecimal(s string, bits int) (int64, bool) {
+	n, err := strconv.ParseInt(s, 10, bits)
+	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == s
 }

@@ -60,15 +60,32 @@ func CheckLock(name string) error {
 	return nil
 }
 
+// isLock reports whether a lock can have a name. Unlike CheckLock it says nothing of the reason, and costs no allocation.
+func isLock(name string) bool {
+	if len(name) == 0 || len(name) > MaxLockName || strings.Count(name, "/") >= MaxLockSegments {
+		return false
+	}
+	for s := range strings.SplitSeq(name, "/") {
+		if !segment(s) {
+			return false
+		}
+	}
+	return true
+}
+
+func isFile(name string) bool { return len(name) <= MaxFileName && segment(name) }
+
+func isRequest(request string) bool { return len(request) <= MaxRequest && plain(request) }
+
 func checkFile(name string) error {
-	if len(name) > MaxFileName || !segment(name) {
+	if !isFile(name) {
 		return fmt.Errorf("%w: file %s: want one segment of [A-Za-z0-9._-], %d bytes at most, not . or ..", ErrInvalidName, quoted(name), MaxFileName)
 	}
 	return nil
 }
 
 func checkRequest(request string) error {
-	if len(request) > MaxRequest || !plain(request) {
+	if !isRequest(request) {
 		return fmt.Errorf("%w: request %s: want [A-Za-z0-9._-]{1,%d}", ErrInvalidName, quoted(request), MaxRequest)
 	}
 	return nil
@@ -136,7 +153,7 @@ func checkHold(hold time.Duration) error {
 // requestNumber is a request's number, if it has one: decimal, from 1, without leading zeros.
 func requestNumber(request string) (uint64, bool) {
 	if request == "" || request[0] < '1' || request[0] > '9' {
-		return 0, false
+		return 0, false // "+1" and "01" are names like any other
 	}
 	n, err := strconv.ParseUint(request, 10, 64)
 	return n, err == nil

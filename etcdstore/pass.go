@@ -4,7 +4,6 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // pass is the part of a transaction that moves a lock on: to a waiter, or to nobody.
@@ -22,12 +21,12 @@ func (s *Store) passTo(w *mirrorWaiter, name string) pass {
 		return pass{then: []*pb.RequestOp{del(lock)}, made: []change{{key: lock, deleted: true}}}
 	}
 	place := s.keys.waiter(w.acquisition)
-	lease, _ := parseHex16(w.session)
+	lease, _ := parseSessionID(w.session)
 	v := holderValue{session: w.session, request: w.request, Label: w.Label, Since: millis(time.Now()), Hold: w.Hold}
 	return pass{
 		ifs:   []*pb.Compare{createdAt(place, w.created)},
 		alive: s.keys.session(w.session),
-		then:  []*pb.RequestOp{putOn(clientv3.LeaseID(lease), lock, v.encode()), del(place)},
+		then:  []*pb.RequestOp{putOn(lease, lock, v.encode()), del(place)},
 		made:  []change{{key: lock, holder: &v}, {key: place, deleted: true}},
 	}
 }

@@ -92,12 +92,12 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []pu
 	}
 	rev = resp.Header.Revision
 	for _, kv := range ranged(resp, 0) {
-		_, t, ok := s.keys.parseSection(s.keys.allMarkers(), string(kv.Key))
+		sec, ok := s.keys.parseSection(s.keys.allMarkers(), string(kv.Key))
 		if !ok {
 			return nil, 0, fmt.Errorf("a marker's key is malformed: %s", quoted(string(kv.Key)))
 		}
-		if t <= token {
-			secs = append(secs, publishedSection{token: t, marker: kv.ModRevision})
+		if sec.token <= token {
+			secs = append(secs, publishedSection{token: sec.token, marker: kv.ModRevision})
 		}
 	}
 	if len(secs) == 0 {
@@ -109,8 +109,9 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []pu
 	}
 	kvs := map[int64][]*mvccpb.KeyValue{}
 	for _, kv := range ranged(resp, 1) {
-		_, t, _ := s.keys.parseSection(s.keys.allStaged(), string(kv.Key))
-		kvs[t] = append(kvs[t], kv)
+		if sec, ok := s.keys.parseSection(s.keys.allStaged(), string(kv.Key)); ok {
+			kvs[sec.token] = append(kvs[sec.token], kv)
+		}
 	}
 	bytes, files := 0, map[string]bool{}
 	for i := range secs {

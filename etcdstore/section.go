@@ -315,6 +315,7 @@ func (s *Store) truth(ctx context.Context, c session, sec Section) error {
 		return err
 	}
 	note, marker, record, sess, horizon, holder := first(resp, 0), first(resp, 1), first(resp, 2), first(resp, 3), first(resp, 4), first(resp, 5)
+	forgotten, malformed := horizonOf(horizon)
 	switch {
 	case sec.Token > resp.Header.Revision:
 		s.log.Error("a token from the future: was etcd restored from an old snapshot?", "lock", sec.Lock, "token", sec.Token, "revision", resp.Header.Revision)
@@ -329,7 +330,9 @@ func (s *Store) truth(ctx context.Context, c session, sec Section) error {
 		return fmt.Errorf("%w: another session holds the lock under token %d", ErrLockExpired, sec.Token)
 	case holder != nil && holder.ModRevision < sec.Token: // tokens rise, so this one was not granted
 		return fmt.Errorf("%w: token %d was never granted", ErrLockExpired, sec.Token)
-	case sec.Token <= horizonOf(horizon):
+	case malformed != nil:
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, malformed)
+	case sec.Token <= forgotten:
 		return fmt.Errorf("%w: token %d is older than what is remembered", ErrOutcomeUnknown, sec.Token)
 	case sess != nil && sess.CreateRevision > sec.Token:
 		return fmt.Errorf("%w: token %d is older than its session", ErrLockExpired, sec.Token)

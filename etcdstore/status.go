@@ -85,7 +85,10 @@ func (s *Store) List(ctx context.Context, prefix string, limit int, after string
 	if err := checkPrefix(prefix); err != nil {
 		return nil, "", err
 	}
-	from, end, limit, err := page(s.keys.allLocks(), limit, after)
+	from, end, limit, err := page(s.keys.allLocks(), limit, after, func(key string) bool {
+		_, ok := s.keys.parseLock(key)
+		return ok
+	})
 	if err != nil {
 		return nil, "", err
 	}

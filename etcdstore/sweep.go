@@ -122,12 +122,12 @@ func (s *Store) sections(ctx context.Context, family string, found func(sectionK
 			return err
 		}
 		key := string(resp.Kvs[0].Key)
-		lock, token, ok := s.keys.parseSection(family, key)
+		sec, ok := s.keys.parseSection(family, key)
 		if !ok {
 			from = key + "\x00"
 			continue
 		}
-		from = found(sectionKey{lock, token})
+		from = found(sec)
 	}
 }
 
@@ -145,10 +145,10 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 		var highest int64
 		for _, kv := range notes.Kvs {
 			var v noteValue
-			_, token, ok := s.keys.parseSection(s.keys.allNotes(), string(kv.Key))
+			sec, ok := s.keys.parseSection(s.keys.allNotes(), string(kv.Key))
 			if ok && decode(kv.Value, &v) == nil && v.At < millis(before) {
 				drop = append(drop, del(string(kv.Key)))
-				highest = max(highest, token)
+				highest = max(highest, sec.token)
 			}
 		}
 		if len(drop) == 0 {
@@ -163,7 +163,11 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 		if len(resp.Kvs) > 0 {
 			now, rev = resp.Kvs[0], resp.Kvs[0].ModRevision
 		}
-		raise := put(s.keys.horizon(), strconv.FormatInt(max(highest, horizonOf(now)), 10))
+		horizon, err := horizonOf(now)
+		if err != nil {
+			return err
+		}
+		raise := put(s.keys.horizon(), strconv.FormatInt(max(highest, horizon), 10))
 		if _, err := s.commitAlone(ctx, txn{
 			ifs:  []*pb.Compare{modifiedAt(s.keys.horizon(), rev)},
 			then: append(drop, raise),
@@ -174,12 +178,15 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 }
 
 // horizonOf is the highest token whose note was dropped.
-func horizonOf(kv *mvccpb.KeyValue) int64 {
+func horizonOf(kv *mvccpb.KeyValue) (int64, error) {
 	if kv == nil {
-		return 0
+		return 0, nil
 	}
-	n, _ := strconv.ParseInt(string(kv.Value), 10, 64) // only dropNotes writes it
-	return n
+	token, ok := parseDecimal(string(kv.Value), 64)
+	if !ok {
+		return 0, fmt.Errorf("the horizon is malformed: %s", quoted(string(kv.Value)))
+	}
+	return token, nil
 }
 
 // dropWaited forgets of locks that somebody waited for them, unless it was after *since: the revision of the call before,
@@ -194,8 +201,8 @@ func (s *Store) dropWaited(ctx context.Context, since *int64) error {
 		var drop txn
 		for _, kv := range resp.Kvs {
 			from = string(kv.Key) + "\x00"
-			name := string(kv.Key[len(s.keys.allWaited()):])
-			if _, vacant := s.mirror.vacant(name); vacant && kv.ModRevision <= before {
+			name, ok := s.keys.parseWaited(string(kv.Key))
+			if _, vacant := s.mirror.vacant(name); ok && vacant && kv.ModRevision <= before {
 				drop.then = append(drop.then, txn{
 					ifs:  []*pb.Compare{modifiedAt(string(kv.Key), kv.ModRevision), empty(s.keys.queue(name))},
 					then: []*pb.RequestOp{del(string(kv.Key))},

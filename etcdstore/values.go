@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -43,12 +42,12 @@ func (v holderValue) encode() string { return v.session + "." + v.request + "\x0
 
 func decodeHolder(b []byte) (v holderValue, err error) {
 	owner, rest, ok := bytes.Cut(b, []byte{0})
-	session, request, dot := strings.Cut(string(owner), ".")
-	if !ok || !dot {
+	a, canonical := parseOwner("", string(owner))
+	if !ok || !canonical {
 		return v, fmt.Errorf("a holder's value of %d bytes is malformed", len(b))
 	}
 	err = json.Unmarshal(rest, &v)
-	v.session, v.request = session, request
+	v.session, v.request = a.session, a.request
 	return v, err
 }
 
@@ -91,6 +90,18 @@ type headValue struct {
 	Token int64 `json:"token"` // the last section published to it
 }
 
+// decodeHead reads a head. One that no fold writes is an error: what is reckoned from it would go astray.
+func decodeHead(b []byte) (h headValue, err error) {
+	if err := decode(b, &h); err != nil {
+		return headValue{}, err
+	}
+	last := h.Size - h.Last // bytes in the last chunk
+	if h.Chunk <= 0 || h.Size < 0 || h.Last < 0 || h.Token <= 0 || last < 0 || last > h.Chunk || last == 0 && h.Size > 0 {
+		return headValue{}, fmt.Errorf("a head is malformed: size %d, chunk %d, last %d, token %d", h.Size, h.Chunk, h.Last, h.Token)
+	}
+	return h, nil
+}
+
 // encode cannot fail: the values above have nothing that JSON lacks.
 func encode(v any) string {
 	b, err := json.Marshal(v)
@@ -111,18 +122,23 @@ func encodeRecord(number uint64, file string, data []byte) []byte {
 	return append(b, data...)
 }
 
-// decodeRecord reads a record; data aliases b.
+// decodeRecord reads what encodeRecord writes; data aliases b.
 func decodeRecord(b []byte) (number uint64, file string, data []byte, err error) {
-	number, n := binary.Uvarint(b)
-	if n > 0 {
-		b = b[n:]
-		var size uint64
-		if size, n = binary.Uvarint(b); n > 0 && size <= uint64(len(b)-n) {
-			b = b[n:]
-			return number, string(b[:size]), b[size:], nil
-		}
+	number, rest, ok := uvarint(b)
+	size, rest, ok2 := uvarint(rest)
+	if !ok || !ok2 || size > uint64(len(rest)) || !isFile(string(rest[:size])) {
+		return 0, "", nil, fmt.Errorf("a record of %d bytes is malformed", len(b))
 	}
-	return 0, "", nil, fmt.Errorf("a record of %d bytes is malformed", len(b))
+	return number, string(rest[:size]), rest[size:], nil
+}
+
+// uvarint reads a number in its shortest form, as it is written.
+func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || size > 1 && b[size-1] == 0 {
+		return 0, nil, false
+	}
+	return n, b[size:], true
 }
 
 func millis(t time.Time) int64      { return t.UnixMilli() }

@@ -56,7 +56,7 @@ func heldSection(lock string) (token int64, credential string, held bool, err er
 	}
 	token, parseErr := strconv.ParseInt(os.Getenv(envToken), 10, 64)
 	credential = os.Getenv(envSession)
-	if parseErr != nil || credential == "" {
+	if parseErr != nil || token <= 0 || strconv.FormatInt(token, 10) != os.Getenv(envToken) || credential == "" {
 		return 0, "", false, usagef("%s is %q, but %s and %s do not name its section", envLock, lock, envToken, envSession)
 	}
 	return token, credential, true, nil

@@ -44,3 +44,15 @@ func TestHealthOfNobodyIsInPlainWords(t *testing.T) {
 		t.Errorf("exit code %d, want 69; printed %q", r.code, r.out)
 	}
 }
+
+// A token in any other form than the one that `dlm lock` puts into its command's environment is a mistake, not a section.
+func TestTokenHasOneForm(t *testing.T) {
+	t.Parallel()
+	for token, want := range map[string]int{"7": 69, "+7": 64, "07": 64, "-7": 64, "0": 64, " 7": 64, "7x": 64, "": 64} {
+		cmd := dlm(t, "append", "--endpoints", "127.0.0.1:1", "--connect-timeout", "100ms", "forms", "file", "text")
+		cmd.Env = append(cmd.Env, "DLM_LOCK=forms", "DLM_SESSION=secret", "DLM_TOKEN="+token)
+		if r := run(t, cmd); r.code != want {
+			t.Errorf("with token %q exit code %d, %q; want %d", token, r.code, r.err, want)
+		}
+	}
+}

@@ -25,7 +25,11 @@ func readHighwater(dir string) (*highwater, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read highest revision: %w", err)
 	}
-	if h.seen, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err != nil {
+	h.seen, err = strconv.ParseInt(strings.TrimSuffix(string(text), "\n"), 10, 64)
+	if err == nil && (h.seen <= 0 || fmt.Sprintln(h.seen) != string(text)) {
+		err = fmt.Errorf("%q is not what raise writes", text)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read highest revision: %s: %w", h.path, err)
 	}
 	return h, nil

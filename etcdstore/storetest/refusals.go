@@ -161,8 +161,22 @@ func refusals(t *testing.T, s Subject, c, o *Client, h *Held) (all []refusal) {
 		}
 		return err
 	})
-	add("a page token that is no page's", etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
-		_, _, err := s.List(ctx, "", 1, strings.Repeat("x", 4096))
+	for _, token := range []string{strings.Repeat("x", 4096), "/", "..", "a//b", "a\x00", "a/"} {
+		add("a page token of locks "+brief(token), etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
+			_, _, err := s.List(ctx, "", 1, token)
+			return err
+		})
+		add("a page token of files "+brief(token), etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
+			_, _, err := s.ListFiles(ctx, "a", 1, token)
+			return err
+		})
+		add("a page token of all files "+brief("a//"+token), etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
+			_, _, err := s.ListFiles(ctx, "", 1, "a//"+token)
+			return err
+		})
+	}
+	add("a page token of one lock's files, for all", etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
+		_, _, err := s.ListFiles(ctx, "", 1, "f")
 		return err
 	})
 	for _, prefix := range []string{"/", "a//", "a b", "a\x00", "ü", strings.Repeat("x", etcdstore.MaxLockName+1)} {

@@ -1,0 +1,264 @@
+package etcdstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// What is stored and what is sent has one form. The targets here take anything, and hold what a parser accepts against what
+// the builder beside it makes of the result: it has to be the same again, or two names would stand for one thing.
+
+const (
+	fuzzSession = "00000000000000a1"
+	fuzzSecret  = "0123456789abcdef0123456789abcdef"
+)
+
+func FuzzCredential(f *testing.F) {
+	f.Add(fuzzSession + "." + fuzzSecret)
+	f.Add(strings.ToUpper(fuzzSession) + "." + strings.Repeat("0", 32)) // acted as the holder once
+	f.Add("0000000000000000." + fuzzSecret)
+	f.Add("8000000000000000." + fuzzSecret)
+	f.Add(fuzzSession + ".." + fuzzSecret[1:])
+	f.Fuzz(func(t *testing.T, credential string) {
+		c, secret, err := parseCredential(credential)
+		if err != nil {
+			if !errors.Is(err, ErrInvalidArgument) || c != (session{}) || secret != "" {
+				t.Errorf("parseCredential(%q) = %+v, %q, %v; want nothing, and an invalid argument", credential, c, secret, err)
+			}
+			return
+		}
+		if got := hex16(int64(c.lease)) + "." + secret; got != credential || c.lease <= 0 || c.alive {
+			t.Errorf("parseCredential(%q) is a session %+v, whose credential is %q", credential, c, got)
+		}
+	})
+}
+
+func FuzzKeys(f *testing.F) {
+	const k = keys("/dlm/")
+	a := acquisition{"a/b", fuzzSession, "7"}
+	for _, key := range []string{
+		k.lock("a/b"), k.waiter(a), k.session(fuzzSession), k.waited("a"), k.record("a", 5, "s1.2"), k.marker("a/b", 5), k.note("a", 5),
+		k.head("a", "f"), k.chunk("a/b", "f", 1<<20), k.session(strings.ToUpper(fuzzSession)), k.lock("a//b"), k.lock(".."), k.marker("a", 0),
+		k.queue("a") + fuzzSession, k.marker("a", 5) + "/1", k.record("a", 5, "x/y"), k.allStaged() + "a//5/x",
+	} {
+		f.Add(key)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		var forms []string
+		if lock, ok := k.parseLock(key); ok {
+			forms = append(forms, k.lock(lock))
+		}
+		if lock, ok := k.parseWaited(key); ok {
+			forms = append(forms, k.waited(lock))
+		}
+		if a, ok := k.parseWaiter(key); ok {
+			forms = append(forms, k.waiter(a))
+		}
+		if id, ok := k.parseSession(key); ok {
+			lease, _ := parseSessionID(id)
+			forms = append(forms, k.session(hex16(int64(lease))))
+		}
+		if sec, ok := k.parseSection(k.allMarkers(), key); ok {
+			forms = append(forms, k.marker(sec.lock, sec.token))
+		}
+		if sec, ok := k.parseSection(k.allNotes(), key); ok {
+			forms = append(forms, k.note(sec.lock, sec.token))
+		}
+		if sec, ok := k.parseSection(k.allStaged(), key); ok {
+			request := key[strings.LastIndexByte(key, '/')+1:]
+			forms = append(forms, k.record(sec.lock, sec.token, request))
+		}
+		if lock, file, ok := k.parseHead(key); ok {
+			forms = append(forms, k.head(lock, file))
+		}
+		if len(forms) > 1 || len(forms) == 1 && forms[0] != key {
+			t.Errorf("%q is taken for %q", key, forms)
+		}
+		if at, ok := k.parseChunk("a/b", "f", key); ok && k.chunk("a/b", "f", at) != key {
+			t.Errorf("%q is taken for the chunk at %d", key, at)
+		}
+	})
+}
+
+// FuzzNames: no name that is accepted reaches into the keys of another, and the quick check says what the thorough one says.
+func FuzzNames(f *testing.F) {
+	f.Add("a", "a/b", "f")
+	f.Add("a/", "a//b", "..")
+	f.Add("jobs/nightly", "jobs", ".")
+	f.Add(strings.Repeat("x/", 16)+"x", strings.Repeat("x", 256), strings.Repeat("f", 129))
+	f.Fuzz(func(t *testing.T, lock, other, file string) {
+		const k = keys("/dlm/")
+		if got := CheckLock(lock) == nil; got != isLock(lock) {
+			t.Errorf("CheckLock accepts %q: %t; isLock: %t", lock, got, !got)
+		}
+		if got := checkFile(file) == nil; got != isFile(file) {
+			t.Errorf("checkFile accepts %q: %t; isFile: %t", file, got, !got)
+		}
+		if checkPrefix(lock) == nil && !isLock(lock) && !isLock(lock+"x") && len(lock) < MaxLockName && strings.Count(lock, "/") < MaxLockSegments {
+			t.Errorf("%q is accepted as a prefix; no lock's name begins so", lock)
+		}
+		if n, ok := requestNumber(file); ok && (!isRequest(file) || file != strconv.FormatUint(n, 10)) {
+			t.Errorf("request %q has number %d", file, n)
+		}
+		if !isLock(lock) || !isLock(other) || lock == other {
+			return
+		}
+		for _, family := range []func(string) string{k.queue, k.sections, k.markers, k.notes, k.heads} {
+			if strings.HasPrefix(family(other), family(lock)) {
+				t.Errorf("the keys of lock %q begin with those of %q", other, lock)
+			}
+		}
+	})
+}
+
+func FuzzHolder(f *testing.F) {
+	f.Add([]byte(holderValue{session: fuzzSession, request: "7", Label: "cron", Since: 5, Hold: 7, Prev: 3}.encode()))
+	f.Add([]byte(strings.ToUpper(fuzzSession) + ".7\x00{}"))
+	f.Add([]byte(fuzzSession + ".7.8\x00{}"))
+	f.Add([]byte(fuzzSession + ".\x00{}"))
+	f.Add([]byte(fuzzSession + ".7\x00{} {}"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := decodeHolder(b)
+		if err != nil {
+			return
+		}
+		owner := acquisition{"", v.session, v.request}.owner()
+		if !bytes.HasPrefix(b, []byte(owner+"\x00")) {
+			t.Errorf("%q is held by %s: a compare would not find it", b, owner)
+		}
+		if again, err := decodeHolder([]byte(v.encode())); err != nil || again != v {
+			t.Errorf("%+v, written and read again, is %+v, %v", v, again, err)
+		}
+	})
+}
+
+func FuzzWaiter(f *testing.F) {
+	f.Add([]byte(encode(waiterValue{Label: "cron", Since: 5, Hold: 7})))
+	f.Add([]byte(`{"label":"\u202e","since":1e3}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var v, again waiterValue
+		if decode(b, &v) != nil {
+			return
+		}
+		if err := decode([]byte(encode(v)), &again); err != nil || again != v {
+			t.Errorf("%+v, written and read again, is %+v, %v", v, again, err)
+		}
+	})
+}
+
+func FuzzRecord(f *testing.F) {
+	f.Add(encodeRecord(7, "f", []byte("data")))
+	f.Add(encodeRecord(1<<63, "f", nil))
+	f.Add([]byte{0x80, 0x00, 1, 'f'}) // zero, the long way
+	f.Add([]byte{1, 2, '.', '.'})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		number, file, data, err := decodeRecord(b)
+		if err != nil {
+			return
+		}
+		if got := encodeRecord(number, file, data); !bytes.Equal(got, b) || checkFile(file) != nil {
+			t.Errorf("%x is read as %d, %q, %x, which is written %x", b, number, file, data, got)
+		}
+	})
+}
+
+func FuzzHead(f *testing.F) {
+	f.Add([]byte(encode(headValue{Size: 70_000, Chunk: chunkSize, Last: 65_536, Token: 5})), 10)
+	f.Add([]byte(encode(headValue{Chunk: chunkSize, Token: 5})), 100_000)
+	f.Add([]byte(`{"size":5,"chunk":0,"last":0,"token":5}`), 1) // ended a server once
+	f.Add([]byte(`{"size":-5,"chunk":9,"last":9,"token":5}`), 1)
+	f.Fuzz(func(t *testing.T, b []byte, more int) {
+		h, err := decodeHead(b)
+		if err != nil {
+			return
+		}
+		var again headValue
+		if again, err = decodeHead([]byte(encode(h))); err != nil || again != h {
+			t.Errorf("%+v, written and read again, is %+v, %v", h, again, err)
+		}
+		if more <= smallChunk || more > 1<<20 || h.Size > 1<<40 || int64(more)/h.Chunk > 1000 {
+			return
+		}
+		before := h.Size
+		puts, err := new(Store).grow(t.Context(), "a", "f", &h, make([]byte, more)) // too much to be joined to the last chunk, which is read
+		if err != nil || h.Size != before+int64(more) {
+			t.Fatalf("a head of %d bytes, grown by %d, has %d; %v", before, more, h.Size, err)
+		}
+		at := before
+		for _, op := range puts {
+			begin, ok := keys("").parseChunk("a", "f", string(op.GetRequestPut().GetKey()))
+			if size := len(op.GetRequestPut().GetValue()); !ok || begin != at || size == 0 || int64(size) > h.Chunk {
+				t.Fatalf("after byte %d there is a chunk at %d of %d bytes; want no gap, and at most %d", at, begin, size, h.Chunk)
+			}
+			at += int64(len(op.GetRequestPut().GetValue()))
+		}
+		if _, err := decodeHead([]byte(encode(h))); err != nil {
+			t.Errorf("grown by %d it is no head any more: %v", more, err)
+		}
+	})
+}
+
+// FuzzEvents feeds what etcd's watch may bring: keys and values that nobody here wrote. Nothing of it may end the server, and
+// what a watcher is told names locks and sessions as they are named everywhere.
+func FuzzEvents(f *testing.F) {
+	k := keys("/dlm/")
+	a := acquisition{"a/b", fuzzSession, "7"}
+	hold := holderValue{session: fuzzSession, request: "7", Since: 1}.encode()
+	f.Add(k.lock("a/b"), []byte(hold), k.waiter(a), []byte(`{"since":1}`), uint8(0))
+	f.Add(k.lock("a/b"), []byte(hold), k.session(fuzzSession), []byte(`{"secret":"AA=="}`), uint8(6))
+	f.Add(k.lock("a/b"), []byte("x"), k.lock("a/b"), []byte(fuzzSession+".8\x00{}"), uint8(12))
+	f.Add(k.queue("a//b"), []byte("x"), "/dlm/numbered", []byte("5"), uint8(255))
+	f.Fuzz(func(t *testing.T, key1 string, value1 []byte, key2 string, value2 []byte, how uint8) {
+		s := &Store{keys: k, health: newHealth(nil), ctx: t.Context()}
+		s.mirror = newMirror(k, func(string) {}, func(sectionKey) {}, func(sectionKey) {})
+		defer s.mirror.stop()
+		var events []*clientv3.Event
+		for i, kv := range []*mvccpb.KeyValue{{Key: []byte(key1), Value: value1}, {Key: []byte(key2), Value: value2}} {
+			kv.CreateRevision, kv.ModRevision = int64(2+i), int64(2+i)
+			put := &clientv3.Event{Type: clientv3.EventTypePut, Kv: kv}
+			events = append(events, put)
+			rev := int64(10 + i)
+			if how&1 != 0 {
+				rev = 10 // one transaction
+			}
+			switch how >>= 1; {
+			case how&1 != 0:
+				events = append(events, &clientv3.Event{Type: clientv3.EventTypeDelete, PrevKv: kv, Kv: &mvccpb.KeyValue{Key: kv.Key, ModRevision: rev}})
+			case how&2 != 0:
+				next := &mvccpb.KeyValue{Key: kv.Key, Value: value2, CreateRevision: kv.CreateRevision, ModRevision: rev, Version: 2}
+				events = append(events, &clientv3.Event{Type: clientv3.EventTypePut, PrevKv: kv, Kv: next})
+			}
+			how >>= 2
+		}
+		slices.SortStableFunc(events, func(a, b *clientv3.Event) int { return int(a.Kv.ModRevision - b.Kv.ModRevision) })
+		s.mirror.observe(events)
+		s.mirror.reset([]*mvccpb.KeyValue{events[0].Kv}, 20)
+
+		for _, prefix := range []string{"", "a/"} {
+			explained, err := s.explain(context.Background(), prefix, events)
+			if err != nil && !errors.Is(err, ErrNoQuorum) { // it asked etcd, which is not there
+				t.Errorf("explain: %v", err)
+			}
+			for _, e := range explained {
+				_, id := parseSessionID(e.Session)
+				unnamed := e.Session == "" && e.Request == "" // a holder's value that nobody here wrote
+				if !isLock(e.Lock) || !strings.HasPrefix(e.Lock, prefix) || !unnamed && (!id || !isRequest(e.Request)) || e.Type == 0 || e.Revision <= 0 {
+					t.Errorf("explained with prefix %q: %+v", prefix, e)
+				}
+			}
+		}
+		for name := range s.mirror.locks {
+			if !isLock(name) {
+				t.Errorf("the mirror knows a lock %q", name)
+			}
+		}
+	})
+}
