@@ -79,65 +79,115 @@ func undoneText(kv *mvccpb.KeyValue) string {
 	return fmt.Sprintf("%s (%s)", v, fromMillis(v.At).UTC().Format(time.RFC3339))
 }
 
-// List answers the locks that are held and whose names begin with prefix, by name, at one revision: at most limit, 0 for
-// MaxPage, from behind the page that answered next as after.
+// List returns the locks that are held or waited for and whose names begin with prefix, by name, at one revision: at most
+// limit, 0 for MaxPage, from behind the page that returned next as after. A page may have fewer, even none, while there are
+// more: next says so. A lock that is waited for and has no holder has just lost it, or is about to be handed on.
 func (s *Store) List(ctx context.Context, prefix string, limit int, after string) (locks []LockInfo, next string, err error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, "", err
 	}
-	from, end, limit, err := page(s.keys.allLocks(), limit, after, func(key string) bool {
-		_, ok := s.keys.parseLock(key)
-		return ok
-	})
+	from, _, limit, err := page("", limit, after, isLock)
 	if err != nil {
 		return nil, "", err
 	}
-	if prefix != "" {
-		from, end = max(from, s.keys.lock(prefix)), clientv3.GetPrefixRangeEnd(s.keys.lock(prefix))
-	}
-	if from >= end {
-		return nil, "", nil
-	}
-	for {
-		locks, next, err = s.held(ctx, from, end, limit)
-		if !errors.Is(err, rpctypes.ErrCompacted) { // else from a newer revision
-			return locks, next, err
+	for from = max(from, prefix); ; {
+		var p usedLocks
+		if p, err = s.used(ctx, prefix, from, limit); err == nil {
+			locks, err = s.describe(ctx, p)
 		}
+		switch {
+		case errors.Is(err, rpctypes.ErrCompacted): // then at a newer revision
+			continue
+		case err != nil:
+			return nil, "", err
+		case p.next == "":
+			return locks, "", nil
+		case len(p.names) > 0:
+			return locks, p.names[len(p.names)-1], nil
+		}
+		from = p.next // nothing here but keys of somebody else's making
 	}
 }
 
-// held answers a page of the locks that are held.
-func (s *Store) held(ctx context.Context, from, end string, limit int) (locks []LockInfo, next string, err error) {
-	held, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(int64(limit)))
-	if err != nil {
-		return nil, "", err
+// usedLocks are locks that are held, or that somebody has waited for lately, as of one revision.
+type usedLocks struct {
+	names   []string
+	holders map[string]*mvccpb.KeyValue
+	rev     int64
+	next    string // the name to go on from; empty: there are no more
+}
+
+// used finds at most limit of the locks whose names begin with prefix, from a name on. Who waits is found by the keys
+// waited/L, which have the order of names; those of the queue itself have not.
+func (s *Store) used(ctx context.Context, prefix, from string, limit int) (usedLocks, error) {
+	scan := func(family string) *pb.RangeRequest {
+		end := clientv3.GetPrefixRangeEnd(family + prefix)
+		return &pb.RangeRequest{Key: []byte(family + from), RangeEnd: []byte(max(end, family+from)), Limit: int64(limit)}
 	}
-	for kvs := range slices.Chunk(held.Kvs, maxOps/2) {
-		var t txn
+	waited := scan(s.keys.allWaited())
+	waited.KeysOnly = true
+	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{look(scan(s.keys.allLocks())), look(waited)}})
+	if err != nil {
+		return usedLocks{}, err
+	}
+	p := usedLocks{holders: map[string]*mvccpb.KeyValue{}, rev: resp.Header.Revision}
+	var names []string
+	last := "" // what lies behind it has not been read of both families
+	for i, family := range []string{s.keys.allLocks(), s.keys.allWaited()} {
+		kvs := ranged(resp, i)
 		for _, kv := range kvs {
-			name, _ := s.keys.parseLock(string(kv.Key))
+			name := string(kv.Key[len(family):])
+			names = append(names, name)
+			if i == 0 {
+				p.holders[name] = kv
+			}
+		}
+		if resp.Responses[i].GetResponseRange().More {
+			if end := string(kvs[len(kvs)-1].Key[len(family):]); last == "" || end < last {
+				last = end
+			}
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if last != "" {
+		names = slices.DeleteFunc(names, func(name string) bool { return name > last })
+	}
+	if len(names) > limit {
+		names = names[:limit]
+		last = names[limit-1]
+	}
+	if last != "" {
+		p.next = last + "\x00"
+	}
+	p.names = slices.DeleteFunc(names, func(name string) bool { return !isLock(name) })
+	return p, nil
+}
+
+// describe reads the queues of locks, and leaves out those that are neither held nor waited for.
+func (s *Store) describe(ctx context.Context, p usedLocks) (locks []LockInfo, err error) {
+	for names := range slices.Chunk(p.names, maxOps/2) {
+		var t txn
+		for _, name := range names {
 			oldest, count := getOldest(s.keys.queue(name), listedWaiters), getCount(s.keys.queue(name))
-			oldest.Revision, count.Revision = held.Header.Revision, held.Header.Revision
+			oldest.Revision, count.Revision = p.rev, p.rev
 			t.then = append(t.then, look(oldest), look(count))
 		}
 		resp, err := s.commit(ctx, t)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
-		for i, kv := range kvs {
-			name, _ := s.keys.parseLock(string(kv.Key))
-			info := LockInfo{Name: name, Holder: holderOf(kv), QueueLength: int(resp.Responses[2*i+1].GetResponseRange().Count)}
+		for i, name := range names {
+			info := LockInfo{Name: name, Holder: holderOf(p.holders[name]), QueueLength: int(resp.Responses[2*i+1].GetResponseRange().Count)}
 			for _, kv := range inLine(ranged(resp, 2*i)) {
 				if w, ok := s.waiterOf(kv); ok {
 					info.Waiters = append(info.Waiters, w)
 				}
 			}
-			locks = append(locks, info)
-			next = name
+			if info.Holder != nil || info.QueueLength > 0 {
+				locks = append(locks, info)
+			}
 		}
 	}
-	if !held.More {
-		next = ""
-	}
-	return locks, next, nil
+	return locks, nil
 }
