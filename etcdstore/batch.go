@@ -254,10 +254,8 @@ func (s *Store) commitBatch(b *batch) {
 		failed = b.failed(resp)
 		s.batcher.putBack(failed)
 	}
-	if s.batcher.idle() {
+	if s.batcher.idle() || !s.start(func() { b.tell(resp, err) }) { // the next batch need not wait for it
 		b.tell(resp, err)
-	} else {
-		s.start(func() { b.tell(resp, err) }) // the next batch need not wait for it
 	}
 }
 

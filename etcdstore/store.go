@@ -51,9 +51,12 @@ type Store struct {
 	sweeps     *backlog[sectionKey] // sections whose records may be orphans
 	evictions  *backlog[sectionKey] // sections past their hold deadline
 
-	ctx     context.Context // ends with Close
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	starting sync.RWMutex
+	closed   bool // nothing is started any more
+	running  sync.WaitGroup
 }
 
 // sectionKey names one section.
@@ -120,19 +123,29 @@ const (
 	evicters  = 4
 )
 
-// start runs f in a goroutine that Close waits for.
-func (s *Store) start(f func()) {
+// start runs f in a goroutine that Close waits for. It reports whether it does: a closed store starts nothing.
+func (s *Store) start(f func()) bool {
+	s.starting.RLock()
+	defer s.starting.RUnlock()
+	if s.closed {
+		return false
+	}
 	s.running.Go(f)
+	return true
 }
 
 // Close stops the store's own work and waits for it. Calls in progress end with ErrClosed. A repeat does nothing.
 func (s *Store) Close() error {
+	s.starting.Lock()
+	s.closed = true
+	s.starting.Unlock()
 	s.cancel()
+	s.mirror.refuse(ErrClosed) // or what waits would be waited for
 	s.running.Wait()
 	s.mirror.stop()
 	s.serve(false)
 	return nil
 }
 
-// Serving tells whether the store can commit, as far as it knows.
-func (s *Store) Serving() bool { return s.health.up() }
+// Serving reports whether the store can commit, as far as it knows.
+func (s *Store) Serving() bool { return s.ctx.Err() == nil && s.health.up() }

@@ -119,7 +119,7 @@ func (s *Store) await(ctx context.Context, credential string, a acquisition, rev
 		}
 	}
 	s.mirror.register(&q.wait)
-	if !s.health.up() { // the others were told before this one was registered
+	if !s.Serving() { // the others were told before this one was registered
 		q.leave(func() { done(Grant{}, s.unserved()) })
 	}
 	q.mu.Lock()
@@ -129,7 +129,7 @@ func (s *Store) await(ctx context.Context, credential string, a acquisition, rev
 	}
 	if bound != WaitForever {
 		q.timer = time.AfterFunc(bound, func() {
-			q.leave(func() { apart(func() (Grant, error) { return s.giveUp(ctx, a) }, done) })
+			q.leave(func() { resolve(ctx, s, func(ctx context.Context) (Grant, error) { return s.giveUp(ctx, a) }, done) })
 		})
 	}
 	q.stop = context.AfterFunc(ctx, func() {
@@ -168,6 +168,8 @@ func (q *standing) decided(ctx context.Context, f fate) {
 	case f.state == Holding:
 		q.done(Grant{Outcome: Granted, Token: f.token}, nil)
 	default:
-		apart(func() (Grant, error) { return q.store.gone(ctx, q.credential, q.acquisition) }, q.done) // which asks etcd
+		resolve(ctx, q.store, func(ctx context.Context) (Grant, error) { // which asks etcd
+			return q.store.gone(ctx, q.credential, q.acquisition)
+		}, q.done)
 	}
 }

@@ -1,0 +1,85 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// The calls that come by the thousand, [Store.StartAcquire], [Store.StartRelease] and [Store.StartAppend], are started:
+// none of them is a goroutine while it is under way. What became of a call is told to its done
+//
+//   - once;
+//   - from any goroutine, the caller's included, and before Start has returned if it is known at once;
+//   - and done must not block, take long, or log: it runs where transactions are committed, and everybody else's wait
+//     behind it.
+//
+// Each call first tries a plain transaction, which has the compares that nearly always hold and no other branch, and does
+// not compare whether the session lives whose lease it puts on, since etcd refuses what is put on a lease that has ended.
+// Many of these fit into one transaction of etcd's (see pack.go). Where the plain one comes to nothing, the call is
+// resolved: made again, as a repeat, with transactions that also find out what stands instead. All calls can be repeated,
+// so it does not matter whether the plain one was really without effect.
+
+// plainOutcome is what a plain transaction has come to for its call.
+type plainOutcome int
+
+const (
+	plainDone    plainOutcome = iota + 1 // its compares held
+	plainFailed                          // the call ends with the error
+	plainUnclear                         // the call has to be resolved
+)
+
+// outcomeOf is the one rule for where a call goes on. An error ends it, but for two, behind which another answer may stand:
+//
+//   - ErrNoSpace: etcd is full, and refuses a put even in a branch that would not run. But a repeat may find what it put
+//     when there was room, and a lock can be released by a deletion.
+//   - ErrSessionExpired: a lease that the transaction puts on has ended. That may be the next waiter's, which is no
+//     reason to refuse a release.
+func outcomeOf(resp *pb.TxnResponse, err error) plainOutcome {
+	switch {
+	case errors.Is(err, ErrNoSpace), errors.Is(err, ErrSessionExpired):
+		return plainUnclear
+	case err != nil:
+		return plainFailed
+	case !resp.Succeeded:
+		return plainUnclear
+	}
+	return plainDone
+}
+
+// resolveTimeout bounds the resolution of a call that does not wait.
+const resolveTimeout = 2 * txnTimeout
+
+// detach makes a call in a goroutine of its own, which Close waits for. A panic of the call becomes its error: it must not cost
+// the others their server.
+func detach[T any](s *Store, call func() (T, error), done func(T, error)) {
+	running := s.start(func() {
+		done(func() (result T, err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+				}
+			}()
+			return call()
+		}())
+	})
+	if !running {
+		var none T
+		done(none, ErrClosed)
+	}
+}
+
+// resolve is detach for what is bounded by resolveTimeout, and by the store's own end.
+func resolve[T any](ctx context.Context, s *Store, call func(context.Context) (T, error), done func(T, error)) {
+	detach(s, func() (T, error) {
+		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+		defer cancel()
+		ctx, end := context.WithCancelCause(ctx)
+		defer end(nil)
+		defer context.AfterFunc(s.ctx, func() { end(ErrClosed) })()
+		return call(ctx)
+	}, done)
+}
