@@ -8,8 +8,40 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
+
+// acquiring is an acquire on its way.
+type acquiring struct {
+	acquisition
+	s     *Store
+	ctx   context.Context
+	args  AcquireArgs
+	done  func(Grant, error)
+	c     session
+	began time.Time // the wait is counted from here, on this server's monotonic clock
+
+	granted, enqueued change // what the plain transaction puts
+	repeatable        bool   // the plain enqueue has another branch, for a session that holds the lock already
+}
+
+// StartAcquire is Acquire without the wait for its end.
+func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Grant, error)) {
+	a := &acquiring{s: s, ctx: ctx, args: args, done: done, began: time.Now()}
+	var known bool
+	if a.c, known = s.known(args.Credential); !known || args.check() != nil || s.room() != nil {
+		a.resolve()
+		return
+	}
+	a.acquisition = acquisition{args.Lock, a.c.id, args.Request}
+	since, vacant := s.mirror.vacant(a.lock)
+	if over, _ := s.mirror.over(a.acquisition); over {
+		a.resolve()
+	} else if vacant {
+		a.grant(since)
+	} else {
+		a.taken()
+	}
+}
 
 // Acquire asks for a lock and waits for it, in FIFO order. A repeat finds its own place or grant again. If ctx ends
 // the place is kept: only Cancel, a heartbeat that does not list the request, or the session's end gives it up.
@@ -64,98 +96,124 @@ func (args AcquireArgs) left(began time.Time) time.Duration {
 	return max(0, args.Wait-time.Since(began))
 }
 
-// unserved is why the store cannot serve.
-func (s *Store) unserved() error {
-	if s.ctx.Err() != nil {
-		return ErrClosed
-	}
-	return ErrNoQuorum
-}
-
-// entry is an acquisition on its way in: the parts of its transaction.
-type entry struct {
-	acquisition
-	keys      keys
-	lease     clientv3.LeaseID
-	label     string
-	now, hold int64 // ms
-	refuse    func() error
-}
-
-func (s *Store) entry(c session, args AcquireArgs) entry {
-	e := entry{
-		acquisition: acquisition{args.Lock, c.id, args.Request}, keys: s.keys, lease: c.lease, label: args.Label,
-		now: millis(time.Now()), hold: args.Hold.Milliseconds(),
-	}
-	e.refuse = s.unlessStale(e.acquisition)
-	if e.label == "" {
-		e.label = c.label
-	}
-	return e
-}
-
-// unlessStale refuses a late duplicate. A repeat may have waited for its turn while what it repeats was granted, and ended.
-func (s *Store) unlessStale(a acquisition) func() error {
-	return func() error {
-		if s.mirror.stale(a) {
-			return fmt.Errorf("%w: request %s is over", ErrLockExpired, quoted(a.request))
+// grant takes a lock that looks free, and not waited for since a revision.
+func (a *acquiring) grant(since int64) {
+	e := a.s.entry(a.c, a.args)
+	var t txn
+	t, a.granted = e.grant(e.free(since))
+	t.refuse = func() error {
+		if err := e.refuse(); err != nil {
+			return err
+		}
+		if _, vacant := a.s.mirror.vacant(a.lock); !vacant {
+			return errTaken
 		}
 		return nil
 	}
+	a.s.submit(t, func(resp *pb.TxnResponse, err error) {
+		if errors.Is(err, errTaken) {
+			a.taken()
+			return
+		}
+		switch outcomeOf(resp, err) {
+		case plainDone:
+			a.s.mirror.own(a.granted.at(resp.Header.Revision))
+			a.done(Grant{Outcome: Granted, Token: resp.Header.Revision}, nil)
+		case plainFailed:
+			a.done(Grant{}, fmt.Errorf("acquire: %w", err))
+		case plainUnclear:
+			a.resolve()
+		}
+	})
 }
 
-// free holds while nobody holds the lock, and nobody has taken a place in its queue since a revision at which it was empty.
-func (e entry) free(since int64) []*pb.Compare {
-	return []*pb.Compare{absent(e.keys.lock(e.lock)), modifiedBy(e.keys.waited(e.lock), since)}
+// errTaken: when the turn of a grant had come, the lock no longer looked free.
+var errTaken = errors.New("taken meanwhile")
+
+// taken goes on with a lock that looks held, or waited for.
+func (a *acquiring) taken() {
+	if a.args.Wait == 0 {
+		a.look()
+	} else {
+		a.enqueue()
+	}
 }
 
-// unclaimed holds while nobody holds the lock, and nobody waits for it. It needs no mirror, and costs more.
-func (e entry) unclaimed() []*pb.Compare {
-	return []*pb.Compare{absent(e.keys.lock(e.lock)), empty(e.keys.queue(e.lock))}
+// look only reads who holds the lock, for an acquire that does not wait. It writes nothing, so that any number of them share a
+// batch.
+func (a *acquiring) look() {
+	s := a.s
+	look := txn{
+		then:   []*pb.RequestOp{get(s.keys.lock(a.lock)), getKey(s.keys.session(a.session)), getKey(s.keys.waiter(a.acquisition))},
+		refuse: s.unlessStale(a.acquisition),
+	}
+	s.submit(look, func(resp *pb.TxnResponse, err error) {
+		switch outcomeOf(resp, err) {
+		case plainFailed:
+			a.done(Grant{}, fmt.Errorf("acquire: %w", err))
+			return
+		case plainUnclear:
+			a.resolve()
+			return
+		case plainDone:
+		}
+		switch holder := first(resp, 0); {
+		case first(resp, 1) == nil:
+			a.done(Grant{}, fmt.Errorf("acquire: %w", ErrSessionExpired))
+		case holder == nil, holds(holder, a.acquisition), first(resp, 2) != nil: // free after all, or a repeat
+			a.resolve()
+		default:
+			a.done(s.busy(a.acquisition, holderOf(holder)), nil)
+		}
+	})
 }
 
-// again holds while the acquisition holds the lock.
-func (e entry) again() []*pb.Compare {
-	lock := e.keys.lock(e.lock)
-	return append(between(lock, e.owner(), e.owner()+"\x01"), heldOn(lock, e.lease))
+// enqueue takes a place in the queue, and waits there.
+func (a *acquiring) enqueue() {
+	a.s.submitLater(a.writes, a.enter, func(resp *pb.TxnResponse, err error) {
+		outcome := outcomeOf(resp, err)
+		if err == nil && a.repeatable { // its other branch is the plain case
+			outcome = plainUnclear
+			if !resp.Succeeded && nested(resp, 0).Succeeded {
+				outcome = plainDone
+			}
+		}
+		switch outcome {
+		case plainDone:
+			rev := resp.Header.Revision
+			a.s.mirror.own(a.enqueued.at(rev))
+			a.s.await(a.ctx, a.args.Credential, a.acquisition, rev, a.args.left(a.began), a.done)
+		case plainFailed:
+			a.done(Grant{}, fmt.Errorf("acquire: %w", err))
+		case plainUnclear:
+			a.resolve()
+		}
+	})
 }
 
-// grant gives it the lock, if the compares hold. It does not share a batch with a repeat that finds the lock held, and
-// enqueues.
-func (e entry) grant(ifs []*pb.Compare) (txn, change) {
-	v := holderValue{session: e.session, request: e.request, Label: e.label, Since: e.now, Hold: e.hold}
-	lock := e.keys.lock(e.lock)
-	return txn{
-		ifs: ifs, then: []*pb.RequestOp{putOn(e.lease, lock, v.encode())}, alive: e.keys.session(e.session),
-		besides: e.keys.waiter(e.acquisition), refuse: e.refuse,
-	}, change{key: lock, holder: &v}
+// writes is what enter's transaction will write.
+func (a *acquiring) writes() footprint {
+	return footprint{keys: []string{a.s.keys.waiter(a.acquisition)}, touch: a.s.keys.waited(a.lock), bytes: len(a.args.Label)}
 }
 
-// enqueue gives it a place in the queue, once, unless it holds the lock, which is then read. Nothing of the lock but the queue
-// is written, so that any number of waiters share a batch. If the lock is free by now, promote hands it over.
-func (e entry) enqueue() (txn, change) {
-	t, c := e.place()
-	enter := txn{ifs: []*pb.Compare{absent(c.key)}, then: t.then, alive: t.alive}
-	t.ifs, t.then, t.els, t.alive = e.again(), []*pb.RequestOp{get(e.keys.lock(e.lock))}, []*pb.RequestOp{enter.withAlive().op()}, ""
-	return t, c
+// enter makes the transaction that takes the place.
+func (a *acquiring) enter() (t txn) {
+	e, h := a.s.entry(a.c, a.args), a.s.mirror.holder(a.lock)
+	if a.repeatable = h != nil && h.session == a.session; a.repeatable {
+		t, a.enqueued = e.enqueue()
+	} else {
+		t, a.enqueued = e.enqueueFirst()
+	}
+	return t
 }
 
-// enqueueFirst is enqueue for what is no repeat, and whose session does not hold the lock by another request. It fails for what
-// is or does.
-func (e entry) enqueueFirst() (txn, change) {
-	t, c := e.place()
-	t.ifs = []*pb.Compare{notHeldOn(e.keys.lock(e.lock), e.lease), absent(c.key)}
-	return t, c
-}
-
-// place puts its key in the queue.
-func (e entry) place() (txn, change) {
-	v := waiterValue{Label: e.label, Since: e.now, Hold: e.hold}
-	place := e.keys.waiter(e.acquisition)
-	return txn{
-		then: []*pb.RequestOp{putOn(e.lease, place, encode(v))}, alive: e.keys.session(e.session),
-		touch: e.keys.waited(e.lock), patient: true, refuse: e.refuse,
-	}, change{key: place, waiter: &v}
+// resolve makes the acquire with transactions for whatever may stand.
+func (a *acquiring) resolve() {
+	if a.args.Wait != 0 {
+		detach(a.s, func() (Grant, error) { return a.s.Acquire(a.ctx, a.args) }, a.done)
+	} else {
+		resolve(a.ctx, a.s, func(ctx context.Context) (Grant, error) { return a.s.Acquire(ctx, a.args) }, a.done)
+	}
 }
 
 // attempt is what the acquire's transaction found.
@@ -263,127 +321,8 @@ func (s *Store) found(ctx context.Context, a acquisition, refusal error) (attemp
 	return attempt{token: states[0].Token, queued: states[0].State == Waiting, rev: rev}, nil
 }
 
-func holderOf(kv *mvccpb.KeyValue) *Holder {
-	if kv == nil {
-		return nil
-	}
-	v, err := decodeHolder(kv.Value)
-	if err != nil {
-		return &Holder{Token: kv.ModRevision}
-	}
-	return v.public(kv.ModRevision)
-}
-
-// public is what anybody may know of a holder.
-func (v holderValue) public(token int64) *Holder {
-	return &Holder{Session: v.session, Request: v.request, Label: v.Label, Token: token, Since: fromMillis(v.Since)}
-}
-
-func (h *mirrorHolder) public() *Holder {
-	if h == nil {
-		return nil
-	}
-	return h.holderValue.public(h.token)
-}
-
-// holds tells whether a holder's key is this acquisition's.
-func holds(kv *mvccpb.KeyValue, a acquisition) bool {
-	v, err := decodeHolder(kv.Value)
-	return err == nil && v.session == a.session && v.request == a.request
-}
-
 // busy describes the queue to one that is not in it.
 func (s *Store) busy(a acquisition, holder *Holder) Grant {
 	position, length := s.mirror.place(a)
 	return Grant{Outcome: Busy, Holder: holder, Position: position, QueueLength: length}
-}
-
-// giveUp ends a wait that was long enough; a grant that came first stands.
-func (s *Store) giveUp(ctx context.Context, a acquisition) (Grant, error) {
-	position, length := s.mirror.place(a)
-	token, err := s.leave(ctx, a)
-	if err != nil {
-		return Grant{}, err
-	}
-	if token != 0 {
-		return Grant{Outcome: Granted, Token: token}, nil
-	}
-	return Grant{Outcome: Busy, Holder: s.mirror.holder(a.lock).public(), Position: position, QueueLength: max(length-1, 0)}, nil
-}
-
-// gone answers a wait whose acquisition neither holds nor waits any more.
-func (s *Store) gone(ctx context.Context, credential string, a acquisition) (Grant, error) {
-	if _, err := s.living(ctx, credential); err != nil {
-		return Grant{}, err
-	}
-	if s.mirror.givenUp(a) {
-		return Grant{Outcome: Cancelled}, nil
-	}
-	return Grant{}, fmt.Errorf("%w: it was granted, and lost, before this was known here", ErrLockExpired)
-}
-
-// Cancel gives up a wait. If the lock had been granted, its token is answered and the caller holds it. A repeat answers
-// the same.
-func (s *Store) Cancel(ctx context.Context, credential string, a Acquisition) (token int64, err error) {
-	if err := checkAcquisition(a); err != nil {
-		return 0, err
-	}
-	c, err := s.living(ctx, credential)
-	if err != nil {
-		return 0, err
-	}
-	return s.leave(ctx, acquisition{a.Lock, c.id, a.Request})
-}
-
-// leave takes an acquisition out of its queue; the token, if it holds the lock instead.
-func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err error) {
-	place := s.keys.waiter(a)
-	s.mirror.leaving(a, true)
-	resp, err := s.commit(ctx, txn{
-		ifs:  []*pb.Compare{present(place)},
-		then: []*pb.RequestOp{del(place)},
-		els:  []*pb.RequestOp{get(s.keys.lock(a.lock))},
-	})
-	defer s.mirror.leaving(a, false)
-	if err != nil {
-		return 0, fmt.Errorf("cancel: %w", err)
-	}
-	if resp.Succeeded {
-		s.mirror.own(change{key: place, rev: resp.Header.Revision, deleted: true})
-	} else if kv := first(resp, 0); kv != nil && holds(kv, a) {
-		return kv.ModRevision, nil
-	}
-	s.mirror.left(a)
-	return 0, nil
-}
-
-// promote grants a free lock to its first waiter. It is done whenever the mirror shows a free lock with a queue: that
-// happens when a session ends, and when an enqueue and a release cross.
-func (s *Store) promote(ctx context.Context, lock string) error {
-	skip := map[acquisition]bool{}
-	for s.mirror.free(lock) {
-		w := s.mirror.next(lock, skip)
-		if w == nil {
-			return nil // all of them are gone, the mirror will hear of it
-		}
-		p := s.passTo(w, lock)
-		resp, err := s.commit(ctx, txn{
-			ifs:   append([]*pb.Compare{absent(s.keys.lock(lock))}, p.ifs...),
-			then:  p.then,
-			els:   []*pb.RequestOp{getKey(s.keys.lock(lock))},
-			alive: p.alive,
-		}.withAlive())
-		if err != nil {
-			return fmt.Errorf("promote: %w", err)
-		}
-		if resp.Succeeded {
-			s.mirror.own(p.changes(resp.Header.Revision)...)
-			return nil
-		}
-		if first(resp, 0) != nil {
-			return nil // another store did it
-		}
-		skip[w.acquisition] = true
-	}
-	return nil
 }

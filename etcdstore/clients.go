@@ -102,15 +102,3 @@ func (s *Store) DeleteClient(ctx context.Context, id int32) error {
 	}
 	return nil
 }
-
-// Holder reads who holds a lock; nil: nobody.
-func (s *Store) Holder(ctx context.Context, lock string) (*Holder, error) {
-	if err := CheckLock(lock); err != nil {
-		return nil, err
-	}
-	resp, err := s.get(ctx, s.keys.lock(lock))
-	if err != nil || len(resp.Kvs) == 0 {
-		return nil, err
-	}
-	return holderOf(resp.Kvs[0]), nil
-}

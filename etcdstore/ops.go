@@ -144,21 +144,6 @@ func between(key, after, before string) []*pb.Compare {
 	return []*pb.Compare{value(pb.Compare_GREATER, after), value(pb.Compare_LESS, before)}
 }
 
-// guard holds while the token holds the lock for the session. What was put at a revision does not change: if the mirror
-// has seen that the session was granted this token, the revision says it all.
-//
-// A session that is not there guards nothing, whatever is held on its lease: that guard never holds.
-func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
-	key := s.keys.lock(lock)
-	if !c.alive {
-		return []*pb.Compare{absent(key), present(key)}
-	}
-	if h := s.mirror.holder(lock); h != nil && h.token == token && h.session == c.id {
-		return []*pb.Compare{modifiedAt(key, token)}
-	}
-	return []*pb.Compare{modifiedAt(key, token), heldOn(key, c.lease)}
-}
-
 // Responses.
 
 // ranged is what the i-th operation of a branch, a get, found.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 )
 
 // serve says whether the store can commit. When it no longer can, whoever waits looks elsewhere.
@@ -85,49 +83,4 @@ func (s *Store) ask() (rev int64, err error) {
 	}
 	s.health.led(resp.Header.RaftTerm)
 	return resp.Header.Revision, nil
-}
-
-// history remembers which revision was current when.
-type history struct {
-	keep  time.Duration // 0: for ever
-	marks []mark
-}
-
-type mark struct {
-	at  time.Time
-	rev int64
-}
-
-// due takes in the current revision and answers the one to compact to, 0 for none. History is cut in steps of an
-// eighth of what is kept, so that compaction is neither rare nor constant.
-func (h *history) due(rev int64, now time.Time) int64 {
-	if h.keep == 0 {
-		return 0
-	}
-	if n := len(h.marks); n == 0 || now.Sub(h.marks[n-1].at) >= h.keep/8 {
-		h.marks = append(h.marks, mark{now, rev})
-	}
-	var to int64
-	for len(h.marks) > 0 && now.Sub(h.marks[0].at) >= h.keep {
-		to = h.marks[0].rev
-		h.marks = h.marks[1:]
-	}
-	return to
-}
-
-func (s *Store) compact(rev int64) {
-	if s.history > 0 && s.space.tight.Load() { // what history holds may be all that is in the way
-		if now, err := s.ask(); err == nil {
-			rev = now
-		}
-	}
-	if rev <= 1 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, txnTimeout)
-	defer cancel()
-	_, err := s.etcd.Compact(ctx, rev)
-	if err != nil && !errors.Is(err, rpctypes.ErrCompacted) && s.ctx.Err() == nil {
-		s.log.Warn("history was not compacted", "err", err)
-	}
 }

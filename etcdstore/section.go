@@ -7,9 +7,61 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
+
+// owner checks a section's arguments and its caller.
+func (s *Store) owner(ctx context.Context, sec Section) (session, error) {
+	if err := errors.Join(CheckLock(sec.Lock), checkToken(sec.Token)); err != nil {
+		return session{}, err
+	}
+	return s.authenticate(ctx, sec.Credential)
+}
+
+// guard holds while the token holds the lock for the session. What was put at a revision does not change: if the mirror
+// has seen that the session was granted this token, the revision says it all.
+//
+// A session that is not there guards nothing, whatever is held on its lease: that guard never holds.
+func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
+	key := s.keys.lock(lock)
+	if !c.alive {
+		return []*pb.Compare{absent(key), present(key)}
+	}
+	if h := s.mirror.holder(lock); h != nil && h.token == token && h.session == c.id {
+		return []*pb.Compare{modifiedAt(key, token)}
+	}
+	return []*pb.Compare{modifiedAt(key, token), heldOn(key, c.lease)}
+}
+
+// StartRelease is Release without the wait for its end.
+func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error)) {
+	resolved := func() {
+		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Release(ctx, sec) },
+			func(_ struct{}, err error) { done(err) })
+	}
+	c, known := s.known(sec.Credential)
+	if !known || errors.Join(CheckLock(sec.Lock), checkToken(sec.Token)) != nil {
+		resolved()
+		return
+	}
+	e := s.releasing(c, sec)
+	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
+	s.mirror.ending(sec.Lock, sec.Token, true)
+	s.submit(e.txn(p), func(resp *pb.TxnResponse, err error) {
+		switch outcomeOf(resp, err) {
+		case plainDone:
+			over := s.ended(e, p, resp.Header.Revision)
+			done(nil)
+			tellAll(over) // last, since who is woken last runs first: the next hand-over waits for it
+		case plainFailed:
+			s.mirror.ending(sec.Lock, sec.Token, false)
+			done(fmt.Errorf("release: %w", err))
+		case plainUnclear:
+			s.mirror.ending(sec.Lock, sec.Token, false)
+			resolved()
+		}
+	})
+}
 
 // Release publishes a section and passes the lock on, in one transaction. A repeat answers the truth: nil only if the
 // section was ended by its own release, ErrLockExpired only if it was not published.
@@ -187,14 +239,6 @@ func (s *Store) evictOverdue(ctx context.Context, k sectionKey) error {
 	return err
 }
 
-// owner checks a section's arguments and its caller.
-func (s *Store) owner(ctx context.Context, sec Section) (session, error) {
-	if err := errors.Join(CheckLock(sec.Lock), checkToken(sec.Token)); err != nil {
-		return session{}, err
-	}
-	return s.authenticate(ctx, sec.Credential)
-}
-
 // marker publishes a section. It is put whether or not a record is there: looking would read the section on every
 // member, and a marker without records folds to nothing.
 func (s *Store) marker(sec Section) []*pb.RequestOp {
@@ -205,149 +249,4 @@ func (s *Store) marker(sec Section) []*pb.RequestOp {
 func (s *Store) note(lock string, token int64, v noteValue) []*pb.RequestOp {
 	v.At = millis(time.Now())
 	return []*pb.RequestOp{put(s.keys.note(lock, token), encode(v))}
-}
-
-// ending is one way to end a section.
-type ending struct {
-	lock      string
-	token     int64
-	guard     []*pb.Compare
-	then      []*pb.RequestOp // besides passing the lock on
-	publishes bool            // there will be something to fold
-	spareless bool            // if etcd is full, the lock is freed with a deletion and nothing else
-}
-
-// txn is the ending's transaction, with the part that moves the lock on. It has no other branch.
-func (e ending) txn(p pass) txn {
-	return txn{ifs: append(e.guard[:len(e.guard):len(e.guard)], p.ifs...), then: append(p.then, e.then...), alive: p.alive}
-}
-
-// ended notes what the transaction did. Whose wait is over by it has still to be told.
-func (s *Store) ended(e ending, p pass, rev int64) (over []verdict) {
-	s.usage.drop(e.lock)
-	over = s.mirror.take(p.changes(rev)...)
-	if e.publishes {
-		s.publish(e.lock, e.token, rev)
-	}
-	return over
-}
-
-// maxHandovers bounds how many vanished waiters one ending skips before it frees the lock for promote to pass on.
-const maxHandovers = 16
-
-// end runs an ending: the lock goes to the next waiter, or becomes free. false: the guard does not hold.
-func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
-	lock := s.keys.lock(e.lock)
-	s.mirror.ending(e.lock, e.token, true)
-	defer func() {
-		if !ended {
-			s.mirror.ending(e.lock, e.token, false)
-		}
-	}()
-	skip := map[acquisition]bool{}
-	for {
-		var w *mirrorWaiter
-		if len(skip) < maxHandovers {
-			w = s.mirror.next(e.lock, skip)
-		}
-		p := s.passTo(w, e.lock)
-		t := e.txn(p).withAlive()
-		t.els = []*pb.RequestOp{txn{ifs: e.guard, els: []*pb.RequestOp{getKey(lock)}}.op()}
-		resp, err := s.commit(ctx, t)
-		if errors.Is(err, ErrNoSpace) {
-			if e.spareless {
-				return s.free(ctx, e)
-			}
-			return false, s.refused(ctx, e, err)
-		}
-		if err != nil {
-			return false, err
-		}
-		if resp.Succeeded {
-			tellAll(s.ended(e, p, resp.Header.Revision))
-			return true, nil
-		}
-		if !nested(resp, 0).Succeeded {
-			return false, nil
-		}
-		if w == nil {
-			return false, fmt.Errorf("lock %s: the guard holds and does not hold", quoted(e.lock))
-		}
-		skip[w.acquisition] = true // its key or its session is gone, or the mirror is behind: the next in line
-	}
-}
-
-// refused is what to answer when etcd is too full to try: nil if the guard does not hold, so that the truth can be told.
-func (s *Store) refused(ctx context.Context, e ending, refusal error) error {
-	resp, err := s.commit(ctx, txn{ifs: e.guard})
-	if err != nil || !resp.Succeeded {
-		return err
-	}
-	return refusal
-}
-
-// free ends a section while etcd is full: it then refuses a transaction with a put in any branch. The queue waits for
-// promote; a discarded section's records stay behind as the evidence that it was not published.
-func (s *Store) free(ctx context.Context, e ending) (bool, error) {
-	p := s.passTo(nil, e.lock)
-	resp, err := s.commit(ctx, txn{ifs: e.guard, then: p.then})
-	if err != nil {
-		return false, err
-	}
-	if resp.Succeeded {
-		tellAll(s.ended(e, p, resp.Header.Revision))
-	}
-	return resp.Succeeded, nil
-}
-
-// truth answers a repeated or late ending of a section whose token no longer holds, from one read: nil if the section
-// was published by its own ending, ErrLockExpired if it was not.
-func (s *Store) truth(ctx context.Context, c session, sec Section) error {
-	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{
-		get(s.keys.note(sec.Lock, sec.Token)),
-		getKey(s.keys.marker(sec.Lock, sec.Token)),
-		look(getAny(s.keys.records(sec.Lock, sec.Token))),
-		getKey(s.keys.session(c.id)),
-		get(s.keys.horizon()),
-		get(s.keys.lock(sec.Lock)),
-	}})
-	if err != nil {
-		return err
-	}
-	note, marker, record, sess, horizon, holder := first(resp, 0), first(resp, 1), first(resp, 2), first(resp, 3), first(resp, 4), first(resp, 5)
-	forgotten, malformed := horizonOf(horizon)
-	switch {
-	case sec.Token > resp.Header.Revision:
-		s.log.Error("a token from the future: was etcd restored from an old snapshot?", "lock", sec.Lock, "token", sec.Token, "revision", resp.Header.Revision)
-		return fmt.Errorf("%w: token %d was never granted", ErrLockExpired, sec.Token)
-	case note != nil:
-		return expired(note)
-	case marker != nil:
-		return nil
-	case record != nil:
-		return fmt.Errorf("%w: its records were never published", ErrLockExpired)
-	case holder != nil && holder.ModRevision == sec.Token:
-		return fmt.Errorf("%w: another session holds the lock under token %d", ErrLockExpired, sec.Token)
-	case holder != nil && holder.ModRevision < sec.Token: // tokens rise, so this one was not granted
-		return fmt.Errorf("%w: token %d was never granted", ErrLockExpired, sec.Token)
-	case malformed != nil:
-		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, malformed)
-	case sec.Token <= forgotten:
-		return fmt.Errorf("%w: token %d is older than what is remembered", ErrOutcomeUnknown, sec.Token)
-	case sess != nil && sess.CreateRevision > sec.Token:
-		return fmt.Errorf("%w: token %d is older than its session", ErrLockExpired, sec.Token)
-	case sess != nil:
-		return nil
-	case sec.Appended:
-		return nil // published and folded
-	}
-	return fmt.Errorf("%w: %s", ErrLockExpired, sessionEnded)
-}
-
-func expired(note *mvccpb.KeyValue) error {
-	var v noteValue
-	if err := decode(note.Value, &v); err != nil {
-		return ErrLockExpired
-	}
-	return fmt.Errorf("%w: %s", ErrLockExpired, v)
 }

@@ -191,3 +191,38 @@ func (s *Store) describe(ctx context.Context, p usedLocks) (locks []LockInfo, er
 	}
 	return locks, nil
 }
+
+// Holder reads who holds a lock; nil: nobody.
+func (s *Store) Holder(ctx context.Context, lock string) (*Holder, error) {
+	if err := CheckLock(lock); err != nil {
+		return nil, err
+	}
+	resp, err := s.get(ctx, s.keys.lock(lock))
+	if err != nil || len(resp.Kvs) == 0 {
+		return nil, err
+	}
+	return holderOf(resp.Kvs[0]), nil
+}
+
+func holderOf(kv *mvccpb.KeyValue) *Holder {
+	if kv == nil {
+		return nil
+	}
+	v, err := decodeHolder(kv.Value)
+	if err != nil {
+		return &Holder{Token: kv.ModRevision}
+	}
+	return v.public(kv.ModRevision)
+}
+
+// public is what anybody may know of a holder.
+func (v holderValue) public(token int64) *Holder {
+	return &Holder{Session: v.session, Request: v.request, Label: v.Label, Token: token, Since: fromMillis(v.Since)}
+}
+
+func (h *mirrorHolder) public() *Holder {
+	if h == nil {
+		return nil
+	}
+	return h.holderValue.public(h.token)
+}

@@ -149,3 +149,11 @@ func (s *Store) Close() error {
 
 // Serving reports whether the store can commit, as far as it knows.
 func (s *Store) Serving() bool { return s.ctx.Err() == nil && s.health.up() }
+
+// unserved is why the store cannot serve.
+func (s *Store) unserved() error {
+	if s.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return ErrNoQuorum
+}

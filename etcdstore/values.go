@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
 )
 
 // acquisition is one attempt to get one lock, named in full.
@@ -143,3 +145,9 @@ func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
 
 func millis(t time.Time) int64      { return t.UnixMilli() }
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms) }
+
+// holds tells whether a holder's key is this acquisition's.
+func holds(kv *mvccpb.KeyValue, a acquisition) bool {
+	v, err := decodeHolder(kv.Value)
+	return err == nil && v.session == a.session && v.request == a.request
+}

@@ -1,0 +1,155 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+)
+
+// ending is one way to end a section.
+type ending struct {
+	lock      string
+	token     int64
+	guard     []*pb.Compare
+	then      []*pb.RequestOp // besides passing the lock on
+	publishes bool            // there will be something to fold
+	spareless bool            // if etcd is full, the lock is freed with a deletion and nothing else
+}
+
+// txn is the ending's transaction, with the part that moves the lock on. It has no other branch.
+func (e ending) txn(p pass) txn {
+	return txn{ifs: append(e.guard[:len(e.guard):len(e.guard)], p.ifs...), then: append(p.then, e.then...), alive: p.alive}
+}
+
+// ended notes what the transaction did. Whose wait is over by it has still to be told.
+func (s *Store) ended(e ending, p pass, rev int64) (over []verdict) {
+	s.usage.drop(e.lock)
+	over = s.mirror.take(p.changes(rev)...)
+	if e.publishes {
+		s.publish(e.lock, e.token, rev)
+	}
+	return over
+}
+
+// maxHandovers bounds how many vanished waiters one ending skips before it frees the lock for promote to pass on.
+const maxHandovers = 16
+
+// end runs an ending: the lock goes to the next waiter, or becomes free. false: the guard does not hold.
+func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
+	lock := s.keys.lock(e.lock)
+	s.mirror.ending(e.lock, e.token, true)
+	defer func() {
+		if !ended {
+			s.mirror.ending(e.lock, e.token, false)
+		}
+	}()
+	skip := map[acquisition]bool{}
+	for {
+		var w *mirrorWaiter
+		if len(skip) < maxHandovers {
+			w = s.mirror.next(e.lock, skip)
+		}
+		p := s.passTo(w, e.lock)
+		t := e.txn(p).withAlive()
+		t.els = []*pb.RequestOp{txn{ifs: e.guard, els: []*pb.RequestOp{getKey(lock)}}.op()}
+		resp, err := s.commit(ctx, t)
+		if errors.Is(err, ErrNoSpace) {
+			if e.spareless {
+				return s.free(ctx, e)
+			}
+			return false, s.refused(ctx, e, err)
+		}
+		if err != nil {
+			return false, err
+		}
+		if resp.Succeeded {
+			tellAll(s.ended(e, p, resp.Header.Revision))
+			return true, nil
+		}
+		if !nested(resp, 0).Succeeded {
+			return false, nil
+		}
+		if w == nil {
+			return false, fmt.Errorf("lock %s: the guard holds and does not hold", quoted(e.lock))
+		}
+		skip[w.acquisition] = true // its key or its session is gone, or the mirror is behind: the next in line
+	}
+}
+
+// refused is what to answer when etcd is too full to try: nil if the guard does not hold, so that the truth can be told.
+func (s *Store) refused(ctx context.Context, e ending, refusal error) error {
+	resp, err := s.commit(ctx, txn{ifs: e.guard})
+	if err != nil || !resp.Succeeded {
+		return err
+	}
+	return refusal
+}
+
+// free ends a section while etcd is full: it then refuses a transaction with a put in any branch. The queue waits for
+// promote; a discarded section's records stay behind as the evidence that it was not published.
+func (s *Store) free(ctx context.Context, e ending) (bool, error) {
+	p := s.passTo(nil, e.lock)
+	resp, err := s.commit(ctx, txn{ifs: e.guard, then: p.then})
+	if err != nil {
+		return false, err
+	}
+	if resp.Succeeded {
+		tellAll(s.ended(e, p, resp.Header.Revision))
+	}
+	return resp.Succeeded, nil
+}
+
+// truth answers a repeated or late ending of a section whose token no longer holds, from one read: nil if the section
+// was published by its own ending, ErrLockExpired if it was not.
+func (s *Store) truth(ctx context.Context, c session, sec Section) error {
+	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{
+		get(s.keys.note(sec.Lock, sec.Token)),
+		getKey(s.keys.marker(sec.Lock, sec.Token)),
+		look(getAny(s.keys.records(sec.Lock, sec.Token))),
+		getKey(s.keys.session(c.id)),
+		get(s.keys.horizon()),
+		get(s.keys.lock(sec.Lock)),
+	}})
+	if err != nil {
+		return err
+	}
+	note, marker, record, sess, horizon, holder := first(resp, 0), first(resp, 1), first(resp, 2), first(resp, 3), first(resp, 4), first(resp, 5)
+	forgotten, malformed := horizonOf(horizon)
+	switch {
+	case sec.Token > resp.Header.Revision:
+		s.log.Error("a token from the future: was etcd restored from an old snapshot?", "lock", sec.Lock, "token", sec.Token, "revision", resp.Header.Revision)
+		return fmt.Errorf("%w: token %d was never granted", ErrLockExpired, sec.Token)
+	case note != nil:
+		return expired(note)
+	case marker != nil:
+		return nil
+	case record != nil:
+		return fmt.Errorf("%w: its records were never published", ErrLockExpired)
+	case holder != nil && holder.ModRevision == sec.Token:
+		return fmt.Errorf("%w: another session holds the lock under token %d", ErrLockExpired, sec.Token)
+	case holder != nil && holder.ModRevision < sec.Token: // tokens rise, so this one was not granted
+		return fmt.Errorf("%w: token %d was never granted", ErrLockExpired, sec.Token)
+	case malformed != nil:
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, malformed)
+	case sec.Token <= forgotten:
+		return fmt.Errorf("%w: token %d is older than what is remembered", ErrOutcomeUnknown, sec.Token)
+	case sess != nil && sess.CreateRevision > sec.Token:
+		return fmt.Errorf("%w: token %d is older than its session", ErrLockExpired, sec.Token)
+	case sess != nil:
+		return nil
+	case sec.Appended:
+		return nil // published and folded
+	}
+	return fmt.Errorf("%w: %s", ErrLockExpired, sessionEnded)
+}
+
+func expired(note *mvccpb.KeyValue) error {
+	var v noteValue
+	if err := decode(note.Value, &v); err != nil {
+		return ErrLockExpired
+	}
+	return fmt.Errorf("%w: %s", ErrLockExpired, v)
+}

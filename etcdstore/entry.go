@@ -1,0 +1,95 @@
+package etcdstore
+
+import (
+	"fmt"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// entry is an acquisition on its way in: the parts of its transaction.
+type entry struct {
+	acquisition
+	keys      keys
+	lease     clientv3.LeaseID
+	label     string
+	now, hold int64 // ms
+	refuse    func() error
+}
+
+func (s *Store) entry(c session, args AcquireArgs) entry {
+	e := entry{
+		acquisition: acquisition{args.Lock, c.id, args.Request}, keys: s.keys, lease: c.lease, label: args.Label,
+		now: millis(time.Now()), hold: args.Hold.Milliseconds(),
+	}
+	e.refuse = s.unlessStale(e.acquisition)
+	if e.label == "" {
+		e.label = c.label
+	}
+	return e
+}
+
+// unlessStale refuses a late duplicate. A repeat may have waited for its turn while what it repeats was granted, and ended.
+func (s *Store) unlessStale(a acquisition) func() error {
+	return func() error {
+		if s.mirror.stale(a) {
+			return fmt.Errorf("%w: request %s is over", ErrLockExpired, quoted(a.request))
+		}
+		return nil
+	}
+}
+
+// free holds while nobody holds the lock, and nobody has taken a place in its queue since a revision at which it was empty.
+func (e entry) free(since int64) []*pb.Compare {
+	return []*pb.Compare{absent(e.keys.lock(e.lock)), modifiedBy(e.keys.waited(e.lock), since)}
+}
+
+// unclaimed holds while nobody holds the lock, and nobody waits for it. It needs no mirror, and costs more.
+func (e entry) unclaimed() []*pb.Compare {
+	return []*pb.Compare{absent(e.keys.lock(e.lock)), empty(e.keys.queue(e.lock))}
+}
+
+// again holds while the acquisition holds the lock.
+func (e entry) again() []*pb.Compare {
+	lock := e.keys.lock(e.lock)
+	return append(between(lock, e.owner(), e.owner()+"\x01"), heldOn(lock, e.lease))
+}
+
+// grant gives it the lock, if the compares hold. It does not share a batch with a repeat that finds the lock held, and
+// enqueues.
+func (e entry) grant(ifs []*pb.Compare) (txn, change) {
+	v := holderValue{session: e.session, request: e.request, Label: e.label, Since: e.now, Hold: e.hold}
+	lock := e.keys.lock(e.lock)
+	return txn{
+		ifs: ifs, then: []*pb.RequestOp{putOn(e.lease, lock, v.encode())}, alive: e.keys.session(e.session),
+		besides: e.keys.waiter(e.acquisition), refuse: e.refuse,
+	}, change{key: lock, holder: &v}
+}
+
+// enqueue gives it a place in the queue, once, unless it holds the lock, which is then read. Nothing of the lock but the queue
+// is written, so that any number of waiters share a batch. If the lock is free by now, promote hands it over.
+func (e entry) enqueue() (txn, change) {
+	t, c := e.place()
+	enter := txn{ifs: []*pb.Compare{absent(c.key)}, then: t.then, alive: t.alive}
+	t.ifs, t.then, t.els, t.alive = e.again(), []*pb.RequestOp{get(e.keys.lock(e.lock))}, []*pb.RequestOp{enter.withAlive().op()}, ""
+	return t, c
+}
+
+// enqueueFirst is enqueue for what is no repeat, and whose session does not hold the lock by another request. It fails for what
+// is or does.
+func (e entry) enqueueFirst() (txn, change) {
+	t, c := e.place()
+	t.ifs = []*pb.Compare{notHeldOn(e.keys.lock(e.lock), e.lease), absent(c.key)}
+	return t, c
+}
+
+// place puts its key in the queue.
+func (e entry) place() (txn, change) {
+	v := waiterValue{Label: e.label, Since: e.now, Hold: e.hold}
+	place := e.keys.waiter(e.acquisition)
+	return txn{
+		then: []*pb.RequestOp{putOn(e.lease, place, encode(v))}, alive: e.keys.session(e.session),
+		touch: e.keys.waited(e.lock), patient: true, refuse: e.refuse,
+	}, change{key: place, waiter: &v}
+}

@@ -1,0 +1,98 @@
+package etcdstore
+
+import (
+	"context"
+	"fmt"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// giveUp ends a wait that was long enough; a grant that came first stands.
+func (s *Store) giveUp(ctx context.Context, a acquisition) (Grant, error) {
+	position, length := s.mirror.place(a)
+	token, err := s.leave(ctx, a)
+	if err != nil {
+		return Grant{}, err
+	}
+	if token != 0 {
+		return Grant{Outcome: Granted, Token: token}, nil
+	}
+	return Grant{Outcome: Busy, Holder: s.mirror.holder(a.lock).public(), Position: position, QueueLength: max(length-1, 0)}, nil
+}
+
+// gone answers a wait whose acquisition neither holds nor waits any more.
+func (s *Store) gone(ctx context.Context, credential string, a acquisition) (Grant, error) {
+	if _, err := s.living(ctx, credential); err != nil {
+		return Grant{}, err
+	}
+	if s.mirror.givenUp(a) {
+		return Grant{Outcome: Cancelled}, nil
+	}
+	return Grant{}, fmt.Errorf("%w: it was granted, and lost, before this was known here", ErrLockExpired)
+}
+
+// Cancel gives up a wait. If the lock had been granted, its token is answered and the caller holds it. A repeat answers
+// the same.
+func (s *Store) Cancel(ctx context.Context, credential string, a Acquisition) (token int64, err error) {
+	if err := checkAcquisition(a); err != nil {
+		return 0, err
+	}
+	c, err := s.living(ctx, credential)
+	if err != nil {
+		return 0, err
+	}
+	return s.leave(ctx, acquisition{a.Lock, c.id, a.Request})
+}
+
+// leave takes an acquisition out of its queue; the token, if it holds the lock instead.
+func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err error) {
+	place := s.keys.waiter(a)
+	s.mirror.leaving(a, true)
+	resp, err := s.commit(ctx, txn{
+		ifs:  []*pb.Compare{present(place)},
+		then: []*pb.RequestOp{del(place)},
+		els:  []*pb.RequestOp{get(s.keys.lock(a.lock))},
+	})
+	defer s.mirror.leaving(a, false)
+	if err != nil {
+		return 0, fmt.Errorf("cancel: %w", err)
+	}
+	if resp.Succeeded {
+		s.mirror.own(change{key: place, rev: resp.Header.Revision, deleted: true})
+	} else if kv := first(resp, 0); kv != nil && holds(kv, a) {
+		return kv.ModRevision, nil
+	}
+	s.mirror.left(a)
+	return 0, nil
+}
+
+// promote grants a free lock to its first waiter. It is done whenever the mirror shows a free lock with a queue: that
+// happens when a session ends, and when an enqueue and a release cross.
+func (s *Store) promote(ctx context.Context, lock string) error {
+	skip := map[acquisition]bool{}
+	for s.mirror.free(lock) {
+		w := s.mirror.next(lock, skip)
+		if w == nil {
+			return nil // all of them are gone, the mirror will hear of it
+		}
+		p := s.passTo(w, lock)
+		resp, err := s.commit(ctx, txn{
+			ifs:   append([]*pb.Compare{absent(s.keys.lock(lock))}, p.ifs...),
+			then:  p.then,
+			els:   []*pb.RequestOp{getKey(s.keys.lock(lock))},
+			alive: p.alive,
+		}.withAlive())
+		if err != nil {
+			return fmt.Errorf("promote: %w", err)
+		}
+		if resp.Succeeded {
+			s.mirror.own(p.changes(resp.Header.Revision)...)
+			return nil
+		}
+		if first(resp, 0) != nil {
+			return nil // another store did it
+		}
+		skip[w.acquisition] = true
+	}
+	return nil
+}
