@@ -34,7 +34,7 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 	}
 	a.acquisition = acquisition{args.Lock, a.c.id, args.Request}
 	since, vacant := s.mirror.vacant(a.lock)
-	if over, _ := s.mirror.over(a.acquisition); over {
+	if over, _ := s.mirror.hasEnded(a.acquisition); over {
 		a.resolve()
 	} else if vacant {
 		a.grant(since)
@@ -54,7 +54,7 @@ func (s *Store) Acquire(ctx context.Context, args AcquireArgs) (Grant, error) {
 		return Grant{}, err
 	}
 	a := acquisition{args.Lock, c.id, args.Request}
-	if over, held := s.mirror.over(a); held {
+	if over, held := s.mirror.hasEnded(a); held {
 		return Grant{}, fmt.Errorf("%w: request %s has had its section", ErrLockExpired, quoted(a.request))
 	} else if over { // it has had its wait: a late duplicate must not queue it again
 		if args.Wait == WaitForever {
@@ -79,7 +79,7 @@ func (s *Store) Acquire(ctx context.Context, args AcquireArgs) (Grant, error) {
 		err   error
 	}
 	over := make(chan outcome, 1)
-	s.await(ctx, args.Credential, a, try.rev, args.left(began), func(g Grant, err error) { over <- outcome{g, err} })
+	s.await(ctx, args.Credential, a, try.rev, args.remaining(began), func(g Grant, err error) { over <- outcome{g, err} })
 	o := <-over
 	return o.grant, o.err
 }
@@ -88,8 +88,8 @@ func (args AcquireArgs) check() error {
 	return errors.Join(checkAcquisition(args.Acquisition), checkWait(args.Wait), checkHold(args.Hold), checkText("label", args.Label, MaxLabel))
 }
 
-// left is how much of the wait is left.
-func (args AcquireArgs) left(began time.Time) time.Duration {
+// remaining is how much of the wait is left.
+func (args AcquireArgs) remaining(began time.Time) time.Duration {
 	if args.Wait == WaitForever {
 		return WaitForever
 	}
@@ -143,11 +143,11 @@ func (a *acquiring) taken() {
 // batch.
 func (a *acquiring) look() {
 	s := a.s
-	look := txn{
+	read := txn{
 		then:   []*pb.RequestOp{get(s.keys.lock(a.lock)), getKey(s.keys.session(a.session)), getKey(s.keys.waiter(a.acquisition))},
 		refuse: s.unlessStale(a.acquisition),
 	}
-	s.submit(look, func(resp *pb.TxnResponse, err error) {
+	s.submit(read, func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainFailed:
 			a.done(Grant{}, fmt.Errorf("acquire: %w", err))
@@ -182,7 +182,7 @@ func (a *acquiring) enqueue() {
 		case plainDone:
 			rev := resp.Header.Revision
 			a.s.mirror.own(a.enqueued.at(rev))
-			a.s.await(a.ctx, a.args.Credential, a.acquisition, rev, a.args.left(a.began), a.done)
+			a.s.await(a.ctx, a.args.Credential, a.acquisition, rev, a.args.remaining(a.began), a.done)
 		case plainFailed:
 			a.done(Grant{}, fmt.Errorf("acquire: %w", err))
 		case plainUnclear:
@@ -261,7 +261,7 @@ func (s *Store) seize(ctx context.Context, e entry, ifs []*pb.Compare) (attempt,
 		return attempt{token: rev, rev: rev}, nil
 	}
 	holder := first(resp, 1)
-	switch held, err := held(holder, nested(resp, 0).Succeeded, e.acquisition); {
+	switch held, err := isHeld(holder, nested(resp, 0).Succeeded, e.acquisition); {
 	case err != nil:
 		return attempt{}, err
 	case held:
@@ -283,7 +283,7 @@ func (s *Store) join(ctx context.Context, e entry) (attempt, error) {
 	rev := resp.Header.Revision
 	if resp.Succeeded {
 		holder := first(resp, 0)
-		if _, err := held(holder, true, e.acquisition); err != nil {
+		if _, err := isHeld(holder, true, e.acquisition); err != nil {
 			return attempt{}, err
 		}
 		return attempt{token: holder.ModRevision, rev: rev}, nil
@@ -297,9 +297,9 @@ func (s *Store) join(ctx context.Context, e entry) (attempt, error) {
 	return attempt{queued: true, rev: rev}, nil // or it was, a moment ago: whoever waits will see
 }
 
-// held tells whether an acquisition holds the lock. What is compared is from before the batch, what is read may be from the
+// isHeld reports whether an acquisition holds the lock. What is compared is from before the batch, what is read may be from the
 // middle of it.
-func held(holder *mvccpb.KeyValue, compared bool, a acquisition) (bool, error) {
+func isHeld(holder *mvccpb.KeyValue, compared bool, a acquisition) (bool, error) {
 	if holder != nil && holds(holder, a) {
 		return true, nil
 	}

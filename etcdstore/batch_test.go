@@ -137,10 +137,10 @@ func TestPairs(t *testing.T) {
 				go func() { done <- op(ctx) }()
 				storetest.Eventually(t, "it is pending", func() bool { return p.Pending() == i+1 })
 			}
-			var together, committed atomic.Int64
+			var shared, committed atomic.Int64
 			p.After(func(_ context.Context, c faults.Call) error {
 				if _, then, _ := c.Op.Txn(); c.Kind == faults.Txn && len(then) >= 2 && then[0].IsTxn() && then[1].IsTxn() {
-					together.Add(1)
+					shared.Add(1)
 					committed.Add(2)
 				} else if c.Kind == faults.Txn {
 					committed.Add(1)
@@ -159,7 +159,7 @@ func TestPairs(t *testing.T) {
 					t.Errorf("got %v", err)
 				}
 			}
-			if got := together.Load() > 0; got != test.together {
+			if got := shared.Load() > 0; got != test.together {
 				t.Errorf("in one batch: %v, want %v", got, test.together)
 			}
 			if refused > 0 && !test.refused {

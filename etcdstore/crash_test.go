@@ -234,13 +234,13 @@ func TestCrashSweeping(t *testing.T) {
 	var published etcdstore.Section
 	prepare(t, etcd, "/scene/", func(c *storetest.Client, s *etcdstore.Store) {
 		for _, lock := range []string{"l", "m"} {
-			gone := storetest.Begin(c.T, s, "gone")
-			h := gone.Acquire(lock)
+			lostOne := storetest.Begin(c.T, s, "gone")
+			h := lostOne.Acquire(lock)
 			for range 3 {
-				gone.Append(h, "f", "lost")
+				lostOne.Append(h, "f", "lost")
 			}
 			lost = append(lost, h.Section)
-			closeSession(c.T, s, gone)
+			closeSession(c.T, s, lostOne)
 		}
 		h := c.Acquire("l")
 		c.Append(h, "f", "kept")

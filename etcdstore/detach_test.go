@@ -20,13 +20,13 @@ func TestCloseWaitsForWhatItStarted(t *testing.T) {
 	o.Acquire("others")
 	reached, release := hold(t, s.Faults, gets("/dlm/undone/"))
 
-	var answered sync.WaitGroup
+	var pending sync.WaitGroup
 	told := make(chan error, 3)
 	start := func(call func(done func(error))) {
-		answered.Add(1)
+		pending.Add(1)
 		call(func(err error) {
 			told <- err
-			answered.Done()
+			pending.Done()
 		})
 	}
 	lost := held.Section
@@ -43,13 +43,13 @@ func TestCloseWaitsForWhatItStarted(t *testing.T) {
 	go func() {
 		closeStore(t, s.Store)
 		if len(told) != cap(told) {
-			t.Errorf("Close returned before %d calls were answered", cap(told)-len(told))
+			t.Errorf("Close returned before %d calls were pending", cap(told)-len(told))
 		}
 		close(closed)
 	}()
 	storetest.Await(t, "Close, while a resolution is held up", closed)
 	release()
-	answered.Wait()
+	pending.Wait()
 	for range cap(told) {
 		if err := <-told; !errors.Is(err, etcdstore.ErrClosed) {
 			t.Errorf("a call that was started: %v; want closed", err)

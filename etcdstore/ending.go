@@ -25,13 +25,13 @@ func (e ending) txn(p pass) txn {
 }
 
 // ended notes what the transaction did. Whose wait is over by it has still to be told.
-func (s *Store) ended(e ending, p pass, rev int64) (over []verdict) {
+func (s *Store) ended(e ending, p pass, rev int64) (verdicts []verdict) {
 	s.usage.drop(e.lock)
-	over = s.mirror.take(p.changes(rev)...)
+	verdicts = s.mirror.take(p.changes(rev)...)
 	if e.publishes {
 		s.publish(e.lock, e.token, rev)
 	}
-	return over
+	return verdicts
 }
 
 // maxHandovers bounds how many vanished waiters one ending skips before it frees the lock for promote to pass on.
@@ -40,10 +40,10 @@ const maxHandovers = 16
 // end runs an ending: the lock goes to the next waiter, or becomes free. false: the guard does not hold.
 func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 	lock := s.keys.lock(e.lock)
-	s.mirror.ending(e.lock, e.token, true)
+	s.mirror.markEnd(e.lock, e.token)
 	defer func() {
 		if !ended {
-			s.mirror.ending(e.lock, e.token, false)
+			s.mirror.unmarkEnd(e.lock, e.token)
 		}
 	}()
 	skip := map[acquisition]bool{}
@@ -58,9 +58,9 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 		resp, err := s.commit(ctx, t)
 		if errors.Is(err, ErrNoSpace) {
 			if e.spareless {
-				return s.free(ctx, e)
+				return s.endByDeletion(ctx, e)
 			}
-			return false, s.refused(ctx, e, err)
+			return false, s.whenFull(ctx, e, err)
 		}
 		if err != nil {
 			return false, err
@@ -79,8 +79,8 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 	}
 }
 
-// refused is what to answer when etcd is too full to try: nil if the guard does not hold, so that the truth can be told.
-func (s *Store) refused(ctx context.Context, e ending, refusal error) error {
+// whenFull is what to answer when etcd is too full to try: nil if the guard does not hold, so that the truth can be told.
+func (s *Store) whenFull(ctx context.Context, e ending, refusal error) error {
 	resp, err := s.commit(ctx, txn{ifs: e.guard})
 	if err != nil || !resp.Succeeded {
 		return err
@@ -88,9 +88,9 @@ func (s *Store) refused(ctx context.Context, e ending, refusal error) error {
 	return refusal
 }
 
-// free ends a section while etcd is full: it then refuses a transaction with a put in any branch. The queue waits for
+// endByDeletion ends a section while etcd is full: it then refuses a transaction with a put in any branch. The queue waits for
 // promote; a discarded section's records stay behind as the evidence that it was not published.
-func (s *Store) free(ctx context.Context, e ending) (bool, error) {
+func (s *Store) endByDeletion(ctx context.Context, e ending) (bool, error) {
 	p := s.passTo(nil, e.lock)
 	resp, err := s.commit(ctx, txn{ifs: e.guard, then: p.then})
 	if err != nil {

@@ -91,7 +91,7 @@ func (s *Store) sendState(ctx context.Context, prefix string, send func([]Event)
 			for _, kv := range resp.Kvs {
 				from = string(kv.Key) + "\x00"
 				// A prefix that ends with a slash is also that of the outer lock's queue.
-				if e, ok := s.standing(kv); ok && strings.HasPrefix(e.Lock, prefix) {
+				if e, ok := s.eventOf(kv); ok && strings.HasPrefix(e.Lock, prefix) {
 					e.Initial = true
 					events = append(events, e)
 				}
@@ -107,8 +107,8 @@ func (s *Store) sendState(ctx context.Context, prefix string, send func([]Event)
 	return rev, nil
 }
 
-// standing is the event that made a holder's or a waiter's key what it is.
-func (s *Store) standing(kv *mvccpb.KeyValue) (Event, bool) {
+// eventOf is the event that made a holder's or a waiter's key what it is.
+func (s *Store) eventOf(kv *mvccpb.KeyValue) (Event, bool) {
 	if lock, ok := s.keys.parseLock(string(kv.Key)); ok {
 		h := holderOf(kv)
 		return Event{Type: EventGranted, Lock: lock, Session: h.Session, Request: h.Request, Label: h.Label, Token: h.Token, Revision: kv.ModRevision}, true
@@ -178,10 +178,10 @@ func (s *Store) explain(ctx context.Context, prefix string, changes []*clientv3.
 				continue
 			}
 			if c.PrevKv != nil {
-				left, _ := s.standing(c.PrevKv)
+				left, _ := s.eventOf(c.PrevKv)
 				if ended[at[string]{rev, left.Session}] {
 					left.Type, left.Revision, left.Reason = EventLost, rev, sessionEnded
-				} else if left, err = s.left(ctx, left, c); err != nil {
+				} else if left, err = s.howItEnded(ctx, left, c); err != nil {
 					return nil, err
 				}
 				events = append(events, left)
@@ -191,7 +191,7 @@ func (s *Store) explain(ctx context.Context, prefix string, changes []*clientv3.
 				continue
 			}
 			if c.Type == clientv3.EventTypeDelete {
-				if e, ok := s.standing(c.PrevKv); ok {
+				if e, ok := s.eventOf(c.PrevKv); ok {
 					e.Type, e.Revision = EventLeft, rev
 					if ended[at[string]{rev, a.session}] {
 						e.Reason = sessionEnded
@@ -202,7 +202,7 @@ func (s *Store) explain(ctx context.Context, prefix string, changes []*clientv3.
 			}
 		}
 		if c.Type == clientv3.EventTypePut {
-			if e, ok := s.standing(c.Kv); ok {
+			if e, ok := s.eventOf(c.Kv); ok {
 				events = append(events, e)
 			}
 		}
@@ -210,8 +210,8 @@ func (s *Store) explain(ctx context.Context, prefix string, changes []*clientv3.
 	return events, nil
 }
 
-// left is how a holder whose session lives came not to hold any more under its token.
-func (s *Store) left(ctx context.Context, e Event, c *clientv3.Event) (Event, error) {
+// howItEnded is how a holder whose session lives came not to hold any more under its token.
+func (s *Store) howItEnded(ctx context.Context, e Event, c *clientv3.Event) (Event, error) {
 	token := e.Token
 	e.Type, e.Revision = EventReleased, c.Kv.ModRevision
 	if c.Type == clientv3.EventTypePut {

@@ -223,8 +223,8 @@ func FuzzEvents(f *testing.F) {
 		var events []*clientv3.Event
 		for i, kv := range []*mvccpb.KeyValue{{Key: []byte(key1), Value: value1}, {Key: []byte(key2), Value: value2}} {
 			kv.CreateRevision, kv.ModRevision = int64(2+i), int64(2+i)
-			put := &clientv3.Event{Type: clientv3.EventTypePut, Kv: kv}
-			events = append(events, put)
+			made := &clientv3.Event{Type: clientv3.EventTypePut, Kv: kv}
+			events = append(events, made)
 			rev := int64(10 + i)
 			if how&1 != 0 {
 				rev = 10 // one transaction

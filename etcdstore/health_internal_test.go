@@ -18,14 +18,14 @@ func TestElectionEndsOldCalls(t *testing.T) {
 		return ctx
 	}
 	began := time.Now()
-	first := call()
+	oldest := call()
 	h.led(7)
 	second := call()
 	h.led(7)
 	h.led(8)
 	h.led(7) // a member that is behind
 	third := call()
-	for name, ctx := range map[string]context.Context{"first": first, "second": second} {
+	for name, ctx := range map[string]context.Context{"first": oldest, "second": second} {
 		<-ctx.Done() // after txnTimeout at the latest
 		if !errors.Is(context.Cause(ctx), ErrNoQuorum) {
 			t.Errorf("the %s call: %v", name, context.Cause(ctx))

@@ -9,17 +9,17 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// A hold deadline counts from the grant, over commits, in every store that hears of it: the first that is due evicts.
+// A deadline deadline counts from the grant, over commits, in every store that hears of it: the first that is due evicts.
 func TestHoldDeadline(t *testing.T) {
 	t.Parallel()
-	const hold = time.Second
+	const deadline = time.Second
 	etcd := startEtcd(t)
 	a, b := openStore(t, etcd), openFaulty(t, etcd)
 	c := begin(t, a)
 	ask := func(s storetest.Subject, c *storetest.Client, lock string) *storetest.Held {
 		t.Helper()
 		args := c.Args(lock, c.Request(), 0)
-		args.Hold = hold
+		args.Hold = deadline
 		g, err := s.Acquire(storetest.Bounded(t), args)
 		if err != nil || g.Outcome != etcdstore.Granted {
 			t.Fatalf("Acquire = %+v, %v; want a grant", g, err)
@@ -30,7 +30,7 @@ func TestHoldDeadline(t *testing.T) {
 	abandoned, committed, forever := ask(a, c, "abandoned"), ask(a, c, "committed"), c.Acquire("forever")
 	handedOver := begin(t, a)
 	args := handedOver.Args("abandoned", handedOver.Request(), etcdstore.WaitForever)
-	args.Hold = hold
+	args.Hold = deadline
 	p := handedOver.Start(args)
 	p.Queued()
 	last := begin(t, b).Queue("abandoned")
@@ -48,12 +48,12 @@ func TestHoldDeadline(t *testing.T) {
 		committed.Token = token
 		return false
 	})
-	if took := time.Since(began); took < hold {
-		t.Errorf("evicted after %s; want %s at least", took, hold)
+	if took := time.Since(began); took < deadline {
+		t.Errorf("evicted after %s; want %s at least", took, deadline)
 	}
 	last.Granted()
-	if took := time.Since(began); took < 2*hold {
-		t.Errorf("the lock was passed on twice in %s; want %s at least", took, 2*hold)
+	if took := time.Since(began); took < 2*deadline {
+		t.Errorf("the lock was passed on twice in %s; want %s at least", took, 2*deadline)
 	}
 	onB.Lost(abandoned)
 	onB.Lost(committed)

@@ -146,17 +146,17 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 					continue // this store's own, later than the listing
 				}
 				if _, ok := s.acqs[a]; !ok {
-					s.over(a, true) // it may have been granted, and lost, untold
+					s.record(a, true) // it may have been granted, and lost, untold
 				}
 			}
 		}
 	}
-	over := m.settle(&t)
+	verdicts := m.settle(&t)
 	for a := range m.waits {
-		over = append(over, m.judge(a)...)
+		verdicts = append(verdicts, m.judge(a)...)
 	}
 	m.mu.Unlock()
-	tellAll(over)
+	tellAll(verdicts)
 }
 
 // observe takes in the events of a watch, whole revisions at a time.
@@ -180,16 +180,16 @@ func (m *mirror) observe(events []*clientv3.Event) {
 		}
 		m.apply(c, &t)
 	}
-	over := m.settle(&t)
+	verdicts := m.settle(&t)
 	m.mu.Unlock()
-	tellAll(over)
+	tellAll(verdicts)
 }
 
 // own takes in what a transaction of this store wrote, before the watch repeats it.
 func (m *mirror) own(changes ...change) { tellAll(m.take(changes...)) }
 
 // take is own without telling those whose wait is over by it.
-func (m *mirror) take(changes ...change) (over []verdict) {
+func (m *mirror) take(changes ...change) (verdicts []verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var t touched
@@ -234,7 +234,7 @@ func (m *mirror) applyLock(name string, c change, t *touched) {
 	old := l.holder
 	if old != nil {
 		t.acq(old.acquisition(), true)
-		t.left = append(t.left, old)
+		t.unheld = append(t.unheld, old)
 		old.stop()
 		l.holder = nil
 	}

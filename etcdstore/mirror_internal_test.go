@@ -26,7 +26,7 @@ func TestOwnChangesOutOfOrder(t *testing.T) {
 	if state, _ := m.state(w); state != None {
 		t.Errorf("evicted: got state %v", state)
 	}
-	if over, held := m.over(w); !over || !held {
+	if over, held := m.hasEnded(w); !over || !held {
 		t.Errorf("a late acquire of what was evicted: over %v, held %v, want both", over, held)
 	}
 }

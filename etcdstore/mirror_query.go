@@ -27,8 +27,8 @@ func (m *mirror) next(lock string, skip map[acquisition]bool) *mirrorWaiter {
 	return nil
 }
 
-// free tells whether a lock looks free and waited for.
-func (m *mirror) free(lock string) bool {
+// waitedFor reports whether a lock looks free and waited for.
+func (m *mirror) waitedFor(lock string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := m.locks[lock]
@@ -92,9 +92,9 @@ func (v sessionValue) valid(secret string) bool {
 	return subtle.ConstantTimeCompare(sum[:], v.Secret) == 1
 }
 
-// over tells whether an acquisition is known to have ended, and whether it held the lock: its acquire is then a late
+// hasEnded reports whether an acquisition is known to have ended, and whether it held the lock: its acquire is then a late
 // duplicate.
-func (m *mirror) over(a acquisition) (over, held bool) {
+func (m *mirror) hasEnded(a acquisition) (over, held bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.sessions[a.session]
@@ -117,7 +117,7 @@ func (m *mirror) over(a acquisition) (over, held bool) {
 // stale tells whether an acquire is a late duplicate: what it asks for has ended, or its end is on its way. It is asked when
 // the acquire's transaction has its turn: what ended in a batch before it was marked by then.
 func (m *mirror) stale(a acquisition) bool {
-	if over, _ := m.over(a); over {
+	if over, _ := m.hasEnded(a); over {
 		return true
 	}
 	m.mu.Lock()
@@ -129,8 +129,13 @@ func (m *mirror) stale(a acquisition) bool {
 	return s != nil && s.cancels[a] > 0
 }
 
-// ending marks a section whose end is on its way, or takes the mark back.
-func (m *mirror) ending(lock string, token int64, ends bool) {
+// markEnd notes that the end of a section is on its way to etcd.
+func (m *mirror) markEnd(lock string, token int64) { m.setEnds(lock, token, true) }
+
+// unmarkEnd notes that it came to nothing.
+func (m *mirror) unmarkEnd(lock string, token int64) { m.setEnds(lock, token, false) }
+
+func (m *mirror) setEnds(lock string, token int64, ends bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if l := m.locks[lock]; l != nil && l.holder != nil && l.holder.token == token {
@@ -138,18 +143,25 @@ func (m *mirror) ending(lock string, token int64, ends bool) {
 	}
 }
 
-// leaving marks an acquisition that a cancel is on its way for, or takes the mark back. Its acquire may be on its way, too.
-func (m *mirror) leaving(a acquisition, ends bool) {
+// markCancel notes that a cancel of an acquisition is on its way to etcd. The acquire may be on its way, too.
+func (m *mirror) markCancel(a acquisition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.sessions[a.session]; s != nil {
+		if s.cancels == nil {
+			s.cancels = map[acquisition]int{}
+		}
+		s.cancels[a]++
+	}
+}
+
+// unmarkCancel notes that it was answered.
+func (m *mirror) unmarkCancel(a acquisition) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.sessions[a.session]
 	switch {
 	case s == nil:
-	case ends:
-		if s.cancels == nil {
-			s.cancels = map[acquisition]int{}
-		}
-		s.cancels[a]++
 	case s.cancels[a] > 1:
 		s.cancels[a]--
 	default:
@@ -157,15 +169,15 @@ func (m *mirror) leaving(a acquisition, ends bool) {
 	}
 }
 
-// left notes that an acquisition was cancelled, whether or not it was known to wait: its acquire, if it is still to come, is late.
-func (m *mirror) left(a acquisition) {
-	if over, _ := m.over(a); over {
+// noteCancel notes that an acquisition was cancelled, whether or not it was known to wait: its acquire, if it is still to come, is late.
+func (m *mirror) noteCancel(a acquisition) {
+	if over, _ := m.hasEnded(a); over {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s := m.sessions[a.session]; s != nil {
-		s.over(a, false)
+		s.record(a, false)
 	}
 }
 

@@ -5,9 +5,9 @@ import "slices"
 // touched is what a run of changes was about. It is settled when all of them are in: the changes of one revision come
 // in no useful order.
 type touched struct {
-	locks map[string]struct{}
-	acqs  map[acquisition]bool // → it held
-	left  []*mirrorHolder      // holders that hold no more, or under another token
+	locks  map[string]struct{}
+	acqs   map[acquisition]bool // → it held
+	unheld []*mirrorHolder      // holders that hold no more, or under another token
 }
 
 func (t *touched) lock(name string) {
@@ -52,14 +52,14 @@ func (m *mirror) touch(c change, t *touched) {
 
 // settle finds the waits that the changes end, notes what has ended, and promotes. It is level-triggered: it looks at what is,
 // not at what happened, since an enqueue and a release commit in either order.
-func (m *mirror) settle(t *touched) (over []verdict) {
+func (m *mirror) settle(t *touched) (verdicts []verdict) {
 	for a, held := range t.acqs {
 		if state, _ := m.state(a); state == None {
-			m.end(a, held)
+			m.retire(a, held)
 		}
-		over = append(over, m.judge(a)...)
+		verdicts = append(verdicts, m.judge(a)...)
 	}
-	for _, h := range t.left {
+	for _, h := range t.unheld {
 		if m.sessions[h.session] == nil {
 			m.suspect(sectionKey{h.lock, h.token})
 		}
@@ -74,11 +74,11 @@ func (m *mirror) settle(t *touched) (over []verdict) {
 			delete(m.locks, name)
 		}
 	}
-	return over
+	return verdicts
 }
 
-// end remembers that an acquisition is over, so that a late duplicate of its acquire is refused.
-func (m *mirror) end(a acquisition, held bool) {
+// retire remembers that an acquisition is over, so that a late duplicate of its acquire is refused.
+func (m *mirror) retire(a acquisition, held bool) {
 	s := m.sessions[a.session]
 	if s == nil {
 		return
@@ -90,10 +90,11 @@ func (m *mirror) end(a acquisition, held bool) {
 	if len(s.acqs) == 0 {
 		s.acqs = nil
 	}
-	s.over(a, held)
+	s.record(a, held)
 }
 
-func (s *mirrorSession) over(a acquisition, held bool) {
+// record keeps, for a while, that an acquisition of the session is over.
+func (s *mirrorSession) record(a acquisition, held bool) {
 	if len(s.ended) == keptEnded {
 		s.ended = slices.Delete(s.ended, 0, keptEnded/2)
 	}

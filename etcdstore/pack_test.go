@@ -15,8 +15,8 @@ import (
 )
 
 // together asks for something while a batch is on its way, so that it shares the next one, and gives the answers in order.
-// Before that one leaves, prepare is called.
-func together(t *testing.T, s *faulty, prepare func(), ask ...func(done func(error))) []error {
+// Before that one leaves, meanwhile is called.
+func together(t *testing.T, s *faulty, meanwhile func(), ask ...func(done func(error))) []error {
 	t.Helper()
 	free := busy(t, s, "/dlm/")
 	answers := make([]chan error, len(ask))
@@ -25,7 +25,7 @@ func together(t *testing.T, s *faulty, prepare func(), ask ...func(done func(err
 		start(func(err error) { answers[i] <- err })
 	}
 	storetest.Eventually(t, "all to be pending", func() bool { return s.Pending() == len(ask) })
-	prepare()
+	meanwhile()
 	free()
 	errs := make([]error, len(ask))
 	for i, a := range answers {

@@ -47,13 +47,13 @@ func (s *Store) Cancel(ctx context.Context, credential string, a Acquisition) (t
 // leave takes an acquisition out of its queue; the token, if it holds the lock instead.
 func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err error) {
 	place := s.keys.waiter(a)
-	s.mirror.leaving(a, true)
+	s.mirror.markCancel(a)
 	resp, err := s.commit(ctx, txn{
 		ifs:  []*pb.Compare{present(place)},
 		then: []*pb.RequestOp{del(place)},
 		els:  []*pb.RequestOp{get(s.keys.lock(a.lock))},
 	})
-	defer s.mirror.leaving(a, false)
+	defer s.mirror.unmarkCancel(a)
 	if err != nil {
 		return 0, fmt.Errorf("cancel: %w", err)
 	}
@@ -62,7 +62,7 @@ func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err erro
 	} else if kv := first(resp, 0); kv != nil && holds(kv, a) {
 		return kv.ModRevision, nil
 	}
-	s.mirror.left(a)
+	s.mirror.noteCancel(a)
 	return 0, nil
 }
 
@@ -70,7 +70,7 @@ func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err erro
 // happens when a session ends, and when an enqueue and a release cross.
 func (s *Store) promote(ctx context.Context, lock string) error {
 	skip := map[acquisition]bool{}
-	for s.mirror.free(lock) {
+	for s.mirror.waitedFor(lock) {
 		w := s.mirror.next(lock, skip)
 		if w == nil {
 			return nil // all of them are gone, the mirror will hear of it

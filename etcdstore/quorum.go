@@ -10,7 +10,7 @@ import (
 func (s *Store) serve(up bool) {
 	s.health.set(up)
 	if !up {
-		s.mirror.refuse(s.unserved())
+		s.mirror.endWaits(s.unserved())
 	}
 }
 

@@ -277,15 +277,15 @@ func (a *actor) commit(sec *modelSection) *modelSection {
 func (a *actor) discard(sec *modelSection) {
 	section := sec.Section
 	a.m.ended(sec, undone) // whatever becomes of the call: it is not released
-	discard := func(ctx context.Context, s *faulty) error {
+	drop := func(ctx context.Context, s *faulty) error {
 		published, err := s.Discard(ctx, section)
 		if published {
 			a.m.t.Errorf("Discard of section %d of %s answers that it was published", section.Token, section.Lock)
 		}
 		return err
 	}
-	a.past = append(a.past, func() { _ = discard(a.ctx, a.any()) })
-	if err := a.until(discard); err != nil {
+	a.past = append(a.past, func() { _ = drop(a.ctx, a.any()) })
+	if err := a.until(drop); err != nil {
 		a.definite("Discard", err)
 	}
 }

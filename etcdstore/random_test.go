@@ -105,7 +105,7 @@ func (r *random) harm(rng *rand.Rand) {
 	for i, s := range r.stores {
 		var mu sync.Mutex
 		luck := rand.New(rand.NewPCG(rng.Uint64(), uint64(i)))
-		lose := func(_ context.Context, c faults.Call) error {
+		unlucky := func(_ context.Context, c faults.Call) error {
 			if strings.HasSuffix(string(c.Op.KeyBytes()), "horizon") {
 				return nil // the watchdog's question: a store that it takes down does nothing for half a second
 			}
@@ -116,8 +116,8 @@ func (r *random) harm(rng *rand.Rand) {
 			}
 			return nil
 		}
-		s.Before(lose)
-		s.After(lose)
+		s.Before(unlucky)
+		s.After(unlucky)
 	}
 	for r.ctx.Err() == nil {
 		s := r.stores[rng.IntN(2)]

@@ -46,18 +46,18 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 	}
 	e := s.releasing(c, sec)
 	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
-	s.mirror.ending(sec.Lock, sec.Token, true)
+	s.mirror.markEnd(sec.Lock, sec.Token)
 	s.submit(e.txn(p), func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
-			over := s.ended(e, p, resp.Header.Revision)
+			verdicts := s.ended(e, p, resp.Header.Revision)
 			done(nil)
-			tellAll(over) // last, since who is woken last runs first: the next hand-over waits for it
+			tellAll(verdicts) // last, since who is woken last runs first: the next hand-over waits for it
 		case plainFailed:
-			s.mirror.ending(sec.Lock, sec.Token, false)
+			s.mirror.unmarkEnd(sec.Lock, sec.Token)
 			done(fmt.Errorf("release: %w", err))
 		case plainUnclear:
-			s.mirror.ending(sec.Lock, sec.Token, false)
+			s.mirror.unmarkEnd(sec.Lock, sec.Token)
 			resolved()
 		}
 	})

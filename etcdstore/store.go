@@ -140,7 +140,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.starting.Unlock()
 	s.cancel()
-	s.mirror.refuse(ErrClosed) // or what waits would be waited for
+	s.mirror.endWaits(ErrClosed) // or what waits would be waited for
 	s.running.Wait()
 	s.mirror.stop()
 	s.serve(false)

@@ -84,8 +84,8 @@ func (m *mirror) judge(a acquisition) (vs []verdict) {
 	return vs
 }
 
-// refuse ends all waits with an error.
-func (m *mirror) refuse(err error) {
+// endWaits ends all waits with an error.
+func (m *mirror) endWaits(err error) {
 	m.mu.Lock()
 	waits := m.waits
 	m.waits = map[acquisition][]*wait{}
@@ -141,7 +141,7 @@ func (s *Store) await(ctx context.Context, credential string, a acquisition, rev
 func (q *standing) end() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	first := !q.over
+	ends := !q.over
 	q.over = true
 	if q.timer != nil {
 		q.timer.Stop()
@@ -149,7 +149,7 @@ func (q *standing) end() bool {
 	if q.stop != nil {
 		q.stop()
 	}
-	return first
+	return ends
 }
 
 // leave ends the wait on this side.

@@ -57,10 +57,10 @@ func TestWaitersOfManyLocks(t *testing.T) {
 		waits = append(waits, w.Start(w.Args(fmt.Sprintf("l%d", i), w.Request(), etcdstore.WaitForever)))
 	}
 	storetest.Eventually(t, "all to be pending", func() bool { return s.Pending() == locks })
-	var commits atomic.Int64
+	var batches atomic.Int64
 	s.After(func(_ context.Context, call faults.Call) error {
 		if puts("/dlm/waited/")(call.Op) {
-			commits.Add(1)
+			batches.Add(1)
 		}
 		return nil
 	})
@@ -71,7 +71,7 @@ func TestWaitersOfManyLocks(t *testing.T) {
 	for _, p := range waits {
 		p.Granted()
 	}
-	if got := commits.Load(); got > locks/40 { // one that were refused would be run again, each alone
-		t.Errorf("%d waiters took %d commits; want %d at most", locks, got, locks/40)
+	if got := batches.Load(); got > locks/40 { // one that were refused would be run again, each alone
+		t.Errorf("%d waiters took %d batches; want %d at most", locks, got, locks/40)
 	}
 }
