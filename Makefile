@@ -33,6 +33,7 @@ vet: ## run go vet
 .PHONY: lint
 lint: ## run the linters on Go and proto files
 	$(GOLANGCI) run ./...
+	$(GO) run ./tools/shadow .
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
 

@@ -26,8 +26,8 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 		if err != nil {
 			return Config{}, err
 		}
-		for _, fault := range unknown("", content) {
-			faults = append(faults, fmt.Errorf("%s: %w", file, fault))
+		for _, wrong := range unknown("", content) {
+			faults = append(faults, fmt.Errorf("%s: %w", file, wrong))
 		}
 		if err := v.MergeConfigMap(content); err != nil {
 			return Config{}, fmt.Errorf("%s: %w", file, err)

@@ -26,7 +26,7 @@ func (c Config) YAML() ([]byte, error) {
 		if s.secret && value.Value != "" {
 			value.Value = redacted
 		}
-		section.Content = append(section.Content, name(path[len(path)-1]), value)
+		section.Content = append(section.Content, keyNode(path[len(path)-1]), value)
 	}
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
@@ -45,11 +45,11 @@ func child(parent *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	section := &yaml.Node{Kind: yaml.MappingNode}
-	parent.Content = append(parent.Content, name(key), section)
+	parent.Content = append(parent.Content, keyNode(key), section)
 	return section
 }
 
-func name(key string) *yaml.Node {
+func keyNode(key string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: key}
 }
 

@@ -109,11 +109,11 @@ func (a *acquisition) notice(ctx context.Context, c *client.Client, lock string,
 
 // contention says who is in the way.
 func contention(holder *dlmv1.Holder, queue int) string {
-	who := "nobody holds it just now"
+	holding := "nobody holds it just now"
 	if holder != nil {
-		who = fmt.Sprintf("held by %q for %s (token %d)", holder.GetLabel(), age(holder.GetSince()), holder.GetToken())
+		holding = fmt.Sprintf("held by %q for %s (token %d)", holder.GetLabel(), age(holder.GetSince()), holder.GetToken())
 	}
-	return fmt.Sprintf("%s, %d in the queue", who, queue)
+	return fmt.Sprintf("%s, %d in the queue", holding, queue)
 }
 
 // abandon ends a section whose records nobody wants, and gives the lock back. If that fails, the session's end does it.

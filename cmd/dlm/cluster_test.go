@@ -195,8 +195,8 @@ func TestClusterSurvives(t *testing.T) {
 	g.tell("leader-killed")
 
 	// A quorum is two: the last one refuses, soon.
-	second, third := (lost+1)%3, (lost+2)%3
-	_ = c.servers[second].stop(syscall.SIGKILL)
+	another, third := (lost+1)%3, (lost+2)%3
+	_ = c.servers[another].stop(syscall.SIGKILL)
 	before := time.Now()
 	eventually(t, "the last server to say that it does not serve", func() bool {
 		r := run(t, command(t, c.listen[third], dlmPath, "health"))
@@ -209,10 +209,10 @@ func TestClusterSurvives(t *testing.T) {
 		t.Errorf("an append without a quorum: exit code %d, want 69\n%s", r.code, r.err)
 	}
 	t.Logf("refused after %v: %s", time.Since(before).Round(time.Millisecond), strings.TrimSpace(r.err))
-	c.restart(t, second)
+	c.restart(t, another)
 	g.tell("quorum-again")
 
-	c.replace(t, lost, second)
+	c.replace(t, lost, another)
 	g.tell("replaced")
 	// The new member counts: with it and one other there is a quorum.
 	if err := c.servers[third].stop(syscall.SIGTERM); err != nil {

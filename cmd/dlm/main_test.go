@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 // withServer builds the binary and starts a server around the tests.
-func withServer(run func() int) int {
+func withServer(tests func() int) int {
 	dir, err := os.MkdirTemp("", "dlm-test-")
 	if err != nil {
 		return setupFailed(err)
@@ -54,7 +54,7 @@ func withServer(run func() int) int {
 		return setupFailed(err)
 	}
 	endpoint = s.addr
-	code := run()
+	code := tests()
 	if err := s.stop(syscall.SIGTERM); err != nil {
 		return setupFailed(fmt.Errorf("server: %w\n%s", err, s.log.String()))
 	}

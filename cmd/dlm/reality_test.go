@@ -46,11 +46,11 @@ func TestStoppedHolderIsRefused(t *testing.T) {
 		dlm append stopped file "first, after"; echo code $?
 		while :; do sleep 0.05; done`, go1)))
 	eventually(t, "the process id", func() bool { return strings.Contains(first.out.String(), "\n") })
-	command, err := strconv.Atoi(strings.TrimSpace(first.out.String()))
+	child, err := strconv.Atoi(strings.TrimSpace(first.out.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pid := range []int{first.cmd.Process.Pid, -command} {
+	for _, pid := range []int{first.cmd.Process.Pid, -child} {
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestStoppedHolderIsRefused(t *testing.T) {
 	if err := os.WriteFile(go1, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(-command, syscall.SIGCONT); err != nil {
+	if err := syscall.Kill(-child, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	first.says(t, "code 70")
@@ -69,7 +69,7 @@ func TestStoppedHolderIsRefused(t *testing.T) {
 	if code := first.wait(t); code != 70 {
 		t.Errorf("first: exit code %d, want 70\n%s", code, first.err)
 	}
-	if alive(command) {
+	if alive(child) {
 		t.Error("the first one's command still runs")
 	}
 	if got := must(t, dlm(t, "cat", "stopped", "file")); got != "second\n" {

@@ -22,12 +22,12 @@ func splitRecords(from io.Reader) iter.Seq[record] {
 		for first := true; ; first = false {
 			n, err := io.ReadFull(from, buffer[kept:])
 			filled := kept + n
-			ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-			if err != nil && !ended {
+			atEnd := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+			if err != nil && !atEnd {
 				yield(record{err: err})
 				return
 			}
-			if ended {
+			if atEnd {
 				if filled > 0 || first {
 					yield(record{data: bytes.Clone(buffer[:filled])})
 				}
