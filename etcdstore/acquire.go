@@ -24,7 +24,7 @@ type acquiring struct {
 	repeatable        bool   // the plain enqueue has another branch, for a session that holds the lock already
 }
 
-// StartAcquire is Acquire without the wait for its end.
+// StartAcquire is [Store.Acquire] without the wait for its end: see plain.go for what done may do.
 func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Grant, error)) {
 	a := &acquiring{s: s, ctx: ctx, args: args, done: done, began: time.Now()}
 	var known bool
@@ -46,42 +46,7 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 // Acquire asks for a lock and waits for it, in FIFO order. A repeat finds its own place or grant again. If ctx ends
 // the place is kept: only Cancel, a heartbeat that does not list the request, or the session's end gives it up.
 func (s *Store) Acquire(ctx context.Context, args AcquireArgs) (Grant, error) {
-	if err := args.check(); err != nil {
-		return Grant{}, err
-	}
-	c, err := s.living(ctx, args.Credential)
-	if err != nil {
-		return Grant{}, err
-	}
-	a := acquisition{args.Lock, c.id, args.Request}
-	if over, held := s.mirror.hasEnded(a); held {
-		return Grant{}, fmt.Errorf("%w: request %s has had its section", ErrLockExpired, quoted(a.request))
-	} else if over { // it has had its wait: a late duplicate must not queue it again
-		if args.Wait == WaitForever {
-			return Grant{Outcome: Cancelled}, nil
-		}
-		return s.busy(a, s.mirror.holder(a.lock).public()), nil
-	}
-	began := time.Now() // the wait is counted from here, on this server's monotonic clock
-	try, err := s.enter(ctx, c, a, args)
-	switch {
-	case err != nil:
-		return Grant{}, err
-	case try.token != 0:
-		return Grant{Outcome: Granted, Token: try.token}, nil
-	case !try.queued:
-		return s.busy(a, try.holder), nil
-	case args.Wait == 0: // in the queue by an earlier call of the same request that would wait
-		return s.giveUp(ctx, a)
-	}
-	type outcome struct {
-		grant Grant
-		err   error
-	}
-	over := make(chan outcome, 1)
-	s.await(ctx, args.Credential, a, try.rev, args.remaining(began), func(g Grant, err error) { over <- outcome{g, err} })
-	o := <-over
-	return o.grant, o.err
+	return finish(ctx, func(done func(Grant, error)) { s.StartAcquire(ctx, args, done) })
 }
 
 func (args AcquireArgs) check() error {
@@ -209,11 +174,46 @@ func (a *acquiring) enter() (t txn) {
 
 // resolve makes the acquire with transactions for whatever may stand.
 func (a *acquiring) resolve() {
-	if a.args.Wait != 0 {
-		detach(a.s, func() (Grant, error) { return a.s.Acquire(a.ctx, a.args) }, a.done)
-	} else {
-		resolve(a.ctx, a.s, func(ctx context.Context) (Grant, error) { return a.s.Acquire(ctx, a.args) }, a.done)
+	resolve(a.ctx, a.s, a.resolved, func(try attempt, err error) {
+		switch {
+		case err != nil:
+			a.done(Grant{}, err)
+		case try.queued:
+			a.s.await(a.ctx, a.args.Credential, a.acquisition, try.rev, a.args.remaining(a.began), a.done)
+		case try.token != 0:
+			a.done(Grant{Outcome: Granted, Token: try.token}, nil)
+		default:
+			a.done(try.refusal, nil)
+		}
+	})
+}
+
+func (a *acquiring) resolved(ctx context.Context) (try attempt, err error) {
+	if err := a.args.check(); err != nil {
+		return attempt{}, err
 	}
+	if a.c, err = a.s.living(ctx, a.args.Credential); err != nil {
+		return attempt{}, err
+	}
+	a.acquisition = acquisition{a.args.Lock, a.c.id, a.args.Request}
+	if over, held := a.s.mirror.hasEnded(a.acquisition); held {
+		return attempt{}, fmt.Errorf("%w: request %s has had its section", ErrLockExpired, quoted(a.request))
+	} else if over { // it has had its wait: a late duplicate must not queue it again
+		if a.args.Wait == WaitForever {
+			return attempt{refusal: Grant{Outcome: Cancelled}}, nil
+		}
+		return attempt{refusal: a.s.busy(a.acquisition, a.s.mirror.holder(a.lock).public())}, nil
+	}
+	try, err = a.s.enter(ctx, a.c, a.acquisition, a.args)
+	switch {
+	case err != nil || try.token != 0:
+	case !try.queued:
+		try.refusal = a.s.busy(a.acquisition, try.holder)
+	case a.args.Wait == 0: // in the queue by an earlier call of the same request that would wait
+		try.queued = false
+		try.token, try.refusal, err = a.s.giveUp(ctx, a.acquisition)
+	}
+	return try, err
 }
 
 // attempt is what the acquire's transaction found.
@@ -222,6 +222,8 @@ type attempt struct {
 	queued bool  // it stands in the queue
 	rev    int64
 	holder *Holder // nil: nobody
+
+	refusal Grant // the answer, if it is neither granted nor queued
 }
 
 // enter takes a free lock that nobody waits for. Otherwise it finds the same grant again, or takes a place in the queue

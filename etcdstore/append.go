@@ -9,10 +9,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// StartAppend is Append without the wait for its end.
+// StartAppend is [Store.Append] without the wait for its end: see plain.go for what done may do.
 func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
 	resolved := func() {
-		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Append(ctx, r) },
+		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveAppend(ctx, r) },
 			func(_ struct{}, err error) { done(err) })
 	}
 	c, known := s.known(r.Credential)
@@ -37,6 +37,10 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
 // Append stages a record in its section. A repeat with the same request stages nothing more and succeeds, as long as
 // the section is open or published and not yet folded.
 func (s *Store) Append(ctx context.Context, r Record) error {
+	return finishCall(ctx, func(done func(error)) { s.StartAppend(ctx, r, done) })
+}
+
+func (s *Store) resolveAppend(ctx context.Context, r Record) error {
 	if err := r.check(); err != nil {
 		return err
 	}

@@ -23,6 +23,21 @@ type pair struct {
 	waiting etcdstore.Acquisition // b's
 }
 
+// A pair's calls are resolved: each is a transaction with another branch, nested in the batch's. For what is plain there are
+// the tests of packs.
+
+func (p *pair) Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error) {
+	return etcdstore.Resolving{Store: p.Store}.Acquire(ctx, args)
+}
+
+func (p *pair) Release(ctx context.Context, sec etcdstore.Section) error {
+	return etcdstore.Resolving{Store: p.Store}.Release(ctx, sec)
+}
+
+func (p *pair) Append(ctx context.Context, r etcdstore.Record) error {
+	return etcdstore.Resolving{Store: p.Store}.Append(ctx, r)
+}
+
 // newPair has a hold a lock and, if queued, b wait for it.
 func newPair(t *testing.T, etcd *clientv3.Client, queued bool) *pair {
 	f := faults.New(etcd)

@@ -15,7 +15,7 @@
 // Each transition is one etcd transaction. L lock, S session, r request, T token; m(k) ModRevision, c(k) CreateRevision.
 // guard is m(locks/L)=T and Lease(locks/L)=S; the second is left out if this store has seen that S was granted T, for what
 // was put at a revision does not change. What is put on a lease is preceded by c(sessions/S)>0, except in the plain
-// transactions of started calls: etcd refuses what is put on a lease that has ended, and all that shares its transaction.
+// transactions: etcd refuses what is put on a lease that has ended, and all that shares its transaction.
 //
 //	acquire    if   c(locks/L)=0, m(waited/L) is no later than a revision at which nobody waited, c(sessions/S)>0
 //	           then put locks/L on S's lease; T is this revision
@@ -26,7 +26,7 @@
 //	try        if   c(locks/L)=0, nothing under queue/L//, c(sessions/S)>0
 //	           then put locks/L on S's lease
 //	           else held by this very (S, r): the same grant; otherwise nothing
-//	           a started one, if the lock looks held: it only reads who holds it, and is made so if that is nobody
+//	           the plain one, if the lock looks held: it only reads who holds it
 //	append     if   guard, c(record)=0
 //	           then put the record
 //	           else success if it is there and its section is open or published; else ErrLockExpired
@@ -65,7 +65,7 @@
 // keep the answer.
 //
 // Transactions that are asked for together and write no key in common share one: see batch.go and pack.go. Acquire, append and
-// release can be started, and are then first tried without their else: see start.go.
+// release are first tried without their else: see plain.go.
 //
 // # Limits of the guarantee
 //

@@ -3,6 +3,7 @@ package etcdstore
 import (
 	"context"
 	"testing"
+	"time"
 )
 
 // Pending is how many transactions wait for the batch that is being committed.
@@ -30,3 +31,21 @@ func (s *Store) HoldFolds(t *testing.T, lock string) (release func()) {
 
 // DropWaited is one round of forgetting who waited.
 func (s *Store) DropWaited(ctx context.Context, since *int64) error { return s.dropWaited(ctx, since) }
+
+// Resolving is a store whose calls are not tried plainly first: they are resolved at once, as if that had come to nothing.
+type Resolving struct{ *Store }
+
+// Acquire resolves an acquire.
+func (s Resolving) Acquire(ctx context.Context, args AcquireArgs) (Grant, error) {
+	return finish(ctx, func(done func(Grant, error)) {
+		(&acquiring{s: s.Store, ctx: ctx, args: args, done: done, began: time.Now()}).resolve()
+	})
+}
+
+// Release resolves a release.
+func (s Resolving) Release(ctx context.Context, sec Section) error {
+	return s.resolveRelease(ctx, sec)
+}
+
+// Append resolves an append.
+func (s Resolving) Append(ctx context.Context, r Record) error { return s.resolveAppend(ctx, r) }

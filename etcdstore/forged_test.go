@@ -13,7 +13,7 @@ import (
 func TestSessionThatIsNotThere(t *testing.T) {
 	for name, open := range map[string]func(*etcdstore.Store) storetest.Subject{
 		"Called":  func(s *etcdstore.Store) storetest.Subject { return s },
-		"Started": func(s *etcdstore.Store) storetest.Subject { return started{s} },
+		"Resolved": func(s *etcdstore.Store) storetest.Subject { return etcdstore.Resolving{Store: s} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			etcd := startEtcd(t)

@@ -50,7 +50,36 @@ func outcomeOf(resp *pb.TxnResponse, err error) plainOutcome {
 	return plainDone
 }
 
-// resolveTimeout bounds the resolution of a call that does not wait.
+// finish makes a call that is started one that returns. If ctx ends first, its cause is returned, and the call goes on
+// without its caller: what becomes of it is not known.
+func finish[T any](ctx context.Context, start func(done func(T, error))) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	told := make(chan result, 1)
+	start(func(value T, err error) { told <- result{value, err} })
+	select {
+	case r := <-told:
+		return r.value, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-told: // what is known counts
+		return r.value, r.err
+	default:
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+// finishCall is finish for a call that returns nothing but an error.
+func finishCall(ctx context.Context, start func(done func(error))) error {
+	_, err := finish(ctx, func(done func(struct{}, error)) { start(func(err error) { done(struct{}{}, err) }) })
+	return err
+}
+
+// resolveTimeout bounds the resolution of a call. A place in a queue that comes of it has no bound but its own.
 const resolveTimeout = 2 * txnTimeout
 
 // detach makes a call in a goroutine of its own, which Close waits for. A panic of the call becomes its error: it must not cost
@@ -75,7 +104,7 @@ func detach[T any](s *Store, call func() (T, error), done func(T, error)) {
 // resolve is detach for what is bounded by resolveTimeout, and by the store's own end.
 func resolve[T any](ctx context.Context, s *Store, call func(context.Context) (T, error), done func(T, error)) {
 	detach(s, func() (T, error) {
-		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+		ctx, cancel := context.WithTimeoutCause(ctx, resolveTimeout, ErrNoQuorum)
 		defer cancel()
 		ctx, end := context.WithCancelCause(ctx)
 		defer end(nil)

@@ -8,16 +8,12 @@ import (
 )
 
 // giveUp ends a wait that was long enough; a grant that came first stands.
-func (s *Store) giveUp(ctx context.Context, a acquisition) (Grant, error) {
+func (s *Store) giveUp(ctx context.Context, a acquisition) (token int64, busy Grant, err error) {
 	position, length := s.mirror.place(a)
-	token, err := s.leave(ctx, a)
-	if err != nil {
-		return Grant{}, err
+	if token, err = s.leave(ctx, a); token != 0 || err != nil {
+		return token, Grant{}, err
 	}
-	if token != 0 {
-		return Grant{Outcome: Granted, Token: token}, nil
-	}
-	return Grant{Outcome: Busy, Holder: s.mirror.holder(a.lock).public(), Position: position, QueueLength: max(length-1, 0)}, nil
+	return 0, Grant{Outcome: Busy, Holder: s.mirror.holder(a.lock).public(), Position: position, QueueLength: max(length-1, 0)}, nil
 }
 
 // gone answers a wait whose acquisition neither holds nor waits any more.

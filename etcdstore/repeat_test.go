@@ -58,8 +58,8 @@ func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 					t.Errorf("Acquire repeated = %+v, though the holder is %+v", g, after)
 				}
 			}
-			t.Run(name, func(t *testing.T) { repeat(t, func(p *pair) storetest.Subject { return p }) })
-			t.Run(name+", started", func(t *testing.T) { repeat(t, func(p *pair) storetest.Subject { return started{p.Store} }) })
+			t.Run(name, func(t *testing.T) { repeat(t, func(p *pair) storetest.Subject { return p.faulty }) })
+			t.Run(name+", resolved", func(t *testing.T) { repeat(t, func(p *pair) storetest.Subject { return p }) })
 		}
 	}
 }
@@ -115,8 +115,8 @@ func TestAcquireRepeatedBehindItsEnd(t *testing.T) {
 				t.Errorf("after the end, holder %+v, waiters %+v; want none", after.Holder, after.Waiters)
 			}
 		}
-		t.Run(end.name, func(t *testing.T) { run(t, func(p *pair) storetest.Subject { return p }) })
-		t.Run(end.name+", started", func(t *testing.T) { run(t, func(p *pair) storetest.Subject { return started{p.Store} }) })
+		t.Run(end.name, func(t *testing.T) { run(t, func(p *pair) storetest.Subject { return p.faulty }) })
+		t.Run(end.name+", resolved", func(t *testing.T) { run(t, func(p *pair) storetest.Subject { return p }) })
 	}
 }
 
@@ -171,7 +171,7 @@ func TestCancelOfAnUnknownPlace(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if g, err := (started{s.Store}).Acquire(ctx, p.Args()); errors.Is(err, context.DeadlineExceeded) || g.Token != 0 {
+	if g, err := s.Acquire(ctx, p.Args()); errors.Is(err, context.DeadlineExceeded) || g.Token != 0 {
 		t.Errorf("a late acquire = %+v, %v; want it refused", g, err)
 	}
 	if left := keys(t, etcd, "queue/l"); len(left) > 0 {

@@ -33,10 +33,10 @@ func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
 	return []*pb.Compare{modifiedAt(key, token), heldOn(key, c.lease)}
 }
 
-// StartRelease is Release without the wait for its end.
+// StartRelease is [Store.Release] without the wait for its end: see plain.go for what done may do.
 func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error)) {
 	resolved := func() {
-		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Release(ctx, sec) },
+		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveRelease(ctx, sec) },
 			func(_ struct{}, err error) { done(err) })
 	}
 	c, known := s.known(sec.Credential)
@@ -66,6 +66,10 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 // Release publishes a section and passes the lock on, in one transaction. A repeat answers the truth: nil only if the
 // section was ended by its own release, ErrLockExpired only if it was not published.
 func (s *Store) Release(ctx context.Context, sec Section) error {
+	return finishCall(ctx, func(done func(error)) { s.StartRelease(ctx, sec, done) })
+}
+
+func (s *Store) resolveRelease(ctx context.Context, sec Section) error {
 	c, err := s.owner(ctx, sec)
 	if err != nil {
 		return err

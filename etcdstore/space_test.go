@@ -85,7 +85,7 @@ func TestH14NoSpace(t *testing.T) {
 	fill(t, etcd)
 
 	ctx := storetest.Bounded(t)
-	storetest.Want(t, "Release, started", started{s}.Release(ctx, plain.Section), nil)
+	storetest.Want(t, "Release, resolved", etcdstore.Resolving{Store: s}.Release(ctx, plain.Section), nil)
 	c.Release(plain)
 	for range 2 {
 		discard(t, s, dropped)

@@ -129,7 +129,15 @@ func (s *Store) await(ctx context.Context, credential string, a acquisition, rev
 	}
 	if bound != WaitForever {
 		q.timer = time.AfterFunc(bound, func() {
-			q.leave(func() { resolve(ctx, s, func(ctx context.Context) (Grant, error) { return s.giveUp(ctx, a) }, done) })
+			q.leave(func() {
+				resolve(ctx, s, func(ctx context.Context) (Grant, error) {
+					token, busy, err := s.giveUp(ctx, a)
+					if token != 0 {
+						return Grant{Outcome: Granted, Token: token}, nil
+					}
+					return busy, err
+				}, done)
+			})
 		})
 	}
 	q.stop = context.AfterFunc(ctx, func() {
