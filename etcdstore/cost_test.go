@@ -60,6 +60,25 @@ func costOf(op clientv3.Op) (c cost) {
 	return c
 }
 
+// started is a store whose calls are made as the server makes them: the wait for the answer is the caller's.
+type started struct{ *etcdstore.Store }
+
+func (s started) Acquire(ctx context.Context, args etcdstore.AcquireArgs) (grant etcdstore.Grant, err error) {
+	over := make(chan struct{})
+	s.StartAcquire(ctx, args, func(g etcdstore.Grant, e error) {
+		grant, err = g, e
+		close(over)
+	})
+	<-over
+	return grant, err
+}
+
+func (s started) Release(ctx context.Context, sec etcdstore.Section) error {
+	over := make(chan error, 1)
+	s.StartRelease(ctx, sec, func(err error) { over <- err })
+	return <-over
+}
+
 // priced is a store whose requests are counted, and two clients of it.
 type priced struct {
 	started
