@@ -8,6 +8,9 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // acquiring is an acquire on its way.
@@ -64,9 +67,9 @@ func (args AcquireArgs) remaining(began time.Time) time.Duration {
 // grant takes a lock that looks free, and not waited for since a revision.
 func (a *acquiring) grant(since int64) {
 	e := a.s.entry(a.c, a.args)
-	var t txn
+	var t commit.Txn
 	t, a.granted = e.grant(e.free(since))
-	t.refuse = func() error {
+	t.Refuse = func() error {
 		if err := e.refuse(); err != nil {
 			return err
 		}
@@ -75,7 +78,7 @@ func (a *acquiring) grant(since int64) {
 		}
 		return nil
 	}
-	a.s.submit(t, func(resp *pb.TxnResponse, err error) {
+	a.s.engine.Submit(t, func(resp *pb.TxnResponse, err error) {
 		if errors.Is(err, errTaken) {
 			a.taken()
 			return
@@ -108,11 +111,11 @@ func (a *acquiring) taken() {
 // batch.
 func (a *acquiring) look() {
 	s := a.s
-	read := txn{
-		then:   []*pb.RequestOp{get(s.keys.lock(a.lock)), getKey(s.keys.session(a.session)), getKey(s.keys.waiter(a.acquisition))},
-		refuse: s.unlessStale(a.acquisition),
+	read := commit.Txn{
+		Then:   []*pb.RequestOp{op.Get(s.keys.lock(a.lock)), op.GetKey(s.keys.session(a.session)), op.GetKey(s.keys.waiter(a.acquisition))},
+		Refuse: s.unlessStale(a.acquisition),
 	}
-	s.submit(read, func(resp *pb.TxnResponse, err error) {
+	s.engine.Submit(read, func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainFailed:
 			a.done(Grant{}, fmt.Errorf("acquire: %w", err))
@@ -122,10 +125,10 @@ func (a *acquiring) look() {
 			return
 		case plainDone:
 		}
-		switch holder := first(resp, 0); {
-		case first(resp, 1) == nil:
+		switch holder := op.First(resp, 0); {
+		case op.First(resp, 1) == nil:
 			a.done(Grant{}, fmt.Errorf("acquire: %w", ErrSessionExpired))
-		case holder == nil, holds(holder, a.acquisition), first(resp, 2) != nil: // free after all, or a repeat
+		case holder == nil, holds(holder, a.acquisition), op.First(resp, 2) != nil: // free after all, or a repeat
 			a.resolve()
 		default:
 			a.done(s.busy(a.acquisition, holderOf(holder)), nil)
@@ -135,11 +138,11 @@ func (a *acquiring) look() {
 
 // enqueue takes a place in the queue, and waits there.
 func (a *acquiring) enqueue() {
-	a.s.submitLater(a.writes, a.enter, func(resp *pb.TxnResponse, err error) {
+	a.s.engine.SubmitLater(a.writes, a.enter, func(resp *pb.TxnResponse, err error) {
 		outcome := outcomeOf(resp, err)
 		if err == nil && a.repeatable { // its other branch is the plain case
 			outcome = plainUnclear
-			if !resp.Succeeded && nested(resp, 0).Succeeded {
+			if !resp.Succeeded && op.Nested(resp, 0).Succeeded {
 				outcome = plainDone
 			}
 		}
@@ -157,12 +160,12 @@ func (a *acquiring) enqueue() {
 }
 
 // writes is what enter's transaction will write.
-func (a *acquiring) writes() footprint {
-	return footprint{keys: []string{a.s.keys.waiter(a.acquisition)}, touch: a.s.keys.waited(a.lock), bytes: len(a.args.Label)}
+func (a *acquiring) writes() commit.Footprint {
+	return commit.Footprint{Keys: []string{a.s.keys.waiter(a.acquisition)}, Touch: a.s.keys.waited(a.lock), Bytes: len(a.args.Label)}
 }
 
 // enter makes the transaction that takes the place.
-func (a *acquiring) enter() (t txn) {
+func (a *acquiring) enter() (t commit.Txn) {
 	e, h := a.s.entry(a.c, a.args), a.s.mirror.holder(a.lock)
 	if a.repeatable = h != nil && h.session == a.session; a.repeatable {
 		t, a.enqueued = e.enqueue()
@@ -250,10 +253,10 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 // seize takes the lock if the compares hold, and looks what stands otherwise.
 func (s *Store) seize(ctx context.Context, e entry, ifs []*pb.Compare) (attempt, error) {
 	t, granted := e.grant(ifs)
-	t = t.withAlive()
-	again := txn{ifs: e.again()}
-	t.els = []*pb.RequestOp{again.op(), get(s.keys.lock(e.lock)), getKey(s.keys.session(e.session)), getKey(s.keys.waiter(e.acquisition))}
-	resp, err := s.commit(ctx, t)
+	t = t.WithAlive()
+	again := commit.Txn{If: e.again()}
+	t.Else = []*pb.RequestOp{again.Op(), op.Get(s.keys.lock(e.lock)), op.GetKey(s.keys.session(e.session)), op.GetKey(s.keys.waiter(e.acquisition))}
+	resp, err := s.engine.Commit(ctx, t)
 	if err != nil {
 		return attempt{}, fmt.Errorf("acquire: %w", err)
 	}
@@ -262,38 +265,38 @@ func (s *Store) seize(ctx context.Context, e entry, ifs []*pb.Compare) (attempt,
 		s.mirror.own(granted.at(rev))
 		return attempt{token: rev, rev: rev}, nil
 	}
-	holder := first(resp, 1)
-	switch held, err := isHeld(holder, nested(resp, 0).Succeeded, e.acquisition); {
+	holder := op.First(resp, 1)
+	switch held, err := isHeld(holder, op.Nested(resp, 0).Succeeded, e.acquisition); {
 	case err != nil:
 		return attempt{}, err
 	case held:
 		return attempt{token: holder.ModRevision, rev: rev}, nil
-	case first(resp, 2) == nil:
+	case op.First(resp, 2) == nil:
 		return attempt{}, ErrSessionExpired
 	}
-	return attempt{queued: first(resp, 3) != nil, rev: rev, holder: holderOf(holder)}, nil
+	return attempt{queued: op.First(resp, 3) != nil, rev: rev, holder: holderOf(holder)}, nil
 }
 
 // join takes a place in the queue.
 func (s *Store) join(ctx context.Context, e entry) (attempt, error) {
 	t, enqueued := e.enqueue()
-	t.els = append(t.els, getKey(s.keys.session(e.session)))
-	resp, err := s.commit(ctx, t)
+	t.Else = append(t.Else, op.GetKey(s.keys.session(e.session)))
+	resp, err := s.engine.Commit(ctx, t)
 	if err != nil {
 		return attempt{}, fmt.Errorf("acquire: %w", err)
 	}
 	rev := resp.Header.Revision
 	if resp.Succeeded {
-		holder := first(resp, 0)
+		holder := op.First(resp, 0)
 		if _, err := isHeld(holder, true, e.acquisition); err != nil {
 			return attempt{}, err
 		}
 		return attempt{token: holder.ModRevision, rev: rev}, nil
 	}
-	if first(resp, 1) == nil {
+	if op.First(resp, 1) == nil {
 		return attempt{}, ErrSessionExpired
 	}
-	if nested(resp, 0).Succeeded {
+	if op.Nested(resp, 0).Succeeded {
 		s.mirror.own(enqueued.at(rev))
 	}
 	return attempt{queued: true, rev: rev}, nil // or it was, a moment ago: whoever waits will see

@@ -7,6 +7,9 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // StartAppend is [Store.Append] without the wait for its end: see plain.go for what done may do.
@@ -21,7 +24,7 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
 		return
 	}
 	guard, stage := s.staging(c, r)
-	s.submit(txn{ifs: guard, then: stage}, func(resp *pb.TxnResponse, err error) {
+	s.engine.Submit(commit.Txn{If: guard, Then: stage}, func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
 			done(nil)
@@ -55,14 +58,14 @@ func (s *Store) resolveAppend(ctx context.Context, r Record) error {
 		return err
 	}
 	guard, stage := s.staging(c, r)
-	resp, err := s.commit(ctx, txn{
-		ifs:  guard,
-		then: stage,
-		els: []*pb.RequestOp{
-			getKey(s.keys.record(r.Lock, r.Token, r.Request)),
-			get(s.keys.lock(r.Lock)), // a get of keys only would leave out the lease
-			getKey(s.keys.marker(r.Lock, r.Token)),
-			get(s.keys.note(r.Lock, r.Token)),
+	resp, err := s.engine.Commit(ctx, commit.Txn{
+		If:   guard,
+		Then: stage,
+		Else: []*pb.RequestOp{
+			op.GetKey(s.keys.record(r.Lock, r.Token, r.Request)),
+			op.Get(s.keys.lock(r.Lock)), // a get of keys only would leave out the lease
+			op.GetKey(s.keys.marker(r.Lock, r.Token)),
+			op.Get(s.keys.note(r.Lock, r.Token)),
 		},
 	})
 	if errors.Is(err, ErrNoSpace) {
@@ -78,7 +81,7 @@ func (s *Store) resolveAppend(ctx context.Context, r Record) error {
 		return nil
 	}
 	s.usage.unreserve(r)
-	staged, holder, marker, note := first(resp, 0), first(resp, 1), first(resp, 2), first(resp, 3)
+	staged, holder, marker, note := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)
 	held := holder != nil && holder.ModRevision == r.Token && clientv3.LeaseID(holder.Lease) == c.lease
 	switch {
 	case staged != nil && (held || marker != nil):
@@ -102,15 +105,15 @@ func (r Record) check() error {
 // staging is the append's transaction: what it is guarded by, and what it puts.
 func (s *Store) staging(c session, r Record) (guard []*pb.Compare, stage []*pb.RequestOp) {
 	record := s.keys.record(r.Lock, r.Token, r.Request)
-	return append(s.guard(r.Lock, r.Token, c), absent(record)),
-		[]*pb.RequestOp{put(record, encodeRecord(r.Number, r.File, r.Data))}
+	return append(s.guard(r.Lock, r.Token, c), op.Absent(record)),
+		[]*pb.RequestOp{op.Put(record, encodeRecord(r.Number, r.File, r.Data))}
 }
 
 // staged tells whether a record is there already, in a section that is open.
 func (s *Store) staged(ctx context.Context, c session, r Record) (bool, error) {
-	resp, err := s.commit(ctx, txn{
-		ifs:  s.guard(r.Lock, r.Token, c),
-		then: []*pb.RequestOp{getKey(s.keys.record(r.Lock, r.Token, r.Request))},
+	resp, err := s.engine.Commit(ctx, commit.Txn{
+		If:   s.guard(r.Lock, r.Token, c),
+		Then: []*pb.RequestOp{op.GetKey(s.keys.record(r.Lock, r.Token, r.Request))},
 	})
-	return err == nil && resp.Succeeded && first(resp, 0) != nil, err
+	return err == nil && resp.Succeeded && op.First(resp, 0) != nil, err
 }

@@ -7,6 +7,9 @@ import (
 	"strconv"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // Client is the durable record of a client that is known by a small number, for APIs whose clients remember neither
@@ -45,11 +48,11 @@ func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
 			}
 		}
 		c := Client{ID: int32(last) + 1, Record: record}
-		done, err := s.commit(ctx, txn{
-			ifs: []*pb.Compare{modifiedAt(s.keys.numbered(), rev)},
-			then: []*pb.RequestOp{
-				put(s.keys.numbered(), strconv.FormatInt(int64(c.ID), 10)),
-				put(s.keys.client(c.ID), string(record)),
+		done, err := s.engine.Commit(ctx, commit.Txn{
+			If: []*pb.Compare{op.ModifiedAt(s.keys.numbered(), rev)},
+			Then: []*pb.RequestOp{
+				op.Put(s.keys.numbered(), strconv.FormatInt(int64(c.ID), 10)),
+				op.Put(s.keys.client(c.ID), string(record)),
 			},
 		})
 		if err != nil {
@@ -80,9 +83,9 @@ func (s *Store) SaveClient(ctx context.Context, c Client) (Client, error) {
 		return Client{}, fmt.Errorf("%w: %d was never read", ErrClientChanged, c.ID)
 	}
 	key := s.keys.client(c.ID)
-	resp, err := s.commit(ctx, txn{
-		ifs:  []*pb.Compare{modifiedAt(key, c.rev)},
-		then: []*pb.RequestOp{put(key, string(c.Record))},
+	resp, err := s.engine.Commit(ctx, commit.Txn{
+		If:   []*pb.Compare{op.ModifiedAt(key, c.rev)},
+		Then: []*pb.RequestOp{op.Put(key, string(c.Record))},
 	})
 	if err != nil {
 		return Client{}, fmt.Errorf("save client %d: %w", c.ID, err)
@@ -96,7 +99,7 @@ func (s *Store) SaveClient(ctx context.Context, c Client) (Client, error) {
 
 // DeleteClient forgets a client. A repeat succeeds.
 func (s *Store) DeleteClient(ctx context.Context, id int32) error {
-	_, err := s.commit(ctx, txn{then: []*pb.RequestOp{del(s.keys.client(id))}})
+	_, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Delete(s.keys.client(id))}})
 	if err != nil {
 		return fmt.Errorf("forget client %d: %w", id, err)
 	}

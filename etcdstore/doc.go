@@ -64,7 +64,7 @@
 // needs no more than that the section is over: marker, records and note change afterwards only by fold and sweep, which
 // keep the answer.
 //
-// Transactions that are asked for together and write no key in common share one: see batch.go and pack.go. Acquire, append and
+// Transactions that are asked for together and write no key in common share one: see internal/commit. Acquire, append and
 // release are first tried without their else: see plain.go.
 //
 // # Limits of the guarantee

@@ -7,6 +7,9 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // ending is one way to end a section.
@@ -20,8 +23,8 @@ type ending struct {
 }
 
 // txn is the ending's transaction, with the part that moves the lock on. It has no other branch.
-func (e ending) txn(p pass) txn {
-	return txn{ifs: append(e.guard[:len(e.guard):len(e.guard)], p.ifs...), then: append(p.then, e.then...), alive: p.alive}
+func (e ending) txn(p pass) commit.Txn {
+	return commit.Txn{If: append(e.guard[:len(e.guard):len(e.guard)], p.ifs...), Then: append(p.then, e.then...), Alive: p.alive}
 }
 
 // ended notes what the transaction did. Whose wait is over by it has still to be told.
@@ -53,9 +56,9 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 			w = s.mirror.next(e.lock, skip)
 		}
 		p := s.passTo(w, e.lock)
-		t := e.txn(p).withAlive()
-		t.els = []*pb.RequestOp{txn{ifs: e.guard, els: []*pb.RequestOp{getKey(lock)}}.op()}
-		resp, err := s.commit(ctx, t)
+		t := e.txn(p).WithAlive()
+		t.Else = []*pb.RequestOp{commit.Txn{If: e.guard, Else: []*pb.RequestOp{op.GetKey(lock)}}.Op()}
+		resp, err := s.engine.Commit(ctx, t)
 		if errors.Is(err, ErrNoSpace) {
 			if e.spareless {
 				return s.endByDeletion(ctx, e)
@@ -69,7 +72,7 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 			tellAll(s.ended(e, p, resp.Header.Revision))
 			return true, nil
 		}
-		if !nested(resp, 0).Succeeded {
+		if !op.Nested(resp, 0).Succeeded {
 			return false, nil
 		}
 		if w == nil {
@@ -81,7 +84,7 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 
 // whenFull is what to answer when etcd is too full to try: nil if the guard does not hold, so that the truth can be told.
 func (s *Store) whenFull(ctx context.Context, e ending, refusal error) error {
-	resp, err := s.commit(ctx, txn{ifs: e.guard})
+	resp, err := s.engine.Commit(ctx, commit.Txn{If: e.guard})
 	if err != nil || !resp.Succeeded {
 		return err
 	}
@@ -92,7 +95,7 @@ func (s *Store) whenFull(ctx context.Context, e ending, refusal error) error {
 // promote; a discarded section's records stay behind as the evidence that it was not published.
 func (s *Store) endByDeletion(ctx context.Context, e ending) (bool, error) {
 	p := s.passTo(nil, e.lock)
-	resp, err := s.commit(ctx, txn{ifs: e.guard, then: p.then})
+	resp, err := s.engine.Commit(ctx, commit.Txn{If: e.guard, Then: p.then})
 	if err != nil {
 		return false, err
 	}
@@ -105,18 +108,18 @@ func (s *Store) endByDeletion(ctx context.Context, e ending) (bool, error) {
 // truth answers a repeated or late ending of a section whose token no longer holds, from one read: nil if the section
 // was published by its own ending, ErrLockExpired if it was not.
 func (s *Store) truth(ctx context.Context, c session, sec Section) error {
-	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{
-		get(s.keys.note(sec.Lock, sec.Token)),
-		getKey(s.keys.marker(sec.Lock, sec.Token)),
-		look(getAny(s.keys.records(sec.Lock, sec.Token))),
-		getKey(s.keys.session(c.id)),
-		get(s.keys.horizon()),
-		get(s.keys.lock(sec.Lock)),
+	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
+		op.Get(s.keys.note(sec.Lock, sec.Token)),
+		op.GetKey(s.keys.marker(sec.Lock, sec.Token)),
+		op.Range(op.Any(s.keys.records(sec.Lock, sec.Token))),
+		op.GetKey(s.keys.session(c.id)),
+		op.Get(s.keys.horizon()),
+		op.Get(s.keys.lock(sec.Lock)),
 	}})
 	if err != nil {
 		return err
 	}
-	note, marker, record, sess, horizon, holder := first(resp, 0), first(resp, 1), first(resp, 2), first(resp, 3), first(resp, 4), first(resp, 5)
+	note, marker, record, sess, horizon, holder := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3), op.First(resp, 4), op.First(resp, 5)
 	forgotten, malformed := horizonOf(horizon)
 	switch {
 	case sec.Token > resp.Header.Revision:

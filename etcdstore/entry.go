@@ -6,6 +6,9 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // entry is an acquisition on its way in: the parts of its transaction.
@@ -42,54 +45,54 @@ func (s *Store) unlessStale(a acquisition) func() error {
 
 // free holds while nobody holds the lock, and nobody has taken a place in its queue since a revision at which it was empty.
 func (e entry) free(since int64) []*pb.Compare {
-	return []*pb.Compare{absent(e.keys.lock(e.lock)), modifiedBy(e.keys.waited(e.lock), since)}
+	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.ModifiedBy(e.keys.waited(e.lock), since)}
 }
 
 // unclaimed holds while nobody holds the lock, and nobody waits for it. It needs no mirror, and costs more.
 func (e entry) unclaimed() []*pb.Compare {
-	return []*pb.Compare{absent(e.keys.lock(e.lock)), empty(e.keys.queue(e.lock))}
+	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.Empty(e.keys.queue(e.lock))}
 }
 
 // again holds while the acquisition holds the lock.
 func (e entry) again() []*pb.Compare {
 	lock := e.keys.lock(e.lock)
-	return append(between(lock, e.owner(), e.owner()+"\x01"), heldOn(lock, e.lease))
+	return append(op.Between(lock, e.owner(), e.owner()+"\x01"), op.HeldOn(lock, e.lease))
 }
 
 // grant gives it the lock, if the compares hold. It does not share a batch with a repeat that finds the lock held, and
 // enqueues.
-func (e entry) grant(ifs []*pb.Compare) (txn, change) {
+func (e entry) grant(ifs []*pb.Compare) (commit.Txn, change) {
 	v := holderValue{session: e.session, request: e.request, Label: e.label, Since: e.now, Hold: e.hold}
 	lock := e.keys.lock(e.lock)
-	return txn{
-		ifs: ifs, then: []*pb.RequestOp{putOn(e.lease, lock, v.encode())}, alive: e.keys.session(e.session),
-		besides: e.keys.waiter(e.acquisition), refuse: e.refuse,
+	return commit.Txn{
+		If: ifs, Then: []*pb.RequestOp{op.PutOn(e.lease, lock, v.encode())}, Alive: e.keys.session(e.session),
+		Besides: e.keys.waiter(e.acquisition), Refuse: e.refuse,
 	}, change{key: lock, holder: &v}
 }
 
 // enqueue gives it a place in the queue, once, unless it holds the lock, which is then read. Nothing of the lock but the queue
 // is written, so that any number of waiters share a batch. If the lock is free by now, promote hands it over.
-func (e entry) enqueue() (txn, change) {
+func (e entry) enqueue() (commit.Txn, change) {
 	t, c := e.place()
-	enter := txn{ifs: []*pb.Compare{absent(c.key)}, then: t.then, alive: t.alive}
-	t.ifs, t.then, t.els, t.alive = e.again(), []*pb.RequestOp{get(e.keys.lock(e.lock))}, []*pb.RequestOp{enter.withAlive().op()}, ""
+	enter := commit.Txn{If: []*pb.Compare{op.Absent(c.key)}, Then: t.Then, Alive: t.Alive}
+	t.If, t.Then, t.Else, t.Alive = e.again(), []*pb.RequestOp{op.Get(e.keys.lock(e.lock))}, []*pb.RequestOp{enter.WithAlive().Op()}, ""
 	return t, c
 }
 
 // enqueueFirst is enqueue for what is no repeat, and whose session does not hold the lock by another request. It fails for what
 // is or does.
-func (e entry) enqueueFirst() (txn, change) {
+func (e entry) enqueueFirst() (commit.Txn, change) {
 	t, c := e.place()
-	t.ifs = []*pb.Compare{notHeldOn(e.keys.lock(e.lock), e.lease), absent(c.key)}
+	t.If = []*pb.Compare{op.NotHeldOn(e.keys.lock(e.lock), e.lease), op.Absent(c.key)}
 	return t, c
 }
 
 // place puts its key in the queue.
-func (e entry) place() (txn, change) {
+func (e entry) place() (commit.Txn, change) {
 	v := waiterValue{Label: e.label, Since: e.now, Hold: e.hold}
 	place := e.keys.waiter(e.acquisition)
-	return txn{
-		then: []*pb.RequestOp{putOn(e.lease, place, encode(v))}, alive: e.keys.session(e.session),
-		touch: e.keys.waited(e.lock), patient: true, refuse: e.refuse,
+	return commit.Txn{
+		Then: []*pb.RequestOp{op.PutOn(e.lease, place, encode(v))}, Alive: e.keys.session(e.session),
+		Touch: e.keys.waited(e.lock), Patient: true, Refuse: e.refuse,
 	}, change{key: place, waiter: &v}
 }

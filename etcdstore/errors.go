@@ -1,6 +1,10 @@
 package etcdstore
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+)
 
 // Each sentinel is a definite refusal, nothing was changed, unless it says otherwise. Errors that are none of these are
 // indeterminate: the call may or may not have taken effect, and may be repeated.
@@ -9,7 +13,7 @@ var (
 	// Acquire: the request's section has ended, the request cannot be used again.
 	ErrLockExpired = errors.New("lock expired")
 	// ErrSessionExpired: there is no such session (any more), or the credential is not its own.
-	ErrSessionExpired = errors.New("session expired")
+	ErrSessionExpired = commit.ErrSessionExpired
 	// ErrOutcomeUnknown: the section ended so long ago that its note is gone; whether it was published is not known.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 
@@ -25,7 +29,7 @@ var (
 	// ErrQuota: a section, queue or subscriber is at its limit.
 	ErrQuota = errors.New("quota exceeded")
 	// ErrNoSpace: etcd's space quota is (nearly) used up. Releases and discards go on.
-	ErrNoSpace = errors.New("no space")
+	ErrNoSpace = commit.ErrNoSpace
 
 	// ErrFileNotFound: the lock has no such file.
 	ErrFileNotFound = errors.New("file not found")
@@ -38,7 +42,7 @@ var (
 	ErrClientChanged = errors.New("client changed")
 
 	// ErrNoQuorum: etcd could not be reached or has no leader. Indeterminate.
-	ErrNoQuorum = errors.New("no quorum")
+	ErrNoQuorum = commit.ErrNoQuorum
 	// ErrClosed: the store is shutting down. Indeterminate.
-	ErrClosed = errors.New("store closed")
+	ErrClosed = commit.ErrClosed
 )

@@ -145,8 +145,8 @@ func (s *Store) sendChanges(ctx context.Context, prefix string, rev int64, send 
 					return err
 				}
 			}
-		case <-s.health.down():
-			return s.unserved()
+		case <-s.health.Down():
+			return s.engine.Unserved()
 		}
 	}
 }

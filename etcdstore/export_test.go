@@ -7,11 +7,7 @@ import (
 )
 
 // Pending is how many transactions wait for the batch that is being committed.
-func (s *Store) Pending() int {
-	s.batcher.mu.Lock()
-	defer s.batcher.mu.Unlock()
-	return len(s.batcher.pending)
-}
+func (s *Store) Pending() int { return s.engine.Pending() }
 
 // KnowsNext tells whether a waiter is known to whom the lock would be handed over.
 func (s *Store) KnowsNext(lock string) bool { return s.mirror.next(lock, nil) != nil }

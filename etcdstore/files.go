@@ -7,6 +7,9 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // Read answers a piece of a file: at most limit bytes from offset on, at most MaxRead; limit 0: MaxRead. It sees every
@@ -38,14 +41,14 @@ func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit
 // published is a file's head with every section in it that was published before the call; sections published later
 // are welcome, not waited for.
 func (s *Store) published(ctx context.Context, lock, file string) (head, error) {
-	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{
-		get(s.keys.head(lock, file)),
-		look(getLast(s.keys.markers(lock))),
+	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
+		op.Get(s.keys.head(lock, file)),
+		op.Range(op.Last(s.keys.markers(lock))),
 	}})
 	if err != nil {
 		return head{}, err
 	}
-	if marker := first(resp, 1); marker != nil {
+	if marker := op.First(resp, 1); marker != nil {
 		last, ok := s.keys.parseSection(s.keys.allMarkers(), string(marker.Key))
 		if !ok {
 			return head{}, fmt.Errorf("a marker's key is malformed: %s", quoted(string(marker.Key)))
@@ -55,7 +58,7 @@ func (s *Store) published(ctx context.Context, lock, file string) (head, error) 
 		}
 		return s.headOf(ctx, lock, file)
 	}
-	kv := first(resp, 0)
+	kv := op.First(resp, 0)
 	if kv == nil {
 		return head{}, nil
 	}
@@ -110,8 +113,8 @@ func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send 
 			var resp clientv3.WatchResponse
 			select {
 			case resp, open = <-watch:
-			case <-s.health.down():
-				return s.unserved()
+			case <-s.health.Down():
+				return s.engine.Unserved()
 			}
 			if ctx.Err() != nil {
 				return context.Cause(ctx)

@@ -9,6 +9,9 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // Folding turns a published section's records into file chunks. The section is readable from its marker on; folding
@@ -51,13 +54,13 @@ func (s *Store) foldLater(lock string) {
 
 // foldAll folds every section of a lock that is published now.
 func (s *Store) foldAll(ctx context.Context, lock string) error {
-	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{look(getLast(s.keys.markers(lock)))}})
-	if err != nil || first(resp, 0) == nil {
+	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Range(op.Last(s.keys.markers(lock)))}})
+	if err != nil || op.First(resp, 0) == nil {
 		return err
 	}
-	last, ok := s.keys.parseSection(s.keys.allMarkers(), string(first(resp, 0).Key))
+	last, ok := s.keys.parseSection(s.keys.allMarkers(), string(op.First(resp, 0).Key))
 	if !ok {
-		return fmt.Errorf("a marker's key is malformed: %s", quoted(string(first(resp, 0).Key)))
+		return fmt.Errorf("a marker's key is malformed: %s", quoted(string(op.First(resp, 0).Key)))
 	}
 	return s.foldUpTo(ctx, lock, last.token)
 }
@@ -95,7 +98,7 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 	var files []string
 	sizes, tokens := map[string]int{}, map[string]int64{}
 	for _, sec := range secs {
-		guard = append(guard, modifiedAt(s.keys.marker(lock, sec.token), sec.marker))
+		guard = append(guard, op.ModifiedAt(s.keys.marker(lock, sec.token), sec.marker))
 		for _, r := range sec.records {
 			if _, ok := tokens[r.file]; !ok {
 				files = append(files, r.file)
@@ -124,19 +127,19 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 				return err
 			}
 		}
-		guard = append(guard, modifiedAt(key, f.rev))
+		guard = append(guard, op.ModifiedAt(key, f.rev))
 		puts, err := s.grow(ctx, lock, file, &f.headValue, bytes[file])
 		if err != nil {
 			return err
 		}
 		f.Token = tokens[file]
 		chunks = append(chunks, puts...)
-		last = append(last, put(key, encode(f.headValue)))
+		last = append(last, op.Put(key, encode(f.headValue)))
 		grown[i] = f
 	}
 	// All but the last step put only bytes beyond the heads, which nobody reads.
 	for _, sec := range secs {
-		last = append(last, del(s.keys.marker(lock, sec.token)), delPrefix(s.keys.records(lock, sec.token)))
+		last = append(last, op.Delete(s.keys.marker(lock, sec.token)), op.DeletePrefix(s.keys.records(lock, sec.token)))
 	}
 	steps := split(chunks)
 	if n := len(steps); n > 0 && len(steps[n-1])+len(last) <= stepOps {
@@ -145,11 +148,11 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 	}
 	var rev int64
 	for _, ops := range append(steps, last) {
-		t, commit := txn{ifs: guard, then: ops}, s.commitAlone
-		if t.small() {
-			commit = s.commit
+		t, run := commit.Txn{If: guard, Then: ops}, s.engine.Alone
+		if t.Small() {
+			run = s.engine.Commit
 		}
-		resp, err := commit(ctx, t)
+		resp, err := run(ctx, t)
 		if err == nil && !resp.Succeeded {
 			err = errOvertaken
 		}
@@ -215,7 +218,7 @@ func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data 
 	var puts []*pb.RequestOp
 	h.Size = at + int64(len(data))
 	for part := range slices.Chunk(data, int(h.Chunk)) {
-		puts = append(puts, put(s.keys.chunk(lock, file, at), part))
+		puts = append(puts, op.Put(s.keys.chunk(lock, file, at), part))
 		h.Last = at
 		at += int64(len(part))
 	}
@@ -226,13 +229,13 @@ func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data 
 func split(puts []*pb.RequestOp) [][]*pb.RequestOp {
 	var steps [][]*pb.RequestOp
 	var bytes int
-	for i, op := range puts {
-		size := len(op.GetRequestPut().GetValue())
+	for i, o := range puts {
+		size := len(o.GetRequestPut().GetValue())
 		if i == 0 || bytes+size > stepBytes || len(steps[len(steps)-1]) == stepOps {
 			steps = append(steps, nil)
 			bytes = 0
 		}
-		steps[len(steps)-1] = append(steps[len(steps)-1], op)
+		steps[len(steps)-1] = append(steps[len(steps)-1], o)
 		bytes += size
 	}
 	return steps

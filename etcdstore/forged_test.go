@@ -12,7 +12,7 @@ import (
 // what is held on it. Nobody could check the secret.
 func TestSessionThatIsNotThere(t *testing.T) {
 	for name, open := range map[string]func(*etcdstore.Store) storetest.Subject{
-		"Called":  func(s *etcdstore.Store) storetest.Subject { return s },
+		"Called":   func(s *etcdstore.Store) storetest.Subject { return s },
 		"Resolved": func(s *etcdstore.Store) storetest.Subject { return etcdstore.Resolving{Store: s} },
 	} {
 		t.Run(name, func(t *testing.T) {

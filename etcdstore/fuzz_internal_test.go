@@ -11,6 +11,8 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
 // What is stored and what is sent has one form. The targets here take anything, and hold what a parser accepts against what
@@ -193,12 +195,12 @@ func FuzzHead(f *testing.F) {
 			t.Fatalf("a head of %d bytes, grown by %d, has %d; %v", before, more, h.Size, err)
 		}
 		at := before
-		for _, op := range puts {
-			begin, ok := keys("").parseChunk("a", "f", string(op.GetRequestPut().GetKey()))
-			if size := len(op.GetRequestPut().GetValue()); !ok || begin != at || size == 0 || int64(size) > h.Chunk {
+		for _, o := range puts {
+			begin, ok := keys("").parseChunk("a", "f", string(o.GetRequestPut().GetKey()))
+			if size := len(o.GetRequestPut().GetValue()); !ok || begin != at || size == 0 || int64(size) > h.Chunk {
 				t.Fatalf("after byte %d there is a chunk at %d of %d bytes; want no gap, and at most %d", at, begin, size, h.Chunk)
 			}
-			at += int64(len(op.GetRequestPut().GetValue()))
+			at += int64(len(o.GetRequestPut().GetValue()))
 		}
 		if _, err := decodeHead([]byte(encode(h))); err != nil {
 			t.Errorf("grown by %d it is no head any more: %v", more, err)
@@ -217,7 +219,7 @@ func FuzzEvents(f *testing.F) {
 	f.Add(k.lock("a/b"), []byte("x"), k.lock("a/b"), []byte(fuzzSession+".8\x00{}"), uint8(12))
 	f.Add(k.queue("a//b"), []byte("x"), "/dlm/numbered", []byte("5"), uint8(255))
 	f.Fuzz(func(t *testing.T, key1 string, value1 []byte, key2 string, value2 []byte, how uint8) {
-		s := &Store{keys: k, health: newHealth(nil), ctx: t.Context()}
+		s := &Store{keys: k, engine: commit.New(commit.Env{Health: commit.NewHealth(nil), Closed: func() bool { return false }})}
 		s.mirror = newMirror(k, func(string) {}, func(sectionKey) {}, func(sectionKey) {})
 		defer s.mirror.stop()
 		var events []*clientv3.Event

@@ -1,6 +1,8 @@
 package etcdstore
 
-import "sync"
+import (
+	"sync"
+)
 
 // heads remembers what a store learned of files by folding, and the sections that it published, so that a fold reads
 // nothing but records, and those where there are some. Of files it may be wrong: every fold is guarded by what it was

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
 // history remembers which revision was current when.
@@ -45,7 +47,7 @@ func (s *Store) compact(rev int64) {
 	if rev <= 1 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, txnTimeout)
+	ctx, cancel := context.WithTimeout(s.ctx, commit.Timeout)
 	defer cancel()
 	_, err := s.etcd.Compact(ctx, rev)
 	if err != nil && !errors.Is(err, rpctypes.ErrCompacted) && s.ctx.Err() == nil {

@@ -7,6 +7,8 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
 const (
@@ -46,7 +48,7 @@ func (s *Store) list() (rev int64, err error) {
 		if rev > 0 {
 			opts = append(opts, clientv3.WithRev(rev))
 		}
-		ctx, cancel := context.WithTimeout(s.ctx, txnTimeout)
+		ctx, cancel := context.WithTimeout(s.ctx, commit.Timeout)
 		resp, err := s.etcd.Get(ctx, from, opts...)
 		cancel()
 		if err != nil {

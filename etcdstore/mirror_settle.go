@@ -1,6 +1,8 @@
 package etcdstore
 
-import "slices"
+import (
+	"slices"
+)
 
 // touched is what a run of changes was about. It is settled when all of them are in: the changes of one revision come
 // in no useful order.

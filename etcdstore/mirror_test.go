@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
@@ -136,7 +138,10 @@ func TestGrantLostNeverSeen(t *testing.T) {
 	follow := a.HoldWatches()
 	h := c.Acquire("l")
 	p := w.Via(b).Queue("l")
-	found := answered(a.Faults, puts("/dlm/locks/l"))
+	found := answered(a.Faults, func(op clientv3.Op) bool { // not by the plain grant, which finds nothing
+		_, _, els := op.Txn()
+		return len(els) > 0 && puts("/dlm/locks/l")(op)
+	})
 	again := w.Start(p.Args())
 	storetest.Await(t, "its place to be found", found)
 	storetest.Eventually(t, "the lock to pass on and be lost", func() bool {

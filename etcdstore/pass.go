@@ -4,6 +4,8 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // pass is the part of a transaction that moves a lock on: to a waiter, or to nobody.
@@ -18,15 +20,15 @@ type pass struct {
 func (s *Store) passTo(w *mirrorWaiter, name string) pass {
 	lock := s.keys.lock(name)
 	if w == nil {
-		return pass{then: []*pb.RequestOp{del(lock)}, made: []change{{key: lock, deleted: true}}}
+		return pass{then: []*pb.RequestOp{op.Delete(lock)}, made: []change{{key: lock, deleted: true}}}
 	}
 	place := s.keys.waiter(w.acquisition)
 	lease, _ := parseSessionID(w.session)
 	v := holderValue{session: w.session, request: w.request, Label: w.Label, Since: millis(time.Now()), Hold: w.Hold}
 	return pass{
-		ifs:   []*pb.Compare{createdAt(place, w.created)},
+		ifs:   []*pb.Compare{op.CreatedAt(place, w.created)},
 		alive: s.keys.session(w.session),
-		then:  []*pb.RequestOp{putOn(lease, lock, v.encode()), del(place)},
+		then:  []*pb.RequestOp{op.PutOn(lease, lock, v.encode()), op.Delete(place)},
 		made:  []change{{key: lock, holder: &v}, {key: place, deleted: true}},
 	}
 }

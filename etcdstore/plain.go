@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
 // The calls that come by the thousand, [Store.StartAcquire], [Store.StartRelease] and [Store.StartAppend], are started:
@@ -19,7 +21,7 @@ import (
 //
 // Each call first tries a plain transaction, which has the compares that nearly always hold and no other branch, and does
 // not compare whether the session lives whose lease it puts on, since etcd refuses what is put on a lease that has ended.
-// Many of these fit into one transaction of etcd's (see pack.go). Where the plain one comes to nothing, the call is
+// Many of these fit into one transaction of etcd's (see internal/commit). Where the plain one comes to nothing, the call is
 // resolved: made again, as a repeat, with transactions that also find out what stands instead. All calls can be repeated,
 // so it does not matter whether the plain one was really without effect.
 
@@ -80,7 +82,7 @@ func finishCall(ctx context.Context, start func(done func(error))) error {
 }
 
 // resolveTimeout bounds the resolution of a call. A place in a queue that comes of it has no bound but its own.
-const resolveTimeout = 2 * txnTimeout
+const resolveTimeout = 2 * commit.Timeout
 
 // detach makes a call in a goroutine of its own, which Close waits for. A panic of the call becomes its error: it must not cost
 // the others their server.

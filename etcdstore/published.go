@@ -9,6 +9,9 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // What a fold reads: sections that are published, and their records.
@@ -76,22 +79,22 @@ type publishedSection struct {
 func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []publishedSection, rev int64, err error) {
 	latest := s.heads.latest(lock)
 	here := latest.token == token
-	markers, staged := getPrefix(s.keys.markers(lock)), getPrefix(s.keys.records(lock, token))
+	markers, staged := op.Prefix(s.keys.markers(lock)), op.Prefix(s.keys.records(lock, token))
 	least := s.heads.rest(lock)
 	markers.Key, markers.KeysOnly, markers.Limit = []byte(s.keys.marker(lock, least)), true, mergeSections
 	staged.Key, staged.Limit = []byte(s.keys.records(lock, least)), recordsPage // what was lost and is not swept yet comes along
 	markers.Serializable, staged.Serializable = here, here
-	read := txn{then: []*pb.RequestOp{look(markers), look(staged)}}
-	resp, err := s.commit(ctx, read)
+	read := commit.Txn{Then: []*pb.RequestOp{op.Range(markers), op.Range(staged)}}
+	resp, err := s.engine.Commit(ctx, read)
 	if here && err == nil && resp.Header.Revision < latest.rev {
 		markers.Serializable, staged.Serializable = false, false
-		resp, err = s.commit(ctx, read)
+		resp, err = s.engine.Commit(ctx, read)
 	}
 	if err != nil {
 		return nil, 0, err
 	}
 	rev = resp.Header.Revision
-	for _, kv := range ranged(resp, 0) {
+	for _, kv := range op.Ranged(resp, 0) {
 		sec, ok := s.keys.parseSection(s.keys.allMarkers(), string(kv.Key))
 		if !ok {
 			return nil, 0, fmt.Errorf("a marker's key is malformed: %s", quoted(string(kv.Key)))
@@ -108,7 +111,7 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []pu
 		return secs[:1], rev, err
 	}
 	kvs := map[int64][]*mvccpb.KeyValue{}
-	for _, kv := range ranged(resp, 1) {
+	for _, kv := range op.Ranged(resp, 1) {
 		if sec, ok := s.keys.parseSection(s.keys.allStaged(), string(kv.Key)); ok {
 			kvs[sec.token] = append(kvs[sec.token], kv)
 		}

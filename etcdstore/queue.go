@@ -5,6 +5,9 @@ import (
 	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // giveUp ends a wait that was long enough; a grant that came first stands.
@@ -44,10 +47,10 @@ func (s *Store) Cancel(ctx context.Context, credential string, a Acquisition) (t
 func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err error) {
 	place := s.keys.waiter(a)
 	s.mirror.markCancel(a)
-	resp, err := s.commit(ctx, txn{
-		ifs:  []*pb.Compare{present(place)},
-		then: []*pb.RequestOp{del(place)},
-		els:  []*pb.RequestOp{get(s.keys.lock(a.lock))},
+	resp, err := s.engine.Commit(ctx, commit.Txn{
+		If:   []*pb.Compare{op.Present(place)},
+		Then: []*pb.RequestOp{op.Delete(place)},
+		Else: []*pb.RequestOp{op.Get(s.keys.lock(a.lock))},
 	})
 	defer s.mirror.unmarkCancel(a)
 	if err != nil {
@@ -55,7 +58,7 @@ func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err erro
 	}
 	if resp.Succeeded {
 		s.mirror.own(change{key: place, rev: resp.Header.Revision, deleted: true})
-	} else if kv := first(resp, 0); kv != nil && holds(kv, a) {
+	} else if kv := op.First(resp, 0); kv != nil && holds(kv, a) {
 		return kv.ModRevision, nil
 	}
 	s.mirror.noteCancel(a)
@@ -72,12 +75,12 @@ func (s *Store) promote(ctx context.Context, lock string) error {
 			return nil // all of them are gone, the mirror will hear of it
 		}
 		p := s.passTo(w, lock)
-		resp, err := s.commit(ctx, txn{
-			ifs:   append([]*pb.Compare{absent(s.keys.lock(lock))}, p.ifs...),
-			then:  p.then,
-			els:   []*pb.RequestOp{getKey(s.keys.lock(lock))},
-			alive: p.alive,
-		}.withAlive())
+		resp, err := s.engine.Commit(ctx, commit.Txn{
+			If:    append([]*pb.Compare{op.Absent(s.keys.lock(lock))}, p.ifs...),
+			Then:  p.then,
+			Else:  []*pb.RequestOp{op.GetKey(s.keys.lock(lock))},
+			Alive: p.alive,
+		}.WithAlive())
 		if err != nil {
 			return fmt.Errorf("promote: %w", err)
 		}
@@ -85,7 +88,7 @@ func (s *Store) promote(ctx context.Context, lock string) error {
 			s.mirror.own(p.changes(resp.Header.Revision)...)
 			return nil
 		}
-		if first(resp, 0) != nil {
+		if op.First(resp, 0) != nil {
 			return nil // another store did it
 		}
 		skip[w.acquisition] = true

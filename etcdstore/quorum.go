@@ -8,9 +8,9 @@ import (
 
 // serve says whether the store can commit. When it no longer can, whoever waits looks elsewhere.
 func (s *Store) serve(up bool) {
-	s.health.set(up)
+	s.health.Set(up)
 	if !up {
-		s.mirror.endWaits(s.unserved())
+		s.mirror.endWaits(s.engine.Unserved())
 	}
 }
 
@@ -40,9 +40,9 @@ func (s *Store) probe() {
 			slow++ // loaded, not cut off: to send every waiter elsewhere would only add to it
 			continue
 		}
-		if err != nil && s.health.up() {
+		if err != nil && s.health.Up() {
 			s.log.Warn("no quorum", "err", err)
-		} else if err == nil && !s.health.up() {
+		} else if err == nil && !s.health.Up() {
 			s.log.Info("quorum is back")
 		}
 		s.serve(err == nil)
@@ -81,6 +81,6 @@ func (s *Store) ask() (rev int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	s.health.led(resp.Header.RaftTerm)
+	s.health.Led(resp.Header.RaftTerm)
 	return resp.Header.Revision, nil
 }

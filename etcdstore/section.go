@@ -8,6 +8,9 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // owner checks a section's arguments and its caller.
@@ -25,12 +28,12 @@ func (s *Store) owner(ctx context.Context, sec Section) (session, error) {
 func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
 	key := s.keys.lock(lock)
 	if !c.alive {
-		return []*pb.Compare{absent(key), present(key)}
+		return []*pb.Compare{op.Absent(key), op.Present(key)}
 	}
 	if h := s.mirror.holder(lock); h != nil && h.token == token && h.session == c.id {
-		return []*pb.Compare{modifiedAt(key, token)}
+		return []*pb.Compare{op.ModifiedAt(key, token)}
 	}
-	return []*pb.Compare{modifiedAt(key, token), heldOn(key, c.lease)}
+	return []*pb.Compare{op.ModifiedAt(key, token), op.HeldOn(key, c.lease)}
 }
 
 // StartRelease is [Store.Release] without the wait for its end: see plain.go for what done may do.
@@ -47,7 +50,7 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 	e := s.releasing(c, sec)
 	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
 	s.mirror.markEnd(sec.Lock, sec.Token)
-	s.submit(e.txn(p), func(resp *pb.TxnResponse, err error) {
+	s.engine.Submit(e.txn(p), func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
 			verdicts := s.ended(e, p, resp.Header.Revision)
@@ -108,18 +111,18 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	}
 	v.Prev = sec.Token
 	value := v.encode()
-	t := txn{
-		ifs:  s.guard(sec.Lock, sec.Token, c),
-		then: []*pb.RequestOp{putOn(c.lease, lock, value)},
-		els:  []*pb.RequestOp{get(lock)},
+	t := commit.Txn{
+		If:   s.guard(sec.Lock, sec.Token, c),
+		Then: []*pb.RequestOp{op.PutOn(c.lease, lock, value)},
+		Else: []*pb.RequestOp{op.Get(lock)},
 	}
 	if sec.Appended {
-		t.then = append(t.then, s.marker(sec)...)
+		t.Then = append(t.Then, s.marker(sec)...)
 	}
-	done, err := s.commit(ctx, t)
+	done, err := s.engine.Commit(ctx, t)
 	if errors.Is(err, ErrNoSpace) { // but it may be over, or a repeat
 		refusal := err
-		if done, err = s.commit(ctx, txn{ifs: t.ifs, els: t.els}); err == nil && done.Succeeded {
+		if done, err = s.engine.Commit(ctx, commit.Txn{If: t.If, Else: t.Else}); err == nil && done.Succeeded {
 			err = refusal
 		}
 	}
@@ -133,7 +136,7 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 		}
 		return rev, nil
 	}
-	if kv := first(done, 0); kv != nil && clientv3.LeaseID(kv.Lease) == c.lease {
+	if kv := op.First(done, 0); kv != nil && clientv3.LeaseID(kv.Lease) == c.lease {
 		if v, err := decodeHolder(kv.Value); err == nil && v.Prev == sec.Token {
 			return kv.ModRevision, nil
 		}
@@ -222,7 +225,7 @@ func (s *Store) Evict(ctx context.Context, lock string, token int64, reason stri
 func (s *Store) evict(ctx context.Context, lock string, token int64, note noteValue) (ended bool, err error) {
 	ended, err = s.end(ctx, ending{
 		lock: lock, token: token,
-		guard: []*pb.Compare{modifiedAt(s.keys.lock(lock), token)},
+		guard: []*pb.Compare{op.ModifiedAt(s.keys.lock(lock), token)},
 		then:  s.note(lock, token, note),
 	})
 	if err != nil {
@@ -246,11 +249,11 @@ func (s *Store) evictOverdue(ctx context.Context, k sectionKey) error {
 // marker publishes a section. It is put whether or not a record is there: looking would read the section on every
 // member, and a marker without records folds to nothing.
 func (s *Store) marker(sec Section) []*pb.RequestOp {
-	return []*pb.RequestOp{put(s.keys.marker(sec.Lock, sec.Token), "")}
+	return []*pb.RequestOp{op.Put(s.keys.marker(sec.Lock, sec.Token), "")}
 }
 
 // note keeps that, and why, a section was not published.
 func (s *Store) note(lock string, token int64, v noteValue) []*pb.RequestOp {
 	v.At = millis(time.Now())
-	return []*pb.RequestOp{put(s.keys.note(lock, token), encode(v))}
+	return []*pb.RequestOp{op.Put(s.keys.note(lock, token), encode(v))}
 }

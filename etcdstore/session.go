@@ -11,8 +11,10 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 const secretBytes = 16
@@ -39,9 +41,9 @@ func (s *Store) Init(ctx context.Context, ttl time.Duration, label string) (Sess
 	sum := sha256.Sum256([]byte(text))
 	id := hex16(int64(granted.ID))
 	key, value := s.keys.session(id), encode(sessionValue{Label: label, Secret: sum[:]})
-	resp, err := s.commit(ctx, txn{
-		ifs:  []*pb.Compare{absent(key)},
-		then: []*pb.RequestOp{putOn(granted.ID, key, value)},
+	resp, err := s.engine.Commit(ctx, commit.Txn{
+		If:   []*pb.Compare{op.Absent(key)},
+		Then: []*pb.RequestOp{op.PutOn(granted.ID, key, value)},
 	})
 	if err == nil && !resp.Succeeded {
 		err = fmt.Errorf("lease %s was given twice", id)
@@ -54,14 +56,13 @@ func (s *Store) Init(ctx context.Context, ttl time.Duration, label string) (Sess
 }
 
 func (s *Store) grant(ctx context.Context, ttl time.Duration) (*clientv3.LeaseGrantResponse, error) {
-	if !s.health.up() {
-		return nil, s.unserved()
-	}
-	ctx, cancel := s.health.bound(ctx)
-	defer cancel()
-	granted, err := s.etcd.Grant(ctx, int64((ttl+time.Second-1)/time.Second))
+	var granted *clientv3.LeaseGrantResponse
+	err := s.engine.Call(ctx, func(ctx context.Context) (err error) {
+		granted, err = s.etcd.Grant(ctx, int64((ttl+time.Second-1)/time.Second))
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("grant a lease: %w", s.mapError(ctx, err))
+		return nil, fmt.Errorf("grant a lease: %w", err)
 	}
 	return granted, nil
 }
@@ -172,14 +173,13 @@ func (s *Store) Heartbeat(ctx context.Context, credential string, highest uint64
 }
 
 func (s *Store) renew(ctx context.Context, lease clientv3.LeaseID) (time.Duration, error) {
-	if !s.health.up() {
-		return 0, s.unserved()
-	}
-	ctx, cancel := s.health.bound(ctx)
-	defer cancel()
-	ttl, err := s.renewOnce(ctx, lease)
+	var ttl int64
+	err := s.engine.Call(ctx, func(ctx context.Context) (err error) {
+		ttl, err = s.renewOnce(ctx, lease)
+		return err
+	})
 	if err != nil {
-		return 0, s.mapError(ctx, err)
+		return 0, err
 	}
 	if ttl <= 0 {
 		return 0, ErrSessionExpired
@@ -213,23 +213,23 @@ func (s *Store) abandon(ctx context.Context, a acquisition) error {
 func (s *Store) states(ctx context.Context, id string, as []Acquisition) (states []AcquisitionState, rev int64, err error) {
 	states = make([]AcquisitionState, 0, len(as))
 	for len(as) > 0 {
-		n := min(len(as), maxOps/2)
-		var t txn
+		n := min(len(as), commit.MaxOps/2)
+		var t commit.Txn
 		for _, a := range as[:n] {
-			t.then = append(t.then,
-				get(s.keys.lock(a.Lock)),
-				getKey(s.keys.waiter(acquisition{a.Lock, id, a.Request})))
+			t.Then = append(t.Then,
+				op.Get(s.keys.lock(a.Lock)),
+				op.GetKey(s.keys.waiter(acquisition{a.Lock, id, a.Request})))
 		}
-		resp, err := s.commit(ctx, t)
+		resp, err := s.engine.Commit(ctx, t)
 		if err != nil {
 			return nil, 0, err
 		}
 		rev = resp.Header.Revision
 		for i, a := range as[:n] {
 			st := AcquisitionState{Acquisition: a}
-			if kv := first(resp, 2*i); kv != nil && holds(kv, acquisition{a.Lock, id, a.Request}) {
+			if kv := op.First(resp, 2*i); kv != nil && holds(kv, acquisition{a.Lock, id, a.Request}) {
 				st.State, st.Token = Holding, kv.ModRevision
-			} else if first(resp, 2*i+1) != nil {
+			} else if op.First(resp, 2*i+1) != nil {
 				st.State = Waiting
 			}
 			states = append(states, st)
@@ -245,10 +245,12 @@ func (s *Store) CloseSession(ctx context.Context, credential string) error {
 	if err != nil || !c.alive {
 		return err
 	}
-	ctx, cancel := s.health.bound(ctx)
-	defer cancel()
-	if _, err := s.etcd.Revoke(ctx, c.lease); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		return fmt.Errorf("revoke a lease: %w", s.mapError(ctx, err))
+	err = s.engine.Call(ctx, func(ctx context.Context) error {
+		_, err := s.etcd.Revoke(ctx, c.lease)
+		return err
+	})
+	if err != nil && !errors.Is(err, ErrSessionExpired) {
+		return fmt.Errorf("revoke a lease: %w", err)
 	}
 	return nil
 }

@@ -13,6 +13,9 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 // Inspect answers who holds a lock and who waits for it, at one revision.
@@ -21,25 +24,25 @@ func (s *Store) Inspect(ctx context.Context, lock string) (LockInfo, error) {
 		return LockInfo{}, err
 	}
 	queue := s.keys.queue(lock)
-	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{
-		get(s.keys.lock(lock)),
-		look(getOldest(queue, MaxPage)),
-		look(getCount(queue)),
-		look(getLast(s.keys.notes(lock))),
-		look(getCount(s.keys.heads(lock))),
-		look(getCount(s.keys.markers(lock))),
+	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
+		op.Get(s.keys.lock(lock)),
+		op.Range(op.Oldest(queue, MaxPage)),
+		op.Range(op.Count(queue)),
+		op.Range(op.Last(s.keys.notes(lock))),
+		op.Range(op.Count(s.keys.heads(lock))),
+		op.Range(op.Count(s.keys.markers(lock))),
 	}})
 	if err != nil {
 		return LockInfo{}, err
 	}
 	count := func(i int) int64 { return resp.Responses[i].GetResponseRange().Count }
-	info := LockInfo{Name: lock, Holder: holderOf(first(resp, 0)), QueueLength: int(count(2))}
-	for _, kv := range inLine(ranged(resp, 1)) {
+	info := LockInfo{Name: lock, Holder: holderOf(op.First(resp, 0)), QueueLength: int(count(2))}
+	for _, kv := range inLine(op.Ranged(resp, 1)) {
 		if w, ok := s.waiterOf(kv); ok {
 			info.Waiters = append(info.Waiters, w)
 		}
 	}
-	info.LastUndone = undoneText(first(resp, 3))
+	info.LastUndone = undoneText(op.First(resp, 3))
 	if info.Holder == nil {
 		if info.QueueLength == 0 && count(4) == 0 && count(5) == 0 && info.LastUndone == "" {
 			return LockInfo{}, fmt.Errorf("%w: %s is free, and has no files", ErrLockNotFound, quoted(lock))
@@ -126,7 +129,7 @@ func (s *Store) used(ctx context.Context, prefix, from string, limit int) (usedL
 	}
 	waited := scan(s.keys.allWaited())
 	waited.KeysOnly = true
-	resp, err := s.commit(ctx, txn{then: []*pb.RequestOp{look(scan(s.keys.allLocks())), look(waited)}})
+	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Range(scan(s.keys.allLocks())), op.Range(waited)}})
 	if err != nil {
 		return usedLocks{}, err
 	}
@@ -134,7 +137,7 @@ func (s *Store) used(ctx context.Context, prefix, from string, limit int) (usedL
 	var names []string
 	last := "" // what lies behind it has not been read of both families
 	for i, family := range []string{s.keys.allLocks(), s.keys.allWaited()} {
-		kvs := ranged(resp, i)
+		kvs := op.Ranged(resp, i)
 		for _, kv := range kvs {
 			name := string(kv.Key[len(family):])
 			names = append(names, name)
@@ -166,20 +169,20 @@ func (s *Store) used(ctx context.Context, prefix, from string, limit int) (usedL
 
 // describe reads the queues of locks, and leaves out those that are neither held nor waited for.
 func (s *Store) describe(ctx context.Context, p usedLocks) (locks []LockInfo, err error) {
-	for names := range slices.Chunk(p.names, maxOps/2) {
-		var t txn
+	for names := range slices.Chunk(p.names, commit.MaxOps/2) {
+		var t commit.Txn
 		for _, name := range names {
-			oldest, count := getOldest(s.keys.queue(name), listedWaiters), getCount(s.keys.queue(name))
+			oldest, count := op.Oldest(s.keys.queue(name), listedWaiters), op.Count(s.keys.queue(name))
 			oldest.Revision, count.Revision = p.rev, p.rev
-			t.then = append(t.then, look(oldest), look(count))
+			t.Then = append(t.Then, op.Range(oldest), op.Range(count))
 		}
-		resp, err := s.commit(ctx, t)
+		resp, err := s.engine.Commit(ctx, t)
 		if err != nil {
 			return nil, err
 		}
 		for i, name := range names {
 			info := LockInfo{Name: name, Holder: holderOf(p.holders[name]), QueueLength: int(resp.Responses[2*i+1].GetResponseRange().Count)}
-			for _, kv := range inLine(ranged(resp, 2*i)) {
+			for _, kv := range inLine(op.Ranged(resp, 2*i)) {
 				if w, ok := s.waiterOf(kv); ok {
 					info.Waiters = append(info.Waiters, w)
 				}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
 // DefaultPrefix is what every key begins with unless configured otherwise.
@@ -30,16 +32,15 @@ type Config struct {
 // etcd under one prefix.
 type Store struct {
 	etcd    *clientv3.Client
-	remote  remote
 	keys    keys
 	log     *slog.Logger
 	history time.Duration
 
-	batcher *batcher
+	engine *commit.Engine
 	// renewals is nil inside etcd's process.
 	renewals  *renewals
 	mirror    *mirror
-	health    *health
+	health    *commit.Health
 	usage     *usage
 	space     space
 	folding   keyedMutex
@@ -77,12 +78,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		etcd:       cfg.Client,
-		remote:     remoteOf(cfg.Client),
 		keys:       keys(strings.TrimSuffix(prefix, "/") + "/"),
 		log:        log,
 		history:    cfg.History,
-		batcher:    newBatcher(),
-		health:     newHealth(cfg.OnServing),
+		health:     commit.NewHealth(cfg.OnServing),
 		usage:      newUsage(),
 		promotions: newBacklog[string](),
 		folds:      newBacklog[string](),
@@ -91,8 +90,17 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.engine = commit.New(commit.Env{
+		Apply:  commit.Remote(remoteOf(cfg.Client)),
+		Start:  s.start,
+		Closed: func() bool { return s.ctx.Err() != nil },
+		Panicked: func(what any, stack []byte) {
+			log.Error("a call panicked over its answer", "panic", what, "stack", string(stack))
+		},
+		Health: s.health,
+	})
 
-	s.start(s.commitBatches)
+	s.start(func() { s.engine.Run(s.ctx) })
 	if cfg.Client.ActiveConnection() != nil {
 		s.renewals = newRenewals(cfg.Client)
 		s.start(func() { s.renewals.run(s.ctx) })
@@ -148,12 +156,13 @@ func (s *Store) Close() error {
 }
 
 // Serving reports whether the store can commit, as far as it knows.
-func (s *Store) Serving() bool { return s.ctx.Err() == nil && s.health.up() }
+func (s *Store) Serving() bool { return s.ctx.Err() == nil && s.health.Up() }
 
-// unserved is why the store cannot serve.
-func (s *Store) unserved() error {
-	if s.ctx.Err() != nil {
-		return ErrClosed
-	}
-	return ErrNoQuorum
+// get reads linearizably.
+func (s *Store) get(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
+	err = s.engine.Call(ctx, func(ctx context.Context) (err error) {
+		resp, err = s.etcd.Get(ctx, key, opts...)
+		return err
+	})
+	return resp, err
 }

@@ -10,6 +10,9 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
 const (
@@ -33,25 +36,25 @@ func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 			return nil
 		}
 		evidence := string(resp.Kvs[0].Key)
-		t := txn{
-			ifs: []*pb.Compare{
-				notModifiedAt(s.keys.lock(k.lock), k.token),
-				absent(s.keys.marker(k.lock, k.token)),
-				present(evidence), // else a section folded meanwhile would be noted as undone
+		t := commit.Txn{
+			If: []*pb.Compare{
+				op.NotModifiedAt(s.keys.lock(k.lock), k.token),
+				op.Absent(s.keys.marker(k.lock, k.token)),
+				op.Present(evidence), // else a section folded meanwhile would be noted as undone
 			},
-			then: []*pb.RequestOp{delPrefix(records)},
-			els:  []*pb.RequestOp{getKey(evidence)},
+			Then: []*pb.RequestOp{op.DeletePrefix(records)},
+			Else: []*pb.RequestOp{op.GetKey(evidence)},
 		}
 		noted, err := s.get(ctx, s.keys.note(k.lock, k.token), clientv3.WithKeysOnly())
 		if err != nil {
 			return err
 		}
 		if len(noted.Kvs) == 0 { // an eviction's or a discard's says more
-			t.then = append(t.then, s.note(k.lock, k.token, noteValue{Why: swept})...)
+			t.Then = append(t.Then, s.note(k.lock, k.token, noteValue{Why: swept})...)
 		}
-		done, err := s.commitAlone(ctx, t)
+		done, err := s.engine.Alone(ctx, t)
 		if errors.Is(err, ErrNoSpace) {
-			return s.sweepAllButOne(ctx, t.ifs, evidence, records)
+			return s.sweepAllButOne(ctx, t.If, evidence, records)
 		}
 		if err != nil {
 			return fmt.Errorf("sweep: %w", err)
@@ -62,7 +65,7 @@ func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 			}
 			return nil
 		}
-		if first(done, 0) != nil {
+		if op.First(done, 0) != nil {
 			return nil // held, or published
 		}
 	}
@@ -70,8 +73,8 @@ func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 
 // sweepAllButOne makes room while etcd is full and no note can be put: the record that stays is the evidence.
 func (s *Store) sweepAllButOne(ctx context.Context, ifs []*pb.Compare, evidence, records string) error {
-	_, err := s.commitAlone(ctx, txn{ifs: ifs, then: []*pb.RequestOp{
-		delRange(evidence+"\x00", clientv3.GetPrefixRangeEnd(records)),
+	_, err := s.engine.Alone(ctx, commit.Txn{If: ifs, Then: []*pb.RequestOp{
+		op.DeleteRange(evidence+"\x00", clientv3.GetPrefixRangeEnd(records)),
 	}})
 	return err
 }
@@ -147,7 +150,7 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 			var v noteValue
 			sec, ok := s.keys.parseSection(s.keys.allNotes(), string(kv.Key))
 			if ok && decode(kv.Value, &v) == nil && v.At < millis(before) {
-				drop = append(drop, del(string(kv.Key)))
+				drop = append(drop, op.Delete(string(kv.Key)))
 				highest = max(highest, sec.token)
 			}
 		}
@@ -167,10 +170,10 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 		if err != nil {
 			return err
 		}
-		raise := put(s.keys.horizon(), strconv.FormatInt(max(highest, horizon), 10))
-		if _, err := s.commitAlone(ctx, txn{
-			ifs:  []*pb.Compare{modifiedAt(s.keys.horizon(), rev)},
-			then: append(drop, raise),
+		raise := op.Put(s.keys.horizon(), strconv.FormatInt(max(highest, horizon), 10))
+		if _, err := s.engine.Alone(ctx, commit.Txn{
+			If:   []*pb.Compare{op.ModifiedAt(s.keys.horizon(), rev)},
+			Then: append(drop, raise),
 		}); err != nil {
 			return err
 		}
@@ -198,19 +201,19 @@ func (s *Store) dropWaited(ctx context.Context, since *int64) error {
 		if err != nil {
 			return err
 		}
-		var drop txn
+		var drop commit.Txn
 		for _, kv := range resp.Kvs {
 			from = string(kv.Key) + "\x00"
 			name, ok := s.keys.parseWaited(string(kv.Key))
 			if _, vacant := s.mirror.vacant(name); ok && vacant && kv.ModRevision <= before {
-				drop.then = append(drop.then, txn{
-					ifs:  []*pb.Compare{modifiedAt(string(kv.Key), kv.ModRevision), empty(s.keys.queue(name))},
-					then: []*pb.RequestOp{del(string(kv.Key))},
-				}.op())
+				drop.Then = append(drop.Then, commit.Txn{
+					If:   []*pb.Compare{op.ModifiedAt(string(kv.Key), kv.ModRevision), op.Empty(s.keys.queue(name))},
+					Then: []*pb.RequestOp{op.Delete(string(kv.Key))},
+				}.Op())
 			}
 		}
-		if len(drop.then) > 0 {
-			if _, err := s.commitAlone(ctx, drop); err != nil {
+		if len(drop.Then) > 0 {
+			if _, err := s.engine.Alone(ctx, drop); err != nil {
 				return err
 			}
 		}

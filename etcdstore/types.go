@@ -1,6 +1,8 @@
 package etcdstore
 
-import "time"
+import (
+	"time"
+)
 
 // Limits and defaults. Names are bounded in names.go.
 const (

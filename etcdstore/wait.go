@@ -120,7 +120,7 @@ func (s *Store) await(ctx context.Context, credential string, a acquisition, rev
 	}
 	s.mirror.register(&q.wait)
 	if !s.Serving() { // the others were told before this one was registered
-		q.leave(func() { done(Grant{}, s.unserved()) })
+		q.leave(func() { done(Grant{}, s.engine.Unserved()) })
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,4 +1,4 @@
-package etcdstore
+package commit
 
 import (
 	"context"
@@ -6,13 +6,17 @@ import (
 	"time"
 )
 
+// Timeout bounds one call of etcd: long enough for an election and a slow disk, short enough to tell a client to look
+// elsewhere.
+const Timeout = 5 * time.Second
+
 // lastWord is how long after an election a call that was made before it may still be answered. What the old leader had handed on
 // to others is applied by then; the rest is lost, and etcd would say nothing of it for seconds.
 const lastWord = 500 * time.Millisecond
 
-// health is whether the store can commit.
-type health struct {
-	tell func(bool) // may be nil
+// Health is whether etcd can commit, as far as is known: somebody else finds out, and sets it.
+type Health struct {
+	tell func(up bool) // may be nil
 
 	mu     sync.Mutex
 	ctx    context.Context // ends when it no longer can
@@ -22,38 +26,40 @@ type health struct {
 	depose context.CancelCauseFunc
 }
 
-func newHealth(tell func(bool)) *health {
-	h := &health{tell: tell}
+// NewHealth is one that begins with not being able to. tell hears of each change, and may be nil.
+func NewHealth(tell func(up bool)) *Health {
+	h := &Health{tell: tell}
 	h.begin()
 	h.fail(ErrNoQuorum)
 	return h
 }
 
-func (h *health) begin() {
+func (h *Health) begin() {
 	h.ctx, h.fail = context.WithCancelCause(context.Background())
 	h.reign, h.depose = context.WithCancelCause(h.ctx)
 }
 
-func (h *health) while() context.Context {
+func (h *Health) while() context.Context {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.ctx
 }
 
-// down is closed while, or as soon as, the store cannot commit.
-func (h *health) down() <-chan struct{} { return h.while().Done() }
+// Down returns a channel that is closed while, or as soon as, etcd cannot commit.
+func (h *Health) Down() <-chan struct{} { return h.while().Done() }
 
-func (h *health) up() bool { return h.while().Err() == nil }
+// Up reports whether etcd can commit.
+func (h *Health) Up() bool { return h.while().Err() == nil }
 
-// bound ends a call of etcd after txnTimeout, and as soon as it is known that there is no quorum to answer it, or that the
+// Bound ends a call of etcd after Timeout, and as soon as it is known that there is no quorum to answer it, or that the
 // leader is gone who would have.
-func (h *health) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+func (h *Health) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	h.mu.Lock()
 	reign := h.reign
 	h.mu.Unlock()
 	ctx, end := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(reign, func() { end(ErrNoQuorum) })
-	ctx, cancel := context.WithTimeoutCause(ctx, txnTimeout, ErrNoQuorum)
+	ctx, cancel := context.WithTimeoutCause(ctx, Timeout, ErrNoQuorum)
 	return ctx, func() {
 		stop()
 		cancel()
@@ -61,9 +67,9 @@ func (h *health) bound(ctx context.Context) (context.Context, context.CancelFunc
 	}
 }
 
-// led says in which term etcd has just answered. A call that is older than a new leader, and that this one knows nothing of, ends
+// Led notes in which term etcd has just answered. A call that is older than a new leader, and that this one knows nothing of, ends
 // without an answer.
-func (h *health) led(term uint64) {
+func (h *Health) Led(term uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if term <= h.term {
@@ -77,9 +83,9 @@ func (h *health) led(term uint64) {
 	h.term = term
 }
 
-// set is called by one goroutine at a time: Open, then the probe, then Close.
-func (h *health) set(up bool) {
-	if h.up() == up {
+// Set is called by one goroutine at a time.
+func (h *Health) Set(up bool) {
+	if h.Up() == up {
 		return
 	}
 	h.mu.Lock()

@@ -1,24 +1,21 @@
-package etcdstore
+package commit
 
 import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// What a batch looks like to etcd. Transactions that have no other branch, and whose compares nearly always hold, are packed:
-// one transaction has the compares and the operations of many. It costs etcd much less than as many nested ones, but holds
-// for all of them or for none, so that who fails in company is run again, apart. A transaction with another branch is a pack of
-// its own. The packs of a batch are nested transactions of one, or that one if there is no more.
-
 const (
-	batchPacks   = 96                  // keys that they touch count as well
-	packOps      = maxOps - batchPacks // what is left for the compares, or the operations, of a nested transaction
+	batchPacks   = 96                  // of a batch; keys that they touch count as well
+	packOps      = MaxOps - batchPacks // what is left for the compares, or the operations, of a nested transaction
 	batchMembers = 512                 // a few milliseconds of etcd's time, in which it applies nothing else
 	batchBytes   = 1 << 20             // under etcd's 1.5 MiB a request
 )
 
-// small tells whether a transaction may go into a batch with others.
-func (t txn) small() bool {
-	return max(len(t.ifs), len(t.then), len(t.els)) <= packOps && t.footprint().bytes <= batchBytes/16
+// Small reports whether a transaction may go into a batch with others.
+func (t Txn) Small() bool {
+	return max(len(t.If), len(t.Then), len(t.Else)) <= packOps && t.footprint().Bytes <= batchBytes/16
 }
 
 // batch is transactions that are committed together.
@@ -32,7 +29,7 @@ type batch struct {
 
 // pack is one transaction for some of a batch's members.
 type pack struct {
-	txn
+	Txn
 	members []*member
 }
 
@@ -57,48 +54,48 @@ func (b *batch) members() (all []*member) {
 	return all
 }
 
-// full tells whether there is no room for one more, which may be a pack of its own, and touch a key.
+// full reports whether there is no room for one more, which may be a pack of its own, and touch a key.
 func (b *batch) full() bool {
 	return b.size == batchMembers || len(b.packs)+len(b.touched)+2 > batchPacks
 }
 
-// takes tells whether a transaction with this footprint may join.
-func (b *batch) takes(f footprint) bool {
-	return b.size == 0 || b.bytes+f.bytes <= batchBytes && !b.meet(f)
+// takes reports whether a transaction with this footprint may join.
+func (b *batch) takes(f Footprint) bool {
+	return b.size == 0 || b.bytes+f.Bytes <= batchBytes && !b.meet(f)
 }
 
 func (b *batch) add(m *member) {
-	b.writes.add(m.footprint)
-	b.bytes += m.bytes
+	b.writes.add(m.Footprint)
+	b.bytes += m.Bytes
 	b.size++
 	t := m.made()
-	if len(t.els) > 0 || m.apart {
-		b.packs = append(b.packs, &pack{txn: t.withAlive(), members: []*member{m}})
+	if len(t.Else) > 0 || m.apart {
+		b.packs = append(b.packs, &pack{Txn: t.WithAlive(), members: []*member{m}})
 		return
 	}
-	if p := b.open; p != nil && len(p.ifs)+len(t.ifs) <= packOps && len(p.then)+len(t.then) <= packOps {
-		p.ifs, p.then = append(p.ifs, t.ifs...), append(p.then, t.then...)
+	if p := b.open; p != nil && len(p.If)+len(t.If) <= packOps && len(p.Then)+len(t.Then) <= packOps {
+		p.If, p.Then = append(p.If, t.If...), append(p.Then, t.Then...)
 		p.members = append(p.members, m)
 		return
 	}
-	b.open = &pack{txn: txn{ifs: t.ifs[:len(t.ifs):len(t.ifs)], then: t.then[:len(t.then):len(t.then)]}, members: []*member{m}}
+	b.open = &pack{Txn: Txn{If: t.If[:len(t.If):len(t.If)], Then: t.Then[:len(t.Then):len(t.Then)]}, members: []*member{m}}
 	b.packs = append(b.packs, b.open)
 }
 
-// flat tells whether the batch is a single pack, and the transaction that pack's.
+// flat reports whether the batch is a single pack, and the transaction that pack's.
 func (b *batch) flat() bool { return len(b.packs) == 1 && (len(b.touched) == 0 || b.open != nil) }
 
 // txn is the batch's transaction.
-func (b *batch) txn() (t txn) {
+func (b *batch) txn() (t Txn) {
 	if b.flat() {
-		t = b.packs[0].txn
+		t = b.packs[0].Txn
 	} else {
 		for _, p := range b.packs {
-			t.then = append(t.then, p.op())
+			t.Then = append(t.Then, p.Op())
 		}
 	}
 	for key := range b.touched {
-		t.then = append(t.then, put(key, ""))
+		t.Then = append(t.Then, op.Put(key, ""))
 	}
 	return t
 }
@@ -108,7 +105,7 @@ func (b *batch) of(resp *pb.TxnResponse, i int) *pb.TxnResponse {
 	if b.flat() {
 		return resp
 	}
-	return nested(resp, i)
+	return op.Nested(resp, i)
 }
 
 // failed takes out those that are to be run again, apart.
@@ -130,20 +127,20 @@ func (b *batch) tell(resp *pb.TxnResponse, err error) {
 	for i, p := range b.packs {
 		if err != nil {
 			for _, m := range p.members {
-				m.done(nil, err)
+				m.tell(nil, err)
 			}
 			continue
 		}
 		answer := b.of(resp, i)
 		answer.Header = resp.Header
 		if len(p.members) == 1 {
-			p.members[0].done(answer, nil)
+			p.members[0].tell(answer, nil)
 			continue
 		}
 		at := 0
 		for _, m := range p.members {
-			n := at + len(m.txn.then)
-			m.done(&pb.TxnResponse{Header: resp.Header, Succeeded: true, Responses: answer.Responses[at:n:n]}, nil)
+			n := at + len(m.Then)
+			m.tell(&pb.TxnResponse{Header: resp.Header, Succeeded: true, Responses: answer.Responses[at:n:n]}, nil)
 			at = n
 		}
 	}

@@ -1,0 +1,245 @@
+package commit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// Env is what an engine is given.
+type Env struct {
+	// Apply makes one call of etcd, by which a transaction takes effect whole or not at all.
+	Apply func(context.Context, *pb.TxnRequest) (*pb.TxnResponse, error)
+	// Start runs a function in a goroutine that somebody waits for. It reports whether it does; it does not once Closed.
+	Start func(func()) bool
+	// Closed reports whether the engine is being closed.
+	Closed func() bool
+	// Panicked is told of a caller that panicked over its answer.
+	Panicked func(what any, stack []byte)
+	// Health is whether etcd can commit.
+	Health *Health
+}
+
+// Engine commits transactions. It is safe for concurrent use.
+type Engine struct {
+	env   Env
+	queue queue
+}
+
+// New makes an engine, which commits nothing before Run.
+func New(env Env) *Engine {
+	return &Engine{env: env, queue: queue{arrived: make(chan struct{}, 1)}}
+}
+
+// Run commits one batch after another, until ctx ends. Then it answers all that is pending, and all that comes later, with
+// [ErrClosed].
+func (e *Engine) Run(ctx context.Context) {
+	defer func() {
+		for _, m := range e.queue.close() {
+			m.tell(nil, ErrClosed)
+		}
+	}()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		pending, wait := e.queue.take()
+		if len(pending) > 0 {
+			b, left := fill(pending)
+			e.queue.putBack(left)
+			if len(b.packs) > 0 {
+				e.commit(ctx, b)
+			}
+			continue
+		}
+		timer.Stop()
+		if wait > 0 {
+			timer.Reset(wait)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.queue.arrived:
+		case <-timer.C:
+		}
+	}
+}
+
+// Commit runs a transaction: together with others if it writes. If ctx ends first, or etcd becomes unavailable, the transaction is
+// not run if it is not on its way yet; else what becomes of it is not known.
+func (e *Engine) Commit(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
+	if !e.env.Health.Up() { // known, so that no client waits to hear it
+		return nil, e.Unserved()
+	}
+	f := t.footprint()
+	if f.empty() {
+		return e.Alone(ctx, t)
+	}
+	type outcome struct {
+		resp *pb.TxnResponse
+		err  error
+	}
+	answered := make(chan outcome, 1)
+	m := &member{Txn: t, Footprint: f, answer: func(resp *pb.TxnResponse, err error) {
+		answered <- outcome{resp, err}
+	}}
+	e.add(m)
+	defer m.abandoned.Store(true) // if it is not on its way yet, it need not be
+	select {
+	case o := <-answered:
+		return o.resp, o.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-e.env.Health.Down():
+		return nil, e.Unserved()
+	}
+}
+
+// Alone runs a transaction by itself: what is in no hurry, and would make a batch large.
+func (e *Engine) Alone(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
+	if !e.env.Health.Up() {
+		return nil, e.Unserved()
+	}
+	ctx, cancel := e.env.Health.Bound(ctx)
+	defer cancel()
+	resp, err := e.env.Apply(ctx, t.Request())
+	if err != nil {
+		return nil, e.explain(ctx, err)
+	}
+	return resp, nil
+}
+
+// Call makes another call of etcd, within the same bounds and with the same errors. It passes over a refusal of calls while etcd
+// is unavailable only by being one.
+func (e *Engine) Call(ctx context.Context, call func(context.Context) error) error {
+	if !e.env.Health.Up() {
+		return e.Unserved()
+	}
+	ctx, cancel := e.env.Health.Bound(ctx)
+	defer cancel()
+	if err := call(ctx); err != nil {
+		return e.explain(ctx, err)
+	}
+	return nil
+}
+
+// Submit is [Engine.Commit] without the wait, for a transaction that may share a batch even if it only reads: answer is told,
+// from whichever goroutine.
+func (e *Engine) Submit(t Txn, answer Answer) {
+	if !e.env.Health.Up() {
+		answer(nil, e.Unserved())
+		return
+	}
+	e.add(&member{Txn: t, Footprint: t.footprint(), answer: answer})
+}
+
+// SubmitLater is [Engine.Submit] for a transaction that is made when its turn has come, if more is pending than the next batch
+// takes: what waits is then small. writes is what it will write. It is [Txn.Patient].
+func (e *Engine) SubmitLater(writes func() Footprint, build func() Txn, answer Answer) {
+	if !e.env.Health.Up() || e.queue.len() < batchMembers {
+		e.Submit(build(), answer)
+		return
+	}
+	m := &member{Footprint: writes(), build: build, answer: answer}
+	m.Patient = true
+	e.add(m)
+}
+
+func (e *Engine) add(m *member) {
+	m.since, m.engine = time.Now(), e
+	if !e.queue.add(m) {
+		m.tell(nil, ErrClosed)
+	}
+}
+
+// Unserved is why nothing can be committed, when nothing can.
+func (e *Engine) Unserved() error {
+	if e.env.Closed() {
+		return ErrClosed
+	}
+	return ErrNoQuorum
+}
+
+// Pending is how many transactions wait for the batch that is being committed.
+func (e *Engine) Pending() int { return e.queue.len() }
+
+// rescue takes in a caller's panic.
+func (e *Engine) rescue() {
+	if p := recover(); p != nil {
+		e.env.Panicked(p, debug.Stack())
+	}
+}
+
+// fill makes a batch of what is pending: in the order of arrival, without those that have to wait for one before them. Who is
+// not to be tried is answered.
+func fill(pending []*member) (b *batch, left []*member) {
+	b = newBatch()
+	now := time.Now()
+	for i, m := range pending {
+		switch {
+		case b.full():
+			return b, append(left, pending[i:]...)
+		case m.abandoned.Load():
+		case now.Sub(m.since) > Timeout:
+			m.tell(nil, fmt.Errorf("%w: etcd is too slow", ErrNoQuorum))
+		case !b.takes(m.Footprint):
+			left = append(left, m)
+		default:
+			if err := m.refused(); err != nil {
+				m.tell(nil, err)
+			} else {
+				b.add(m)
+			}
+		}
+	}
+	return b, left
+}
+
+// commit runs a batch, and has those go again that failed for the company they were in.
+func (e *Engine) commit(ctx context.Context, b *batch) {
+	resp, err := e.Alone(ctx, b.txn())
+	if err != nil && b.size > 1 && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrClosed) {
+		e.refused(ctx, b, err)
+		return
+	}
+	if err == nil {
+		e.queue.putBack(b.failed(resp))
+	}
+	if e.queue.idle() || !e.env.Start(func() { b.tell(resp, err) }) { // the next batch need not wait for it
+		b.tell(resp, err)
+	}
+}
+
+// refused deals with a batch of several that etcd has refused as a whole, for what one or some of it are: see the package's comment.
+func (e *Engine) refused(ctx context.Context, b *batch, err error) {
+	members := b.members()
+	if errors.Is(err, ErrNoSpace) {
+		rest := slices.DeleteFunc(members, func(m *member) bool {
+			puts := m.puts()
+			if puts {
+				m.tell(nil, err)
+			}
+			return puts
+		})
+		if len(rest) == b.size {
+			b.tell(nil, err)
+		} else if len(rest) > 0 {
+			e.commit(ctx, batchOf(rest))
+		}
+		return
+	}
+	var again []*member
+	for _, m := range members {
+		if errors.Is(err, ErrSessionExpired) && !m.apart {
+			m.apart = true
+			again = append(again, m)
+		} else {
+			e.commit(ctx, batchOf([]*member{m}))
+		}
+	}
+	e.queue.putBack(again)
+}

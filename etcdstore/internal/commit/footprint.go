@@ -1,0 +1,91 @@
+package commit
+
+import (
+	"slices"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// Footprint is what a transaction may write, in whichever branch.
+type Footprint struct {
+	Keys   []string
+	Ranges [][2]string // from, end
+	Touch  string      // put along; others may as well
+	Bytes  int         // about how much it puts
+}
+
+// footprint finds out what a transaction may write.
+func (t Txn) footprint() Footprint {
+	f := Footprint{Touch: t.Touch}
+	if t.Besides != "" {
+		f.Keys = append(f.Keys, t.Besides)
+	}
+	f.of(t.Then)
+	f.of(t.Else)
+	return f
+}
+
+func (f *Footprint) of(ops []*pb.RequestOp) {
+	for _, o := range ops {
+		switch r := o.Request.(type) {
+		case *pb.RequestOp_RequestTxn:
+			f.of(r.RequestTxn.Success)
+			f.of(r.RequestTxn.Failure)
+		case *pb.RequestOp_RequestPut:
+			f.Keys = append(f.Keys, string(r.RequestPut.Key))
+			f.Bytes += len(r.RequestPut.Key) + len(r.RequestPut.Value)
+		case *pb.RequestOp_RequestDeleteRange:
+			if from, end := string(r.RequestDeleteRange.Key), string(r.RequestDeleteRange.RangeEnd); end == "" {
+				f.Keys = append(f.Keys, from)
+			} else {
+				f.Ranges = append(f.Ranges, [2]string{from, end})
+			}
+		}
+	}
+}
+
+// puts reports whether there is a put, in whichever branch.
+func (f Footprint) puts() bool { return f.Bytes > 0 || f.Touch != "" }
+
+func (f Footprint) empty() bool { return len(f.Keys) == 0 && len(f.Ranges) == 0 }
+
+// writes is what the members of a batch may write.
+type writes struct {
+	keys    map[string]struct{}
+	ranges  [][2]string
+	touched map[string]struct{}
+}
+
+func (w *writes) add(f Footprint) {
+	if f.Touch != "" {
+		w.touched[f.Touch] = struct{}{}
+	}
+	for _, k := range f.Keys {
+		w.keys[k] = struct{}{}
+	}
+	w.ranges = append(w.ranges, f.Ranges...)
+}
+
+// meet reports whether a transaction may write a key in common with them.
+func (w *writes) meet(f Footprint) bool {
+	for _, k := range f.Keys {
+		if _, ok := w.keys[k]; ok || within(k, w.ranges) {
+			return true
+		}
+	}
+	for _, r := range f.Ranges {
+		for k := range w.keys {
+			if within(k, [][2]string{r}) {
+				return true
+			}
+		}
+		if slices.ContainsFunc(w.ranges, func(x [2]string) bool { return x[0] < r[1] && r[0] < x[1] }) {
+			return true
+		}
+	}
+	return false
+}
+
+func within(key string, ranges [][2]string) bool {
+	return slices.ContainsFunc(ranges, func(r [2]string) bool { return r[0] <= key && key < r[1] })
+}

@@ -1,0 +1,47 @@
+package commit
+
+import (
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
+)
+
+// MaxOps is how many compares and operations etcd takes in a transaction by default. What a nested one has counts on top
+// of the longest list of those around it.
+const MaxOps = 128
+
+// Txn is one transaction.
+type Txn struct {
+	If   []*pb.Compare
+	Then []*pb.RequestOp
+	Else []*pb.RequestOp
+
+	// Alive is the key of the session whose lease it puts on, if it does not compare that it is there; empty: it puts on no lease,
+	// or compares. It will compare after a refusal: etcd looks for the lease, and refuses all that shares the batch.
+	Alive string
+
+	Patient bool   // it is in no hurry
+	Besides string // a key that nothing else in its batch may write either; empty: none
+	Touch   string // a key that is put along, once for all of its batch, whatever comes of them; empty: none
+
+	// Refuse is asked when its turn has come: with an error, which is then its answer, it is not run. nil: it is.
+	Refuse func() error
+}
+
+// WithAlive is the transaction with the compare that Alive spares it.
+func (t Txn) WithAlive() Txn {
+	if t.Alive != "" {
+		t.If, t.Alive = append(t.If[:len(t.If):len(t.If)], op.Present(t.Alive)), ""
+	}
+	return t
+}
+
+// Request is the transaction in etcd's words.
+func (t Txn) Request() *pb.TxnRequest {
+	return &pb.TxnRequest{Compare: t.If, Success: t.Then, Failure: t.Else}
+}
+
+// Op makes a nested transaction of it.
+func (t Txn) Op() *pb.RequestOp {
+	return &pb.RequestOp{Request: &pb.RequestOp_RequestTxn{RequestTxn: t.Request()}}
+}
