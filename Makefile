@@ -78,6 +78,10 @@ python: ## test the Python client against servers of its own; skipped where grpc
 .PHONY: check
 check: vet race lint arch check-generated manifests bench-once peers ## everything that must hold before a change is merged
 
+.PHONY: model
+model: ## look at every state of the protocol in larger configurations than the tests do (minutes, 3 GB of memory)
+	$(GO) run ./tools/model $(ARGS)
+
 .PHONY: soak
 soak: ## run two million cycles and see that the database stops growing (about an hour)
 	$(GO) test -tags soak -run Soak -timeout 4h -v ./etcdstore

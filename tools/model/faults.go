@@ -1,0 +1,75 @@
+package main
+
+// etcdSteps are what happens to etcd, and what is forgotten there.
+func (m *model) etcdSteps(s *state, out func(step, state)) {
+	if w := m.forgetWaited(s); w.write != nil {
+		n := *s
+		n.commit(w)
+		var e step
+		e.what = "forget waited/"
+		out(e, n)
+	}
+	if s.left.forgets > 0 {
+		for t := token(1); t <= s.granted; t++ {
+			n := *s
+			if s.section(t).note && n.commit(m.forgetNote(t)) {
+				n.left.forgets--
+				var e step
+				e.what, e.token = "forget the note", t
+				out(e, n)
+			}
+		}
+	}
+	for i := range int8(maxSessions) {
+		n, e := *s, step{}
+		switch {
+		case s.sessions[i] != 0 && s.left.expiries > 0:
+			m.expire(&n, i)
+			e.what, e.session = "expiry", i+1
+			out(e, n)
+		case s.sessions[i] == 0 && s.left.rebirths > 0 && m.used(i):
+			n.left.rebirths--
+			n.sessions[i] = 1 + s.granted
+			e.what, e.session = "a second life", i+1
+			out(e, n)
+		}
+	}
+	if !s.full && s.left.fills > 0 {
+		n, e := *s, step{}
+		n.full = true
+		n.left.fills--
+		e.what = "etcd is full"
+		out(e, n)
+	}
+	if s.full && s.left.empties > 0 {
+		n, e := *s, step{}
+		n.full = false
+		n.left.empties--
+		e.what = "etcd has room again"
+		out(e, n)
+	}
+}
+
+func (m *model) used(session int8) bool {
+	for a := range m.acquisitions() {
+		if m.sessionOf(a) == session {
+			return true
+		}
+	}
+	return false
+}
+
+// expire ends a session, and with it everything that is on its lease.
+func (m *model) expire(s *state, session int8) {
+	s.left.expiries--
+	s.sessions[session] = 0
+	for a := range m.acquisitions() {
+		if m.sessionOf(a) == session {
+			s.places[a] = 0
+		}
+	}
+	if s.lock != 0 && m.sessionOf(s.section(s.lock).who) == session {
+		s.close(s.lock, expired, false, false, false)
+		s.lock = 0
+	}
+}

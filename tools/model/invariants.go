@@ -1,0 +1,109 @@
+package main
+
+// violation is an invariant that does not hold. The numbers are those of docs/protocol.md.
+type violation int8
+
+const (
+	holds violation = iota
+	grantedWhileHeld
+	holderWaits
+	unreadable
+	changedByAnother
+	untrue
+	overtaken
+	liveHoldEnded
+	refusedForAnother
+	stuck
+)
+
+func (v violation) String() string {
+	return [...]string{
+		"holds", "invariant 1", "invariant 1", "invariants 2 and 3", "invariant 4", "invariant 5", "invariant 6", "invariant 8",
+		"invariant 9", "invariant 10",
+	}[v]
+}
+
+// harm says what a violation is.
+func (v violation) harm() string {
+	return [...]string{
+		"holds",
+		"the lock is granted while it is held",
+		"an acquisition is holder and waiter at once",
+		"what can be read is not what was published",
+		"a section is changed by another session's call",
+		"an answer is not true",
+		"the lock is granted past an earlier waiter",
+		"a heartbeat ends what its client still wants",
+		"a call is refused for what another asked for",
+		"from here not everybody can ever be served",
+	}[v]
+}
+
+// fail notes the first invariant that the step in hand breaks.
+func (s *state) fail(v violation) {
+	if s.broken == holds {
+		s.broken = v
+	}
+}
+
+// check looks at what a reader would see: the file, and behind it what is published and not folded
+// yet. It must be what was published by its holders' own calls, once, whole, in the order of the
+// tokens.
+func (m *model) check(s *state) {
+	if s.broken != holds {
+		return
+	}
+	r := *s
+	for t := token(1); t <= r.granted; t++ {
+		if c := r.section(t); c.marker {
+			if int(r.size)+8 > len(r.file) && int(r.size)+count(m.readable(c)) > len(r.file) {
+				s.fail(unreadable)
+				return
+			}
+			r.write(t, m.readable(c))
+		}
+	}
+	i := int8(0)
+	for t := token(1); t <= s.granted; t++ {
+		for call := range int8(8) {
+			if !s.section(t).published.has(call) {
+				continue
+			}
+			if i == r.size || r.file[i] != (entry{t, call}) {
+				s.fail(unreadable)
+				return
+			}
+			i++
+		}
+	}
+	if i != r.size {
+		s.fail(unreadable)
+	}
+}
+
+// judge compares an answer with what really happened, whoever gets it: the client that waits for
+// it, or nobody any more. A client ends a section in one way only; one that discards a section
+// without records, and releases it all the same, is told that it ended it.
+func (m *model) judge(s *state, c call, session int8, a answer) {
+	sec := s.section(c.token)
+	if m.sessionOf(sec.who) != session {
+		return // with another session's token; that it changed nothing is invariant 4
+	}
+	published := sec.fate == released
+	itself := published || sec.fate == discarded && sec.put == 0
+	switch {
+	case c.kind == 'R' && a == ok && !itself,
+		c.kind == 'C' && a == lockLost && !itself,
+		(c.kind == 'R' || c.kind == 'C') && a == lockExpired && published && c.appended,
+		c.kind == 'D' && a == cameTooLate && !published,
+		c.kind == 'D' && a == ok && published && c.appended:
+		s.fail(untrue)
+	}
+}
+
+func count(r records) (n int) {
+	for ; r != 0; r &= r - 1 {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run looks at the holes, and at the closed protocol in small and large configurations, and returns
+// the exit status: 1 if a hole was not found, or an invariant does not hold.
+func run(args []string, out, errs io.Writer) int {
+	flags := flag.NewFlagSet("model", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	limit := flags.Int("limit", 4_000_000, "the most states of one configuration; some 700 bytes of memory each")
+	walks := flags.Int("walks", 20_000, "walks at random through what is too large to search")
+	seed := flags.Uint64("seed", 1, "of these walks")
+	only := flags.String("only", "", "only what has this in its name")
+	stories := flags.Bool("stories", false, "tell of each hole how it does harm")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	t := table{out: out, stories: *stories}
+
+	t.head("hole, opened on purpose")
+	if named("H1", *only) {
+		t.names()
+	}
+	for _, h := range holeRuns() {
+		if named(h.id, *only) {
+			t.row(h.id, h.model.search(*limit), h.want, h.what)
+		}
+	}
+	t.head("the protocol as it is")
+	for _, m := range append(small(), large()...) {
+		if named(m.name, *only) {
+			t.row(m.name, m.search(*limit), holds, "")
+		}
+	}
+	for _, m := range huge() {
+		if named(m.name, *only) {
+			t.row(m.name, m.wander(*walks, 120, *seed), holds, "")
+		}
+	}
+	t.flush()
+	if t.wrong > 0 {
+		fmt.Fprintf(out, "%d of %d are not as they should be\n", t.wrong, t.rows)
+		return 1
+	}
+	if t.rows == 0 {
+		fmt.Fprintln(out, "nothing has that in its name")
+		return 2
+	}
+	return 0
+}
+
+func named(name, part string) bool { return strings.Contains(name, part) }
+
+// table is what is printed, a row as soon as it is known.
+type table struct {
+	out         io.Writer
+	stories     bool
+	rows, wrong int
+}
+
+const columns = "%-52s %9s %6s %8s  %s\n"
+
+func (t *table) head(title string) {
+	t.flush()
+	fmt.Fprintf(t.out, columns, title, "states", "depth", "seconds", "verdict")
+}
+
+func (t *table) flush() {
+	if t.rows > 0 {
+		fmt.Fprintln(t.out)
+	}
+}
+
+// row tells of one search: of the hole that was open in it, or of the protocol.
+func (t *table) row(name string, r result, want violation, hole string) {
+	t.rows++
+	verdict := r.verdict()
+	if want != holds {
+		verdict = fmt.Sprintf("found, %s: %s", want, hole)
+	}
+	if r.broken != want {
+		t.wrong++
+		verdict = fmt.Sprintf("WRONG: %s; want: %s", r.verdict(), want)
+	}
+	fmt.Fprintf(t.out, columns, name, fmt.Sprint(r.states), fmt.Sprint(r.depth), fmt.Sprintf("%.1f", r.took.Seconds()), verdict)
+	if len(r.trace) > 0 && (t.stories || r.broken != want) {
+		fmt.Fprintf(t.out, "    %s:\n%s\n", r.broken.harm(), r.story())
+	}
+}
+
+// names is the row of hole H1.
+func (t *table) names() {
+	t.rows++
+	verdict := "found, without the second /: " + namesCollide("/")
+	if namesCollide("/") == "" {
+		t.wrong++
+		verdict = "WRONG: no two keys meet"
+	}
+	if with := namesCollide("//"); with != "" {
+		t.wrong++
+		verdict = "WRONG: even so, " + with
+	}
+	fmt.Fprintf(t.out, columns, "H1", "", "", "", verdict)
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// The protocol as it is holds its invariants in every state of the small configurations, and from
+// each of them everybody can still be served.
+func TestProtocol(t *testing.T) {
+	for _, m := range small() {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			r := m.search(1_000_000)
+			t.Logf("%d states, depth %d, %.1f s", r.states, r.depth, r.took.Seconds())
+			if r.broken != holds || !r.complete {
+				t.Errorf("%s\n%s", r.verdict(), r.story())
+			}
+		})
+	}
+}
+
+// Each hole, opened, does what it is known for: the search would find it if the protocol had it.
+func TestHoles(t *testing.T) {
+	for _, h := range holeRuns() {
+		t.Run(h.id, func(t *testing.T) {
+			t.Parallel()
+			r := h.model.search(1_000_000)
+			t.Logf("%s: %d states, depth %d\n%s", h.what, r.states, r.depth, r.story())
+			if r.broken != h.want {
+				t.Errorf("got: %v; want: %v", r.broken, h.want)
+			}
+			if len(r.trace) > 15 {
+				t.Errorf("it takes %d steps; want a story that can be followed", len(r.trace))
+			}
+			closed := *h.model
+			closed.open = 0
+			closed.heartbeats = closed.heartbeats || h.want == stuck
+			if r := closed.search(1_000_000); r.broken != holds || !r.complete {
+				t.Errorf("closed: %s\n%s", r.verdict(), r.story())
+			}
+		})
+	}
+}
+
+// No two locks meet in a key, whatever they are called. Without the second slash they do.
+func TestHoleH1(t *testing.T) {
+	if got := namesCollide("//"); got != "" {
+		t.Error(got)
+	}
+	if got := namesCollide("/"); got == "" {
+		t.Error("with one slash no two keys meet: the search proves nothing")
+	}
+}
+
+// What cannot be searched is walked through.
+func TestWalks(t *testing.T) {
+	for _, m := range huge() {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			if r := m.wander(50, 120, 1); r.broken != holds || r.states == 0 {
+				t.Errorf("%d steps: %s\n%s", r.states, r.verdict(), r.story())
+			}
+		})
+	}
+}
+
+// The command says so if something is wrong, and tells of it.
+func TestCommand(t *testing.T) {
+	for _, test := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"-only", "H4b", "-stories"}, 0, "found, invariants 2 and 3: a sweep"},
+		{[]string{"-only", "H1 "}, 2, "nothing has that in its name"},
+		{[]string{"-only", "H8a", "-limit", "10"}, 1, "WRONG: holds so far; want: invariants 2 and 3"},
+		{[]string{"-only", "a second life"}, 0, "holds, every state"},
+	} {
+		var out, errs strings.Builder
+		if got := run(test.args, &out, &errs); got != test.status || !strings.Contains(out.String(), test.want) {
+			t.Errorf("model %v: status %d, %s\n%s; want %d, and %q", test.args, got, out.String(), errs.String(), test.status, test.want)
+		}
+	}
+}
