@@ -49,7 +49,7 @@ func (f *fold) readHead(s *state) { f.head, f.size, f.moved = true, s.size, fals
 // foldSections is the last transaction of a fold, which moves the head. What steps come before it
 // put bytes beyond the head, which nobody reads.
 //
-//	if   m(commits/L//T) of some sections, the oldest, and m(files/L//F) of every file touched are unchanged
+//	if   m(commits/L//T) of some sections, the oldest, and m(files/L//F) are unchanged
 //	then put chunks, move the heads, delete the markers and each staged/L//T/
 func (m *model) foldSections(s *state, f *fold) txn {
 	if f.moved && !m.open.has(foldWithoutHead) {

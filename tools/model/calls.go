@@ -44,6 +44,8 @@ func (m *model) callOf(s *state, a, number int8) call {
 		return c
 	case 'd':
 		c.kind = 'D'
+	case 'u':
+		c.kind = 'a'
 	}
 	for i := s.clients[a].call - 1; i >= number && c.token != 0; i-- { // each commit since then has made a new token
 		if script[i] == 'C' && !m.tokenSurvives() {
@@ -51,7 +53,7 @@ func (m *model) callOf(s *state, a, number int8) call {
 		}
 	}
 	for i := number - 1; i >= 0 && script[i] != 'C'; i-- {
-		c.appended = c.appended || s.clients[a].staged.has(i) || script[i] == 'a' && m.open.has(refusedCounts)
+		c.appended = c.appended || s.clients[a].staged.has(i) || script[i] == 'u' || script[i] == 'a' && m.open.has(refusedCounts)
 	}
 	return c
 }

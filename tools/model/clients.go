@@ -25,7 +25,7 @@ func (m *model) clientSteps(s *state, a int8, out func(step, state)) {
 			out(step{what: "gives up its wait", client: a + 1}, n)
 		}
 	}
-	if c.status == working && script[c.call] == 'd' && c.token != 0 {
+	if c.status == working && (script[c.call] == 'd' || script[c.call] == 'u') && c.token != 0 {
 		n := *s
 		n.clients[a].call++
 		out(step{what: "goes on without an answer", client: a + 1}, n)

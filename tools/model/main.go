@@ -36,6 +36,12 @@ func run(args []string, out, errs io.Writer) int {
 			t.row(h.id, h.model.search(*limit), h.want, h.what)
 		}
 	}
+	t.head("known gap")
+	for _, g := range gapRuns() {
+		if named(g.id, *only) {
+			t.row(g.id, g.model.search(*limit), g.want, g.what)
+		}
+	}
 	t.head("the protocol as it is")
 	for _, m := range append(small(), large()...) {
 		if named(m.name, *only) {

@@ -20,6 +20,7 @@ type model struct {
 //	A acquire    T acquire without a wait
 //	a append     C commit           R release
 //	D discard    d discard, whose answer the client does not wait for
+//	u append, whose answer does not come: the client does not know, and can only discard
 //	x release with the token of the first acquisition, by a session that has only seen it
 type script struct {
 	session int8
@@ -60,7 +61,7 @@ const (
 	refusalForAll
 	grantBesidePlace
 	cancelBesideHandOver
-	refusedCounts
+	refusedCounts // by the client: see gapRuns
 )
 
 func (m *model) with(open ...hole) *model {

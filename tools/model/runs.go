@@ -8,6 +8,7 @@ func small() []*model {
 		{name: "a commit of nothing", scripts: []script{{0, "ACR"}}, faults: budget{duplicates: 1, expiries: 1, evictions: 1, rebirths: 1}, heartbeats: true, progress: true},
 		{name: "a discard", scripts: []script{{0, "AaD"}}, faults: budget{duplicates: 2, expiries: 1, evictions: 1, crashes: 1}, heartbeats: true, progress: true},
 		{name: "a discard unheard, then a release", scripts: []script{{0, "AadR"}}, faults: budget{duplicates: 1, expiries: 1, evictions: 1}, heartbeats: true, progress: true},
+		{name: "an append of which nothing is known, a discard", scripts: []script{{0, "AuD"}}, faults: budget{duplicates: 2, evictions: 1, crashes: 1}, heartbeats: true, progress: true},
 		{name: "a second life of the session", scripts: []script{{0, "AR"}}, faults: budget{duplicates: 2, expiries: 1, evictions: 1, rebirths: 1}, heartbeats: true, progress: true},
 		{name: "notes forgotten", scripts: []script{{0, "AaR"}}, faults: budget{duplicates: 1, expiries: 1, evictions: 1, forgets: 1}, heartbeats: true, progress: true},
 		{name: "etcd full for good", scripts: []script{{0, "AaD"}}, faults: budget{cancels: 1, fills: 1}, heartbeats: true, progress: true},

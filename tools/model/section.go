@@ -98,7 +98,8 @@ func (m *model) marks(s *state, t token, appended bool) bool {
 // release is the transaction of the same name.
 //
 //	if   guard; with a waiter: its key at its CreateRevision, its session alive
-//	then put locks/L on the waiter's lease and delete its key, or delete locks/L; put commits/L//T if appended
+//	then put locks/L on the waiter's lease and delete its key, or delete locks/L;
+//	     put commits/L//T if appended
 //	else the truth rule
 func (m *model) release(s *state, v *server, t token, session int8, appended bool) txn {
 	if !m.guard(s, t, session) {
