@@ -79,7 +79,7 @@ python: ## test the Python client against servers of its own; skipped where grpc
 check: vet race lint arch check-generated manifests bench-once peers ## everything that must hold before a change is merged
 
 .PHONY: model
-model: ## look at every state of the protocol in larger configurations than the tests do (minutes, 3 GB of memory)
+model: ## look at every state of the protocol in larger configurations than the tests do (minutes, 2 GB of memory)
 	$(GO) run ./tools/model $(ARGS)
 
 .PHONY: soak

@@ -6,7 +6,10 @@ package main
 //	then delete staged/L//T/, put undone/L//T unless a note is there
 func (m *model) sweepSection(s *state, t token) txn {
 	c := s.section(t)
-	if s.lock == t && !m.open.has(sweepHeld) || c.marker && !m.open.has(sweepPublished) || c.staged == 0 && !m.open.has(sweepFolded) {
+	switch {
+	case s.lock == t && !m.open.has(sweepHeld),
+		c.marker && !m.open.has(sweepPublished),
+		c.staged == 0 && !m.open.has(sweepFolded):
 		return txn{}
 	}
 	w := txn{answer: ok, touches: []touch{{key{family: allStaged, at: int8(t)}, del}}}

@@ -76,6 +76,7 @@ func (m *model) heartbeat(s *state, a int8, out func(step, state)) {
 		return
 	}
 	for f := range int8(servers) {
-		end(step{what: "a heartbeat without it: evict", server: f + 1, client: a + 1, token: s.lock}, m.evict(s, &s.servers[f], !m.open.has(evictWithoutNote)))
+		e := step{what: "a heartbeat without it: evict", server: f + 1, client: a + 1, token: s.lock}
+		end(e, m.evict(s, &s.servers[f], !m.open.has(evictWithoutNote)))
 	}
 }

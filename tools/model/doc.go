@@ -63,6 +63,6 @@
 // An exhaustive run says that within its bounds no order of steps breaks an invariant; with
 // progress, that from every state all clients can still be served. That the search would find a
 // hole is tested: each fix of the protocol can be switched off, and then the search must find the
-// harm that it is there for. These are holes.go, by the ids that the tests of etcdstore and
-// docs/protocol.md use.
+// harm that it is there for. These are in holes.go, by the ids that the tests of etcdstore and
+// docs/protocol.md use. With them are the gaps, which are open today.
 package main

@@ -106,10 +106,13 @@ func (m *model) meet(t, o txn) bool {
 			if a.family == queue && a.op == del && b.op == del && m.open.has(cancelBesideHandOver) {
 				continue // etcd takes it
 			}
-			if a.key == b.key || a.at == b.at && (a.family == allStaged && b.family == staged || a.family == staged && b.family == allStaged) {
+			if a.key == b.key || a.within(b.key) || b.within(a.key) {
 				return true
 			}
 		}
 	}
 	return false
 }
+
+// within reports whether a record is one of a section's.
+func (k key) within(o key) bool { return k.family == staged && o.family == allStaged && k.at == o.at }

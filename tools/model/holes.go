@@ -33,33 +33,114 @@ func holeRuns() []opened {
 	}
 	duplicate, duplicates := budget{duplicates: 1}, budget{duplicates: 2}
 	return []opened{
-		{"H2a", "a commit keeps the token, and a fold deletes the record: a late append is staged again", atOnce(one("AaCaR", duplicates)).with(commitKeepsToken), unreadable},
-		{"H2b", "a commit keeps the token: a late repeat of it publishes what is not published yet", atOnce(one("AaCaR", duplicates)).with(commitLeavesTombs), unreadable},
-		{"H3", "an ending repeated after the session's end is answered by the session alone", one("AaR", budget{duplicates: 1, expiries: 1}).with(truthBySession), untrue},
-		{"H4a", "a sweep does not compare that the section is not held", one("AaR", budget{}).with(sweepHeld), unreadable},
-		{"H4b", "a sweep does not compare that the section is not published", one("AaR", duplicate).with(sweepPublished), unreadable},
-		{"H4c", "a sweep does not compare that a record is there still", one("AaR", duplicate).with(sweepFolded), untrue},
-		{"H5a", "acquire trusts its mirror", two("AR", budget{}).with(acquireByMirror), holderWaits},
-		{"H5b", "acquire without a wait trusts its mirror", (&model{scripts: []script{{0, "AR"}, {1, "AR"}, {2, "TR"}}}).with(tryByMirror), overtaken},
-		{"H5c", "waited/ is dropped while a mirror shows no queue", two("AR", budget{}).with(forgetByMirror), holderWaits},
-		{"H5d", "the lock is handed to a waiter that the watch has not told of", three.with(ownWaiterUnseen), overtaken},
-		{"H5e", "promote does not compare that the lock is free", two("AR", budget{}).with(promoteByMirror), grantedWhileHeld},
-		{"H6a", "an eviction leaves no note", one("AR", budget{evictions: 1}).with(evictWithoutNote), untrue},
-		{"H6b", "neither a discard nor the sweep after it leaves a note", one("AadR", budget{}).with(discardWithoutNote, sweepWithoutNote), untrue},
-		{"H6c", "a sweep leaves no note", one("AaR", budget{duplicates: 1, expiries: 1}).with(sweepWithoutNote), untrue},
-		{"H6d", "a note is forgotten, and the horizon stays", one("AR", budget{evictions: 1, forgets: 1}).with(forgetWithoutHorizon), untrue},
-		{"H7", "it is not compared when the session began", one("AR", budget{expiries: 1, rebirths: 1}).with(truthBySessionID), untrue},
-		{"H8a", "a fold does not compare the head", two("AaR", budget{}).with(foldWithoutHead), unreadable},
-		{"H8b", "a fold does not compare the marker", one("AaR", budget{}).with(foldWithoutMarker), unreadable},
-		{"H9", "a heartbeat does not say how far its client's requests go", beating(one("AR", budget{})).with(heartbeatWithoutNumber), liveHoldEnded},
-		{"H10", "no heartbeat ends what a late acquire was granted", silent(one("AR", duplicate)), stuck},
-		{"H11", "the token is all that an ending compares", (&model{scripts: []script{{0, "AaR"}, {1, "x"}}}).with(guardByToken), changedByAnother},
-		{"H12", "what etcd refuses for one session is answered to all of the batch", batching(two("AR", budget{expiries: 1})).with(refusalForAll), refusedForAnother},
-		{"H13", "the marker is put if something is staged", batching(one("AaR", budget{})).with(markerByLooking), unreadable},
-		{"H14a", "etcd is full, and what was discarded leaves no evidence", one("AadR", budget{fills: 1}).with(fullDropsEvidence), untrue},
-		{"H14b", "etcd is full, and no ending does without a put", silent(one("AaD", budget{fills: 1, cancels: 1})).with(fullNeedsPut), stuck},
-		{"B1", "a grant shares a batch with a repeat that takes a place", batching(one("AR", budget{})).with(grantBesidePlace), holderWaits},
-		{"B2", "a cancel shares a batch with the hand-over to its waiter", batching(two("AR", budget{})).with(cancelBesideHandOver), untrue},
+		{
+			"H2a", "a commit keeps the token, and a fold deletes the record: a late append is staged again",
+			atOnce(one("AaCaR", duplicates)).with(commitKeepsToken), unreadable,
+		},
+		{
+			"H2b", "a commit keeps the token: a late repeat of it publishes what is not published yet",
+			atOnce(one("AaCaR", duplicates)).with(commitLeavesTombs), unreadable,
+		},
+		{
+			"H3", "an ending repeated after the session's end is answered by the session alone",
+			one("AaR", budget{duplicates: 1, expiries: 1}).with(truthBySession), untrue,
+		},
+		{
+			"H4a", "a sweep does not compare that the section is not held",
+			one("AaR", budget{}).with(sweepHeld), unreadable,
+		},
+		{
+			"H4b", "a sweep does not compare that the section is not published",
+			one("AaR", duplicate).with(sweepPublished), unreadable,
+		},
+		{
+			"H4c", "a sweep does not compare that a record is there still",
+			one("AaR", duplicate).with(sweepFolded), untrue,
+		},
+		{
+			"H5a", "acquire trusts its mirror",
+			two("AR", budget{}).with(acquireByMirror), holderWaits,
+		},
+		{
+			"H5b", "acquire without a wait trusts its mirror",
+			(&model{scripts: []script{{0, "AR"}, {1, "AR"}, {2, "TR"}}}).with(tryByMirror), overtaken,
+		},
+		{
+			"H5c", "waited/ is dropped while a mirror shows no queue",
+			two("AR", budget{}).with(forgetByMirror), holderWaits,
+		},
+		{
+			"H5d", "the lock is handed to a waiter that the watch has not told of",
+			three.with(ownWaiterUnseen), overtaken,
+		},
+		{
+			"H5e", "promote does not compare that the lock is free",
+			two("AR", budget{}).with(promoteByMirror), grantedWhileHeld,
+		},
+		{
+			"H6a", "an eviction leaves no note",
+			one("AR", budget{evictions: 1}).with(evictWithoutNote), untrue,
+		},
+		{
+			"H6b", "neither a discard nor the sweep after it leaves a note",
+			one("AadR", budget{}).with(discardWithoutNote, sweepWithoutNote), untrue,
+		},
+		{
+			"H6c", "a sweep leaves no note",
+			one("AaR", budget{duplicates: 1, expiries: 1}).with(sweepWithoutNote), untrue,
+		},
+		{
+			"H6d", "a note is forgotten, and the horizon stays",
+			one("AR", budget{evictions: 1, forgets: 1}).with(forgetWithoutHorizon), untrue,
+		},
+		{
+			"H7", "it is not compared when the session began",
+			one("AR", budget{expiries: 1, rebirths: 1}).with(truthBySessionID), untrue,
+		},
+		{
+			"H8a", "a fold does not compare the head",
+			two("AaR", budget{}).with(foldWithoutHead), unreadable,
+		},
+		{
+			"H8b", "a fold does not compare the marker",
+			one("AaR", budget{}).with(foldWithoutMarker), unreadable,
+		},
+		{
+			"H9", "a heartbeat does not say how far its client's requests go",
+			beating(one("AR", budget{})).with(heartbeatWithoutNumber), liveHoldEnded,
+		},
+		{
+			"H10", "no heartbeat ends what a late acquire was granted",
+			silent(one("AR", duplicate)), stuck,
+		},
+		{
+			"H11", "the token is all that an ending compares",
+			(&model{scripts: []script{{0, "AaR"}, {1, "x"}}}).with(guardByToken), changedByAnother,
+		},
+		{
+			"H12", "what etcd refuses for one session is answered to all of the batch",
+			batching(two("AR", budget{expiries: 1})).with(refusalForAll), refusedForAnother,
+		},
+		{
+			"H13", "the marker is put if something is staged",
+			batching(one("AaR", budget{})).with(markerByLooking), unreadable,
+		},
+		{
+			"H14a", "etcd is full, and what was discarded leaves no evidence",
+			one("AadR", budget{fills: 1}).with(fullDropsEvidence), untrue,
+		},
+		{
+			"H14b", "etcd is full, and no ending does without a put",
+			silent(one("AaD", budget{fills: 1, cancels: 1})).with(fullNeedsPut), stuck,
+		},
+		{
+			"B1", "a grant shares a batch with a repeat that takes a place",
+			batching(one("AR", budget{})).with(grantBesidePlace), holderWaits,
+		},
+		{
+			"B2", "a cancel shares a batch with the hand-over to its waiter",
+			batching(two("AR", budget{})).with(cancelBesideHandOver), untrue,
+		},
 	}
 }
 
@@ -69,8 +150,17 @@ func holeRuns() []opened {
 func gapRuns() []opened {
 	one := func(calls string, f budget) *model { return &model{scripts: []script{{0, calls}}, faults: f} }
 	return []opened{
-		{"G1", "all appends were refused, the session ends: a release is told success", one("AaR", budget{expiries: 1, fills: 1}).with(refusedCounts), untrue},
-		{"G2", "an append never arrived, etcd is full: a repeated discard is told that it came too late", one("AuD", budget{duplicates: 1, fills: 1}), untrue},
-		{"G3", "an append never arrived, the session ends: a discard is told that it came too late", one("AuD", budget{expiries: 1}), untrue},
+		{
+			"G1", "all appends were refused, the session ends: a release is told success",
+			one("AaR", budget{expiries: 1, fills: 1}).with(refusedCounts), untrue,
+		},
+		{
+			"G2", "an append never arrived, etcd is full: a repeated discard is told that it came too late",
+			one("AuD", budget{duplicates: 1, fills: 1}), untrue,
+		},
+		{
+			"G3", "an append never arrived, the session ends: a discard is told that it came too late",
+			one("AuD", budget{expiries: 1}), untrue,
+		},
 	}
 }

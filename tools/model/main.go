@@ -17,8 +17,8 @@ func main() {
 func run(args []string, out, errs io.Writer) int {
 	flags := flag.NewFlagSet("model", flag.ContinueOnError)
 	flags.SetOutput(errs)
-	limit := flags.Int("limit", 4_000_000, "the most states of one configuration; some 700 bytes of memory each")
-	walks := flags.Int("walks", 20_000, "walks at random through what is too large to search")
+	limit := flags.Int("limit", 3_000_000, "the most states of one configuration; some 700 bytes of memory each")
+	walks := flags.Int("walks", 10_000, "walks at random through what is too large to search")
 	seed := flags.Uint64("seed", 1, "of these walks")
 	only := flags.String("only", "", "only what has this in its name")
 	stories := flags.Bool("stories", false, "tell of each hole how it does harm")
