@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -53,9 +54,8 @@ func run(args []string, out, errs io.Writer) int {
 			t.row(m.name, m.wander(*walks, 120, *seed), holds, "")
 		}
 	}
-	t.flush()
 	if t.wrong > 0 {
-		fmt.Fprintf(out, "%d of %d are not as they should be\n", t.wrong, t.rows)
+		fmt.Fprintf(out, "\n%d of %d are not as they should be\n", t.wrong, t.rows)
 		return 1
 	}
 	if t.rows == 0 {
@@ -71,25 +71,29 @@ func named(name, part string) bool { return strings.Contains(name, part) }
 type table struct {
 	out         io.Writer
 	stories     bool
+	title       string // of the rows to come; empty: printed
 	rows, wrong int
 }
 
 const columns = "%-52s %9s %6s %8s  %s\n"
 
-func (t *table) head(title string) {
-	t.flush()
-	fmt.Fprintf(t.out, columns, title, "states", "depth", "seconds", "verdict")
-}
+// head begins a part of the table, which is printed if it has rows.
+func (t *table) head(title string) { t.title = title }
 
-func (t *table) flush() {
-	if t.rows > 0 {
-		fmt.Fprintln(t.out)
+func (t *table) line(name, states, depth, seconds, verdict string) {
+	if t.title != "" {
+		if t.rows > 0 {
+			fmt.Fprintln(t.out)
+		}
+		fmt.Fprintf(t.out, columns, t.title, "states", "depth", "seconds", "verdict")
+		t.title = ""
 	}
+	t.rows++
+	fmt.Fprintf(t.out, columns, name, states, depth, seconds, verdict)
 }
 
 // row tells of one search: of the hole that was open in it, or of the protocol.
 func (t *table) row(name string, r result, want violation, hole string) {
-	t.rows++
 	verdict := r.verdict()
 	if want != holds {
 		verdict = fmt.Sprintf("found, %s: %s", want, hole)
@@ -98,7 +102,7 @@ func (t *table) row(name string, r result, want violation, hole string) {
 		t.wrong++
 		verdict = fmt.Sprintf("WRONG: %s; want: %s", r.verdict(), want)
 	}
-	fmt.Fprintf(t.out, columns, name, fmt.Sprint(r.states), fmt.Sprint(r.depth), fmt.Sprintf("%.1f", r.took.Seconds()), verdict)
+	t.line(name, strconv.Itoa(r.states), strconv.Itoa(r.depth), fmt.Sprintf("%.1f", r.took.Seconds()), verdict)
 	if len(r.trace) > 0 && (t.stories || r.broken != want) {
 		fmt.Fprintf(t.out, "    %s:\n%s\n", r.broken.harm(), r.story())
 	}
@@ -106,7 +110,6 @@ func (t *table) row(name string, r result, want violation, hole string) {
 
 // names is the row of hole H1.
 func (t *table) names() {
-	t.rows++
 	verdict := "found, without the second /: " + namesCollide("/")
 	if namesCollide("/") == "" {
 		t.wrong++
@@ -116,5 +119,5 @@ func (t *table) names() {
 		t.wrong++
 		verdict = "WRONG: even so, " + with
 	}
-	fmt.Fprintf(t.out, columns, "H1", "", "", "", verdict)
+	t.line("H1", "", "", "", verdict)
 }
