@@ -63,28 +63,28 @@ func (m *model) arrive(s *state, a int8, c call, inHand bool, out func(step, sta
 	for f := range int8(servers) {
 		v := &s.servers[f]
 		session := m.sessionOf(a)
-		run := func(what string, t txn) {
+		r := func(what string, t txn) {
 			m.answered(s, step{what: what, server: f + 1, client: a + 1, token: c.token, answer: t.answer}, a, c, t, inHand, out)
 		}
 		switch c.kind {
 		case 'A':
-			run("acquire", m.acquire(s, a, v))
-			run("wait", m.wait(s, a))
+			r("acquire", m.acquire(s, a, v))
+			r("wait", m.wait(s, a))
 		case 'T':
-			run("try", m.try(s, a, v))
-			run("acquire", m.acquire(s, a, v))
+			r("try", m.try(s, a, v))
+			r("acquire", m.acquire(s, a, v))
 		case 'a':
 			if f == 0 { // no mirror has a part in it
-				run("append", m.appendRecord(s, c.token, session, c.number))
+				r("append", m.appendRecord(s, c.token, session, c.number))
 			}
 		case 'C':
-			run("commit", m.commitSection(s, c.token, session, c.appended))
+			r("commit", m.commitSection(s, c.token, session, c.appended))
 		case 'R':
-			run("release", m.release(s, v, c.token, session, c.appended))
+			r("release", m.release(s, v, c.token, session, c.appended))
 		case 'D':
-			run("discard", m.discard(s, v, c.token, session, c.appended))
+			r("discard", m.discard(s, v, c.token, session, c.appended))
 		case 'g':
-			run("cancel", m.cancel(s, a))
+			r("cancel", m.cancel(s, a))
 		}
 	}
 }
