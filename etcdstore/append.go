@@ -14,25 +14,33 @@ import (
 
 // StartAppend is [Store.Append] without the wait for its end: see plain.go for what done may do.
 func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
-	resolved := func() {
-		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveAppend(ctx, r) },
+	resolved := func(counted bool) {
+		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveAppend(ctx, r, counted) },
 			func(_ struct{}, err error) { done(err) })
 	}
 	c, known := s.known(r.Credential)
-	if !known || r.check() != nil || s.room() != nil || !s.usage.knows(r) && !s.countNew(r) || s.usage.reserve(r) != nil {
-		resolved()
+	if !known || r.check() != nil || s.room() != nil || !s.usage.knows(r) && !s.countNew(r) {
+		resolved(false)
+		return
+	}
+	counted, err := s.usage.reserve(r)
+	if err != nil {
+		resolved(false)
 		return
 	}
 	guard, stage := s.staging(c, r)
 	s.engine.Submit(commit.Txn{If: guard, Then: stage}, func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
+			s.usage.staged(r)
 			done(nil)
 		case plainFailed:
+			if counted && commit.NotSent(err) {
+				s.usage.giveBack(r)
+			}
 			done(fmt.Errorf("append: %w", err))
 		case plainUnclear:
-			s.usage.unreserve(r)
-			resolved()
+			resolved(counted)
 		}
 	})
 }
@@ -43,7 +51,9 @@ func (s *Store) Append(ctx context.Context, r Record) error {
 	return finishCall(ctx, func(done func(error)) { s.StartAppend(ctx, r, done) })
 }
 
-func (s *Store) resolveAppend(ctx context.Context, r Record) error {
+// resolveAppend makes an append with everything that it may come to. counted reports whether its plain transaction has counted the
+// record, which then is this call's to give back.
+func (s *Store) resolveAppend(ctx context.Context, r Record, counted bool) error {
 	if err := r.check(); err != nil {
 		return err
 	}
@@ -51,12 +61,14 @@ func (s *Store) resolveAppend(ctx context.Context, r Record) error {
 	if err != nil {
 		return err
 	}
-	if err := s.reserve(ctx, r); err != nil {
+	fresh, err := s.reserve(ctx, r)
+	if err != nil {
 		if repeat, _ := s.staged(ctx, c, r); repeat {
 			return nil
 		}
 		return err
 	}
+	counted = counted || fresh
 	guard, stage := s.staging(c, r)
 	resp, err := s.engine.Commit(ctx, commit.Txn{
 		If:   guard,
@@ -68,8 +80,10 @@ func (s *Store) resolveAppend(ctx context.Context, r Record) error {
 			op.Get(s.keys.note(r.Lock, r.Token)),
 		},
 	})
+	if counted && (errors.Is(err, ErrNoSpace) || commit.NotSent(err)) {
+		s.usage.giveBack(r)
+	}
 	if errors.Is(err, ErrNoSpace) {
-		s.usage.unreserve(r)
 		if repeat, _ := s.staged(ctx, c, r); repeat {
 			return nil
 		}
@@ -78,9 +92,12 @@ func (s *Store) resolveAppend(ctx context.Context, r Record) error {
 		return fmt.Errorf("append: %w", err)
 	}
 	if resp.Succeeded {
+		s.usage.staged(r)
 		return nil
 	}
-	s.usage.unreserve(r)
+	if counted { // else an earlier call counted it, and may have staged it
+		s.usage.giveBack(r)
+	}
 	staged, holder, marker, note := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)
 	held := holder != nil && holder.ModRevision == r.Token && clientv3.LeaseID(holder.Lease) == c.lease
 	switch {

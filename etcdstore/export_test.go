@@ -44,4 +44,4 @@ func (s Resolving) Release(ctx context.Context, sec Section) error {
 }
 
 // Append resolves an append.
-func (s Resolving) Append(ctx context.Context, r Record) error { return s.resolveAppend(ctx, r) }
+func (s Resolving) Append(ctx context.Context, r Record) error { return s.resolveAppend(ctx, r, false) }

@@ -41,7 +41,7 @@ func New(env Env) *Engine {
 func (e *Engine) Run(ctx context.Context) {
 	defer func() {
 		for _, m := range e.queue.close() {
-			m.tell(nil, ErrClosed)
+			m.tell(nil, notSent{ErrClosed})
 		}
 	}()
 	timer := time.NewTimer(0)
@@ -73,7 +73,7 @@ func (e *Engine) Run(ctx context.Context) {
 // not run if it is not on its way yet; else what becomes of it is not known.
 func (e *Engine) Commit(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 	if !e.env.Health.Up() { // known, so that no client waits to hear it
-		return nil, e.Unserved()
+		return nil, notSent{e.Unserved()}
 	}
 	f := t.footprint()
 	if f.empty() {
@@ -131,7 +131,7 @@ func (e *Engine) Call(ctx context.Context, call func(context.Context) error) err
 // from whichever goroutine.
 func (e *Engine) Submit(t Txn, answer Answer) {
 	if !e.env.Health.Up() {
-		answer(nil, e.Unserved())
+		answer(nil, notSent{e.Unserved()})
 		return
 	}
 	e.add(&member{Txn: t, Footprint: t.footprint(), answer: answer})
@@ -152,7 +152,7 @@ func (e *Engine) SubmitLater(writes func() Footprint, build func() Txn, answer A
 func (e *Engine) add(m *member) {
 	m.since, m.engine = time.Now(), e
 	if !e.queue.add(m) {
-		m.tell(nil, ErrClosed)
+		m.tell(nil, notSent{ErrClosed})
 	}
 }
 
@@ -185,7 +185,7 @@ func fill(pending []*member) (b *batch, left []*member) {
 			return b, append(left, pending[i:]...)
 		case m.abandoned.Load():
 		case now.Sub(m.since) > Timeout:
-			m.tell(nil, fmt.Errorf("%w: etcd is too slow", ErrNoQuorum))
+			m.tell(nil, notSent{fmt.Errorf("%w: etcd is too slow", ErrNoQuorum)})
 		case !b.takes(m.Footprint):
 			left = append(left, m)
 		default:

@@ -24,6 +24,17 @@ var (
 	ErrSessionExpired = errors.New("session expired")
 )
 
+// notSent is the error of a transaction that etcd was never asked to run.
+type notSent struct{ error }
+
+func (e notSent) Unwrap() error { return e.error }
+
+// NotSent reports whether an error says that etcd was never asked to run the transaction: it has changed nothing, and will not.
+func NotSent(err error) bool {
+	_, is := errors.AsType[notSent](err)
+	return is
+}
+
 // explain turns what etcd said into one of the errors above, where it is one. ctx is that of the call of etcd, whose cause tells
 // the caller's end from a bound of ours.
 func (e *Engine) explain(ctx context.Context, err error) error {
