@@ -31,30 +31,28 @@ func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
 		return Client{}, err
 	}
 	defer unlock()
-	for {
-		resp, err := s.get(ctx, s.keys.numbered())
+	for taken := int64(0); ; {
+		n, err := s.highestNumber(ctx)
 		if err != nil {
 			return Client{}, err
 		}
-		var last, rev int64
-		if len(resp.Kvs) > 0 {
-			rev = resp.Kvs[0].ModRevision
-			var ok bool
-			if last, ok = parseDecimal(string(resp.Kvs[0].Value), 32); !ok {
-				return Client{}, fmt.Errorf("the highest client's number is malformed: %s", quoted(string(resp.Kvs[0].Value)))
-			}
-			if last == math.MaxInt32 {
-				return Client{}, fmt.Errorf("%w: no number is left for a client", ErrQuota)
-			}
+		last := max(n.last, taken)
+		if last == math.MaxInt32 {
+			return Client{}, fmt.Errorf("%w: no number is left for a client", ErrQuota)
 		}
 		c := Client{ID: int32(last) + 1, Record: record}
-		done, err := s.engine.Commit(ctx, commit.Txn{
-			If: []*pb.Compare{op.ModifiedAt(s.keys.numbered(), rev)},
-			Then: []*pb.RequestOp{
-				op.Put(s.keys.numbered(), strconv.FormatInt(int64(c.ID), 10)),
-				op.Put(s.keys.client(c.ID), string(record)),
+		highest := strconv.FormatInt(int64(c.ID), 10)
+		t := commit.Txn{
+			If: []*pb.Compare{
+				op.ModifiedAt(s.keys.numbered(), n.rev), op.ModifiedAt(s.keys.numberedBefore(), n.revBefore), op.Absent(s.keys.client(c.ID)),
 			},
-		})
+			Then: []*pb.RequestOp{op.Put(s.keys.numbered(), highest), op.Put(s.keys.client(c.ID), string(record))},
+			Else: []*pb.RequestOp{op.GetKey(s.keys.client(c.ID))},
+		}
+		if n.revBefore > 0 {
+			t.Then = append(t.Then, op.Put(s.keys.numberedBefore(), highest))
+		}
+		done, err := s.engine.Commit(ctx, t)
 		if err != nil {
 			return Client{}, fmt.Errorf("number a client: %w", err)
 		}
@@ -62,7 +60,34 @@ func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
 			c.rev = done.Header.Revision
 			return c, nil
 		}
+		if op.First(done, 0) != nil {
+			taken = int64(c.ID)
+		}
 	}
+}
+
+// numbers is the highest number that was given to a client, and the revisions of where that is kept: servers of before kept
+// it among the keys that every mirror follows, and go on there while they run beside this one.
+type numbers struct {
+	last           int64
+	rev, revBefore int64
+}
+
+func (s *Store) highestNumber(ctx context.Context) (n numbers, err error) {
+	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Get(s.keys.numbered()), op.Get(s.keys.numberedBefore())}})
+	if err != nil {
+		return numbers{}, err
+	}
+	for i, rev := range []*int64{&n.rev, &n.revBefore} {
+		if kv := op.First(resp, i); kv != nil {
+			last, ok := parseDecimal(string(kv.Value), 32)
+			if !ok {
+				return numbers{}, fmt.Errorf("the highest client's number is malformed: %s", quoted(string(kv.Value)))
+			}
+			*rev, n.last = kv.ModRevision, max(n.last, last)
+		}
+	}
+	return n, nil
 }
 
 // Client reads a client's record. ErrClientNotFound: there is none.

@@ -23,7 +23,8 @@ import (
 //	chunks/<lock>//<file>//<offset>        a file's bytes
 //	horizon                                the highest token whose undone note was dropped
 //	clients/<id>                           what a server remembers of a client with a numbered id
-//	numbered                               the highest of these ids
+//	cluster/numbered                       the highest of these ids
+//	numbered                               the same, where a server of before has put it
 //
 // A lock's name has no empty segment, so "//" ends it and no name reaches into another's keys. Tokens and offsets are 16
 // hex digits, so that they sort. The mirror watches one range, from locks/ to the end of sessions/: no other family may
@@ -35,7 +36,8 @@ func (k keys) queue(lock string) string      { return string(k) + "queue/" + loc
 func (k keys) session(session string) string { return string(k) + "sessions/" + session }
 func (k keys) waited(lock string) string     { return k.allWaited() + lock }
 func (k keys) horizon() string               { return string(k) + "horizon" }
-func (k keys) numbered() string              { return string(k) + "numbered" }
+func (k keys) numbered() string              { return string(k) + "cluster/numbered" }
+func (k keys) numberedBefore() string        { return string(k) + "numbered" }
 func (k keys) client(id int32) string        { return string(k) + fmt.Sprintf("clients/%08x", uint32(id)) }
 
 func (k keys) waiter(a acquisition) string { return k.queue(a.lock) + a.session + "." + a.request }

@@ -1,0 +1,67 @@
+package etcdstore_test
+
+import (
+	"testing"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+)
+
+// TestNumbersAreGivenOnce: also where a server of before keeps the highest one in a place of its own, which lay among the keys that
+// every server follows. There is none in a new cluster.
+func TestNumbersAreGivenOnce(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	a, b := openStore(t, etcd), openStore(t, etcd)
+	put := func(key, value string) {
+		t.Helper()
+		if _, err := etcd.Put(storetest.Bounded(t), "/dlm/"+key, value); err != nil {
+			t.Fatalf("put %s: %v", key, err)
+		}
+	}
+	value := func(key string) string {
+		t.Helper()
+		resp, err := etcd.Get(storetest.Bounded(t), "/dlm/"+key)
+		if err != nil {
+			t.Fatalf("get %s: %v", key, err)
+		}
+		if len(resp.Kvs) == 0 {
+			return "none"
+		}
+		return string(resp.Kvs[0].Value)
+	}
+	number := func(want int32, highest, before string) {
+		t.Helper()
+		c, err := a.NewClient(storetest.Bounded(t), []byte("record"))
+		if err != nil || c.ID != want {
+			t.Fatalf("NewClient = %d, %v; want %d", c.ID, err, want)
+		}
+		a, b = b, a
+		if got := value("cluster/numbered"); got != highest {
+			t.Errorf("the highest number is %s; want %s", got, highest)
+		}
+		if got := value("numbered"); got != before {
+			t.Errorf("in the place of before it is %s; want %s", got, before)
+		}
+	}
+	number(1, "1", "none")
+	number(2, "2", "none")
+	put("clients/00000003", "somebody's")
+	number(4, "4", "none")
+
+	put("numbered", "7") // as an older server has it, which goes on
+	number(8, "8", "8")
+	put("numbered", "9")
+	put("clients/00000009", "numbered by it")
+	number(10, "10", "10")
+	for id, want := range map[string]string{"00000003": "somebody's", "00000009": "numbered by it", "0000000a": "record"} {
+		if got := value("clients/" + id); got != want {
+			t.Errorf("client %s is %q; want %q", id, got, want)
+		}
+	}
+	for _, broken := range []string{"x", "-1", "+5", "05", ""} {
+		put("numbered", broken)
+		if c, err := a.NewClient(storetest.Bounded(t), nil); err == nil {
+			t.Errorf("with %q for the highest number NewClient = %d; want an error", broken, c.ID)
+		}
+	}
+}
