@@ -242,7 +242,7 @@ func (l *Lock) commit(ctx context.Context) error {
 // sendCommit starts the call. mu is held.
 func (l *Lock) sendCommit(answers chan<- error) error {
 	s := l.a.s
-	s.begin()
+	s.retain()
 	err := s.c.wire.start(&call{
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Commit{Commit: &dlmv1.CommitRequest{
 			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: l.appended || l.shared,
@@ -251,7 +251,7 @@ func (l *Lock) sendCommit(answers chan<- error) error {
 		done:  func(a answer) { l.committed(a, answers) },
 	})
 	if err != nil {
-		s.finish()
+		s.release()
 	}
 	return err
 }
@@ -290,5 +290,5 @@ func (l *Lock) committed(a answer, answers chan<- error) {
 	answers <- err
 	l.commitOver()
 	l.mu.Unlock()
-	s.finish()
+	s.release()
 }

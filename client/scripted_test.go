@@ -145,6 +145,7 @@ func isAppend(r *dlmv1.StreamRequest) bool    { return r.GetAppend() != nil }
 func isRelease(r *dlmv1.StreamRequest) bool   { return r.GetRelease() != nil }
 func isDiscard(r *dlmv1.StreamRequest) bool   { return r.GetDiscard() != nil }
 func isRead(r *dlmv1.StreamRequest) bool      { return r.GetRead() != nil }
+func isClose(r *dlmv1.StreamRequest) bool     { return r.GetClose() != nil }
 
 // refusal is an error as a server sends it.
 func refusal(code codes.Code, reason string) *dlmv1.StreamResponse {

@@ -33,7 +33,7 @@ type session struct {
 	expiry     time.Time     // the lease lives at least until then
 	beatAt     time.Time     // when the last heartbeat was begun
 	beating    *call         // it, unanswered; nil: none
-	ending     int           // releases, commits and discards that are unanswered
+	uses       int           // what keeps it from being closed: its life, and each section's end that is unanswered
 	lost       time.Time     // when gone was closed
 	cause      error         // why
 }
@@ -66,6 +66,7 @@ func (c *Client) newSession(m *dlmv1.InitResponse, sent time.Time) *session {
 		ttl:        ttl,
 		expiry:     sent.Add(ttl),
 		beatAt:     sent,
+		uses:       1,
 	}
 	c.running.Go(s.run)
 	return s
@@ -124,7 +125,7 @@ func (s *session) waitsOnly() bool {
 			return false
 		}
 	}
-	return len(s.unfinished) > 0 && s.ending == 0
+	return len(s.unfinished) > 0 && s.uses == 1
 }
 
 // certainLocked is how long the lease is certain from now on. mu is held.
@@ -277,7 +278,6 @@ func (s *session) lose(cause error) {
 		}
 	}
 	close(s.gone)
-	idle := s.ending == 0
 	beating := s.beating
 	s.mu.Unlock()
 	s.c.remove(s)
@@ -290,24 +290,25 @@ func (s *session) lose(cause error) {
 	for _, l := range held {
 		l.lose(cause)
 	}
-	if idle {
-		s.close()
-	}
+	s.release()
 }
 
-// begin notes that a section's end was sent.
-func (s *session) begin() {
+// retain keeps the session from being closed while a section's end (a release, commit or discard) is unanswered: to close
+// it would undo what is being published. Only the holder of a lock that has not been told of a loss may call it.
+func (s *session) retain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ending++
+	s.uses++
 }
 
-// finish notes that it was answered. A lost session is closed after the last of them, never before: it would undo what
-// is being published.
-func (s *session) finish() {
+// release undoes one retain, or ends the session's life. The last one closes the session, and only one is the last: lose
+// gives the life up after it has told every holder, so nothing is retained any more from then on, and the count cannot
+// leave 0 again. (If the loss itself decided whether anything is unanswered, a release could begin and be answered
+// between that decision and the moment its holder is told, and would close the session a second time.)
+func (s *session) release() {
 	s.mu.Lock()
-	s.ending--
-	last := s.ending == 0 && !s.lost.IsZero()
+	s.uses--
+	last := s.uses == 0
 	s.mu.Unlock()
 	if last {
 		s.close()

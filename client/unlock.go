@@ -145,7 +145,7 @@ func (l *Lock) advance() {
 		}}
 	}
 	e.sent = true
-	s.begin()
+	s.retain()
 	err := s.c.wire.start(&call{
 		message: request(m),
 		lease:   s,
@@ -153,7 +153,7 @@ func (l *Lock) advance() {
 	})
 	if err != nil {
 		l.settle(err)
-		s.finish()
+		s.release()
 	}
 }
 
@@ -201,7 +201,7 @@ func (l *Lock) answered(e *ending, a answer) {
 		l.refused(e, err)
 	}
 	l.mu.Unlock()
-	l.a.s.finish()
+	l.a.s.release()
 }
 
 // refused lets the section go on after an end that was refused, unless it was lost meanwhile. mu is held.
