@@ -172,8 +172,9 @@ func (t *transport) overdue(now time.Time) map[*call]error {
 		if out == nil {
 			out = make(map[*call]error)
 		}
-		t.drop(c)
-		out[c] = t.unavailable()
+		if t.drop(c) {
+			out[c] = t.unavailable()
+		}
 	}
 	return out
 }

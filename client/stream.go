@@ -143,7 +143,8 @@ func (t *transport) forget(c *call) bool {
 	return c.link != nil
 }
 
-// drop takes a call off the books and tells whether it was on them. mu is held.
+// drop takes a call off the books and reports whether it was on them: a call has one end, and whoever is told true owns
+// it, and calls done unless it was forgotten. mu is held.
 func (t *transport) drop(c *call) bool {
 	if c.ended {
 		return false
@@ -249,9 +250,11 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 	}
 	l.arrivedBytes = max(l.arrivedBytes, s.bytes)
 	t.served(l, now)
-	t.drop(s.call)
+	ended := t.drop(s.call)
 	t.mu.Unlock()
-	s.call.done(a)
+	if ended {
+		s.call.done(a)
+	}
 }
 
 // heard notes that the link's server gave an answer outside the stream.
@@ -366,15 +369,16 @@ func (t *transport) close() {
 	if t.link != nil {
 		t.link.cancel()
 	}
-	calls := t.calls
-	t.calls = make(map[*call]struct{})
-	for c := range calls {
-		c.ended = true
+	var ended []*call
+	for c := range t.calls {
+		if t.drop(c) {
+			ended = append(ended, c)
+		}
 	}
 	t.announce()
 	wake(t.kick)
 	t.mu.Unlock()
-	for c := range calls {
+	for _, c := range ended {
 		c.done(answer{err: ErrClosed})
 	}
 	t.running.Wait()
