@@ -160,6 +160,9 @@ func (a *acquisition) outcome(ctx context.Context, an answer) (*Lock, error) {
 	m := an.msg.GetAcquire()
 	switch m.GetOutcome() {
 	case dlmv1.AcquireResponse_OUTCOME_GRANTED:
+		if m.GetToken() <= 0 {
+			break // a token is above 0
+		}
 		if l := a.hold(ctx, m.GetToken()); l != nil {
 			return l, nil
 		}
@@ -191,7 +194,7 @@ func (a *acquisition) cancel() {
 		}}),
 		done: func(an answer) {
 			token := an.msg.GetCancel().GetToken()
-			if token == 0 {
+			if token <= 0 {
 				return
 			}
 			_ = wire.start(&call{

@@ -59,8 +59,11 @@ func request(m *dlmv1.StreamRequest) func() *dlmv1.StreamRequest {
 	return func() *dlmv1.StreamRequest { return m }
 }
 
-// do starts a call that a healthy server answers at once, and waits for the answer.
-func (t *transport) do(ctx context.Context, m *dlmv1.StreamRequest) (*dlmv1.StreamResponse, error) {
+// ask starts a call that a healthy server answers at once, and waits for the answer, of which pick takes what answers the
+// call: nil if the server answered another one.
+func ask[M any](
+	ctx context.Context, t *transport, m *dlmv1.StreamRequest, pick func(*dlmv1.StreamResponse) *M,
+) (*M, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -71,7 +74,13 @@ func (t *transport) do(ctx context.Context, m *dlmv1.StreamRequest) (*dlmv1.Stre
 	}
 	select {
 	case a := <-answers:
-		return a.msg, a.err
+		if a.err != nil {
+			return nil, a.err
+		}
+		if picked := pick(a.msg); picked != nil {
+			return picked, nil
+		}
+		return nil, errMalformed
 	case <-ctx.Done():
 		t.forget(c)
 		return nil, ctx.Err()

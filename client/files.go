@@ -41,15 +41,14 @@ func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offse
 		if size >= 0 {
 			m.Limit = int32(min(size-offset-written, 1<<20)) //nolint:gosec // bounded
 		}
-		answer, err := c.wire.do(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Read{Read: m}})
+		r, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Read{Read: m}}, (*dlmv1.StreamResponse).GetRead)
 		if err != nil {
 			return written, err
 		}
-		r := answer.GetRead()
 		if size < 0 {
 			size = r.GetSize()
 		}
-		if r == nil || len(r.GetData()) == 0 && offset+written < size {
+		if size < 0 || len(r.GetData()) == 0 && offset+written < size {
 			return written, errMalformed
 		}
 		n, err := w.Write(r.GetData()[:max(0, min(int64(len(r.GetData())), size-offset-written))])
@@ -69,13 +68,15 @@ func (c *Client) ListFiles(ctx context.Context, lock string) ([]*dlmv1.File, err
 	}
 	var out []*dlmv1.File
 	for page := ""; ; {
-		answer, err := c.wire.do(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_ListFiles{
+		r, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_ListFiles{
 			ListFiles: &dlmv1.ListFilesRequest{Lock: lock, PageToken: page},
-		}})
+		}}, (*dlmv1.StreamResponse).GetListFiles)
+		if err == nil && page != "" && r.GetNextPageToken() == page {
+			err = errMalformed
+		}
 		if err != nil {
 			return nil, fmt.Errorf("list files: %w", err)
 		}
-		r := answer.GetListFiles()
 		out = append(out, r.GetFiles()...)
 		if page = r.GetNextPageToken(); page == "" {
 			return out, nil

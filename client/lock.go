@@ -271,10 +271,10 @@ func (l *Lock) committed(a answer, answers chan<- error) {
 	s := l.a.s
 	err := a.err
 	m := a.msg.GetCommit()
-	if err == nil && m == nil {
-		err = errMalformed
-	}
 	l.mu.Lock()
+	if err == nil && (m == nil || m.GetToken() != 0 && m.GetToken() <= l.token) {
+		err = errMalformed // tokens rise
+	}
 	switch {
 	case err == nil && m.GetToken() != 0:
 		l.token, l.numbered, l.appended, l.unsure = m.GetToken(), 0, false, nil

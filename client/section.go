@@ -131,14 +131,14 @@ func (c *Client) Section(lock, credential string, token int64) *Section {
 func (s *Section) Append(ctx context.Context, file string, data []byte) error {
 	err := errors.Join(names(s.lock, file), text(s.credential))
 	if err == nil {
-		_, err = s.wire.do(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: &dlmv1.AppendRequest{
+		_, err = ask(ctx, s.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: &dlmv1.AppendRequest{
 			Session: s.credential,
 			Lock:    s.lock,
 			Token:   s.token,
 			Request: s.prefix + "." + strconv.FormatUint(s.number.Add(1), 10),
 			File:    file,
 			Data:    bytes.Clone(data),
-		}}})
+		}}}, (*dlmv1.StreamResponse).GetAppend)
 	}
 	if err != nil {
 		return fmt.Errorf("append to %q of %q: %w", file, s.lock, err)

@@ -16,16 +16,19 @@ const evictions = 5
 // it has no files), ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
 func (c *Client) Inspect(ctx context.Context, lock string) (*dlmv1.Lock, error) {
 	err := names(lock)
-	var answer *dlmv1.StreamResponse
+	var r *dlmv1.InspectResponse
 	if err == nil {
-		answer, err = c.wire.do(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Inspect{
+		r, err = ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Inspect{
 			Inspect: &dlmv1.InspectRequest{Lock: lock},
-		}})
+		}}, (*dlmv1.StreamResponse).GetInspect)
+	}
+	if err == nil && r.GetLock() == nil {
+		err = errMalformed
 	}
 	if err != nil {
 		return nil, fmt.Errorf("inspect %q: %w", lock, err)
 	}
-	return answer.GetInspect().GetLock(), nil
+	return r.GetLock(), nil
 }
 
 // List tells which locks are held or waited for whose names begin with the prefix, in name order; of each only the first
@@ -36,13 +39,15 @@ func (c *Client) List(ctx context.Context, prefix string) ([]*dlmv1.Lock, error)
 	}
 	var out []*dlmv1.Lock
 	for page := ""; ; {
-		answer, err := c.wire.do(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_List{
+		r, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_List{
 			List: &dlmv1.ListRequest{Prefix: prefix, PageToken: page},
-		}})
+		}}, (*dlmv1.StreamResponse).GetList)
+		if err == nil && page != "" && r.GetNextPageToken() == page {
+			err = errMalformed
+		}
 		if err != nil {
 			return nil, fmt.Errorf("list: %w", err)
 		}
-		r := answer.GetList()
 		out = append(out, r.GetLocks()...)
 		if page = r.GetNextPageToken(); page == "" {
 			return out, nil
@@ -113,11 +118,8 @@ func (c *Client) evict(ctx context.Context, lock string, token int64, reason str
 }
 
 func (c *Client) evictToken(ctx context.Context, lock string, token int64, reason string) (*dlmv1.Holder, error) {
-	answer, err := c.wire.do(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Evict{
+	r, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Evict{
 		Evict: &dlmv1.EvictRequest{Lock: lock, Token: token, Reason: reason},
-	}})
-	if err != nil {
-		return nil, err
-	}
-	return answer.GetEvict().GetEvicted(), nil
+	}}, (*dlmv1.StreamResponse).GetEvict)
+	return r.GetEvicted(), err
 }
