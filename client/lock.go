@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -184,111 +183,4 @@ func (l *Lock) open(ctx context.Context) error {
 		}
 		err = l.pause(ctx)
 	}
-}
-
-// Commit publishes the section and goes on holding the lock under a new token, in one step. It waits for appends that
-// are unanswered, and holds up new ones until it is answered.
-//
-// nil: the section is published; if the lock was lost right after, the Context says so. ErrLockExpired: the lock is lost,
-// the section was not published. ErrOutcomeUnknown: the lock is lost, and no server could be asked what became of the
-// section. The error of ctx: if appends were still unanswered, nothing was committed and the section goes on;
-// otherwise the commit goes on without the caller, and the next call on this Lock waits for it. If an append's outcome
-// cannot be known, the section is discarded and the lock given up. Other errors, as ErrNoSpace: nothing was
-// committed, the section goes on.
-func (l *Lock) Commit(ctx context.Context) error {
-	if err := l.commit(ctx); err != nil {
-		return fmt.Errorf("commit %q: %w", l.a.lock, err)
-	}
-	return nil
-}
-
-func (l *Lock) commit(ctx context.Context) error {
-	answers := make(chan error, 1)
-	if err := l.open(ctx); err != nil {
-		return err
-	}
-	l.committing = true
-	l.epoch++
-	var err error
-	for len(l.staging) > 0 && l.lost == nil && err == nil {
-		err = l.pause(ctx)
-	}
-	if l.lost != nil {
-		err = l.lost
-	}
-	if doubt := l.doubt; err == nil && doubt != nil {
-		l.commitOver()
-		l.mu.Unlock()
-		_ = l.finish(ctx, discard)
-		return undone(doubt)
-	}
-	if err == nil {
-		err = l.sendCommit(answers)
-	}
-	if err != nil {
-		l.commitOver()
-		l.mu.Unlock()
-		return err
-	}
-	l.mu.Unlock()
-	select {
-	case err := <-answers:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// sendCommit starts the call. mu is held.
-func (l *Lock) sendCommit(answers chan<- error) error {
-	s := l.a.s
-	s.retain()
-	err := s.c.wire.start(&call{
-		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Commit{Commit: &dlmv1.CommitRequest{
-			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: l.appended || l.shared,
-		}}}),
-		lease: s,
-		done:  func(a answer) { l.committed(a, answers) },
-	})
-	if err != nil {
-		s.release()
-	}
-	return err
-}
-
-// commitOver lets the section go on. mu is held.
-func (l *Lock) commitOver() {
-	l.committing = false
-	l.epoch++
-	if l.lost != nil && l.end == nil {
-		l.a.s.delist(l.a)
-	}
-	l.advance()
-	l.announce()
-}
-
-func (l *Lock) committed(a answer, answers chan<- error) {
-	s := l.a.s
-	err := a.err
-	m := a.msg.GetCommit()
-	l.mu.Lock()
-	if err == nil && (m == nil || m.GetToken() != 0 && m.GetToken() <= l.token) {
-		err = errMalformed // tokens rise
-	}
-	switch {
-	case err == nil && m.GetToken() != 0:
-		l.token, l.numbered, l.appended, l.unsure = m.GetToken(), 0, false, nil
-	case err == nil:
-		l.loseLocked(fmt.Errorf("%w: %q was lost after the commit of token %d", ErrLockExpired, l.a.lock, l.token))
-	case errors.Is(err, ErrLockExpired), errors.Is(err, ErrOutcomeUnknown), errors.Is(err, ErrSessionExpired):
-		l.loseLocked(err)
-	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
-		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err) // the lock is lost: while it is held, the call is repeated
-	case !definite(err):
-		l.unsure = err
-	}
-	answers <- err
-	l.commitOver()
-	l.mu.Unlock()
-	s.release()
 }

@@ -1,12 +1,10 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -109,32 +107,6 @@ func (t *transport) need(now time.Time) {
 	}
 }
 
-// enqueue has the sender send a call on the current link. mu is held.
-func (t *transport) enqueue(c *call) {
-	t.line(c)
-	t.hasten()
-}
-
-// line puts a call in line for the current link, heartbeats first: a lease must not wait for data. mu is held.
-func (t *transport) line(c *call) {
-	if c.queued {
-		return
-	}
-	c.queued = true
-	if c.limit > 0 {
-		t.queue = slices.Insert(t.queue, 0, c)
-	} else {
-		t.queue = append(t.queue, c)
-	}
-}
-
-// hasten wakes the sender, for what is in line. mu is held.
-func (t *transport) hasten() {
-	if t.link != nil {
-		wake(t.link.wake)
-	}
-}
-
 // forget ends a call whose answer nobody wants. It tells whether the call may have reached a server.
 func (t *transport) forget(c *call) bool {
 	t.mu.Lock()
@@ -155,73 +127,6 @@ func (t *transport) drop(c *call) bool {
 		delete(t.sendings, n)
 	}
 	return true
-}
-
-// resend sends a call again if its last message left before the given moment. It may be called for any call at any
-// time: a repeat is harmless.
-func (t *transport) resend(c *call, before time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !c.ended && c.link != nil && c.link == t.link && c.sent.Before(before) {
-		t.enqueue(c)
-	}
-}
-
-// take gives the sender of a link its next messages, nil if there are none. It fails when the link is given up.
-func (t *transport) take(l *link) ([]*dlmv1.StreamRequest, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.link != l {
-		return nil, errMoved
-	}
-	if l.sending {
-		return nil, nil
-	}
-	return t.next(l), nil
-}
-
-// next takes the next messages for a link; whoever has them sends them, before anybody else does. mu is held.
-func (t *transport) next(l *link) []*dlmv1.StreamRequest {
-	var out []*dlmv1.StreamRequest
-	now := time.Now()
-	size := 0
-	rest := t.queue[:0]
-	for _, c := range t.queue {
-		// A server that may not serve at all is not asked a thousand times: waits come after its first answer. A
-		// session's heartbeat is always ahead of them.
-		if size > maxBatch || c.waits && l.usefulAt.IsZero() && !c.ended {
-			rest = append(rest, c)
-			continue
-		}
-		c.queued = false
-		if c.ended {
-			continue
-		}
-		size += c.size
-		t.number++
-		if c.link != l {
-			c.link, c.began = l, now
-		}
-		c.sent = now
-		c.numbers = append(c.numbers, t.number)
-		l.sentBytes += c.size
-		t.sendings[t.number] = sending{call: c, at: now, bytes: l.sentBytes}
-		out = append(out, &dlmv1.StreamRequest{Call: t.number, Request: c.message().GetRequest()})
-	}
-	clear(t.queue[len(rest):])
-	t.queue = rest
-	l.sending = len(out) > 0
-	return out
-}
-
-// sent says that the messages taken last were handed to gRPC.
-func (t *transport) sent(l *link) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	l.sending = false
-	if t.link == l && len(t.queue) > 0 {
-		t.hasten()
-	}
 }
 
 // answered gives a call its answer. An answer that the call could not be served sends it elsewhere.
@@ -255,71 +160,6 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 	if ended {
 		s.call.done(a)
 	}
-}
-
-// heard notes that the link's server gave an answer outside the stream.
-func (t *transport) heard(l *link) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.link == l {
-		l.received = time.Now()
-		t.served(l, l.received)
-	}
-}
-
-// served notes that the link's server did what it was asked. mu is held.
-func (t *transport) served(l *link, now time.Time) {
-	if l.usefulAt.IsZero() {
-		wake(l.wake) // for the waits that were held back
-	}
-	l.usefulAt = now
-	t.looking = time.Time{}
-}
-
-// refused has a call repeated that the server could not serve: elsewhere, unless it serves others meanwhile and may
-// only be short of breath. To move would cost it every other call once more. mu is held.
-func (t *transport) refused(l *link, s sending, err *Error, now time.Time) {
-	c := s.call
-	if c.refused.IsZero() {
-		c.refused = now
-	}
-	c.refusals++
-	if err.Reason == "SHUTTING_DOWN" || c.refusals >= maxRefusedOnLink || !l.usefulAt.After(s.at) {
-		l.refused = true
-		t.leave(l, err, now)
-		return
-	}
-	c.retryAt = now.Add(backoff(c.refusals + 1))
-}
-
-// suspect gives a link up for what a call outside the stream met on it.
-func (t *transport) suspect(l *link, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.leave(l, err, time.Now())
-}
-
-// linked notes that a link's stream is made; every unanswered call goes out on it.
-func (t *transport) linked(l *link) {
-	t.mu.Lock()
-	if t.link != l {
-		t.mu.Unlock()
-		return
-	}
-	l.up, l.upAt = true, time.Now()
-	t.queue = t.queue[:0]
-	for c := range t.calls {
-		c.queued = true
-		c.numbers, c.resent, c.refusals, c.retryAt = c.numbers[:0], 0, 0, time.Time{}
-		t.queue = append(t.queue, c)
-	}
-	slices.SortFunc(t.queue, func(a, b *call) int {
-		return cmp.Or(-cmp.Compare(a.limit, b.limit), cmp.Compare(a.order, b.order))
-	})
-	wake(l.wake)
-	t.announce()
-	t.mu.Unlock()
-	t.up()
 }
 
 // current gives a link that is up, for calls outside the stream. It fails with ErrUnavailable when there is none until

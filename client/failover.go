@@ -1,15 +1,16 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
 const (
 	minBackoff = 20 * time.Millisecond
 	maxBackoff = time.Second
-	maxBatch   = 64 << 10 // bytes after which the sender looks for heartbeats again
 
 	maxRefusedOnLink = 3 // how often a server may say that it cannot serve a call while it serves others
 )
@@ -191,4 +192,69 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// linked notes that a link's stream is made; every unanswered call goes out on it.
+func (t *transport) linked(l *link) {
+	t.mu.Lock()
+	if t.link != l {
+		t.mu.Unlock()
+		return
+	}
+	l.up, l.upAt = true, time.Now()
+	t.queue = t.queue[:0]
+	for c := range t.calls {
+		c.queued = true
+		c.numbers, c.resent, c.refusals, c.retryAt = c.numbers[:0], 0, 0, time.Time{}
+		t.queue = append(t.queue, c)
+	}
+	slices.SortFunc(t.queue, func(a, b *call) int {
+		return cmp.Or(-cmp.Compare(a.limit, b.limit), cmp.Compare(a.order, b.order))
+	})
+	wake(l.wake)
+	t.announce()
+	t.mu.Unlock()
+	t.up()
+}
+
+// heard notes that the link's server gave an answer outside the stream.
+func (t *transport) heard(l *link) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.link == l {
+		l.received = time.Now()
+		t.served(l, l.received)
+	}
+}
+
+// served notes that the link's server did what it was asked. mu is held.
+func (t *transport) served(l *link, now time.Time) {
+	if l.usefulAt.IsZero() {
+		wake(l.wake) // for the waits that were held back
+	}
+	l.usefulAt = now
+	t.looking = time.Time{}
+}
+
+// refused has a call repeated that the server could not serve: elsewhere, unless it serves others meanwhile and may
+// only be short of breath. To move would cost it every other call once more. mu is held.
+func (t *transport) refused(l *link, s sending, err *Error, now time.Time) {
+	c := s.call
+	if c.refused.IsZero() {
+		c.refused = now
+	}
+	c.refusals++
+	if err.Reason == "SHUTTING_DOWN" || c.refusals >= maxRefusedOnLink || !l.usefulAt.After(s.at) {
+		l.refused = true
+		t.leave(l, err, now)
+		return
+	}
+	c.retryAt = now.Add(backoff(c.refusals + 1))
+}
+
+// suspect gives a link up for what a call outside the stream met on it.
+func (t *transport) suspect(l *link, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leave(l, err, time.Now())
 }

@@ -1,0 +1,51 @@
+package client
+
+import (
+	"context"
+	"fmt"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// Inspect tells who holds a lock and who waits for it. Errors: ErrLockNotFound (nobody holds it, nobody waits for it, and
+// it has no files), ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
+func (c *Client) Inspect(ctx context.Context, lock string) (*dlmv1.Lock, error) {
+	err := names(lock)
+	var r *dlmv1.InspectResponse
+	if err == nil {
+		r, err = ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Inspect{
+			Inspect: &dlmv1.InspectRequest{Lock: lock},
+		}}, (*dlmv1.StreamResponse).GetInspect)
+	}
+	if err == nil && r.GetLock() == nil {
+		err = errMalformed
+	}
+	if err != nil {
+		return nil, fmt.Errorf("inspect %q: %w", lock, err)
+	}
+	return r.GetLock(), nil
+}
+
+// List tells which locks are held or waited for whose names begin with the prefix, in name order; of each only the first
+// 10 waiters are listed. Errors: ErrInvalidArgument, ErrUnavailable, ErrClosed, that of ctx.
+func (c *Client) List(ctx context.Context, prefix string) ([]*dlmv1.Lock, error) {
+	if err := text(prefix); err != nil {
+		return nil, fmt.Errorf("list: %w", err)
+	}
+	var out []*dlmv1.Lock
+	for page := ""; ; {
+		r, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_List{
+			List: &dlmv1.ListRequest{Prefix: prefix, PageToken: page},
+		}}, (*dlmv1.StreamResponse).GetList)
+		if err == nil && page != "" && r.GetNextPageToken() == page {
+			err = errMalformed
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list: %w", err)
+		}
+		out = append(out, r.GetLocks()...)
+		if page = r.GetNextPageToken(); page == "" {
+			return out, nil
+		}
+	}
+}
