@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
 func TestLockUnlock(t *testing.T) {
@@ -213,9 +214,32 @@ func TestEvictedHolderLearns(t *testing.T) {
 	is(t, l.Unlock(t.Context()), client.ErrLockExpired)
 	_, err = other.Read(t.Context(), name, "f")
 	is(t, err, client.ErrFileNotFound)
+	again, err := other.Evict(t.Context(), name, l.Token(), "a repeat")
+	must(t, err)
+	if again != nil {
+		t.Errorf("evicted %v again", again)
+	}
 	_, err = other.Evict(t.Context(), name, 0, "nobody there")
 	is(t, err, client.ErrLockNotFound)
 	must(t, lock(t, c, name).Unlock(t.Context())) // the session lives
+}
+
+// Evict without a token is about the holder that it saw: when that one has left by itself, the next one is not hit.
+func TestEvictDoesNotFollowTheLock(t *testing.T) {
+	seen := &dlmv1.Lock{Name: "a", Holder: &dlmv1.Holder{Token: 7}}
+	s := startScripted(t, func(r *dlmv1.StreamRequest) *dlmv1.StreamResponse {
+		if r.GetInspect() != nil {
+			return &dlmv1.StreamResponse{Response: &dlmv1.StreamResponse_Inspect{Inspect: &dlmv1.InspectResponse{Lock: seen}}}
+		}
+		return &dlmv1.StreamResponse{Response: &dlmv1.StreamResponse_Evict{Evict: &dlmv1.EvictResponse{}}}
+	})
+	c := open(t, client.Config{Endpoints: []string{s.addr}})
+	h, err := c.Evict(t.Context(), "a", 0, "test")
+	must(t, err)
+	evicts := s.received(func(r *dlmv1.StreamRequest) bool { return r.GetEvict() != nil })
+	if h != nil || len(evicts) != 1 || evicts[0].GetEvict().GetToken() != 7 {
+		t.Errorf("evicted %v by %v", h, evicts)
+	}
 }
 
 // An evicted holder that appends before its next heartbeat learns by the refusal.

@@ -25,8 +25,11 @@ It looks who holds the lock and evicts exactly that section, so that it never hi
 section instead, as "dlm status" showed it.`,
 		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if reason == "" {
+			switch {
+			case reason == "":
 				return usagef("--reason is required: say why, for the log and for whoever is evicted")
+			case token <= 0 && cmd.Flags().Changed("token"):
+				return usagef("--token is %d, must be above 0", token)
 			}
 			c, err := conn.open(0, "")
 			if err != nil {
@@ -34,33 +37,21 @@ section instead, as "dlm status" showed it.`,
 			}
 			defer c.Close()
 			lock := args[0]
-			if !cmd.Flags().Changed("token") {
-				state, err := c.Inspect(cmd.Context(), lock)
-				if err != nil && !errors.Is(err, client.ErrLockNotFound) {
-					return err
-				}
-				if state.GetHolder() == nil {
-					return fmt.Errorf("nobody holds %q", lock)
-				}
-				token = state.GetHolder().GetToken()
-			} else if token <= 0 {
-				return usagef("--token is %d, must be above 0", token)
-			}
 			evicted, err := c.Evict(cmd.Context(), lock, token, reason)
 			switch {
-			case errors.Is(err, client.ErrLockExpired):
-				return exitWithMessage(exitFailure, "token %d does not hold %q any more; dlm status %s tells who does", token, lock, lock)
 			case errors.Is(err, client.ErrLockNotFound):
 				return fmt.Errorf("nobody holds %q", lock)
 			case err != nil:
 				return err
 			case asJSON:
 				return writeJSON(s.out, evicted)
+			case evicted == nil && token == 0:
+				_, err = fmt.Fprintf(s.out, "nothing to do: the holder of %q has just left it by itself\n", lock)
 			case evicted == nil:
 				_, err = fmt.Fprintf(s.out, "nothing to do: token %d does not hold %q\n", token, lock)
 			default:
 				_, err = fmt.Fprintf(s.out, "evicted %s from %q: token %d, held for %s\n",
-					who(evicted.GetLabel(), evicted.GetSession()), lock, token, age(evicted.GetSince()))
+					who(evicted.GetLabel(), evicted.GetSession()), lock, evicted.GetToken(), age(evicted.GetSince()))
 			}
 			return err
 		},
