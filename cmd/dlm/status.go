@@ -83,9 +83,12 @@ func (st *statusCommand) one(ctx context.Context, c *client.Client, name string)
 func describe(w io.Writer, lock *dlmv1.Lock) error {
 	rows := [][]string{{"lock", lock.GetName()}}
 	holder := lock.GetHolder()
-	if holder == nil {
+	switch {
+	case holder == nil && lock.GetQueueLength() > 0:
+		rows = append(rows, []string{"holder", "nobody: the first who waits is the next"})
+	case holder == nil:
 		rows = append(rows, []string{"holder", "nobody: it is free"})
-	} else {
+	default:
 		rows = append(rows,
 			[]string{"holder", who(holder.GetLabel(), holder.GetSession())},
 			[]string{"", fmt.Sprintf("session %s, request %s", holder.GetSession(), holder.GetRequest())},
