@@ -27,6 +27,7 @@ const (
 	minMargin  = 300 * time.Millisecond
 	maxMessage = 4 << 20  // bytes of one call; more could exceed what a server receives and break the stream for all
 	maxAnswer  = 16 << 20 // bytes of one answer
+	maxPiece   = 1 << 20  // bytes that one Read gives
 	minStall   = 100 * time.Millisecond
 	maxStall   = 3 * time.Second // how long a server may be silent while it owes an answer
 )

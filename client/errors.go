@@ -148,12 +148,12 @@ type BusyError struct {
 	QueueLength int           // how many others waited
 }
 
-// Error names the holder.
+// Error names the holder. It does not name the lock, as the errors of Lock and TryLock have done that in front of it.
 func (e *BusyError) Error() string {
 	if e.Holder == nil {
-		return fmt.Sprintf("lock %q busy: %d waiting", e.Lock, e.QueueLength)
+		return fmt.Sprintf("busy: %d waiting", e.QueueLength)
 	}
-	return fmt.Sprintf("lock %q busy: held by %q, %d waiting", e.Lock, e.Holder.GetLabel(), e.QueueLength)
+	return fmt.Sprintf("busy: held by %q, %d waiting", e.Holder.GetLabel(), e.QueueLength)
 }
 
 // Is makes a BusyError an ErrBusy.

@@ -27,7 +27,7 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 		return
 	}
 	if !t.closed {
-		t.log.Info("server left", "endpoint", l.endpoint, "error", err)
+		t.log.Info("server left", "endpoint", l.endpoint, "err", err)
 	}
 	t.link = nil
 	t.lastErr = fmt.Errorf("%s: %w", l.endpoint, err)

@@ -39,7 +39,7 @@ func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offse
 	for size := int64(-1); size < 0 || offset+written < size; {
 		m := &dlmv1.ReadRequest{Lock: lock, File: file, Offset: offset + written}
 		if size >= 0 {
-			m.Limit = int32(min(size-offset-written, 1<<20)) //nolint:gosec // bounded
+			m.Limit = int32(min(size-offset-written, maxPiece)) //nolint:gosec // bounded
 		}
 		r, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Read{Read: m}}, (*dlmv1.StreamResponse).GetRead)
 		if err != nil {

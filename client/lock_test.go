@@ -79,6 +79,9 @@ func TestTryLockTellsWhoIsInTheWay(t *testing.T) {
 	if busy.Holder.GetLabel() != "the holder" || busy.Holder.GetToken() != l.Token() || busy.Position != 1 || busy.QueueLength != 0 {
 		t.Errorf("got %+v", busy)
 	}
+	if want := fmt.Sprintf("lock %q: busy: held by %q, 0 waiting", name, "the holder"); err.Error() != want {
+		t.Errorf("it says %q, want %q", err, want)
+	}
 	must(t, l.Unlock(t.Context()))
 	l, err = other.TryLock(t.Context(), name)
 	must(t, err)

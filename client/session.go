@@ -259,7 +259,7 @@ func (s *session) refused(err error) {
 	case errors.Is(err, ErrSessionExpired):
 		s.lose(fmt.Errorf("%w: %w", ErrLockExpired, err))
 	case err != nil && !errors.Is(err, ErrClosed):
-		s.c.log.Warn("heartbeat refused", "session", s.id, "error", err)
+		s.c.log.Warn("heartbeat refused", "session", s.id, "err", err)
 	}
 }
 
@@ -285,7 +285,7 @@ func (s *session) lose(cause error) {
 		s.c.wire.forget(beating)
 	}
 	if !errors.Is(cause, ErrClosed) {
-		s.c.log.Warn("session lost", "session", s.id, "error", cause, "locks", len(held))
+		s.c.log.Warn("session lost", "session", s.id, "err", cause, "locks", len(held))
 	}
 	for _, l := range held {
 		l.lose(cause)

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	defaultEndpoint       = "127.0.0.1:50051"
-	defaultConnectTimeout = 10 * time.Second
+	defaultEndpoint       = client.DefaultEndpoint
+	defaultConnectTimeout = client.DefaultConnectTimeout
 )
 
 // connection is how a command reaches a server.
