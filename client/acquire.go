@@ -67,7 +67,7 @@ func (c *Client) TryLock(ctx context.Context, name string, opts ...LockOption) (
 }
 
 func (c *Client) acquire(ctx context.Context, name string, o lockOptions) (*Lock, error) {
-	if err := errors.Join(names(name), text(o.label)); err != nil {
+	if err := errors.Join(checkNames(name), checkText(o.label)); err != nil {
 		return nil, err
 	}
 	start := time.Now()

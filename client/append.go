@@ -25,16 +25,16 @@ func (l *Lock) Append(ctx context.Context, file string, data []byte) error {
 }
 
 func (l *Lock) append(ctx context.Context, file string, data []byte) error {
-	if err := names(file); err != nil {
+	if err := checkNames(file); err != nil {
 		return err
 	}
 	s := l.a.s
 	m := &dlmv1.AppendRequest{Session: s.credential, Lock: l.a.lock, File: file, Data: bytes.Clone(data)}
 	c := &call{message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: m}}), lease: s}
 	answers := make(chan error, 1)
-	c.done = func(a answer) { l.stagedWith(c, a, answers) }
+	c.done = func(a answer) { l.appendAnswered(c, a, answers) }
 
-	if err := l.open(ctx); err != nil {
+	if err := l.enter(ctx); err != nil {
 		return err
 	}
 	m.Token, m.Number, m.Request = l.token, l.numbered+1, s.nextRequest()
@@ -68,8 +68,8 @@ func (l *Lock) append(ctx context.Context, file string, data []byte) error {
 	return ctx.Err()
 }
 
-// stagedWith takes the answer to an append.
-func (l *Lock) stagedWith(c *call, a answer, answers chan<- error) {
+// appendAnswered takes the answer to an append.
+func (l *Lock) appendAnswered(c *call, a answer, answers chan<- error) {
 	err := a.err
 	if err == nil && a.msg.GetAppend() == nil {
 		err = errMalformed

@@ -43,9 +43,9 @@ type call struct {
 	queued  bool
 	ended   bool // answered or forgotten
 
-	refused  time.Time // since when servers answered that they could not serve it
-	refusals int       // how often on this link
-	retryAt  time.Time // not before this, the next try on this link
+	refusedSince time.Time // since when servers say that they cannot serve it; zero: they did not
+	refusals     int       // how often on this link
+	retryAt      time.Time // not before this, the next try on this link
 }
 
 // sending is one message of a call.

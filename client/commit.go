@@ -26,7 +26,7 @@ func (l *Lock) Commit(ctx context.Context) error {
 
 func (l *Lock) commit(ctx context.Context) error {
 	answers := make(chan error, 1)
-	if err := l.open(ctx); err != nil {
+	if err := l.enter(ctx); err != nil {
 		return err
 	}
 	l.committing = true
@@ -39,16 +39,16 @@ func (l *Lock) commit(ctx context.Context) error {
 		err = l.lost
 	}
 	if doubt := l.doubt; err == nil && doubt != nil {
-		l.commitOver()
+		l.endCommit()
 		l.mu.Unlock()
-		_ = l.finish(ctx, discard)
+		_ = l.endBy(ctx, discard)
 		return undone(doubt)
 	}
 	if err == nil {
 		err = l.sendCommit(answers)
 	}
 	if err != nil {
-		l.commitOver()
+		l.endCommit()
 		l.mu.Unlock()
 		return err
 	}
@@ -64,21 +64,21 @@ func (l *Lock) commit(ctx context.Context) error {
 // sendCommit starts the call. mu is held.
 func (l *Lock) sendCommit(answers chan<- error) error {
 	s := l.a.s
-	s.retain()
+	s.pin()
 	err := s.c.wire.start(&call{
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Commit{Commit: &dlmv1.CommitRequest{
 			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: l.appended || l.shared,
 		}}}),
 		lease: s,
-		done:  func(a answer) { l.committed(a, answers) },
+		done:  func(a answer) { l.commitAnswered(a, answers) },
 	})
 	if err != nil {
-		s.release()
+		s.unpin()
 	}
 	return err
 }
 
-func (l *Lock) committed(a answer, answers chan<- error) {
+func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 	s := l.a.s
 	err := a.err
 	m := a.msg.GetCommit()
@@ -99,13 +99,13 @@ func (l *Lock) committed(a answer, answers chan<- error) {
 		l.unsure = err
 	}
 	answers <- err
-	l.commitOver()
+	l.endCommit()
 	l.mu.Unlock()
-	s.release()
+	s.unpin()
 }
 
-// commitOver lets the section go on. mu is held.
-func (l *Lock) commitOver() {
+// endCommit lets the section go on. mu is held.
+func (l *Lock) endCommit() {
 	l.committing = false
 	l.epoch++
 	if l.lost != nil && l.end == nil {

@@ -79,7 +79,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Label == "" {
 		cfg.Label = defaultLabel()
 	}
-	if err := text(cfg.Label); err != nil {
+	if err := checkText(cfg.Label); err != nil {
 		faults = append(faults, fmt.Errorf("client: label: %w", err))
 	}
 	if cfg.Logger == nil {
@@ -93,18 +93,18 @@ func (cfg Config) stall() time.Duration {
 	return max(minStall, min(maxStall, cfg.TTL/3, cfg.ConnectTimeout/3))
 }
 
-// margin is how long before the lease's earliest end a hold stops being certain: long enough to stop what goes on under
+// marginOf is how long before the lease's earliest end a hold stops being certain: long enough to stop what goes on under
 // the lock, short enough to let a late heartbeat come through.
-func margin(ttl time.Duration) time.Duration {
+func marginOf(ttl time.Duration) time.Duration {
 	return max(ttl/5, minMargin)
 }
 
 // lasting tells whether a lease of that length is ever certain.
-func lasting(ttl time.Duration) bool { return ttl > margin(ttl) }
+func lasting(ttl time.Duration) bool { return ttl > marginOf(ttl) }
 
-// names refuses what could not be sent as a name: encoding it would break the stream for all. The rest is the servers' to
+// checkNames refuses what could not be sent as a name: encoding it would break the stream for all. The rest is the servers' to
 // judge.
-func names(ss ...string) error {
+func checkNames(ss ...string) error {
 	for _, s := range ss {
 		if !utf8.ValidString(s) {
 			return fmt.Errorf("%w: %q is not UTF-8", ErrInvalidName, s)
@@ -113,8 +113,8 @@ func names(ss ...string) error {
 	return nil
 }
 
-// text does the same for what is not a name.
-func text(s string) error {
+// checkText does the same for what is not a name.
+func checkText(s string) error {
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("%w: %q is not UTF-8", ErrInvalidArgument, s)
 	}

@@ -27,7 +27,7 @@ func (c *Client) Evict(ctx context.Context, lock string, token int64, reason str
 }
 
 func (c *Client) evict(ctx context.Context, lock string, token int64, reason string) (*dlmv1.Holder, error) {
-	if err := errors.Join(names(lock), text(reason)); err != nil {
+	if err := errors.Join(checkNames(lock), checkText(reason)); err != nil {
 		return nil, err
 	}
 	if token == 0 {

@@ -38,7 +38,7 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 	switch {
 	case !l.usefulAt.IsZero() && now.Sub(l.upAt) > maxBackoff:
 		t.failures = 0
-	case !l.usefulAt.IsZero() && !l.refused:
+	case !l.usefulAt.IsZero() && !l.unable:
 		t.failures = min(t.failures, 1) // it broke, and may do better
 	}
 	t.failures++
@@ -166,7 +166,7 @@ func (t *transport) overdue(now time.Time) map[*call]error {
 			since = later(since, lost)
 		}
 		unanswered := !t.looking.IsZero() && now.Sub(later(since, t.looking)) >= t.cfg.ConnectTimeout
-		refused := !c.waits && !c.refused.IsZero() && now.Sub(later(since, c.refused)) >= t.cfg.ConnectTimeout
+		refused := !c.waits && !c.refusedSince.IsZero() && now.Sub(later(since, c.refusedSince)) >= t.cfg.ConnectTimeout
 		if !unanswered && !refused {
 			continue
 		}
@@ -214,7 +214,7 @@ func (t *transport) linked(l *link) {
 	wake(l.wake)
 	t.announce()
 	t.mu.Unlock()
-	t.up()
+	t.onLink()
 }
 
 // heard notes that the link's server gave an answer outside the stream.
@@ -236,16 +236,16 @@ func (t *transport) served(l *link, now time.Time) {
 	t.looking = time.Time{}
 }
 
-// refused has a call repeated that the server could not serve: elsewhere, unless it serves others meanwhile and may
+// repeatRefused has a call repeated that the server could not serve: elsewhere, unless it serves others meanwhile and may
 // only be short of breath. To move would cost it every other call once more. mu is held.
-func (t *transport) refused(l *link, s sending, err *Error, now time.Time) {
+func (t *transport) repeatRefused(l *link, s sending, err *Error, now time.Time) {
 	c := s.call
-	if c.refused.IsZero() {
-		c.refused = now
+	if c.refusedSince.IsZero() {
+		c.refusedSince = now
 	}
 	c.refusals++
 	if err.Reason == "SHUTTING_DOWN" || c.refusals >= maxRefusedOnLink || !l.usefulAt.After(s.at) {
-		l.refused = true
+		l.unable = true
 		t.leave(l, err, now)
 		return
 	}

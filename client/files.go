@@ -32,7 +32,7 @@ func (c *Client) Copy(ctx context.Context, w io.Writer, lock, file string, offse
 }
 
 func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offset int64) (int64, error) {
-	if err := names(lock, file); err != nil {
+	if err := checkNames(lock, file); err != nil {
 		return 0, err
 	}
 	var written int64
@@ -63,7 +63,7 @@ func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offse
 // ListFiles lists the files of one lock, or of all locks if lock is empty, in the order of lock and name.
 // Errors: ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
 func (c *Client) ListFiles(ctx context.Context, lock string) ([]*dlmv1.File, error) {
-	if err := names(lock); err != nil {
+	if err := checkNames(lock); err != nil {
 		return nil, fmt.Errorf("list files: %w", err)
 	}
 	var out []*dlmv1.File
@@ -90,7 +90,7 @@ func (c *Client) ListFiles(ctx context.Context, lock string) ([]*dlmv1.File, err
 // ErrInvalidArgument, ErrClosed, or ErrUnavailable when no server was found within the connect timeout.
 func (c *Client) Tail(ctx context.Context, lock, file string, offset int64) iter.Seq2[*dlmv1.TailResponse, error] {
 	return func(yield func(*dlmv1.TailResponse, error) bool) {
-		err := names(lock, file)
+		err := checkNames(lock, file)
 		if err == nil {
 			err = follow(ctx, c.wire, func(ctx context.Context, api dlmv1.LockServiceClient) (receiver[dlmv1.TailResponse], error) {
 				return api.Tail(ctx, &dlmv1.TailRequest{Lock: lock, File: file, Offset: offset})

@@ -10,7 +10,7 @@ import (
 // Inspect tells who holds a lock and who waits for it. Errors: ErrLockNotFound (nobody holds it, nobody waits for it, and
 // it has no files), ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
 func (c *Client) Inspect(ctx context.Context, lock string) (*dlmv1.Lock, error) {
-	err := names(lock)
+	err := checkNames(lock)
 	var r *dlmv1.InspectResponse
 	if err == nil {
 		r, err = ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Inspect{
@@ -29,7 +29,7 @@ func (c *Client) Inspect(ctx context.Context, lock string) (*dlmv1.Lock, error) 
 // List tells which locks are held or waited for whose names begin with the prefix, in name order; of each only the first
 // 10 waiters are listed. Errors: ErrInvalidArgument, ErrUnavailable, ErrClosed, that of ctx.
 func (c *Client) List(ctx context.Context, prefix string) ([]*dlmv1.Lock, error) {
-	if err := text(prefix); err != nil {
+	if err := checkText(prefix); err != nil {
 		return nil, fmt.Errorf("list: %w", err)
 	}
 	var out []*dlmv1.Lock

@@ -42,7 +42,7 @@ type link struct {
 	up       bool
 	upAt     time.Time
 	usefulAt time.Time // when it last carried an answer
-	refused  bool      // it could not serve a call
+	unable   bool      // it could not serve a call
 	received time.Time // the last message
 
 	sending      bool // somebody has messages that are not all sent yet
@@ -140,5 +140,5 @@ func (l *link) pass(batch []*dlmv1.StreamRequest) {
 			break
 		}
 	}
-	l.t.sent(l)
+	l.t.passed(l)
 }

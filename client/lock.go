@@ -114,7 +114,7 @@ func (l *Lock) lose(cause error) {
 }
 
 func (l *Lock) loseLocked(cause error) {
-	if l.lost != nil || l.end.over() {
+	if l.lost != nil || l.end.hasEnded() {
 		return
 	}
 	l.lost = cause
@@ -163,9 +163,9 @@ func (l *Lock) pause(ctx context.Context) error {
 	}
 }
 
-// open waits until the section can be worked in and gives mu, unless it fails. A loss comes before the error of ctx: a
+// enter waits until the section can be worked in and gives mu, unless it fails. A loss comes before the error of ctx: a
 // caller may well pass a context that ends with the hold.
-func (l *Lock) open(ctx context.Context) error {
+func (l *Lock) enter(ctx context.Context) error {
 	l.mu.Lock()
 	var err error
 	for {

@@ -93,8 +93,8 @@ func (t *transport) next(l *link) []*dlmv1.StreamRequest {
 	return out
 }
 
-// sent says that the messages taken last were handed to gRPC.
-func (t *transport) sent(l *link) {
+// passed notes that the messages taken last were handed to gRPC.
+func (t *transport) passed(l *link) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l.sending = false

@@ -39,7 +39,7 @@ func (c *Client) Section(lock, credential string, token int64) *Section {
 // ErrQuota, ErrNoSpace, ErrInvalidName: nothing was staged. ErrUnavailable, the error of ctx, or any other error: the
 // outcome is unknown, and the holder should discard. A repeat of Append is another record.
 func (s *Section) Append(ctx context.Context, file string, data []byte) error {
-	err := errors.Join(names(s.lock, file), text(s.credential))
+	err := errors.Join(checkNames(s.lock, file), checkText(s.credential))
 	if err == nil {
 		_, err = ask(ctx, s.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: &dlmv1.AppendRequest{
 			Session: s.credential,

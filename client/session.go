@@ -33,7 +33,7 @@ type session struct {
 	expiry     time.Time     // the lease lives at least until then
 	beatAt     time.Time     // when the last heartbeat was begun
 	beating    *call         // it, unanswered; nil: none
-	uses       int           // what keeps it from being closed: its life, and each section's end that is unanswered
+	pins       int           // what keeps it from being closed: its life, and each section's end that is unanswered
 	lost       time.Time     // when gone was closed
 	cause      error         // why
 }
@@ -66,7 +66,7 @@ func (c *Client) newSession(m *dlmv1.InitResponse, sent time.Time) *session {
 		ttl:        ttl,
 		expiry:     sent.Add(ttl),
 		beatAt:     sent,
-		uses:       1,
+		pins:       1,
 	}
 	c.running.Go(s.run)
 	return s
@@ -105,7 +105,7 @@ func (s *session) nextRequest() string {
 func (s *session) lease() (time.Time, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.expiry, margin(s.ttl)
+	return s.expiry, marginOf(s.ttl)
 }
 
 // lostAt tells whether the session is lost, and since when.
@@ -125,12 +125,12 @@ func (s *session) waitsOnly() bool {
 			return false
 		}
 	}
-	return len(s.unfinished) > 0 && s.uses == 1
+	return len(s.unfinished) > 0 && s.pins == 1
 }
 
 // certainLocked is how long the lease is certain from now on. mu is held.
 func (s *session) certainLocked(now time.Time) time.Duration {
-	return s.expiry.Add(-margin(s.ttl)).Sub(now)
+	return s.expiry.Add(-marginOf(s.ttl)).Sub(now)
 }
 
 // run sends heartbeats and ends the session when it stops being certain. A session that only waits goes on until a
@@ -178,8 +178,8 @@ func (s *session) refresh() {
 	wake(s.nudge)
 }
 
-// heard is what a heartbeat said of one acquisition, and the state of its hold at that moment.
-type heard struct {
+// mention is one acquisition that a heartbeat names, and the state of its hold at that moment.
+type mention struct {
 	a     *acquisition
 	held  *Lock
 	epoch uint64
@@ -199,10 +199,10 @@ func (s *session) beat(now time.Time) {
 	c.limit = s.ttl / 3
 	s.beatAt, s.beating = now, c
 	m.HighestRequest = s.highest
-	named := make([]heard, 0, len(s.unfinished))
+	named := make([]mention, 0, len(s.unfinished))
 	for _, a := range s.unfinished {
 		m.Unfinished = append(m.Unfinished, &dlmv1.Acquisition{Lock: a.lock, Request: a.request()})
-		named = append(named, heard{a: a, held: a.held})
+		named = append(named, mention{a: a, held: a.held})
 	}
 	s.mu.Unlock()
 	for i := range named {
@@ -210,12 +210,12 @@ func (s *session) beat(now time.Time) {
 			named[i].epoch = l.currentEpoch()
 		}
 	}
-	c.done = func(a answer) { s.beaten(named, a) }
+	c.done = func(a answer) { s.beatAnswered(named, a) }
 	_ = s.c.wire.start(c) // fails when the client is being closed, which ends the session too
 }
 
-// beaten takes a heartbeat's answer: the lease counts from when the heartbeat was sent.
-func (s *session) beaten(named []heard, a answer) {
+// beatAnswered takes a heartbeat's answer: the lease counts from when the heartbeat was sent.
+func (s *session) beatAnswered(named []mention, a answer) {
 	m := a.msg.GetHeartbeat()
 	s.mu.Lock()
 	s.beating = nil
@@ -228,7 +228,7 @@ func (s *session) beaten(named []heard, a answer) {
 	s.mu.Unlock()
 	wake(s.nudge)
 	if m == nil {
-		s.refused(a.err)
+		s.beatFailed(a.err)
 		return
 	}
 	states := m.GetStates()
@@ -253,8 +253,8 @@ func (s *session) beaten(named []heard, a answer) {
 	}
 }
 
-// refused ends the session if that is what an error says.
-func (s *session) refused(err error) {
+// beatFailed ends the session if that is what an error says.
+func (s *session) beatFailed(err error) {
 	switch {
 	case errors.Is(err, ErrSessionExpired):
 		s.lose(fmt.Errorf("%w: %w", ErrLockExpired, err))
@@ -290,25 +290,25 @@ func (s *session) lose(cause error) {
 	for _, l := range held {
 		l.lose(cause)
 	}
-	s.release()
+	s.unpin()
 }
 
-// retain keeps the session from being closed while a section's end (a release, commit or discard) is unanswered: to close
+// pin keeps the session from being closed while a section's end (a release, commit or discard) is unanswered: to close
 // it would undo what is being published. Only the holder of a lock that has not been told of a loss may call it.
-func (s *session) retain() {
+func (s *session) pin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.uses++
+	s.pins++
 }
 
-// release undoes one retain, or ends the session's life. The last one closes the session, and only one is the last: lose
-// gives the life up after it has told every holder, so nothing is retained any more from then on, and the count cannot
+// unpin undoes one pin, or ends the session's life. The last one closes the session, and only one is the last: lose
+// gives the life up after it has told every holder, so nothing is pinned any more from then on, and the count cannot
 // leave 0 again. (If the loss itself decided whether anything is unanswered, a release could begin and be answered
 // between that decision and the moment its holder is told, and would close the session a second time.)
-func (s *session) release() {
+func (s *session) unpin() {
 	s.mu.Lock()
-	s.uses--
-	last := s.uses == 0
+	s.pins--
+	last := s.pins == 0
 	s.mu.Unlock()
 	if last {
 		s.close()

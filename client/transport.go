@@ -18,10 +18,10 @@ import (
 // cannot serve, the transport moves to the next one and sends every unanswered call again, with the same ids. Answers
 // count only when they come on the link that the call was last sent on.
 type transport struct {
-	cfg   Config
-	log   *slog.Logger
-	stall time.Duration
-	up    func() // told, outside mu, that a link was made
+	cfg    Config
+	log    *slog.Logger
+	stall  time.Duration
+	onLink func() // called, outside mu, when a link was made
 
 	kick    chan struct{} // wakes the manager
 	running sync.WaitGroup
@@ -45,12 +45,12 @@ type transport struct {
 	lastErr  error     // why the last link ended
 }
 
-func newTransport(cfg Config, up func()) *transport {
+func newTransport(cfg Config, onLink func()) *transport {
 	return &transport{
 		cfg:      cfg,
 		log:      cfg.Logger,
 		stall:    cfg.stall(),
-		up:       up,
+		onLink:   onLink,
 		kick:     make(chan struct{}, 1),
 		calls:    make(map[*call]struct{}),
 		sendings: make(map[uint64]sending),
@@ -76,7 +76,7 @@ func (t *transport) start(c *call) error {
 	c.order = t.order
 	t.calls[c] = struct{}{}
 	t.line(c)
-	t.need(now)
+	t.ensureManager(now)
 	l := t.link
 	var batch []*dlmv1.StreamRequest
 	if l != nil && l.direct() {
@@ -91,8 +91,8 @@ func (t *transport) start(c *call) error {
 	return nil
 }
 
-// need makes sure that the manager works. mu is held.
-func (t *transport) need(now time.Time) {
+// ensureManager makes sure that the manager works. mu is held.
+func (t *transport) ensureManager(now time.Time) {
 	if !t.started {
 		t.started = true
 		t.running.Go(t.manage)
@@ -147,7 +147,7 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 	if e := msg.GetError(); e != nil {
 		err := streamError(e)
 		if err.indeterminate() {
-			t.refused(l, s, err, now)
+			t.repeatRefused(l, s, err, now)
 			t.mu.Unlock()
 			return
 		}
@@ -181,7 +181,7 @@ func (t *transport) current(ctx context.Context, since time.Time) (*link, error)
 		if t.link != nil && t.link.up {
 			return t.link, nil
 		}
-		t.need(time.Now())
+		t.ensureManager(time.Now())
 		changed := t.changed
 		t.mu.Unlock()
 		var err error

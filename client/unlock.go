@@ -25,8 +25,8 @@ type ending struct {
 	err  error         // set before
 }
 
-// over tells whether the section has ended.
-func (e *ending) over() bool {
+// hasEnded reports whether the section has ended.
+func (e *ending) hasEnded() bool {
 	if e == nil {
 		return false
 	}
@@ -47,7 +47,7 @@ func (e *ending) over() bool {
 // waits for what becomes of it. If an append's outcome cannot be known, the section is discarded and the error says so.
 // Other errors, as ErrNoSpace: the section goes on; unlock it again, or discard it.
 func (l *Lock) Unlock(ctx context.Context) error {
-	if err := l.finish(ctx, unlock); err != nil {
+	if err := l.endBy(ctx, unlock); err != nil {
 		return fmt.Errorf("unlock %q: %w", l.a.lock, err)
 	}
 	return nil
@@ -59,13 +59,13 @@ func (l *Lock) Unlock(ctx context.Context) error {
 // nil: the section is not published and never will be. ErrPublished: an earlier release, refused at first, went through
 // after all. The error of ctx: the discard goes on without the caller. Other errors: the section goes on.
 func (l *Lock) Discard(ctx context.Context) error {
-	if err := l.finish(ctx, discard); err != nil {
+	if err := l.endBy(ctx, discard); err != nil {
 		return fmt.Errorf("discard %q: %w", l.a.lock, err)
 	}
 	return nil
 }
 
-func (l *Lock) finish(ctx context.Context, w way) error {
+func (l *Lock) endBy(ctx context.Context, w way) error {
 	l.mu.Lock()
 	e := l.end
 	switch {
@@ -91,7 +91,7 @@ func (l *Lock) finish(ctx context.Context, w way) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e.over() {
+	if e.hasEnded() {
 		return e.err
 	}
 	if w == unlock && !e.sent {
@@ -122,7 +122,7 @@ func (l *Lock) lossOf(e *ending) error {
 // advance sends the section's end as soon as it can be sent. mu is held.
 func (l *Lock) advance() {
 	e := l.end
-	if e == nil || e.sent || e.over() || l.committing {
+	if e == nil || e.sent || e.hasEnded() || l.committing {
 		return
 	}
 	publish := e.way == unlock && e.why == nil
@@ -145,15 +145,15 @@ func (l *Lock) advance() {
 		}}
 	}
 	e.sent = true
-	s.retain()
+	s.pin()
 	err := s.c.wire.start(&call{
 		message: request(m),
 		lease:   s,
-		done:    func(a answer) { l.answered(e, a) },
+		done:    func(a answer) { l.endAnswered(e, a) },
 	})
 	if err != nil {
 		l.settle(err)
-		s.release()
+		s.unpin()
 	}
 }
 
@@ -173,8 +173,8 @@ func (l *Lock) settle(err error) {
 	l.announce()
 }
 
-// answered takes the answer to a release or discard.
-func (l *Lock) answered(e *ending, a answer) {
+// endAnswered takes the answer to a release or discard.
+func (l *Lock) endAnswered(e *ending, a answer) {
 	l.mu.Lock()
 	err := a.err
 	switch {
@@ -198,14 +198,14 @@ func (l *Lock) answered(e *ending, a answer) {
 		if err == nil {
 			err = errMalformed
 		}
-		l.refused(e, err)
+		l.reopen(e, err)
 	}
 	l.mu.Unlock()
-	l.a.s.release()
+	l.a.s.unpin()
 }
 
-// refused lets the section go on after an end that was refused, unless it was lost meanwhile. mu is held.
-func (l *Lock) refused(e *ending, err error) {
+// reopen lets the section go on after an end that was refused, unless it was lost meanwhile. mu is held.
+func (l *Lock) reopen(e *ending, err error) {
 	if !definite(err) {
 		l.unsure = err
 	}

@@ -14,7 +14,7 @@ import (
 // ErrQuota, ErrClosed, or ErrUnavailable when no server was found within the connect timeout.
 func (c *Client) Watch(ctx context.Context, prefix string) iter.Seq2[*dlmv1.Event, error] {
 	return func(yield func(*dlmv1.Event, error) bool) {
-		err := text(prefix)
+		err := checkText(prefix)
 		if err == nil {
 			err = follow(ctx, c.wire, func(ctx context.Context, api dlmv1.LockServiceClient) (receiver[dlmv1.WatchResponse], error) {
 				return api.Watch(ctx, &dlmv1.WatchRequest{Prefix: prefix})
