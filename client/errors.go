@@ -143,7 +143,7 @@ func reason(details []*anypb.Any) string {
 // BusyError says who stood in the way. errors.Is(err, ErrBusy) holds.
 type BusyError struct {
 	Lock        string
-	Holder      *dlmv1.Holder // nil: nobody held it at that moment
+	Holder      *Holder // nil: nobody held it at that moment
 	Position    int           // the place in the queue that it had or would have had, counted from 1
 	QueueLength int           // how many others waited
 }

@@ -18,7 +18,7 @@ import (
 //     call did it, and its answer was lost.)
 //   - [ErrLockNotFound]: token 0 was given, and nobody holds the lock.
 //   - [ErrInvalidName], [ErrInvalidArgument], [ErrUnavailable], [ErrClosed], that of ctx.
-func (c *Client) Evict(ctx context.Context, lock string, token int64, reason string) (*dlmv1.Holder, error) {
+func (c *Client) Evict(ctx context.Context, lock string, token int64, reason string) (*Holder, error) {
 	h, err := c.evict(ctx, lock, token, reason)
 	if err != nil {
 		return nil, fmt.Errorf("evict from %q: %w", lock, err)
@@ -26,7 +26,7 @@ func (c *Client) Evict(ctx context.Context, lock string, token int64, reason str
 	return h, nil
 }
 
-func (c *Client) evict(ctx context.Context, lock string, token int64, reason string) (*dlmv1.Holder, error) {
+func (c *Client) evict(ctx context.Context, lock string, token int64, reason string) (*Holder, error) {
 	if err := errors.Join(checkNames(lock), checkText(reason)); err != nil {
 		return nil, err
 	}

@@ -96,3 +96,28 @@ func ExampleClient_Tail() {
 	}
 	// Output: 0: 21.5
 }
+
+func ExampleClient_Watch() {
+	ctx := context.Background()
+	c, err := client.New(endpoint)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	l, err := c.Lock(ctx, "doors/front", client.WithLabel("the gardener"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer l.Discard(ctx)
+	for event, err := range c.Watch(ctx, "doors/") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if event.GetType() == client.EventGranted {
+			fmt.Printf("%s is held by %s\n", event.GetLock(), event.GetLabel())
+			break // it would go on for as long as things happen
+		}
+	}
+	// Output: doors/front is held by the gardener
+}

@@ -62,11 +62,11 @@ func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offse
 
 // ListFiles lists the files of one lock, or of all locks if lock is empty, in the order of lock and name.
 // Errors: ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
-func (c *Client) ListFiles(ctx context.Context, lock string) ([]*dlmv1.File, error) {
+func (c *Client) ListFiles(ctx context.Context, lock string) ([]*File, error) {
 	if err := checkNames(lock); err != nil {
 		return nil, fmt.Errorf("list files: %w", err)
 	}
-	var out []*dlmv1.File
+	var out []*File
 	for page := ""; ; {
 		r, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_ListFiles{
 			ListFiles: &dlmv1.ListFilesRequest{Lock: lock, PageToken: page},
@@ -88,7 +88,7 @@ func (c *Client) ListFiles(ctx context.Context, lock string) ([]*dlmv1.File, err
 // long as the loop over it runs. A file that does not exist yet is waited for. It finds another server by itself and goes
 // on where it was: no byte is left out or given twice. An error ends it: that of ctx, ErrInvalidName,
 // ErrInvalidArgument, ErrClosed, or ErrUnavailable when no server was found within the connect timeout.
-func (c *Client) Tail(ctx context.Context, lock, file string, offset int64) iter.Seq2[*dlmv1.TailResponse, error] {
+func (c *Client) Tail(ctx context.Context, lock, file string, offset int64) iter.Seq2[*Piece, error] {
 	return func(yield func(*dlmv1.TailResponse, error) bool) {
 		err := checkNames(lock, file)
 		if err == nil {

@@ -9,7 +9,7 @@ import (
 
 // Inspect tells who holds a lock and who waits for it. Errors: ErrLockNotFound (nobody holds it, nobody waits for it, and
 // it has no files), ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
-func (c *Client) Inspect(ctx context.Context, lock string) (*dlmv1.Lock, error) {
+func (c *Client) Inspect(ctx context.Context, lock string) (*LockInfo, error) {
 	err := checkNames(lock)
 	var r *dlmv1.InspectResponse
 	if err == nil {
@@ -28,11 +28,11 @@ func (c *Client) Inspect(ctx context.Context, lock string) (*dlmv1.Lock, error) 
 
 // List tells which locks are held or waited for whose names begin with the prefix, in name order; of each only the first
 // 10 waiters are listed. Errors: ErrInvalidArgument, ErrUnavailable, ErrClosed, that of ctx.
-func (c *Client) List(ctx context.Context, prefix string) ([]*dlmv1.Lock, error) {
+func (c *Client) List(ctx context.Context, prefix string) ([]*LockInfo, error) {
 	if err := checkText(prefix); err != nil {
 		return nil, fmt.Errorf("list: %w", err)
 	}
-	var out []*dlmv1.Lock
+	var out []*LockInfo
 	for page := ""; ; {
 		r, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_List{
 			List: &dlmv1.ListRequest{Prefix: prefix, PageToken: page},

@@ -12,8 +12,8 @@ import (
 // then each change in order, for as long as the loop over it runs. It finds another server by itself; as changes may have
 // been missed meanwhile, the state comes again, marked as initial. An error ends it: that of ctx, ErrInvalidArgument,
 // ErrQuota, ErrClosed, or ErrUnavailable when no server was found within the connect timeout.
-func (c *Client) Watch(ctx context.Context, prefix string) iter.Seq2[*dlmv1.Event, error] {
-	return func(yield func(*dlmv1.Event, error) bool) {
+func (c *Client) Watch(ctx context.Context, prefix string) iter.Seq2[*Event, error] {
+	return func(yield func(*Event, error) bool) {
 		err := checkText(prefix)
 		if err == nil {
 			err = follow(ctx, c.wire, func(ctx context.Context, api dlmv1.LockServiceClient) (receiver[dlmv1.WatchResponse], error) {

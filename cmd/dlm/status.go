@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/distributed-lock-manager/dlm/client"
-	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
 // statusCommand is `dlm status`.
@@ -68,7 +67,7 @@ func (st *statusCommand) one(ctx context.Context, c *client.Client, name string)
 	lock, err := c.Inspect(ctx, name)
 	if errors.Is(err, client.ErrLockNotFound) {
 		// A lock needs no making, so one that nobody has used is as free as any other.
-		lock, err = &dlmv1.Lock{Name: name}, nil
+		lock, err = &client.LockInfo{Name: name}, nil
 	}
 	if err != nil {
 		return err
@@ -80,7 +79,7 @@ func (st *statusCommand) one(ctx context.Context, c *client.Client, name string)
 }
 
 // describe writes what a person needs to know who is woken because a lock does not move.
-func describe(w io.Writer, lock *dlmv1.Lock) error {
+func describe(w io.Writer, lock *client.LockInfo) error {
 	rows := [][]string{{"lock", lock.GetName()}}
 	holder := lock.GetHolder()
 	switch {

@@ -1,0 +1,32 @@
+package client
+
+import dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+
+// What servers say of locks and files are messages of the API dlm.v1. They have names here, so that a caller need not
+// import the generated package; they are the same types.
+type (
+	// LockInfo is the state of a lock: who holds it (nil: nobody) and who waits.
+	LockInfo = dlmv1.Lock
+	// Holder is who holds a lock, under which token, and since when.
+	Holder = dlmv1.Holder
+	// Waiter is one place in a queue.
+	Waiter = dlmv1.Waiter
+	// Event is one thing that happened to one lock.
+	Event = dlmv1.Event
+	// EventType says what happened.
+	EventType = dlmv1.Event_Type
+	// File is one file of one lock.
+	File = dlmv1.File
+	// Piece is a run of a file's bytes, and the offset of the first.
+	Piece = dlmv1.TailResponse
+)
+
+// What can happen to a lock.
+const (
+	EventWaiting   = dlmv1.Event_TYPE_WAITING   // an acquisition joined the queue
+	EventGranted   = dlmv1.Event_TYPE_GRANTED   // the lock was granted under the event's token
+	EventCommitted = dlmv1.Event_TYPE_COMMITTED // the holder published its section and goes on; EventGranted follows
+	EventReleased  = dlmv1.Event_TYPE_RELEASED  // the holder gave the lock up, by Unlock or Discard
+	EventLost      = dlmv1.Event_TYPE_LOST      // the holder lost the lock; the event's reason says why
+	EventLeft      = dlmv1.Event_TYPE_LEFT      // a waiter left the queue without the lock
+)
