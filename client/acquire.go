@@ -14,13 +14,14 @@ import (
 // forever is a wait without a bound.
 const forever time.Duration = -1
 
-// How often in a row a fresh acquisition may be refused within a moment before the refusal is believed.
+// How often in a row a fresh acquisition may be refused within a moment before the refusal is
+// believed.
 const (
 	maxRefusals = 5
 	refusedSoon = time.Second
 )
 
-// errAgain: the acquisition came to nothing, another one may be made.
+// errAgain says that the acquisition came to nothing, and that another one may be made.
 var errAgain = errors.New("acquire again")
 
 type lockOptions struct {
@@ -31,23 +32,30 @@ type lockOptions struct {
 // LockOption changes how a lock is acquired.
 type LockOption func(*lockOptions)
 
-// WithWait bounds the time in the queue, 24 h at most; when it is over, Lock fails with a *BusyError. 0 or less: the lock
-// is had at once or not at all.
+// WithWait bounds the time in the queue, 24 h at most; when it is over, Lock fails with a
+// [*BusyError]. With 0 or less the lock is acquired at once or not at all.
 func WithWait(d time.Duration) LockOption {
 	return func(o *lockOptions) { o.wait = max(0, d) }
 }
 
-// WithLabel says who holds or waits, for the eyes of operators; as Config.Label, which is the default.
+// WithLabel says who holds or waits, for the eyes of operators. The default is Config.Label, and
+// the bounds are the same.
 func WithLabel(label string) LockOption {
 	return func(o *lockOptions) { o.label = label }
 }
 
-// Lock acquires a lock, waiting for it in FIFO order: for ever, unless WithWait says otherwise or ctx ends. A session
-// that is lost meanwhile is replaced, and the wait goes on at the end of the queue.
+// Lock acquires a lock. It waits for it in FIFO order: for ever, unless WithWait says otherwise or
+// ctx ends. If the session is lost meanwhile, the wait goes on under a new session, at the end of
+// the queue.
 //
-// When ctx ends, its error is returned and the place in the queue is given up; a lock granted at that very moment is
-// discarded. Other errors: *BusyError (ErrBusy), ErrUnavailable, ErrClosed, ErrInvalidName, ErrInvalidArgument, ErrQuota,
-// ErrNoSpace, ErrCancelled. With any error nothing is held.
+// With an error nothing is held:
+//   - the error of ctx: the place in the queue is given up. A lock granted at that very moment is
+//     discarded.
+//   - [*BusyError], which is an [ErrBusy]: the wait is over.
+//   - [ErrCancelled]: somebody else gave up this wait.
+//   - [ErrUnavailable]: no server was found within the connect timeout.
+//   - [ErrLockExpired]: it was granted and taken away at once, several times in a row.
+//   - [ErrInvalidName], [ErrInvalidArgument], [ErrQuota], [ErrNoSpace], [ErrClosed].
 func (c *Client) Lock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	o := lockOptions{wait: forever}
 	for _, opt := range opts {
@@ -60,8 +68,9 @@ func (c *Client) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 	return l, nil
 }
 
-// TryLock acquires a lock if nobody holds it and nobody waits for it; otherwise it fails with a *BusyError (ErrBusy),
-// which says who holds it. Otherwise it is as Lock.
+// TryLock acquires a lock if nobody holds it and nobody waits for it. If somebody does, it fails
+// with a [*BusyError] (which is an [ErrBusy]) that names the holder. Otherwise it is as
+// [Client.Lock].
 func (c *Client) TryLock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
 	return c.Lock(ctx, name, append(opts[:len(opts):len(opts)], WithWait(0))...)
 }
@@ -90,7 +99,8 @@ func (c *Client) acquire(ctx context.Context, name string, o lockOptions) (*Lock
 	}
 }
 
-// await sends the Acquire and waits for what becomes of it. The acquisition is delisted unless a Lock is returned.
+// await sends the Acquire and waits for what becomes of it. The acquisition is delisted unless a
+// Lock is returned.
 func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time) (*Lock, error) {
 	wire := a.s.c.wire
 	answers := make(chan answer, 1)
@@ -133,7 +143,8 @@ func (a *acquisition) acquireMessage(o lockOptions, start time.Time) *dlmv1.Stre
 	return &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Acquire{Acquire: m}}
 }
 
-// again is what ends an attempt whose session is gone.
+// again returns the error of an attempt whose session is gone: errAgain, unless the client is
+// closed.
 func (c *Client) again(s *session) error {
 	s.mu.Lock()
 	cause := s.cause
@@ -166,7 +177,7 @@ func (a *acquisition) outcome(ctx context.Context, an answer) (*Lock, error) {
 		if l := a.hold(ctx, m.GetToken()); l != nil {
 			return l, nil
 		}
-		a.s.lose(errUncertain) // Unless it is lost already.
+		a.s.lose(errUncertain) // unless it is lost already
 		return nil, a.s.c.again(a.s)
 	case dlmv1.AcquireResponse_OUTCOME_BUSY:
 		a.s.delist(a)
@@ -184,8 +195,9 @@ func (a *acquisition) outcome(ctx context.Context, an answer) (*Lock, error) {
 	return nil, errMalformed
 }
 
-// cancel gives up the place in the queue, in the background; if the lock was granted meanwhile, it is discarded. The
-// acquisition is no longer listed, so the next heartbeat ends it even if none of this arrives.
+// cancel gives up the place in the queue, in the background. If the lock was granted meanwhile, it
+// is discarded. The acquisition is delisted by now, so the next heartbeat ends it even if none of
+// this arrives.
 func (a *acquisition) cancel() {
 	wire := a.s.c.wire
 	_ = wire.start(&call{

@@ -9,14 +9,21 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Append stages one record of at most 1 MiB: it is durable, and readable at the end of the file once the section is
-// published. Records of appends that overlap are in the order in which the calls began. No data: the file exists from
+// Append stages one record of at most 1 MiB. When it returns nil the record is durable; it becomes
+// readable, at the end of the file, when the section is published. Records of appends that overlap
+// are in the order in which the calls began. Without data the record is empty: the file exists from
 // the publication on. The data may be changed once Append has returned.
 //
-// nil: the record is in the section, once. ErrLockExpired: the lock is lost, the section will not be published. The error
-// of ctx: the append goes on without the caller, and Unlock and Commit wait for it. ErrTooLarge, ErrQuota, ErrNoSpace,
-// ErrInvalidName: nothing was staged, the section goes on. ErrEnded: the section has ended. An error that is none of
-// these: the outcome is unknown, and the section can only be discarded. A repeat of Append is another record.
+// A repeat of Append is another record, so an error matters:
+//   - nil: the record is in the section, once.
+//   - [ErrLockExpired]: the lock is lost, the section will not be published.
+//   - [ErrEnded], [ErrClosed]: the section has ended, or the client was closed.
+//   - [ErrTooLarge], [ErrQuota], [ErrNoSpace], [ErrInvalidName]: nothing was staged, the section
+//     goes on.
+//   - the error of ctx: the append goes on without the caller; [Lock.Unlock] and [Lock.Commit] wait
+//     for it.
+//   - any other error: whether the record was staged is not known, and the section can only be
+//     discarded.
 func (l *Lock) Append(ctx context.Context, file string, data []byte) error {
 	if err := l.append(ctx, file, data); err != nil {
 		return fmt.Errorf("append to %q of %q: %w", file, l.a.lock, err)
@@ -56,7 +63,9 @@ func (l *Lock) append(ctx context.Context, file string, data []byte) error {
 	case <-ctx.Done():
 	case <-l.ctx.Done():
 	}
-	// What came first counts, and a loss is more to know than the end of a context that ends with the hold.
+	// Several of the channels may be ready. The answer counts before all else. A loss comes before
+	// the error of ctx, which may well be a context that ends with the hold: then the loss is what
+	// the caller needs to know.
 	select {
 	case err := <-answers:
 		return err
@@ -94,7 +103,8 @@ func (l *Lock) appendAnswered(c *call, a answer, answers chan<- error) {
 	l.announce()
 }
 
-// discarding tells whether the section is being discarded, so that a refused append is no news. mu is held.
+// discarding reports whether the section is being discarded. The server then refuses what was
+// appended beside the discard, which is no news. mu is held.
 func (l *Lock) discarding() bool {
 	return l.end != nil && (l.end.way == discard || l.end.why != nil)
 }

@@ -12,30 +12,34 @@ import (
 type answer struct {
 	msg  *dlmv1.StreamResponse
 	sent time.Time // when the message that it answers was sent; zero with err
-	err  error     // *Error: a server refused; ErrUnavailable, ErrClosed: none answered
+	err  error     // *Error: a server refused it; ErrUnavailable, ErrClosed: no server answered
 }
 
-// call is one request until it is answered: it outlives streams and servers.
+// call is one request, from its start until it is answered. It outlives streams and servers.
 type call struct {
-	// message gives what is to be sent, without a number. It is called for every sending, and must neither block nor
-	// change what it gave before.
+	// message returns what is to be sent, without a number. It is called for every sending, with
+	// the transport's mu held: it must not block, and must not change a message that it returned
+	// before.
 	message func() *dlmv1.StreamRequest
-	// done gets the answer, once, unless the call was forgotten before. It must not block.
+	// done is called with the answer: once, or never if the call was forgotten before. Any
+	// goroutine may call it, without a lock of the transport. It must not block, as the next
+	// answers wait for it.
 	done func(answer)
-	// waits: a healthy server may take any time to answer.
+	// waits says that a healthy server may take any time to answer.
 	waits bool
-	// limit is how long a server may owe this answer, even if it gives others, before another one is tried. 0: none. Calls
-	// that have a limit go first.
+	// limit is how long a server may leave this call unanswered, even if it answers others, before
+	// another server is tried. 0: no limit. Calls that have a limit are sent first.
 	limit time.Duration
-	// lease is the session whose locks the call is about: while it lives the call is never given up.
+	// lease is the session whose locks the call is about: while it lives, the call is never given
+	// up. nil: none.
 	lease *session
 
 	// Below: guarded by the transport's mu.
 
-	size    int       // bytes of the message
-	order   uint64    // place among the unanswered calls
+	size    int       // of the message, in bytes
+	order   uint64    // its place among the unanswered calls
 	started time.Time // set by start unless the caller did
-	numbers []uint64  // under which it was sent on the current link
+	numbers []uint64  // those that it was sent under on the current link
 	link    *link     // where it was last sent; nil: nowhere yet
 	began   time.Time // when it was first sent there
 	sent    time.Time // when it was last sent
@@ -48,19 +52,20 @@ type call struct {
 	retryAt      time.Time // not before this, the next try on this link
 }
 
-// sending is one message of a call.
+// sending is one message of a call. A call that is repeated on a link has several.
 type sending struct {
 	call  *call
 	at    time.Time
-	bytes int // sent on the link up to and with it
+	bytes int // sent on the link up to this message, and with it
 }
 
 func request(m *dlmv1.StreamRequest) func() *dlmv1.StreamRequest {
 	return func() *dlmv1.StreamRequest { return m }
 }
 
-// ask starts a call that a healthy server answers at once, and waits for the answer, of which pick takes what answers the
-// call: nil if the server answered another one.
+// ask starts a call that a healthy server answers at once, and waits for the answer. pick is the
+// getter of the kind of answer that belongs to the call: if the server answered something else, it
+// returns nil, and ask errMalformed.
 func ask[M any](
 	ctx context.Context, t *transport, m *dlmv1.StreamRequest, pick func(*dlmv1.StreamResponse) *M,
 ) (*M, error) {
@@ -87,5 +92,5 @@ func ask[M any](
 	}
 }
 
-// errMalformed is a server that answers another call than it was asked.
+// errMalformed is the error of an answer that does not fit its call.
 var errMalformed = errors.New("the server's answer does not fit the call")

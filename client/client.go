@@ -14,10 +14,11 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// closeTimeout bounds Close: what is not answered by then ends with the session's TTL.
+// closeTimeout bounds Close. What is not answered by then ends with the session's TTL.
 const closeTimeout = 2 * time.Second
 
-// Client talks to a cluster of dlm servers. It is safe for concurrent use; one for a process is enough.
+// Client talks to a cluster of dlm servers. It is safe for concurrent use; one for a process is
+// enough.
 type Client struct {
 	cfg  Config
 	log  *slog.Logger
@@ -25,7 +26,7 @@ type Client struct {
 
 	closing  chan struct{}  // closed when Close begins
 	finished chan struct{}  // closed when it is done
-	running  sync.WaitGroup // sessions
+	running  sync.WaitGroup // one for each session
 
 	mu       sync.Mutex
 	sessions []*session // that live
@@ -34,19 +35,20 @@ type Client struct {
 	closeErr error
 }
 
-// opening is a session being made, for whoever needs one.
+// opening is a session being made, for everybody who needs one.
 type opening struct {
 	done chan struct{}
 	err  error
 }
 
-// New makes a client of the servers at these endpoints (host:port), with the defaults of Config. It does not connect:
-// the first call does. Errors: a malformed endpoint.
+// New makes a client of the servers at these endpoints (host:port), with the defaults of [Config].
+// It does not connect: the first call does. It fails if an endpoint is malformed.
 func New(endpoints ...string) (*Client, error) {
 	return Open(Config{Endpoints: endpoints})
 }
 
-// Open makes a client. It does not connect: the first call does. Errors: all faults of the configuration.
+// Open makes a client. It does not connect: the first call does. It fails if the configuration is
+// faulty, and its error names every fault.
 func Open(cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -62,9 +64,12 @@ func Open(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close ends the client: everything it holds is lost, sections that are still open are undone, calls that wait fail with
-// ErrClosed. Ends of sections that are on their way are waited for, for 2 s with everything else. A repeat answers the
-// same. Errors: ErrUnavailable, when no server answered; then what was held ends with its TTL.
+// Close ends the client. Everything it holds is lost, sections that are still open are undone, and
+// calls that wait fail with [ErrClosed]. Close waits for releases, commits and discards that are on
+// their way, for 2 s in all. A repeat returns the same error.
+//
+//   - nil: the servers know that the sessions have ended.
+//   - [ErrUnavailable]: no server answered in time. What was held ends with its TTL.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -97,7 +102,7 @@ func (c *Client) Close() error {
 	return c.closeErr
 }
 
-// refresh has every session ask a server that was just reached about what it holds.
+// refresh has every session ask a server that was just reached about what the session holds.
 func (c *Client) refresh() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,8 +117,8 @@ func (c *Client) remove(s *session) {
 	c.sessions = slices.DeleteFunc(c.sessions, func(o *session) bool { return o == s })
 }
 
-// enlist gives an acquisition its place in a session that has room, and makes a session if there is none. since is when
-// the caller began to look for a server.
+// enlist finds room for an acquisition in a session that lives, and makes a session if there is
+// none. since is when the caller began to look for a server.
 func (c *Client) enlist(ctx context.Context, lock string, since time.Time) (*acquisition, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -142,7 +147,8 @@ func (c *Client) enlist(ctx context.Context, lock string, since time.Time) (*acq
 		case <-c.closing:
 			return nil, ErrClosed
 		}
-		// Whoever began the Init may have begun to look for a server long before this caller.
+		// The Init may have been begun by somebody who had looked for a server long before this
+		// caller, and gave up: this caller has time left, and tries again.
 		if o.err != nil && (!errors.Is(o.err, ErrUnavailable) || time.Since(since) >= c.cfg.ConnectTimeout) {
 			return nil, o.err
 		}
@@ -168,7 +174,7 @@ func (c *Client) init(since time.Time) *opening {
 			case m == nil || !lasting(m.GetTtl().AsDuration()):
 				o.err = errMalformed
 			case c.closed:
-				o.err = ErrClosed // unused, the session ends with its TTL
+				o.err = ErrClosed // nobody uses the session, which ends with its TTL
 			default:
 				c.sessions = append(c.sessions, c.newSession(m, a.sent))
 			}

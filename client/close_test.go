@@ -12,7 +12,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// received is a client's stream whose messages a test sees before the client does, and may change or hold up.
+// received is a client's stream whose messages a test sees before the client does, and may change
+// or hold up.
 type received struct {
 	grpc.ClientStream
 	see func(*dlmv1.StreamResponse)

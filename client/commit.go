@@ -8,15 +8,20 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Commit publishes the section and goes on holding the lock under a new token, in one step. It waits for appends that
-// are unanswered, and holds up new ones until it is answered.
+// Commit publishes the section and goes on holding the lock under a new token, in one step. It
+// waits for appends that are unanswered, and holds up new ones until it is answered itself.
 //
-// nil: the section is published; if the lock was lost right after, the Context says so. ErrLockExpired: the lock is lost,
-// the section was not published. ErrOutcomeUnknown: the lock is lost, and no server could be asked what became of the
-// section. The error of ctx: if appends were still unanswered, nothing was committed and the section goes on;
-// otherwise the commit goes on without the caller, and the next call on this Lock waits for it. If an append's outcome
-// cannot be known, the section is discarded and the lock given up. Other errors, as ErrNoSpace: nothing was
-// committed, the section goes on.
+//   - nil: the section is published. If the lock was lost right after that, the Context says so.
+//   - [ErrLockExpired]: the lock is lost, the section was not published.
+//   - [ErrOutcomeUnknown]: the lock is lost, and no server could be asked what became of the
+//     section.
+//   - the error of ctx, while appends were unanswered: nothing was committed, the section goes on.
+//   - the error of ctx, after that: the commit goes on without the caller, and the next call on
+//     this Lock waits for it.
+//   - [ErrEnded], [ErrClosed]: the section had ended before, or the client was closed.
+//   - an error that wraps an append's, when it is not known whether that append was staged: the
+//     section is discarded and the lock given up.
+//   - any other error, as [ErrNoSpace]: nothing was committed, the section goes on.
 func (l *Lock) Commit(ctx context.Context) error {
 	if err := l.commit(ctx); err != nil {
 		return fmt.Errorf("commit %q: %w", l.a.lock, err)
@@ -61,7 +66,7 @@ func (l *Lock) commit(ctx context.Context) error {
 	}
 }
 
-// sendCommit starts the call. mu is held.
+// sendCommit starts the call, whose outcome goes to answers. mu is held.
 func (l *Lock) sendCommit(answers chan<- error) error {
 	s := l.a.s
 	s.pin()
@@ -78,13 +83,14 @@ func (l *Lock) sendCommit(answers chan<- error) error {
 	return err
 }
 
+// commitAnswered takes the answer to a commit.
 func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 	s := l.a.s
 	err := a.err
 	m := a.msg.GetCommit()
 	l.mu.Lock()
 	if err == nil && (m == nil || m.GetToken() != 0 && m.GetToken() <= l.token) {
-		err = errMalformed // tokens rise
+		err = errMalformed // a new token is above the old one
 	}
 	switch {
 	case err == nil && m.GetToken() != 0:
@@ -94,7 +100,8 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 	case errors.Is(err, ErrLockExpired), errors.Is(err, ErrOutcomeUnknown), errors.Is(err, ErrSessionExpired):
 		l.loseLocked(err)
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
-		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err) // the lock is lost: while it is held, the call is repeated
+		// The lock is lost: while it is held, the call is repeated.
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	case !definite(err):
 		l.unsure = err
 	}
@@ -104,7 +111,8 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 	s.unpin()
 }
 
-// endCommit lets the section go on. mu is held.
+// endCommit lets the section go on after a commit, whatever became of it: what the commit held up
+// is done now. mu is held.
 func (l *Lock) endCommit() {
 	l.committing = false
 	l.epoch++

@@ -25,41 +25,44 @@ const (
 const (
 	maxLabel   = 128 // bytes
 	minMargin  = 300 * time.Millisecond
-	maxMessage = 4 << 20  // bytes of one call; more could exceed what a server receives and break the stream for all
+	maxMessage = 4 << 20  // bytes of one call; one that no server receives breaks the stream for all
 	maxAnswer  = 16 << 20 // bytes of one answer
-	maxPiece   = 1 << 20  // bytes that one Read gives
+	maxPiece   = 1 << 20  // bytes of a file that one call reads
 	minStall   = 100 * time.Millisecond
-	maxStall   = 3 * time.Second // how long a server may be silent while it owes an answer
+	maxStall   = 3 * time.Second // the longest that a server may be silent while it owes an answer
 )
 
-// Config is what a Client needs to know. The zero value is usable.
+// Config is what a [Client] needs to know. The zero value is usable.
 type Config struct {
-	// Endpoints are servers, host:port, in order of preference; the client sticks to one while it works.
-	// None: DefaultEndpoint.
+	// Endpoints are servers, host:port, in order of preference. The client stays with one while it
+	// works. None: DefaultEndpoint.
 	Endpoints []string
-	// TTL is how long a session outlives its last heartbeat, 2 s to 10 min; servers may grant more. A heartbeat is sent
-	// every third of it, and a thirtieth of it after one that failed. 0: DefaultTTL.
+	// TTL is how long a session outlives its last heartbeat, 2 s to 10 min; servers may grant more.
+	// A heartbeat is sent every third of it, and a thirtieth of it after one that failed. 0:
+	// DefaultTTL.
 	TTL time.Duration
-	// ConnectTimeout is how long a call that holds nothing looks for a server before it fails with ErrUnavailable.
-	// 0: DefaultConnectTimeout.
+	// ConnectTimeout is how long a call that holds nothing looks for a server before it fails with
+	// [ErrUnavailable]. 0: DefaultConnectTimeout.
 	ConnectTimeout time.Duration
-	// Label says who this is, for the eyes of operators: UTF-8 without control characters, 128 bytes at most.
-	// Empty: user@host:pid.
+	// Label says who this is, for the eyes of operators: UTF-8 without control characters, 128
+	// bytes at most. Empty: user@host:pid.
 	Label string
-	// Logger gets moves between servers and lost sessions. nil: nothing is logged.
+	// Logger is told of moves between servers and of lost sessions. nil: nothing is logged.
 	Logger *slog.Logger
 	// DialOptions are added to the client's own: no transport security, and keepalive pings.
 	DialOptions []grpc.DialOption
 }
 
-// withDefaults fills in what was left out and reports every fault at once.
+// withDefaults returns the configuration with what was left out, and an error that names every
+// fault.
 func (cfg Config) withDefaults() (Config, error) {
 	var faults []error
 	if len(cfg.Endpoints) == 0 {
 		cfg.Endpoints = []string{DefaultEndpoint}
 	}
 	for _, e := range cfg.Endpoints {
-		// gRPC would take anything, guess a port, and leave it to every call to find that nobody answers.
+		// gRPC would take anything and guess a port, and each call would have to find out that
+		// nobody is there.
 		if _, port, err := net.SplitHostPort(e); err != nil || port == "" || !utf8.ValidString(e) {
 			faults = append(faults, fmt.Errorf("client: endpoint %q is not host:port", e))
 		}
@@ -93,17 +96,17 @@ func (cfg Config) stall() time.Duration {
 	return max(minStall, min(maxStall, cfg.TTL/3, cfg.ConnectTimeout/3))
 }
 
-// marginOf is how long before the lease's earliest end a hold stops being certain: long enough to stop what goes on under
-// the lock, short enough to let a late heartbeat come through.
+// marginOf is how long before the lease's earliest end a hold stops being certain: long enough to
+// stop what goes on under the lock, short enough to let a late heartbeat come through.
 func marginOf(ttl time.Duration) time.Duration {
 	return max(ttl/5, minMargin)
 }
 
-// lasting tells whether a lease of that length is ever certain.
+// lasting reports whether a lease of that length is certain at any moment.
 func lasting(ttl time.Duration) bool { return ttl > marginOf(ttl) }
 
-// checkNames refuses what could not be sent as a name: encoding it would break the stream for all. The rest is the servers' to
-// judge.
+// checkNames refuses names that cannot be encoded: to send one would break the stream for all.
+// Every other fault of a name is for the servers to judge.
 func checkNames(ss ...string) error {
 	for _, s := range ss {
 		if !utf8.ValidString(s) {

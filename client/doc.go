@@ -1,21 +1,32 @@
 // Package client is the Go SDK of dlm: fenced locks with append-only files behind them.
 //
-// Terms. A Client keeps one connection to one server of a cluster and moves to the next when that one fails; any server
-// serves any client. A session is the client's lease: it is made by the first Lock, kept alive by heartbeats, and
-// replaced when it is lost. A Lock is one hold of one lock under a token, which only rises for that lock. A section is
-// what one token covers: its appends become readable all at once when it is unlocked or committed, and never if it is
+// # Terms
+//
+// A [Client] keeps one connection to one server of a cluster, and moves to the next when that one
+// fails; any server serves any client. A session is the client's lease: it is made by the first
+// [Client.Lock], kept alive by heartbeats, and replaced when it is lost. A [Lock] is one hold of
+// one lock under a token, which only rises for that lock. A section is what one token covers: its
+// appends become readable all at once when it is unlocked or committed, and never if it is
 // discarded or lost. Two goroutines that share a Client exclude each other.
 //
-// Guarantee. An append that returned nil is in its section exactly once; a section whose Unlock or Commit returned nil
-// is readable exactly once, whole. Both are decided by the server within the transaction that checks the token, so they
-// hold however late a packet is and however long a process was stopped. Every call is repeated with the same ids until
-// it is answered: this package is the only layer that retries, do not wrap another one around it.
+// # Guarantee
 //
-// Limit. Work other than appends is protected by time alone: Lock.Context ends before the lease can, but a process that
-// is stopped does not notice before it wakes. Hand Lock.Token to whatever else is written to, and let it refuse smaller
-// tokens. The monotonic clock stands still while a machine is suspended: a Context may end late after that, and the
-// token check is what refuses the writes.
+// An append that returned nil is in its section exactly once. A section whose [Lock.Unlock] or
+// [Lock.Commit] returned nil is readable exactly once, whole. Both are decided by the server within
+// the transaction that checks the token, so they hold however late a packet is and however long a
+// process was stopped. Every call is repeated with the same ids until it is answered: this package
+// is the only layer that retries, do not wrap another one around it.
 //
-// Outages. While no server answers, a call that holds nothing fails with ErrUnavailable after Config.ConnectTimeout. A
-// call about a lock that is held goes on trying until the lease is no longer certain, then says what is true.
+// # Limit
+//
+// Work other than appends is protected by time alone: [Lock.Context] ends before the lease can, but
+// a process that is stopped does not notice before it wakes. Hand [Lock.Token] to whatever else is
+// written to, and let it refuse smaller tokens. The monotonic clock stands still while a machine is
+// suspended: a Context may end late after that, and the token check is what refuses the writes.
+//
+// # Outages
+//
+// While no server answers, a call that holds nothing fails with [ErrUnavailable] after
+// Config.ConnectTimeout. A call about a lock that is held goes on trying until the lease is no
+// longer certain, then says what is true.
 package client

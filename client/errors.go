@@ -14,28 +14,30 @@ import (
 
 // What can go wrong, to be tested with errors.Is.
 var (
-	// ErrBusy: the lock was not had within the wait. The error is a *BusyError.
+	// ErrBusy: the lock was not acquired within the wait. The error is a [*BusyError].
 	ErrBusy = errors.New("lock busy")
-	// ErrCancelled: somebody else gave up this wait, by the session's credential.
+	// ErrCancelled: somebody else gave up this wait, who had the session's credential.
 	ErrCancelled = errors.New("wait cancelled")
-	// ErrLockExpired: the lock is not held any more, or can no longer be held for certain; the section was not published.
+	// ErrLockExpired: the lock is not held any more, or no longer for certain; the section was not
+	// published.
 	ErrLockExpired = errors.New("lock expired")
-	// ErrSessionExpired: the session has ended. A Client replaces its own; a Section cannot.
+	// ErrSessionExpired: the session has ended. A [Client] replaces its own; a [Section] cannot.
 	ErrSessionExpired = errors.New("session expired")
-	// ErrOutcomeUnknown: whether the section was published is not known.
+	// ErrOutcomeUnknown: it is not known whether the section was published.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
-	// ErrEnded: the section has already been ended by this Lock, in another way or before.
+	// ErrEnded: this Lock has already ended the section, in another way or before.
 	ErrEnded = errors.New("section already ended")
 	// ErrPublished: the section had been published before the discard came.
 	ErrPublished = errors.New("section already published")
-	// ErrUnavailable: no server gave an answer within the connect timeout.
+	// ErrUnavailable: no server answered within the connect timeout.
 	ErrUnavailable = errors.New("no server available")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("client closed")
 
 	// ErrFileNotFound: the lock has no such file.
 	ErrFileNotFound = errors.New("file not found")
-	// ErrLockNotFound: nobody holds the lock (Evict), nobody waits for it and it has no files (Inspect).
+	// ErrLockNotFound: nobody holds the lock (Evict); nobody holds it, nobody waits for it and it
+	// has no files (Inspect).
 	ErrLockNotFound = errors.New("lock not found")
 	// ErrInvalidName: a lock's or file's name is malformed.
 	ErrInvalidName = errors.New("invalid name")
@@ -47,18 +49,20 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrQuota: a section, queue or watcher is at its limit.
 	ErrQuota = errors.New("quota exceeded")
-	// ErrNoSpace: the servers' storage is (nearly) full. Releases and discards without data go on.
+	// ErrNoSpace: the servers' storage is full, or nearly. Releases and discards without data go
+	// on.
 	ErrNoSpace = errors.New("no space")
 )
 
-// Error is what a server answered instead of a result. errors.Is finds the sentinel that belongs to its reason.
+// Error is what a server answered instead of a result. [errors.Is] finds the sentinel that belongs
+// to its reason.
 type Error struct {
-	Reason  string     // the ErrorInfo's reason, as the API's documentation lists them; empty: none was sent
+	Reason  string     // as the API's documentation lists them; empty: none was sent
 	Code    codes.Code // the gRPC status code
 	Message string     // for people
 }
 
-// Error says what the server said.
+// Error returns what the server said.
 func (e *Error) Error() string {
 	switch {
 	case e.Message != "":
@@ -69,7 +73,7 @@ func (e *Error) Error() string {
 	return e.Code.String()
 }
 
-// Is tells whether target is the sentinel of the error's reason.
+// Is reports whether target is the sentinel of the error's reason.
 func (e *Error) Is(target error) bool {
 	s := sentinel(e.Reason)
 	return s != nil && s == target
@@ -103,7 +107,7 @@ func sentinel(reason string) error {
 	return nil
 }
 
-// indeterminate tells whether the call may have taken effect and is to be repeated.
+// indeterminate reports whether the call may have taken effect, and is to be repeated.
 func (e *Error) indeterminate() bool {
 	switch e.Code {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
@@ -112,8 +116,8 @@ func (e *Error) indeterminate() bool {
 	return false
 }
 
-// definite tells whether a failed call is known to have changed nothing. An answer without a known reason, a server's
-// internal error above all, is not taken as proof.
+// definite reports whether a failed call is known to have changed nothing. An answer without a
+// known reason, a server's internal error above all, proves nothing.
 func definite(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && sentinel(e.Reason) != nil
@@ -144,11 +148,12 @@ func reason(details []*anypb.Any) string {
 type BusyError struct {
 	Lock        string
 	Holder      *Holder // nil: nobody held it at that moment
-	Position    int           // the place in the queue that it had or would have had, counted from 1
-	QueueLength int           // how many others waited
+	Position    int     // the place in the queue that it had or would have had, counted from 1
+	QueueLength int     // how many others waited
 }
 
-// Error names the holder. It does not name the lock, as the errors of Lock and TryLock have done that in front of it.
+// Error names the holder. It does not name the lock: the error that Lock or TryLock wraps around it
+// does.
 func (e *BusyError) Error() string {
 	if e.Holder == nil {
 		return fmt.Sprintf("busy: %d waiting", e.QueueLength)

@@ -12,7 +12,7 @@ const (
 	minBackoff = 20 * time.Millisecond
 	maxBackoff = time.Second
 
-	maxRefusedOnLink = 3 // how often a server may say that it cannot serve a call while it serves others
+	maxRefusedOnLink = 3 // times that a server may fail to serve a call while it serves others
 )
 
 // announce wakes whoever waits for a link. mu is held.
@@ -39,7 +39,7 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 	case !l.usefulAt.IsZero() && now.Sub(l.upAt) > maxBackoff:
 		t.failures = 0
 	case !l.usefulAt.IsZero() && !l.unable:
-		t.failures = min(t.failures, 1) // it broke, and may do better
+		t.failures = min(t.failures, 1) // it broke, and the next one may do better
 	}
 	t.failures++
 	t.endpoint = (t.endpoint + 1) % len(t.cfg.Endpoints)
@@ -49,8 +49,8 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 	wake(t.kick)
 }
 
-// backoff is the pause after so many failures in a row: none after the first, then growing, with jitter so that the
-// clients of a server that failed do not come back in step.
+// backoff is the pause after so many failures in a row. There is none after the first. Then it
+// grows, with jitter, so that the clients of a server that failed do not come back in step.
 func backoff(failures int) time.Duration {
 	if failures < 2 {
 		return 0
@@ -80,7 +80,8 @@ func (t *transport) manage() {
 	}
 }
 
-// step does what is due and tells when to look again; 0: when kicked.
+// step does what is due. It returns when to look again (0: not before a kick), and whether the
+// transport is closed.
 func (t *transport) step(now time.Time) (next time.Duration, done bool) {
 	t.mu.Lock()
 	if t.closed {
@@ -116,7 +117,13 @@ func (t *transport) open() {
 	t.running.Go(l.run)
 }
 
-// checkLink gives up a link whose server owes an answer for too long, and repeats on it what seems to have been lost.
+// checkLink gives up a link whose server owes an answer for too long, and repeats on it what seems
+// to have been lost. mu is held.
+//
+// There are three degrees. A server that has said nothing at all since a call was sent is taken for
+// dead. A call with a limit, which is a heartbeat, also counts against a server that answers
+// others, if there is another server to try. And a call that is merely unanswered is sent again, at
+// intervals that double.
 func (t *transport) checkLink(now time.Time) {
 	l := t.link
 	if l == nil || !l.up {
@@ -153,7 +160,12 @@ func (t *transport) checkLink(now time.Time) {
 	}
 }
 
-// overdue takes off the books the calls that looked for a server in vain. mu is held.
+// overdue takes the calls off the books that have looked for a server in vain, and returns each
+// with its error. mu is held.
+//
+// A call about a lock is never among them while its session lives. All others count from when they
+// began, or from when servers stopped answering if that is later: a call that waits for a lock, on
+// a healthy server, may wait for ever.
 func (t *transport) overdue(now time.Time) map[*call]error {
 	var out map[*call]error
 	for c := range t.calls {
@@ -194,7 +206,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// linked notes that a link's stream is made; every unanswered call goes out on it.
+// linked notes that a link's stream is made. Every unanswered call goes out on it, heartbeats
+// first.
 func (t *transport) linked(l *link) {
 	t.mu.Lock()
 	if t.link != l {
@@ -227,7 +240,7 @@ func (t *transport) heard(l *link) {
 	}
 }
 
-// served notes that the link's server did what it was asked. mu is held.
+// served notes that the link's server did what it was asked to. mu is held.
 func (t *transport) served(l *link, now time.Time) {
 	if l.usefulAt.IsZero() {
 		wake(l.wake) // for the waits that were held back
@@ -236,8 +249,9 @@ func (t *transport) served(l *link, now time.Time) {
 	t.looking = time.Time{}
 }
 
-// repeatRefused has a call repeated that the server could not serve: elsewhere, unless it serves others meanwhile and may
-// only be short of breath. To move would cost it every other call once more. mu is held.
+// repeatRefused has a call repeated that the server could not serve. It goes to another server,
+// unless this one serves others meanwhile and may only be short of breath: to move would cost it
+// every other call once more. mu is held.
 func (t *transport) repeatRefused(l *link, s sending, err *Error, now time.Time) {
 	c := s.call
 	if c.refusedSince.IsZero() {
@@ -252,7 +266,7 @@ func (t *transport) repeatRefused(l *link, s sending, err *Error, now time.Time)
 	c.retryAt = now.Add(backoff(c.refusals + 1))
 }
 
-// suspect gives a link up for what a call outside the stream met on it.
+// suspect gives a link up because of what a call outside the stream met on it.
 func (t *transport) suspect(l *link, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -21,8 +21,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Sections through a server that loses and doubles messages are published exactly as acknowledged. Each seed is a
-// schedule of faults; that of the goroutines is not reproducible.
+// Sections through a server that loses and doubles messages are published exactly as acknowledged.
+// Each seed is a schedule of faults; that of the goroutines is not reproducible.
 func TestFaultyMessages(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -84,7 +84,8 @@ func TestFaultyMessages(t *testing.T) {
 	}
 }
 
-// cycle runs one section and tells whether it was published. A hold may really be lost when heartbeats are.
+// cycle runs one section and reports whether it was published. A hold may really be lost when
+// heartbeats are.
 func cycle(
 	t testing.TB, c *client.Client, name, text string, publish func(*client.Lock, context.Context) error, inside func(),
 ) bool {
@@ -130,7 +131,8 @@ func commitAndLeave(l *client.Lock, ctx context.Context) error { //nolint:revive
 	return l.Discard(ctx)
 }
 
-// checkShared checks that a file has n whole sections, each once, in the order in which the lock was held.
+// checkShared checks that a file has n whole sections, each once, in the order in which the lock
+// was held.
 func checkShared(t testing.TB, c *client.Client, name string, n int, order *sync.Map) {
 	t.Helper()
 	b, err := c.Read(t.Context(), name, "f")

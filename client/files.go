@@ -10,8 +10,10 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Read gives the published bytes of a file. It sees every section whose Unlock or Commit returned before Read began.
-// Errors: ErrFileNotFound, ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
+// Read returns the published bytes of a file. It sees every section whose Unlock or Commit returned
+// before Read began.
+//
+// Errors: [ErrFileNotFound], [ErrInvalidName], [ErrUnavailable], [ErrClosed], that of ctx.
 func (c *Client) Read(ctx context.Context, lock, file string) ([]byte, error) {
 	var b bytes.Buffer
 	if _, err := c.Copy(ctx, &b, lock, file, 0); err != nil {
@@ -20,9 +22,12 @@ func (c *Client) Read(ctx context.Context, lock, file string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Copy writes the published bytes of a file to w, from the offset (counted from 0) to the size that the file had when the
-// first piece was read; in pieces, so that a large file needs little memory. It tells how many bytes were written; a copy
-// that broke off can go on at the offset where it stopped. Errors: as Read, and those of w.
+// Copy writes the published bytes of a file to w, from the offset (counted from 0) to the size that
+// the file had when the first piece was read. It does so in pieces, so that a large file needs
+// little memory. It returns how many bytes were written; a copy that broke off can go on at the
+// offset where it stopped.
+//
+// Errors: those of [Client.Read], and those of w.
 func (c *Client) Copy(ctx context.Context, w io.Writer, lock, file string, offset int64) (int64, error) {
 	n, err := c.copy(ctx, w, lock, file, offset)
 	if err != nil {
@@ -60,8 +65,10 @@ func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offse
 	return written, nil
 }
 
-// ListFiles lists the files of one lock, or of all locks if lock is empty, in the order of lock and name.
-// Errors: ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
+// ListFiles lists the files of one lock, or of all locks if lock is empty, in the order of lock and
+// name.
+//
+// Errors: [ErrInvalidName], [ErrUnavailable], [ErrClosed], that of ctx.
 func (c *Client) ListFiles(ctx context.Context, lock string) ([]*File, error) {
 	if err := checkNames(lock); err != nil {
 		return nil, fmt.Errorf("list files: %w", err)
@@ -84,10 +91,14 @@ func (c *Client) ListFiles(ctx context.Context, lock string) ([]*File, error) {
 	}
 }
 
-// Tail gives a file's published bytes from the offset on (counted from 0), and goes on as sections are published, for as
-// long as the loop over it runs. A file that does not exist yet is waited for. It finds another server by itself and goes
-// on where it was: no byte is left out or given twice. An error ends it: that of ctx, ErrInvalidName,
-// ErrInvalidArgument, ErrClosed, or ErrUnavailable when no server was found within the connect timeout.
+// Tail returns a file's published bytes from the offset on (counted from 0), and goes on as
+// sections are published, for as long as the loop over it runs. A file that does not exist yet is
+// waited for. If a server fails, Tail finds another one and goes on where it was: no byte is left
+// out, and none comes twice.
+//
+// An error ends the loop:
+//   - [ErrUnavailable]: no server was found within the connect timeout.
+//   - [ErrInvalidName], [ErrInvalidArgument], [ErrClosed], that of ctx.
 func (c *Client) Tail(ctx context.Context, lock, file string, offset int64) iter.Seq2[*Piece, error] {
 	return func(yield func(*dlmv1.TailResponse, error) bool) {
 		err := checkNames(lock, file)

@@ -20,15 +20,16 @@ type receiver[M any] interface {
 // errStopped ends a follow whose caller has seen enough.
 var errStopped = errors.New("stopped")
 
-// follow opens a stream of answers and opens it again, on another server if need be, until the caller wants no more (nil)
-// or an error ends it. open is asked to resume where the last answer ended.
+// follow opens a stream of answers, and opens it again, on another server if need be. It returns
+// nil when give returns false, which is when the caller wants no more; otherwise it returns the
+// error that ended it. open is to resume where the last answer ended.
 func follow[M any](
 	ctx context.Context,
 	t *transport,
 	open func(context.Context, dlmv1.LockServiceClient) (receiver[M], error),
 	give func(*M) bool,
 ) error {
-	var failing time.Time // since when nothing has come of it; zero: all is well
+	var failing time.Time // since when nothing has come; zero: all is well
 	for {
 		opened := time.Now()
 		since := opened
@@ -47,12 +48,12 @@ func follow[M any](
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, ErrQuota) && got:
-			continue // it did not keep up, and begins anew
+			continue // the caller did not keep up, and begins anew
 		case errors.As(err, &refused) && refused.Reason != "" && !refused.indeterminate():
-			return err // without a reason it is the connection that broke
+			return err // an error without a reason is a connection that broke
 		}
 		t.suspect(l, err)
-		// A stream that stays open has been accepted, even if there was nothing to tell.
+		// A stream that stayed open had been accepted, even if nothing came on it.
 		if failing.IsZero() || got || time.Since(opened) > t.cfg.ConnectTimeout {
 			failing = time.Now()
 		}
@@ -62,7 +63,7 @@ func follow[M any](
 	}
 }
 
-// followOn follows on one link and tells whether any answer came.
+// followOn follows on one link. It returns whether any answer came, and why it ended.
 func followOn[M any](
 	ctx context.Context,
 	t *transport,

@@ -7,8 +7,11 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Inspect tells who holds a lock and who waits for it. Errors: ErrLockNotFound (nobody holds it, nobody waits for it, and
-// it has no files), ErrInvalidName, ErrUnavailable, ErrClosed, that of ctx.
+// Inspect returns who holds a lock and who waits for it.
+//
+// Errors:
+//   - [ErrLockNotFound]: nobody holds the lock, nobody waits for it, and it has no files.
+//   - [ErrInvalidName], [ErrUnavailable], [ErrClosed], that of ctx.
 func (c *Client) Inspect(ctx context.Context, lock string) (*LockInfo, error) {
 	err := checkNames(lock)
 	var r *dlmv1.InspectResponse
@@ -26,8 +29,10 @@ func (c *Client) Inspect(ctx context.Context, lock string) (*LockInfo, error) {
 	return r.GetLock(), nil
 }
 
-// List tells which locks are held or waited for whose names begin with the prefix, in name order; of each only the first
-// 10 waiters are listed. Errors: ErrInvalidArgument, ErrUnavailable, ErrClosed, that of ctx.
+// List returns the locks whose names begin with the prefix and that are held or waited for, in the
+// order of their names. Of each only the first 10 waiters are listed.
+//
+// Errors: [ErrInvalidArgument], [ErrUnavailable], [ErrClosed], that of ctx.
 func (c *Client) List(ctx context.Context, prefix string) ([]*LockInfo, error) {
 	if err := checkText(prefix); err != nil {
 		return nil, fmt.Errorf("list: %w", err)

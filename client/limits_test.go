@@ -26,7 +26,8 @@ func TestLimitsFitTheServers(t *testing.T) {
 	if client.SessionRoom > etcdstore.MaxUnfinished {
 		t.Errorf("a heartbeat names up to %d acquisitions, it may name %d", client.SessionRoom, etcdstore.MaxUnfinished)
 	}
-	// A record that is too large has to reach a server, which says so, rather than be refused as a message.
+	// A record that is too large has to reach a server, which says so, rather than be refused as a
+	// message.
 	if client.MaxMessage > facade.MaxMessage || client.MaxMessage < 2*etcdstore.MaxRecord {
 		t.Errorf("a call has %d bytes at most: a message may have %d, a record %d",
 			client.MaxMessage, facade.MaxMessage, etcdstore.MaxRecord)

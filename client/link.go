@@ -19,7 +19,8 @@ const (
 	pingTimeout = 5 * time.Second
 	minDial     = 500 * time.Millisecond
 
-	// What may be on its way from the server, in bytes. gRPC would otherwise measure it with a ping for every other message.
+	// What may be on its way from the server, in bytes. Left to itself, gRPC would measure that,
+	// with a ping for every other message.
 	streamWindow     = 4 << 20
 	connectionWindow = 8 << 20
 )
@@ -45,13 +46,14 @@ type link struct {
 	unable   bool      // it could not serve a call
 	received time.Time // the last message
 
-	sending      bool // somebody has messages that are not all sent yet
-	sentBytes    int  // of messages that were taken to be sent
-	arrivedBytes int  // of those that have arrived for certain: the last one that was answered, and all before it
+	sending      bool // somebody has messages that have not all been passed to gRPC
+	sentBytes    int  // of the messages that were taken to be sent
+	arrivedBytes int  // of those that have arrived for certain: up to the last one that was answered
 }
 
-// direct tells whether whoever has put a single message in line may send it, which spares the way over the sender: while so
-// little is on its way that gRPC, which holds up to 64 KB of a stream back before it makes a sender wait, takes it at once.
+// direct reports whether whoever has just put a single message in line may pass it to gRPC by
+// itself, which spares the way over the sender's goroutine. It may while so little is on its way
+// that Send does not block: gRPC holds back up to 64 KB of a stream before it makes a sender wait.
 // The transport's mu is held.
 func (l *link) direct() bool {
 	const little = 16 << 10
@@ -114,7 +116,7 @@ func (l *link) serve() error {
 	}
 }
 
-// send sends what others do not send themselves.
+// send sends what others do not send by themselves.
 func (l *link) send() {
 	for {
 		batch, err := l.t.take(l)
@@ -133,7 +135,8 @@ func (l *link) send() {
 	}
 }
 
-// pass hands messages that were taken to gRPC. An error shows in the receiver as the stream's end.
+// pass hands messages that were taken to gRPC. An error shows in the receiver too, as the stream's
+// end.
 func (l *link) pass(batch []*dlmv1.StreamRequest) {
 	for _, msg := range batch {
 		if l.stream.Send(msg) != nil {

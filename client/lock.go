@@ -9,8 +9,9 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Lock is one hold of one lock. It is safe for concurrent use. A section is ended in one way only, by the first of
-// Unlock and Discard; `defer l.Discard(ctx)` beside an Unlock is harmless.
+// Lock is one hold of one lock. It is safe for concurrent use. Its section is ended in one way
+// only, by the first of [Lock.Unlock] and [Lock.Discard]; a `defer l.Discard(ctx)` beside an Unlock
+// is harmless.
 type Lock struct {
 	a      *acquisition
 	ctx    context.Context
@@ -18,20 +19,21 @@ type Lock struct {
 
 	mu         sync.Mutex
 	token      int64
-	epoch      uint64             // moves when a commit or an end begins or is over
-	appended   bool               // an append was sent in this section, or others may have sent some
-	shared     bool               // others have the credential
+	epoch      uint64             // moves when a commit or an end begins, and when it is over
+	appended   bool               // an append was sent in this section
+	shared     bool               // others have the credential, and may have appended
 	numbered   uint64             // appends of this section
 	staging    map[*call]struct{} // appends that are unanswered
 	doubt      error              // an append of unknown outcome
 	unsure     error              // a release or commit of unknown outcome
 	committing bool               // a commit waits for appends or for its answer
 	end        *ending            // nil: neither Unlock nor Discard was called
-	lost       error              // why the hold was lost; nil: it is not
+	lost       error              // why the hold was lost; nil: it was not
 	changed    chan struct{}      // closed and renewed when staging, committing, end or lost changes
 }
 
-// hold makes the Lock of a grant; nil if the session is lost already, or not certain to live.
+// hold makes the Lock of a grant. It returns nil if the session is lost already, or not certain to
+// live.
 func (a *acquisition) hold(ctx context.Context, token int64) *Lock {
 	l := &Lock{
 		a:       a,
@@ -48,18 +50,20 @@ func (a *acquisition) hold(ctx context.Context, token int64) *Lock {
 	return l
 }
 
-// Name is the lock's name.
+// Name returns the lock's name.
 func (l *Lock) Name() string { return l.a.lock }
 
-// Token is the section's fencing token: for one lock it only rises. Each Commit begins a section with a new one.
+// Token returns the section's fencing token: for one lock it only rises. Each [Lock.Commit] begins
+// a section with a new one.
 func (l *Lock) Token() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.token
 }
 
-// Credential gives another process the power to append in this section (Client.Section), and to do all else that this
-// client's session can: it is a secret. End the section after that process has got its answers.
+// Credential returns what lets another process append in this section, by [Client.Section]. It is a
+// secret: with it that process can do all else that this client's session can. End the section
+// after that process has got its answers.
 func (l *Lock) Credential() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,20 +71,21 @@ func (l *Lock) Credential() string {
 	return l.a.s.credential
 }
 
-// Context carries the values of the context that the lock was acquired with. It is cancelled when the hold is lost or no
-// longer certain, which is Margin before the server could give the lock to somebody else; its cause is then an
-// ErrLockExpired, or ErrClosed. It is also cancelled when the section has ended by Unlock or Discard; its cause is then
-// ErrEnded.
+// Context carries the values of the context that the lock was acquired with. It is cancelled
+//   - when the hold is lost or no longer certain, which is [Lock.Margin] before the server could
+//     give the lock to somebody else. Its cause is an [ErrLockExpired], or [ErrClosed].
+//   - when the section has ended by Unlock or Discard. Its cause is [ErrEnded].
 func (l *Lock) Context() context.Context { return l.ctx }
 
-// Expiry is the moment, on the monotonic clock, until which the lease cannot have ended, if no further heartbeat
-// succeeds. It moves forward with each heartbeat.
+// Expiry returns the moment, on the monotonic clock, until which the lease cannot have ended if no
+// further heartbeat succeeds. It moves forward with each heartbeat.
 func (l *Lock) Expiry() time.Time {
 	expiry, _ := l.a.s.lease()
 	return expiry
 }
 
-// Margin is how long before Expiry the Context is cancelled: a fifth of the session's TTL, 300 ms at least.
+// Margin returns how long before [Lock.Expiry] the Context is cancelled: a fifth of the session's
+// TTL, 300 ms at least.
 func (l *Lock) Margin() time.Duration {
 	_, margin := l.a.s.lease()
 	return margin
@@ -92,8 +97,11 @@ func (l *Lock) currentEpoch() uint64 {
 	return l.epoch
 }
 
-// verify compares the hold with what a server said of it. What was said while a commit or an end was under way, before
-// it or after, is no proof of anything.
+// verify compares the hold with what a server said of it in answer to a heartbeat. epoch is the
+// hold's when the heartbeat was sent. If it has moved since, a commit or an end was under way, and
+// the server may have spoken of the state before or after it: that proves nothing. For example, a
+// commit is answered while the heartbeat is on its way: the answer names the old token, and the
+// hold is as good as ever.
 func (l *Lock) verify(epoch uint64, st *dlmv1.AcquisitionState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,7 +147,7 @@ func (l *Lock) announce() {
 	l.changed = make(chan struct{})
 }
 
-// usable tells why nothing more can be done in the section. mu is held.
+// usable returns why nothing more can be done in the section. nil: it can. mu is held.
 func (l *Lock) usable() error {
 	switch {
 	case l.lost != nil:
@@ -150,7 +158,7 @@ func (l *Lock) usable() error {
 	return nil
 }
 
-// pause gives up mu until something changes or ctx ends.
+// pause gives up mu until something changes or ctx ends, and returns the error of ctx.
 func (l *Lock) pause(ctx context.Context) error {
 	changed := l.changed
 	l.mu.Unlock()
@@ -163,8 +171,9 @@ func (l *Lock) pause(ctx context.Context) error {
 	}
 }
 
-// enter waits until the section can be worked in and gives mu, unless it fails. A loss comes before the error of ctx: a
-// caller may well pass a context that ends with the hold.
+// enter waits until the section can be worked in, and returns with mu held, unless it fails. A loss
+// comes before the error of ctx: a caller may well pass a context that ends with the hold, and
+// needs to know of the loss.
 func (l *Lock) enter(ctx context.Context) error {
 	l.mu.Lock()
 	var err error

@@ -227,7 +227,8 @@ func TestEvictedHolderLearns(t *testing.T) {
 	must(t, lock(t, c, name).Unlock(t.Context())) // the session lives
 }
 
-// Evict without a token is about the holder that it saw: when that one has left by itself, the next one is not hit.
+// Evict without a token is about the holder that it saw: when that one has left by itself, the next
+// one is not hit.
 func TestEvictDoesNotFollowTheLock(t *testing.T) {
 	seen := &dlmv1.Lock{Name: "a", Holder: &dlmv1.Holder{Token: 7}}
 	s := startScripted(t, func(r *dlmv1.StreamRequest) *dlmv1.StreamResponse {

@@ -70,7 +70,7 @@ func (tb *mainTB) end() {
 
 var names atomic.Int64
 
-// fresh gives a lock that no other test uses.
+// fresh returns a lock that no other test uses.
 func fresh(t testing.TB) string {
 	t.Helper()
 	name := strings.Map(func(r rune) rune {
@@ -168,7 +168,7 @@ func state(t testing.TB, c *client.Client, name string) *dlmv1.Lock {
 	return st
 }
 
-// ended waits for a context's end and gives its cause.
+// ended waits for a context's end and returns its cause.
 func ended(t testing.TB, ctx context.Context) error {
 	t.Helper()
 	select {

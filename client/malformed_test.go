@@ -106,7 +106,8 @@ func TestMalformedAnswerIsAnError(t *testing.T) {
 		"Lock": {Response: &dlmv1.StreamResponse_Acquire{Acquire: &dlmv1.AcquireResponse{
 			Outcome: dlmv1.AcquireResponse_OUTCOME_GRANTED, Token: -1,
 		}}},
-		"Commit": {Response: &dlmv1.StreamResponse_Commit{Commit: &dlmv1.CommitResponse{Token: 1}}}, // that it had
+		// The token that it had.
+		"Commit": {Response: &dlmv1.StreamResponse_Commit{Commit: &dlmv1.CommitResponse{Token: 1}}},
 		"Read":   {Response: &dlmv1.StreamResponse_Read{Read: &dlmv1.ReadResponse{Size: -1}}},
 		"ListFiles": {Response: &dlmv1.StreamResponse_ListFiles{ListFiles: &dlmv1.ListFilesResponse{
 			NextPageToken: "again",
@@ -141,7 +142,8 @@ func TestMalformedAnswerIsAnError(t *testing.T) {
 	}
 }
 
-// What a heartbeat's answer leaves out, or says of acquisitions that were not named, is no proof of anything.
+// What a heartbeat's answer leaves out, or says of acquisitions that were not named, is no proof of
+// anything.
 func TestMalformedHeartbeat(t *testing.T) {
 	t.Parallel()
 	ttl := durationpb.New(3 * time.Second)
@@ -177,7 +179,8 @@ func TestMalformedHeartbeat(t *testing.T) {
 	}
 }
 
-// No answer of a server, nor how often and under which number it comes, ends the process or keeps Close from returning.
+// No answer of a server, nor how often and under which number it comes, ends the process or keeps
+// Close from returning.
 func TestArbitraryAnswers(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {

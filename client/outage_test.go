@@ -95,7 +95,8 @@ func TestUnlockIntoAnOutage(t *testing.T) {
 	is(t, l.Unlock(t.Context()), client.ErrOutcomeUnknown)
 }
 
-// A restart that outlasts a waiter's TTL does not end its session, since etcd counts leases anew: nor does the waiter.
+// A restart that outlasts a waiter's TTL does not end its session, since etcd counts leases anew:
+// nor does the waiter.
 func TestWaiterKeepsItsPlaceInALongOutage(t *testing.T) {
 	t.Parallel()
 	n := facadetest.Start(t)
@@ -137,7 +138,8 @@ func TestWaiterKeepsItsPlaceInALongOutage(t *testing.T) {
 	}
 }
 
-// A release that was carried out and never answered is learned of even when the session has ended meanwhile.
+// A release that was carried out and never answered is learned of even when the session has ended
+// meanwhile.
 func TestUnlockLearnsTheTruthAfterLoss(t *testing.T) {
 	t.Parallel()
 	var dark *darkStore
@@ -301,7 +303,8 @@ func TestFailoverKeepsSession(t *testing.T) {
 	reads(t, c, name, "f", want)
 }
 
-// A tail that has had nothing to tell for longer than the connect timeout outlives a server all the same.
+// A tail that has had nothing to tell for longer than the connect timeout outlives a server all the
+// same.
 func TestIdleTailSurvivesRestart(t *testing.T) {
 	t.Parallel()
 	n := facadetest.Start(t)
@@ -335,7 +338,8 @@ func TestIdleTailSurvivesRestart(t *testing.T) {
 	}
 }
 
-// A server that goes silent without closing its connections is left as soon as a heartbeat is overdue.
+// A server that goes silent without closing its connections is left as soon as a heartbeat is
+// overdue.
 func TestSilentServerIsLeft(t *testing.T) {
 	t.Parallel()
 	n := facadetest.Start(t)

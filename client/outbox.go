@@ -7,7 +7,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// maxBatch is the bytes after which the sender looks for heartbeats again.
+// maxBatch is the size in bytes after which a batch ends, so that the sender looks for heartbeats
+// again.
 const maxBatch = 64 << 10
 
 // enqueue has the sender send a call on the current link. mu is held.
@@ -16,7 +17,8 @@ func (t *transport) enqueue(c *call) {
 	t.hasten()
 }
 
-// line puts a call in line for the current link, heartbeats first: a lease must not wait for data. mu is held.
+// line puts a call in line for the current link. Heartbeats go to the head: a lease must not wait
+// for data. mu is held.
 func (t *transport) line(c *call) {
 	if c.queued {
 		return
@@ -29,15 +31,15 @@ func (t *transport) line(c *call) {
 	}
 }
 
-// hasten wakes the sender, for what is in line. mu is held.
+// hasten wakes the sender for what is in line. mu is held.
 func (t *transport) hasten() {
 	if t.link != nil {
 		wake(t.link.wake)
 	}
 }
 
-// resend sends a call again if its last message left before the given moment. It may be called for any call at any
-// time: a repeat is harmless.
+// resend sends a call again if its last message left before the given moment. It may be called for
+// any call at any time: a repeat is harmless, as servers know a call by its ids.
 func (t *transport) resend(c *call, before time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -46,7 +48,8 @@ func (t *transport) resend(c *call, before time.Time) {
 	}
 }
 
-// take gives the sender of a link its next messages, nil if there are none. It fails when the link is given up.
+// take returns the next messages for the sender of a link; none if there are none, or if somebody
+// else is passing some to gRPC. It fails when the link is given up.
 func (t *transport) take(l *link) ([]*dlmv1.StreamRequest, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,15 +62,17 @@ func (t *transport) take(l *link) ([]*dlmv1.StreamRequest, error) {
 	return t.next(l), nil
 }
 
-// next takes the next messages for a link; whoever has them sends them, before anybody else does. mu is held.
+// next takes the next messages for a link. Whoever gets them passes them to gRPC, and nobody else
+// does so before: that keeps them in order. mu is held.
 func (t *transport) next(l *link) []*dlmv1.StreamRequest {
 	var out []*dlmv1.StreamRequest
 	now := time.Now()
 	size := 0
 	rest := t.queue[:0]
 	for _, c := range t.queue {
-		// A server that may not serve at all is not asked a thousand times: waits come after its first answer. A
-		// session's heartbeat is always ahead of them.
+		// Waits are held back until the server has answered something: a thousand of them would not
+		// help a server that cannot serve at all. A session's heartbeat, which is not held back, is
+		// always ahead of its waits.
 		if size > maxBatch || c.waits && l.usefulAt.IsZero() && !c.ended {
 			rest = append(rest, c)
 			continue

@@ -15,8 +15,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// scripted is a server whose answers a test decides, for what a real one does not do on demand. It knows one holder at
-// most and judges nothing.
+// scripted is a server whose answers a test decides, for what a real one does not do on demand. It
+// knows one holder at most and judges nothing.
 type scripted struct {
 	dlmv1.UnimplementedLockServiceServer
 	addr string
@@ -118,14 +118,14 @@ func (s *scripted) usual(req *dlmv1.StreamRequest) *dlmv1.StreamResponse {
 	return out
 }
 
-// opened tells how many streams were made.
+// opened returns how many streams were made.
 func (s *scripted) opened() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.streams
 }
 
-// received gives the calls of one kind.
+// received returns the calls of one kind.
 func (s *scripted) received(kind func(*dlmv1.StreamRequest) bool) []*dlmv1.StreamRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,7 +13,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Section is a section that another process holds and shares by its Lock's Credential. It can only be appended to.
+// Section is a section that another process holds, and shares by its [Lock.Credential]. It can only
+// be appended to.
 type Section struct {
 	wire       *transport
 	lock       string
@@ -23,21 +24,24 @@ type Section struct {
 	number     atomic.Uint64
 }
 
-// Section gives access to a section that another process holds under this token. Nothing is checked before the first
-// Append.
+// Section returns access to a section that another process holds under this token. Nothing is
+// checked before the first Append.
 func (c *Client) Section(lock, credential string, token int64) *Section {
 	var b [12]byte
 	_, _ = rand.Read(b[:]) // never fails
-	// The holder numbers its requests in decimal: a letter in front keeps these apart from them.
+	// The holder numbers its requests in decimal. A letter in front keeps these apart from them.
 	return &Section{wire: c.wire, lock: lock, credential: credential, token: token, prefix: "s" + hex.EncodeToString(b[:])}
 }
 
-// Append stages one record, as Lock.Append does. Records of one Section are in the order of calls that do not overlap;
-// they come before those that the holder itself appended in the same section.
+// Append stages one record, as [Lock.Append] does. Records of one Section are in the order of calls
+// that do not overlap. They come before those that the holder itself appended in the same section.
 //
-// nil: the record is in the section, once. ErrLockExpired: the token does not hold the lock any more. ErrTooLarge,
-// ErrQuota, ErrNoSpace, ErrInvalidName: nothing was staged. ErrUnavailable, the error of ctx, or any other error: the
-// outcome is unknown, and the holder should discard. A repeat of Append is another record.
+// A repeat of Append is another record, so an error matters:
+//   - nil: the record is in the section, once.
+//   - [ErrLockExpired]: the token does not hold the lock any more.
+//   - [ErrTooLarge], [ErrQuota], [ErrNoSpace], [ErrInvalidName]: nothing was staged.
+//   - [ErrUnavailable], the error of ctx, any other error: whether the record was staged is not
+//     known, and the holder should discard.
 func (s *Section) Append(ctx context.Context, file string, data []byte) error {
 	err := errors.Join(checkNames(s.lock, file), checkText(s.credential))
 	if err == nil {

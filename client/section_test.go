@@ -25,7 +25,7 @@ func TestAppendsAreReadableAfterUnlock(t *testing.T) {
 	reads(t, c, name, "f", "one two")
 	reads(t, c, name, "empty", "")
 
-	must(t, l.Unlock(t.Context())) // answers as the first
+	must(t, l.Unlock(t.Context())) // as the first
 	is(t, l.Discard(t.Context()), client.ErrEnded)
 	is(t, l.Append(t.Context(), "f", nil), client.ErrEnded)
 	is(t, l.Commit(t.Context()), client.ErrEnded)
@@ -62,7 +62,8 @@ func TestCommitMovesToken(t *testing.T) {
 	reads(t, c, name, "f", "a")
 }
 
-// Commits, appends and heartbeats at once: no append is lost, doubled or torn, and the hold is never taken for lost.
+// Commits, appends and heartbeats at once: no append is lost, doubled or torn, and the hold is
+// never taken for lost.
 func TestConcurrentAppendsAndCommits(t *testing.T) {
 	c, name := open(t, client.Config{TTL: 2e9}), fresh(t)
 	l := lock(t, c, name)

@@ -10,20 +10,21 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// sessionRoom is how many acquisitions one session takes: a heartbeat may name 1,000, and ends what it does not name.
+// sessionRoom is how many acquisitions one session takes. A heartbeat may name 1,000, and the
+// server ends those that it does not name.
 const sessionRoom = 900
 
-// answeredSoon is how long an Acquire may be on its way, or its answer, before it counts as lost.
+// answeredSoon is how long an Acquire, or its answer, may be on its way before it counts as lost.
 const answeredSoon = time.Second
 
-// session is a lease and what is acquired under it. Its heartbeats say which acquisitions are still wanted, so that the
-// server ends what a lost message left behind.
+// session is a lease and what is acquired under it. Its heartbeats say which acquisitions are still
+// wanted, so that the server ends what a lost message left behind.
 type session struct {
 	c          *Client
 	credential string
 	id         string
 	gone       chan struct{} // closed when the session is lost or closed
-	settled    chan struct{} // closed when its end was answered, or nobody answers
+	settled    chan struct{} // closed when a server has answered its close, or none does
 	nudge      chan struct{} // wakes run
 
 	mu         sync.Mutex
@@ -32,10 +33,10 @@ type session struct {
 	ttl        time.Duration // as granted
 	expiry     time.Time     // the lease lives at least until then
 	beatAt     time.Time     // when the last heartbeat was begun
-	beating    *call         // it, unanswered; nil: none
-	pins       int           // what keeps it from being closed: its life, and each section's end that is unanswered
-	lost       time.Time     // when gone was closed
-	cause      error         // why
+	beating    *call         // the heartbeat that is unanswered; nil: none
+	pins       int           // what keeps it from being closed: see unpin
+	lost       time.Time     // when gone was closed; zero: it was not
+	cause      error         // why it was lost
 }
 
 // acquisition is one attempt to get one lock, and the hold that came of it.
@@ -72,8 +73,9 @@ func (c *Client) newSession(m *dlmv1.InitResponse, sent time.Time) *session {
 	return s
 }
 
-// enlist numbers a new acquisition; nil if the session is full or lost. Number and entry are made in one step, or a
-// heartbeat between them would end the acquisition.
+// enlist numbers a new acquisition. It returns nil if the session is full or lost. Number and entry
+// are made in one step: a heartbeat between them would name the number as the highest, and not the
+// acquisition, so the server would end it.
 func (s *session) enlist(lock string) *acquisition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,14 +103,15 @@ func (s *session) nextRequest() string {
 	return strconv.FormatUint(s.highest, 10)
 }
 
-// lease tells until when the session lives at least, and how long before that it stops being certain.
+// lease returns until when the session lives at least, and how long before that it stops being
+// certain.
 func (s *session) lease() (time.Time, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.expiry, marginOf(s.ttl)
 }
 
-// lostAt tells whether the session is lost, and since when.
+// lostAt returns when the session was lost, and whether it was.
 func (s *session) lostAt() (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +121,8 @@ func (s *session) lostAt() (time.Time, bool) {
 // errUncertain is the end of a session that nobody confirmed in time.
 var errUncertain = fmt.Errorf("%w: its lease is no longer certain, no heartbeat was answered in time", ErrLockExpired)
 
-// waitsOnly tells whether the session is good for places in queues and nothing else. mu is held.
+// waitsOnly reports whether the session is good for places in queues and nothing else: it holds no
+// lock, and no end of a section is unanswered (its life is the only pin). mu is held.
 func (s *session) waitsOnly() bool {
 	for _, a := range s.unfinished {
 		if a.held != nil {
@@ -128,14 +132,14 @@ func (s *session) waitsOnly() bool {
 	return len(s.unfinished) > 0 && s.pins == 1
 }
 
-// certainLocked is how long the lease is certain from now on. mu is held.
+// certainLocked returns how long the lease is certain from now on. mu is held.
 func (s *session) certainLocked(now time.Time) time.Duration {
 	return s.expiry.Add(-marginOf(s.ttl)).Sub(now)
 }
 
-// run sends heartbeats and ends the session when it stops being certain. A session that only waits goes on until a
-// server says that it has ended: etcd counts leases anew when it restarts or changes its leader, so the places in the
-// queues may well be there after a long outage.
+// run sends heartbeats, and ends the session when it stops being certain. A session that only waits
+// goes on until a server says that it has ended: etcd counts leases anew when it restarts or
+// changes its leader, so the places in the queues may well be there after a long outage.
 func (s *session) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -170,7 +174,8 @@ func (s *session) run() {
 	}
 }
 
-// refresh makes the next heartbeat due: after a move to another server, what the server knows is to be learned soon.
+// refresh makes the next heartbeat due. It is called after a move to another server: what that
+// server knows is to be learned soon.
 func (s *session) refresh() {
 	s.mu.Lock()
 	s.beatAt = time.Time{}
@@ -178,7 +183,7 @@ func (s *session) refresh() {
 	wake(s.nudge)
 }
 
-// mention is one acquisition that a heartbeat names, and the state of its hold at that moment.
+// mention is one acquisition that a heartbeat names, and its hold as it was at that moment.
 type mention struct {
 	a     *acquisition
 	held  *Lock
@@ -214,13 +219,13 @@ func (s *session) beat(now time.Time) {
 	_ = s.c.wire.start(c) // fails when the client is being closed, which ends the session too
 }
 
-// beatAnswered takes a heartbeat's answer: the lease counts from when the heartbeat was sent.
+// beatAnswered takes a heartbeat's answer. The lease counts from when the heartbeat was sent.
 func (s *session) beatAnswered(named []mention, a answer) {
 	m := a.msg.GetHeartbeat()
 	s.mu.Lock()
 	s.beating = nil
 	if m == nil {
-		s.beatAt = s.beatAt.Add(-s.ttl * 3 / 10) // A server that failed once may not the next time.
+		s.beatAt = s.beatAt.Add(-s.ttl * 3 / 10) // soon again: it may be served then
 	} else if ttl := m.GetTtl().AsDuration(); lasting(ttl) {
 		s.ttl = ttl
 		s.expiry = later(s.expiry, a.sent.Add(ttl))
@@ -240,8 +245,9 @@ func (s *session) beatAnswered(named []mention, a answer) {
 			n.held.verify(n.epoch, states[i])
 			continue
 		}
-		// An Acquire that left well before the heartbeat and does not wait has been lost on its way, or its answer has.
-		// While an outage lasts that is normal: the Acquire has not been sent again yet.
+		// An Acquire that left well before the heartbeat, and that the server does not know, has
+		// been lost on its way, or its answer has. While an outage lasts that is normal: then the
+		// Acquire has not been sent again yet.
 		if states[i].GetState() != dlmv1.AcquisitionState_STATE_WAITING {
 			s.mu.Lock()
 			wait, soon := n.a.wait, min(answeredSoon, s.ttl/3)
@@ -253,7 +259,7 @@ func (s *session) beatAnswered(named []mention, a answer) {
 	}
 }
 
-// beatFailed ends the session if that is what an error says.
+// beatFailed ends the session if that is what the error of a heartbeat says.
 func (s *session) beatFailed(err error) {
 	switch {
 	case errors.Is(err, ErrSessionExpired):
@@ -263,7 +269,8 @@ func (s *session) beatFailed(err error) {
 	}
 }
 
-// lose ends the session on this side: whoever holds a lock under it learns so, whoever waits goes on under another one.
+// lose ends the session on this side: whoever holds a lock under it learns so, and whoever waits
+// goes on under another one. The first call counts.
 func (s *session) lose(cause error) {
 	s.mu.Lock()
 	if !s.lost.IsZero() {
@@ -293,18 +300,23 @@ func (s *session) lose(cause error) {
 	s.unpin()
 }
 
-// pin keeps the session from being closed while a section's end (a release, commit or discard) is unanswered: to close
-// it would undo what is being published. Only the holder of a lock that has not been told of a loss may call it.
+// pin keeps the session from being closed while a section's end (a release, commit or discard) is
+// unanswered: to close it would undo what is being published. Only a holder that has not been told
+// of a loss may pin. It does so with the Lock's mu held, for which lose has to wait.
 func (s *session) pin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pins++
 }
 
-// unpin undoes one pin, or ends the session's life. The last one closes the session, and only one is the last: lose
-// gives the life up after it has told every holder, so nothing is pinned any more from then on, and the count cannot
-// leave 0 again. (If the loss itself decided whether anything is unanswered, a release could begin and be answered
-// between that decision and the moment its holder is told, and would close the session a second time.)
+// unpin undoes one pin, or gives up the session's life, which is the first pin. The last to unpin
+// closes the session, and there is one last: lose gives the life up after it has told every holder,
+// so nobody pins from then on, and the count cannot leave 0 again.
+//
+// If the loss itself decided whether an end is unanswered, this could happen: the session is lost,
+// and no end is unanswered; a holder that has not been told yet sends a release; it is answered, as
+// the last one, and closes the session; then the loss, by its earlier look, closes it a second
+// time.
 func (s *session) unpin() {
 	s.mu.Lock()
 	s.pins--
@@ -315,7 +327,8 @@ func (s *session) unpin() {
 	}
 }
 
-// close tells the server that the session has ended, so that others need not wait for its TTL.
+// close tells the server that the session has ended, so that others need not wait for its TTL. It
+// is called once, by unpin.
 func (s *session) close() {
 	err := s.c.wire.start(&call{
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Close{

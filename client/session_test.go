@@ -37,7 +37,8 @@ func (h atLoss) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// A section's end that is sent while the session is being lost comes before the session's own end, which is sent once.
+// A section's end that is sent while the session is being lost comes before the session's own end,
+// which is sent once.
 func TestLostSessionIsClosedOnce(t *testing.T) {
 	t.Parallel()
 	for name, answeredBefore := range map[string]bool{

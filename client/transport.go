@@ -14,9 +14,13 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// transport carries calls over one stream to one server at a time. When the server fails, is silent, or says that it
-// cannot serve, the transport moves to the next one and sends every unanswered call again, with the same ids. Answers
-// count only when they come on the link that the call was last sent on.
+// transport carries calls over one stream to one server at a time. When the server fails, is
+// silent, or says that it cannot serve, the transport moves to the next one, and sends every
+// unanswered call again with the same ids. An answer counts only if it comes on the link that its
+// call was last sent on.
+//
+// It is in four files: this one keeps the books of the calls, outbox.go what is to be sent, link.go
+// one connection, and failover.go decides when to leave a server.
 type transport struct {
 	cfg    Config
 	log    *slog.Logger
@@ -28,19 +32,19 @@ type transport struct {
 
 	mu       sync.Mutex
 	calls    map[*call]struct{} // unanswered
-	sendings map[uint64]sending // by number, those of the current link
+	sendings map[uint64]sending // what was sent on the current link and is unanswered, by number
 	queue    []*call            // to be sent on the current link, in order
 	number   uint64             // last number given to a message
 	order    uint64             // last place given to a call
-	link     *link              // nil: none, or being given up
-	changed  chan struct{}      // closed and renewed when link goes up or away
-	wanted   int                // how many wait for a link without a call
+	link     *link              // nil: none
+	changed  chan struct{}      // closed and renewed when a link is made or left
+	wanted   int                // how many want a link, though they have no call
 	started  bool               // the manager runs
-	asleep   bool               // the manager waits for a kick alone
+	asleep   bool               // the manager waits for a kick and nothing else
 	closed   bool
-	endpoint int       // index of the one in use, or to be tried next
+	endpoint int       // index of the one in use, or of the next to be tried
 	failures int       // links in a row that were of no use
-	retryAt  time.Time // not before this, the next link
+	retryAt  time.Time // when the next link may be made
 	looking  time.Time // since when no server has given an answer; zero: all is well
 	lastErr  error     // why the last link ended
 }
@@ -58,7 +62,7 @@ func newTransport(cfg Config, onLink func()) *transport {
 	}
 }
 
-// start takes a call in charge. An error means that it was not taken, and that done will not be called.
+// start takes a call in charge. With an error it was not taken, and its done will not be called.
 func (t *transport) start(c *call) error {
 	if c.size = proto.Size(c.message()); c.size > maxMessage {
 		return &Error{Reason: "TOO_LARGE", Code: codes.ResourceExhausted, Message: fmt.Sprintf("a call of %d bytes, more than %d", c.size, maxMessage)}
@@ -91,7 +95,7 @@ func (t *transport) start(c *call) error {
 	return nil
 }
 
-// ensureManager makes sure that the manager works. mu is held.
+// ensureManager makes sure that the manager runs and is awake. mu is held.
 func (t *transport) ensureManager(now time.Time) {
 	if !t.started {
 		t.started = true
@@ -107,7 +111,8 @@ func (t *transport) ensureManager(now time.Time) {
 	}
 }
 
-// forget ends a call whose answer nobody wants. It tells whether the call may have reached a server.
+// forget ends a call whose answer nobody wants. It returns whether the call may have reached a
+// server. An answer that arrived just before may still be on its way to done.
 func (t *transport) forget(c *call) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,8 +120,9 @@ func (t *transport) forget(c *call) bool {
 	return c.link != nil
 }
 
-// drop takes a call off the books and reports whether it was on them: a call has one end, and whoever is told true owns
-// it, and calls done unless it was forgotten. mu is held.
+// drop takes a call off the books, and reports whether it was on them. A call has one end, and
+// whoever is told true owns it: nobody else calls done, and the owner does so after it has let mu
+// go, unless the call was forgotten. mu is held.
 func (t *transport) drop(c *call) bool {
 	if c.ended {
 		return false
@@ -129,7 +135,7 @@ func (t *transport) drop(c *call) bool {
 	return true
 }
 
-// answered gives a call its answer. An answer that the call could not be served sends it elsewhere.
+// answered passes an answer on to its call, unless it says that the call could not be served.
 func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 	t.mu.Lock()
 	if t.link != l {
@@ -141,7 +147,7 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 	s, ok := t.sendings[msg.GetCall()]
 	if !ok {
 		t.mu.Unlock()
-		return // forgotten, or answered before
+		return // the call was forgotten, or answered before, or there was none
 	}
 	a := answer{msg: msg, sent: s.at}
 	if e := msg.GetError(); e != nil {
@@ -162,8 +168,8 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 	}
 }
 
-// current gives a link that is up, for calls outside the stream. It fails with ErrUnavailable when there is none until
-// the connect timeout after since.
+// current returns a link that is up, for calls outside the stream. It fails with ErrUnavailable if
+// there is none until the connect timeout after since.
 func (t *transport) current(ctx context.Context, since time.Time) (*link, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -202,7 +208,7 @@ func (t *transport) current(ctx context.Context, since time.Time) (*link, error)
 	}
 }
 
-// close ends the link and every call with ErrClosed, and returns when nothing runs any more.
+// close ends the link, and every call with ErrClosed. It returns when nothing runs any more.
 func (t *transport) close() {
 	t.mu.Lock()
 	t.closed = true
@@ -224,7 +230,8 @@ func (t *transport) close() {
 	t.running.Wait()
 }
 
-// wake leaves a note for a goroutine that waits on ch.
+// wake leaves a note for a goroutine that waits on ch. One note is enough for any number of
+// reasons.
 func wake(ch chan<- struct{}) {
 	select {
 	case ch <- struct{}{}:

@@ -40,8 +40,8 @@ func TestIndeterminateAnswersAreRepeated(t *testing.T) {
 	}
 }
 
-// A heartbeat that a server fails to serve is soon sent again: only a third of the TTL lies between two that succeed, so
-// that two failures in a row would cost the session.
+// A heartbeat that a server fails to serve is soon sent again: only a third of the TTL lies between
+// two that succeed, so that two failures in a row would cost the session.
 func TestFailedHeartbeatIsSoonRepeated(t *testing.T) {
 	var beats atomic.Int64
 	s := startScripted(t, when(isHeartbeat, func(*dlmv1.StreamRequest) *dlmv1.StreamResponse {
@@ -163,8 +163,8 @@ func TestMuteServerIsLeft(t *testing.T) {
 	}
 }
 
-// A wait that is given up is no longer listed, so that the server ends it even if the Cancel is lost; a lock granted
-// meanwhile is given back.
+// A wait that is given up is no longer listed, so that the server ends it even if the Cancel is
+// lost; a lock granted meanwhile is given back.
 func TestGivenUpWaitIsCancelled(t *testing.T) {
 	granted := atomic.Bool{}
 	s := startScripted(t, func(r *dlmv1.StreamRequest) *dlmv1.StreamResponse {

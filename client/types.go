@@ -2,8 +2,8 @@ package client
 
 import dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 
-// What servers say of locks and files are messages of the API dlm.v1. They have names here, so that a caller need not
-// import the generated package; they are the same types.
+// What servers say of locks and files are messages of the API dlm.v1. They have names here, so that
+// a caller need not import the generated package; they are the same types.
 type (
 	// LockInfo is the state of a lock: who holds it (nil: nobody) and who waits.
 	LockInfo = dlmv1.Lock
@@ -25,8 +25,8 @@ type (
 const (
 	EventWaiting   = dlmv1.Event_TYPE_WAITING   // an acquisition joined the queue
 	EventGranted   = dlmv1.Event_TYPE_GRANTED   // the lock was granted under the event's token
-	EventCommitted = dlmv1.Event_TYPE_COMMITTED // the holder published its section and goes on; EventGranted follows
+	EventCommitted = dlmv1.Event_TYPE_COMMITTED // the holder published its section; a grant follows
 	EventReleased  = dlmv1.Event_TYPE_RELEASED  // the holder gave the lock up, by Unlock or Discard
-	EventLost      = dlmv1.Event_TYPE_LOST      // the holder lost the lock; the event's reason says why
+	EventLost      = dlmv1.Event_TYPE_LOST      // the holder lost the lock; the reason says why
 	EventLeft      = dlmv1.Event_TYPE_LEFT      // a waiter left the queue without the lock
 )

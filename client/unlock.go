@@ -8,7 +8,7 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// How a section ends.
+// way is how a section ends.
 type way int
 
 const (
@@ -19,13 +19,13 @@ const (
 // ending is a section's end, from the call of Unlock or Discard to its answer.
 type ending struct {
 	way  way
-	why  error // an Unlock that had to become a discard
+	why  error // why an Unlock had to become a discard; nil: it did not
 	sent bool
-	done chan struct{} // closed when it is over
-	err  error         // set before
+	done chan struct{} // closed, once, by settle or reopen
+	err  error         // set before done is closed
 }
 
-// hasEnded reports whether the section has ended.
+// hasEnded reports whether the end is over. A nil ending is not.
 func (e *ending) hasEnded() bool {
 	if e == nil {
 		return false
@@ -38,14 +38,20 @@ func (e *ending) hasEnded() bool {
 	}
 }
 
-// Unlock publishes the section and gives the lock up, in one step. It waits for appends that are unanswered, and is
-// repeated until it is answered. A second Unlock answers as the first; after Discard it fails with ErrEnded.
+// Unlock publishes the section and gives the lock up, in one step. It waits for appends that are
+// unanswered, and is repeated until it is answered. A second Unlock returns what the first did.
 //
-// nil: the section is published. ErrLockExpired: the lock had been lost, the section was not published.
-// ErrOutcomeUnknown: no server could be asked, and the lease has ended meanwhile. The error of ctx: if appends were
-// still unanswered, the section is discarded; otherwise the release goes on without the caller, and a second Unlock
-// waits for what becomes of it. If an append's outcome cannot be known, the section is discarded and the error says so.
-// Other errors, as ErrNoSpace: the section goes on; unlock it again, or discard it.
+//   - nil: the section is published.
+//   - [ErrLockExpired]: the lock had been lost, the section was not published.
+//   - [ErrOutcomeUnknown]: no server could be asked, and the lease has ended meanwhile.
+//   - the error of ctx, while appends were unanswered: the section is discarded.
+//   - the error of ctx, after that: the release goes on without the caller, and a second Unlock
+//     waits for what becomes of it.
+//   - [ErrEnded]: Discard was called before.
+//   - [ErrClosed]: the client was closed before, the section was not published.
+//   - an error that wraps an append's, when it is not known whether that append was staged: the
+//     section is discarded.
+//   - any other error, as [ErrNoSpace]: the section goes on. Unlock it again, or discard it.
 func (l *Lock) Unlock(ctx context.Context) error {
 	if err := l.endBy(ctx, unlock); err != nil {
 		return fmt.Errorf("unlock %q: %w", l.a.lock, err)
@@ -53,11 +59,16 @@ func (l *Lock) Unlock(ctx context.Context) error {
 	return nil
 }
 
-// Discard drops the section and gives the lock up. If the lock has been lost there is nothing to drop, and it succeeds. A
-// second Discard answers as the first; after Unlock it changes nothing and fails with ErrEnded.
+// Discard drops the section and gives the lock up. If the lock has been lost there is nothing to
+// drop, and Discard succeeds. A second Discard returns what the first did.
 //
-// nil: the section is not published and never will be. ErrPublished: an earlier release, refused at first, went through
-// after all. The error of ctx: the discard goes on without the caller. Other errors: the section goes on.
+//   - nil: the section is not published and never will be.
+//   - [ErrPublished]: an earlier release, refused at first, went through after all.
+//   - [ErrOutcomeUnknown]: it is not known whether an earlier release, refused at first, went
+//     through.
+//   - [ErrEnded]: Unlock was called before. Discard changes nothing.
+//   - the error of ctx: the discard goes on without the caller.
+//   - any other error: the section goes on.
 func (l *Lock) Discard(ctx context.Context) error {
 	if err := l.endBy(ctx, discard); err != nil {
 		return fmt.Errorf("discard %q: %w", l.a.lock, err)
@@ -65,6 +76,7 @@ func (l *Lock) Discard(ctx context.Context) error {
 	return nil
 }
 
+// endBy ends the section in one way, and waits for what becomes of it.
 func (l *Lock) endBy(ctx context.Context, w way) error {
 	l.mu.Lock()
 	e := l.end
@@ -107,8 +119,9 @@ func undone(why error) error {
 	return fmt.Errorf("the section is discarded, not all of its appends were answered: %w", why)
 }
 
-// lossOf is the result of an end that was not sent before the hold was lost: nothing was published, unless a server
-// failed over an earlier attempt in a way that proves nothing.
+// lossOf is the result of an end that was not sent before the hold was lost: nothing was published.
+// It is unknown, though, if an earlier attempt met an error that proves nothing, as it may have
+// been carried out. mu is held.
 func (l *Lock) lossOf(e *ending) error {
 	switch {
 	case l.unsure != nil:
@@ -157,7 +170,9 @@ func (l *Lock) advance() {
 	}
 }
 
-// settle ends the ending. mu is held.
+// settle ends the section for good. It is called once for an ending: by whoever finds the hold lost
+// while the end is not sent, and by the end's answer (or its failure to start) once it is. mu is
+// held.
 func (l *Lock) settle(err error) {
 	e := l.end
 	if e.why != nil {
@@ -186,7 +201,7 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 		}
 		l.settle(err)
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
-		// The lease has ended: while it lives, the call is repeated.
+		// The lease has ended: while it lives the call is repeated.
 		if e.way == unlock && e.why == nil {
 			l.settle(fmt.Errorf("%w: %w", ErrOutcomeUnknown, err))
 		} else {
@@ -204,7 +219,8 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 	l.a.s.unpin()
 }
 
-// reopen lets the section go on after an end that was refused, unless it was lost meanwhile. mu is held.
+// reopen lets the section go on after an end that was refused, unless it was lost meanwhile. mu is
+// held.
 func (l *Lock) reopen(e *ending, err error) {
 	if !definite(err) {
 		l.unsure = err

@@ -8,10 +8,14 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Watch gives what happens to the locks whose names begin with the prefix: first the state as it is, marked as initial,
-// then each change in order, for as long as the loop over it runs. It finds another server by itself; as changes may have
-// been missed meanwhile, the state comes again, marked as initial. An error ends it: that of ctx, ErrInvalidArgument,
-// ErrQuota, ErrClosed, or ErrUnavailable when no server was found within the connect timeout.
+// Watch returns what happens to the locks whose names begin with the prefix, for as long as the
+// loop over it runs. First comes the state as it is, marked as initial, then each change in order.
+// If a server fails, Watch finds another one. As changes may have been missed meanwhile, the state
+// comes again, marked as initial.
+//
+// An error ends the loop:
+//   - [ErrUnavailable]: no server was found within the connect timeout.
+//   - [ErrInvalidArgument], [ErrQuota], [ErrClosed], that of ctx.
 func (c *Client) Watch(ctx context.Context, prefix string) iter.Seq2[*Event, error] {
 	return func(yield func(*Event, error) bool) {
 		err := checkText(prefix)

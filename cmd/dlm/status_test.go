@@ -10,7 +10,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// listed is a server that knows some locks and does nothing with them, for states that do not last with a real one.
+// listed is a server that knows some locks and does nothing with them, for states that do not last
+// with a real one.
 type listed struct {
 	dlmv1.UnimplementedLockServiceServer
 	locks []*dlmv1.Lock
