@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -115,5 +116,68 @@ func TestAnswerAfterClose(t *testing.T) {
 				is(t, err, client.ErrUnavailable) // the session's own end was unanswered
 			}
 		})
+	}
+}
+
+// Whatever is going on, and however many goroutines close the client, everything returns.
+func TestCloseDuringEverything(t *testing.T) {
+	t.Parallel()
+	for round := range 30 {
+		c := open(t, client.Config{Endpoints: []string{endpoint}})
+		var running sync.WaitGroup
+		busy := make(chan struct{}, 100)
+		for name, op := range operations {
+			if name == "Lock" {
+				continue // it would keep the others out
+			}
+			for range 3 {
+				running.Go(func() {
+					for {
+						select {
+						case busy <- struct{}{}:
+						default:
+						}
+						if errors.Is(op(t.Context(), c), client.ErrClosed) {
+							return
+						}
+					}
+				})
+			}
+		}
+		follow := func(failed error) {
+			if failed != nil && !errors.Is(failed, client.ErrClosed) && !errors.Is(failed, client.ErrUnavailable) {
+				t.Error(failed)
+			}
+		}
+		running.Go(func() {
+			for _, err := range c.Watch(t.Context(), "") {
+				follow(err)
+			}
+		})
+		running.Go(func() {
+			for _, err := range c.Tail(t.Context(), "a", "f", 0) {
+				follow(err)
+			}
+		})
+		for range round { // so that it comes at different moments
+			<-busy
+		}
+		for range 2 {
+			running.Go(func() {
+				if err := c.Close(); err != nil && !errors.Is(err, client.ErrUnavailable) {
+					t.Error(err)
+				}
+			})
+		}
+		done := make(chan struct{})
+		go func() {
+			running.Wait()
+			close(done)
+		}()
+		select {
+		case <-done:
+		case <-time.After(patience):
+			t.Fatal("a call or Close did not return")
+		}
 	}
 }
