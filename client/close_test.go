@@ -31,9 +31,9 @@ func (s received) RecvMsg(m any) error {
 // seeing has a client show what it receives.
 func seeing(see func(*dlmv1.StreamResponse)) []grpc.DialOption {
 	return []grpc.DialOption{grpc.WithStreamInterceptor(func(
-		ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption,
+		ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, next grpc.Streamer, opts ...grpc.CallOption,
 	) (grpc.ClientStream, error) {
-		s, err := open(ctx, desc, cc, method, opts...)
+		s, err := next(ctx, desc, cc, method, opts...)
 		if err != nil {
 			return nil, err
 		}

@@ -125,16 +125,16 @@ func definite(err error) bool {
 
 // streamError is the error that a stream carried in place of an answer.
 func streamError(e *dlmv1.Error) *Error {
-	return &Error{Reason: reason(e.GetDetails()), Code: codes.Code(e.GetCode()), Message: e.GetMessage()} //nolint:gosec // a code
+	return &Error{Reason: reasonOf(e.GetDetails()), Code: codes.Code(e.GetCode()), Message: e.GetMessage()} //nolint:gosec // a code
 }
 
 // rpcError is the error that a gRPC call of its own ended with.
 func rpcError(err error) *Error {
 	st := status.Convert(err)
-	return &Error{Reason: reason(st.Proto().GetDetails()), Code: st.Code(), Message: st.Message()}
+	return &Error{Reason: reasonOf(st.Proto().GetDetails()), Code: st.Code(), Message: st.Message()}
 }
 
-func reason(details []*anypb.Any) string {
+func reasonOf(details []*anypb.Any) string {
 	for _, d := range details {
 		var info errdetails.ErrorInfo
 		if d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetDomain() == "dlm" {

@@ -58,11 +58,11 @@ func TestFaultyMessages(t *testing.T) {
 							name = shared
 						}
 						text := fmt.Sprintf("%d.%d a\n%d.%d b\n", w, i, w, i)
-						publish := (*client.Lock).Unlock
+						end := (*client.Lock).Unlock
 						if i%3 == 0 {
-							publish = commitAndLeave
+							end = commitAndLeave
 						}
-						for !cycle(t, c, name, text, publish, func() { inOrder.Store(text, order.Add(1)) }) {
+						for !cycle(t, c, name, text, end, func() { inOrder.Store(text, order.Add(1)) }) {
 							lost.Add(1)
 						}
 						if name == own {
@@ -87,7 +87,7 @@ func TestFaultyMessages(t *testing.T) {
 // cycle runs one section and reports whether it was published. A hold may really be lost when
 // heartbeats are.
 func cycle(
-	t testing.TB, c *client.Client, name, text string, publish func(*client.Lock, context.Context) error, inside func(),
+	t testing.TB, c *client.Client, name, text string, end func(*client.Lock, context.Context) error, inside func(),
 ) bool {
 	for {
 		l, err := c.Lock(t.Context(), name)
@@ -105,7 +105,7 @@ func cycle(
 			}
 		}
 		if err == nil {
-			err = publish(l, t.Context())
+			err = end(l, t.Context())
 		}
 		switch {
 		case err == nil:

@@ -122,14 +122,14 @@ func is(t testing.TB, err, want error) {
 }
 
 // reads checks a file's bytes.
-func reads(t testing.TB, c *client.Client, lock, file, want string) {
+func reads(t testing.TB, c *client.Client, name, file, want string) {
 	t.Helper()
-	got, err := c.Read(t.Context(), lock, file)
+	got, err := c.Read(t.Context(), name, file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Fatalf("%s of %s: got %q, want %q", file, lock, got, want)
+		t.Fatalf("%s of %s: got %q, want %q", file, name, got, want)
 	}
 }
 

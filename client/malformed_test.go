@@ -68,8 +68,8 @@ func TestMalformedAnswerIsAnError(t *testing.T) {
 	t.Parallel()
 	isNot := func(kinds ...func(*dlmv1.StreamRequest) bool) func(*dlmv1.StreamRequest) bool {
 		return func(r *dlmv1.StreamRequest) bool {
-			for _, is := range kinds {
-				if is(r) {
+			for _, kind := range kinds {
+				if kind(r) {
 					return false
 				}
 			}
@@ -292,9 +292,9 @@ func (w *writer) scalar(fd protoreflect.FieldDescriptor) protoreflect.Value {
 
 // repeat has a client get every message twice, and one with a number that it has not given.
 func (w *writer) repeat(
-	ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption,
+	ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, next grpc.Streamer, opts ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
-	s, err := open(ctx, desc, cc, method, opts...)
+	s, err := next(ctx, desc, cc, method, opts...)
 	return &repeating{ClientStream: s}, err
 }
 

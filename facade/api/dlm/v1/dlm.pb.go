@@ -2052,7 +2052,8 @@ func (x *ListRequest) GetPageToken() string {
 // ListResponse is a page of locks.
 type ListResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The locks that are held, ordered by name, at one revision; only the first 10 waiters of each are listed.
+	// The locks that are held or waited for, ordered by name, at one revision; only the first 10 waiters of each are listed.
+	// A page may have fewer than were asked for, even none, and still not be the last.
 	Locks []*Lock `protobuf:"bytes,1,rep,name=locks,proto3" json:"locks,omitempty"`
 	// To be given for the next page. Empty: this was the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`

@@ -117,7 +117,7 @@ type LockServiceClient interface {
 	// Inspect tells who holds a lock and who waits for it. Errors: LOCK_NOT_FOUND (nobody holds it, nobody waits, and
 	// it has neither files nor a remembered undone section), INVALID_NAME.
 	Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error)
-	// List tells which locks are held, and who waits for them, in name order. Errors: INVALID_ARGUMENT.
+	// List tells which locks are held or waited for, by whom, in name order. Errors: INVALID_ARGUMENT.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
 	// Watch streams what happens to locks: first the state as it is, then each change in order. A watcher that cannot
 	// keep up is ended with QUOTA and watches anew. Errors: INVALID_ARGUMENT.
@@ -384,7 +384,7 @@ type LockServiceServer interface {
 	// Inspect tells who holds a lock and who waits for it. Errors: LOCK_NOT_FOUND (nobody holds it, nobody waits, and
 	// it has neither files nor a remembered undone section), INVALID_NAME.
 	Inspect(context.Context, *InspectRequest) (*InspectResponse, error)
-	// List tells which locks are held, and who waits for them, in name order. Errors: INVALID_ARGUMENT.
+	// List tells which locks are held or waited for, by whom, in name order. Errors: INVALID_ARGUMENT.
 	List(context.Context, *ListRequest) (*ListResponse, error)
 	// Watch streams what happens to locks: first the state as it is, then each change in order. A watcher that cannot
 	// keep up is ended with QUOTA and watches anew. Errors: INVALID_ARGUMENT.
