@@ -199,15 +199,22 @@ func (a *acquiring) resolved(ctx context.Context) (try attempt, err error) {
 		return attempt{}, err
 	}
 	a.acquisition = acquisition{a.args.Lock, a.c.id, a.args.Request}
-	if over, held := a.s.mirror.hasEnded(a.acquisition); held {
-		return attempt{}, fmt.Errorf("%w: request %s has had its section", ErrLockExpired, quoted(a.request))
-	} else if over { // it has had its wait: a late duplicate must not queue it again
-		if a.args.Wait == WaitForever {
-			return attempt{refusal: Grant{Outcome: Cancelled}}, nil
+	for {
+		if err := a.awaitEnd(ctx); err != nil {
+			return attempt{}, err
 		}
-		return attempt{refusal: a.s.busy(a.acquisition, a.s.mirror.holder(a.lock).public())}, nil
+		if over, held := a.s.mirror.hasEnded(a.acquisition); held {
+			return attempt{}, fmt.Errorf("%w: request %s has had its section", ErrLockExpired, quoted(a.request))
+		} else if over { // it has had its wait: a late duplicate must not queue it again
+			if a.args.Wait == WaitForever {
+				return attempt{refusal: Grant{Outcome: Cancelled}}, nil
+			}
+			return attempt{refusal: a.s.busy(a.acquisition, a.s.mirror.holder(a.lock).public())}, nil
+		}
+		if try, err = a.s.enter(ctx, a.c, a.acquisition, a.args); !errors.Is(err, errStale) {
+			break
+		}
 	}
-	try, err = a.s.enter(ctx, a.c, a.acquisition, a.args)
 	switch {
 	case err != nil || try.token != 0:
 	case !try.queued:
@@ -217,6 +224,26 @@ func (a *acquiring) resolved(ctx context.Context) (try attempt, err error) {
 		try.token, try.refusal, err = a.s.giveUp(ctx, a.acquisition)
 	}
 	return try, err
+}
+
+// endPace is how often an acquire looks whether its own end has been answered: about as often as etcd commits.
+const endPace = 2 * time.Millisecond
+
+// awaitEnd waits while the end of the acquisition is on its way: until then nobody can say whether it is over.
+func (a *acquiring) awaitEnd(ctx context.Context) error {
+	if !a.s.mirror.endsSoon(a.acquisition) {
+		return nil
+	}
+	tick := time.NewTicker(endPace)
+	defer tick.Stop()
+	for a.s.mirror.endsSoon(a.acquisition) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // attempt is what the acquire's transaction found.

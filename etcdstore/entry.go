@@ -1,7 +1,7 @@
 package etcdstore
 
 import (
-	"fmt"
+	"errors"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -33,11 +33,14 @@ func (s *Store) entry(c session, args AcquireArgs) entry {
 	return e
 }
 
+// errStale: when the turn of an acquire had come, its acquisition had ended, or its end was on its way.
+var errStale = errors.New("it has ended, or its end is on its way")
+
 // unlessStale refuses a late duplicate. A repeat may have waited for its turn while what it repeats was granted, and ended.
 func (s *Store) unlessStale(a acquisition) func() error {
 	return func() error {
-		if s.mirror.stale(a) {
-			return fmt.Errorf("%w: request %s is over", ErrLockExpired, quoted(a.request))
+		if over, _ := s.mirror.hasEnded(a); over || s.mirror.endsSoon(a) {
+			return errStale
 		}
 		return nil
 	}

@@ -114,12 +114,9 @@ func (m *mirror) hasEnded(a acquisition) (over, held bool) {
 	return late, late
 }
 
-// stale tells whether an acquire is a late duplicate: what it asks for has ended, or its end is on its way. It is asked when
-// the acquire's transaction has its turn: what ended in a batch before it was marked by then.
-func (m *mirror) stale(a acquisition) bool {
-	if over, _ := m.hasEnded(a); over {
-		return true
-	}
+// endsSoon reports whether the end of an acquisition is on its way to etcd: of its section, or of its wait. It may come to nothing.
+// An acquire asks when its transaction has its turn: what ended in a batch before it was marked by then.
+func (m *mirror) endsSoon(a acquisition) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if state, _ := m.state(a); state == Holding {

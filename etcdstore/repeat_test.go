@@ -3,6 +3,7 @@ package etcdstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 			if queued {
 				name += ", handed over"
 			}
-			repeat := func(t *testing.T, acquires func(*pair) storetest.Subject) {
+			repeat := func(t *testing.T, acquires func(*pair) storetest.Subject, pending bool) {
 				p := newPair(t, etcd, queued)
 				release := busy(t, p.faulty, prefixOf(t))
 				ended := make(chan error, 1)
@@ -44,7 +45,9 @@ func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 					g, err = acquires(p).Acquire(ctx, p.a.Args("l", p.held.Acquisition().Request, etcdstore.WaitForever))
 					repeated <- err
 				}()
-				storetest.Eventually(t, "the repeat to be pending", func() bool { return p.Pending() == 2 })
+				if pending {
+					storetest.Eventually(t, "the repeat to be pending", func() bool { return p.Pending() == 2 })
+				}
 				release()
 				storetest.Want(t, end.name, <-ended, nil)
 				err := <-repeated
@@ -58,8 +61,10 @@ func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 					t.Errorf("Acquire repeated = %+v, though the holder is %+v", g, after)
 				}
 			}
-			t.Run(name, func(t *testing.T) { repeat(t, func(p *pair) storetest.Subject { return p.faulty }) })
-			t.Run(name+", resolved", func(t *testing.T) { repeat(t, func(p *pair) storetest.Subject { return p }) })
+			t.Run(name, func(t *testing.T) { repeat(t, func(p *pair) storetest.Subject { return p.faulty }, true) })
+			t.Run(name+", resolved", func(t *testing.T) { // which waits until the end is answered, but for a commit
+				repeat(t, func(p *pair) storetest.Subject { return p }, end.name == "commit")
+			})
 		}
 	}
 }
@@ -106,8 +111,8 @@ func TestAcquireRepeatedBehindItsEnd(t *testing.T) {
 			storetest.Want(t, end.name, <-ended, nil)
 			storetest.Eventually(t, "the repeats to be answered", func() bool { return len(repeated) == repeats })
 			for range repeats {
-				if err := <-repeated; err != nil && !errors.Is(err, etcdstore.ErrLockExpired) {
-					t.Errorf("Acquire repeated = %v; want no error, or lock expired", err)
+				if err := <-repeated; err != nil && (end.waiter || !errors.Is(err, etcdstore.ErrLockExpired)) {
+					t.Errorf("Acquire repeated = %v; want no error, or lock expired if it was held", err)
 				}
 			}
 			after := storetest.Inspect(t, p, "l")
@@ -133,7 +138,11 @@ func TestCancelBeforeTheWait(t *testing.T) {
 	free := busy(t, s, "/dlm/")
 	args := c.Args("l", c.Request(), etcdstore.WaitForever)
 	acquired, cancelled := make(chan error, 1), make(chan error, 1)
-	s.StartAcquire(t.Context(), args, func(_ etcdstore.Grant, err error) { acquired <- err })
+	var g etcdstore.Grant
+	s.StartAcquire(t.Context(), args, func(grant etcdstore.Grant, err error) {
+		g = grant
+		acquired <- err
+	})
 	storetest.Eventually(t, "the acquire to be pending", func() bool { return s.Pending() == 1 })
 	go func() {
 		_, err := s.Cancel(t.Context(), args.Credential, args.Acquisition)
@@ -144,7 +153,9 @@ func TestCancelBeforeTheWait(t *testing.T) {
 	storetest.Want(t, "Cancel", <-cancelled, nil)
 	select {
 	case err := <-acquired:
-		storetest.Want(t, "Acquire", err, etcdstore.ErrLockExpired)
+		if err != nil || g.Outcome != etcdstore.Cancelled {
+			t.Errorf("Acquire = %+v, %v; want cancelled", g, err)
+		}
 	case <-storetest.Bounded(t).Done():
 		t.Error("the acquire waits")
 	}
@@ -152,6 +163,49 @@ func TestCancelBeforeTheWait(t *testing.T) {
 		t.Errorf("in the queue: %q", left)
 	}
 	o.Release(h)
+}
+
+// An end that is on its way may come to nothing: an eviction, for instance, for want of space. Until that is known a repeat of the acquire
+// is not told that its section is over, for it may be held all the same.
+func TestAcquireRepeatedBesideAnEndThatFails(t *testing.T) {
+	t.Parallel()
+	for _, resolved := range []bool{false, true} {
+		t.Run(fmt.Sprintf("resolved=%t", resolved), func(t *testing.T) {
+			t.Parallel()
+			etcd, _ := smallEtcd(t)
+			s := openFaulty(t, etcd)
+			c := begin(t, s)
+			h := c.Acquire("l")
+			c.Acquire("decoy")
+			fill(t, etcd)
+			reached, free := hold(t, s.Faults, puts("/dlm/undone/l"))
+			evicted := make(chan error, 1)
+			go func() {
+				_, err := s.Evict(t.Context(), "l", h.Token, "enough")
+				evicted <- err
+			}()
+			storetest.Await(t, "the eviction to be on its way", reached)
+			var acquires storetest.Subject = s
+			if resolved {
+				acquires = etcdstore.Resolving{Store: s.Store}
+			}
+			var g etcdstore.Grant
+			repeated := make(chan error, 1)
+			go func() {
+				var err error
+				g, err = acquires.Acquire(storetest.Bounded(t), c.Args("l", h.Acquisition().Request, etcdstore.WaitForever))
+				repeated <- err
+			}()
+			if !resolved { // else it may have to read what it has, beside the batch
+				storetest.Eventually(t, "the repeat to be pending", func() bool { return s.Pending() == 1 })
+			}
+			free()
+			storetest.Want(t, "Evict", <-evicted, etcdstore.ErrNoSpace)
+			if err := <-repeated; err != nil || g.Outcome != etcdstore.Granted || g.Token != h.Token {
+				t.Errorf("Acquire repeated = %+v, %v; want the hold that it has, %d", g, err, h.Token)
+			}
+		})
+	}
 }
 
 // A cancel that takes an acquisition out of a queue which this store had not heard of yet must be remembered as well.
