@@ -13,6 +13,58 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
+// The path of one acquire, which is a goroutine nowhere: whoever has the next piece of news makes
+// the next step. A lock that is free, in the plain case:
+//
+//	whoever calls (a stream's receiver)   the engine's goroutine          etcd
+//
+//	StartAcquire
+//	  the mirror knows the session, and
+//	  shows nobody as of revision 40
+//	grant: Submit ──────────────────────▶ pending
+//	returns, to receive the next call     take, fill: its turn
+//	                                        Refuse: late? still free?
+//	                                        joins a batch
+//	                                      commit ───────────────────────▶ locks/l absent,
+//	                                                                      waited/l not after 40:
+//	                                                                      put locks/l, at 45
+//	                                      tell ◀──────────────────────────
+//	                                        mirror.own: it holds, at 45
+//	                                        done(Granted, token 45)
+//
+// The engine's goroutine commits one batch at a time. If more is in a hurry meanwhile, tell has a
+// goroutine of its own, and the next batch does not wait for it.
+//
+// A lock that is held, or is not free any more when Refuse is asked. An acquire that does not wait
+// reads who holds it (look), and is done. Any other takes a place:
+//
+//	enqueue: SubmitLater ───────────────▶ pending, and in no hurry
+//	                                      enter makes the transaction
+//	                                      commit ───────────────────────▶ put queue/l//S.r
+//	                                                                      and waited/l, at 46
+//	                                      tell ◀──────────────────────────
+//	                                        mirror.own: it waits, at 46
+//	                                        await: registers with the mirror,
+//	                                        with a timer if the wait is bounded
+//	                                        returns: nothing of it runs now
+//
+// Some time later a release hands the lock to this place, on this session's lease. This store hears
+// of it from the release's answer if it was asked for here, and else from its watch:
+//
+//	the release came through this store   it came through another one
+//
+//	tell: mirror.take                     inform, from the watch: mirror.observe
+//	  settle, judge: this wait is over      settle, judge: this wait is over
+//	  done(nil), of the release             tellAll
+//	  tellAll                                 told, decided
+//	    told, decided                           done(Granted, token)
+//	      done(Granted, token)
+//
+// Wherever a step finds what it did not expect, the call is resolved (see plain.go), in a goroutine
+// that ends with it: the session is unknown here, or the request seems late; a compare has failed;
+// etcd is full; a wait was long enough, and gives up its place; a wait is over without a grant, and
+// asks why. Resolving may lead back to a place, and await.
+
 // acquiring is an acquire on its way.
 type acquiring struct {
 	acquisition
@@ -24,10 +76,11 @@ type acquiring struct {
 	began time.Time // the wait is counted from here, on this server's monotonic clock
 
 	granted, enqueued change // what the plain transaction puts
-	repeatable        bool   // the plain enqueue has another branch, for a session that holds the lock already
+	repeatable        bool   // its place may be a repeat's: see enter
 }
 
-// StartAcquire is [Store.Acquire] without the wait for its end: see plain.go for what done may do.
+// StartAcquire is [Store.Acquire] without the wait for its end. done is called once, from whichever
+// goroutine, and must not block: plain.go has its contract.
 func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Grant, error)) {
 	a := &acquiring{s: s, ctx: ctx, args: args, done: done, began: time.Now()}
 	var known bool
@@ -46,8 +99,26 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 	}
 }
 
-// Acquire asks for a lock and waits for it, in FIFO order. A repeat finds its own place or grant again. If ctx ends
-// the place is kept: only Cancel, a heartbeat that does not list the request, or the session's end gives it up.
+// Acquire asks for a lock and waits for it, in FIFO order. Without an error it returns what came of
+// it, by its Outcome:
+//
+//   - [Granted]: the session holds the lock under Token. Its section has begun.
+//   - [Busy]: it was not granted within Wait, and does not wait any more.
+//   - [Cancelled]: [Store.Cancel] or a heartbeat gave up its place meanwhile.
+//
+// Otherwise the error is
+//
+//   - [ErrLockExpired]: this request is over, or is being ended. It cannot be used again.
+//   - [ErrSessionExpired]: there is no such session (any more), or the credential is not its own.
+//   - [ErrNoSpace]: etcd is (nearly) full, and nothing of this request stands. A repeat that has
+//     its grant or place already is not refused.
+//   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
+//   - any other, ctx's included: indeterminate. It may hold the lock, or wait. A repeat finds out.
+//
+// A repeat under the same request, through any store, finds its own grant or place again; the place
+// keeps its order. If ctx ends, the place is kept, even past Wait, for a repeat to find. It is
+// given up by [Store.Cancel], by a [Store.Heartbeat] that does not list the request, by a repeat
+// that has waited long enough, or with the session.
 func (s *Store) Acquire(ctx context.Context, args AcquireArgs) (Grant, error) {
 	return finish(ctx, func(done func(Grant, error)) { s.StartAcquire(ctx, args, done) })
 }
@@ -64,7 +135,8 @@ func (args AcquireArgs) remaining(began time.Time) time.Duration {
 	return max(0, args.Wait-time.Since(began))
 }
 
-// grant takes a lock that looks free, and not waited for since a revision.
+// grant takes a lock that looked free, and not waited for as of a revision. Its turn may come many
+// batches later. So it looks again then, and spares etcd what would fail.
 func (a *acquiring) grant(since int64) {
 	e := a.s.entry(a.c, a.args)
 	var t commit.Txn
@@ -107,8 +179,8 @@ func (a *acquiring) taken() {
 	}
 }
 
-// look only reads who holds the lock, for an acquire that does not wait. It writes nothing, so that any number of them share a
-// batch.
+// look only reads who holds the lock, for an acquire that does not wait and would find it held. It
+// writes nothing, so that any number of them share a batch.
 func (a *acquiring) look() {
 	s := a.s
 	read := commit.Txn{
@@ -136,7 +208,8 @@ func (a *acquiring) look() {
 	})
 }
 
-// enqueue takes a place in the queue, and waits there.
+// enqueue takes a place in the queue, and waits there. The transaction is made when its turn has
+// come (SubmitLater): thousands may be pending for one lock, and what is pending is then small.
 func (a *acquiring) enqueue() {
 	a.s.engine.SubmitLater(a.writes, a.enter, func(resp *pb.TxnResponse, err error) {
 		outcome := outcomeOf(resp, err)
@@ -159,12 +232,15 @@ func (a *acquiring) enqueue() {
 	})
 }
 
-// writes is what enter's transaction will write.
+// writes is what enter's transaction will write, for fill to know before it is made.
 func (a *acquiring) writes() commit.Footprint {
 	return commit.Footprint{Keys: []string{a.s.keys.waiter(a.acquisition)}, Touch: a.s.keys.waited(a.lock), Bytes: len(a.args.Label)}
 }
 
-// enter makes the transaction that takes the place.
+// enter makes the transaction that takes the place. If this session holds the lock, it may do so by
+// this very request, of which this call is then a repeat, and must take no place: that is a branch
+// of its own (repeatable). All others go without, so that they pack, and are resolved if they turn
+// out to be a repeat after all.
 func (a *acquiring) enter() (t commit.Txn) {
 	e, h := a.s.entry(a.c, a.args), a.s.mirror.holder(a.lock)
 	if a.repeatable = h != nil && h.session == a.session; a.repeatable {
@@ -175,7 +251,7 @@ func (a *acquiring) enter() (t commit.Txn) {
 	return t
 }
 
-// resolve makes the acquire with transactions for whatever may stand.
+// resolve makes the acquire anew, as a repeat, with transactions that deal with whatever they find.
 func (a *acquiring) resolve() {
 	resolve(a.ctx, a.s, a.resolved, func(try attempt, err error) {
 		switch {
@@ -226,10 +302,12 @@ func (a *acquiring) resolved(ctx context.Context) (try attempt, err error) {
 	return try, err
 }
 
-// endPace is how often an acquire looks whether its own end has been answered: about as often as etcd commits.
+// endPace is how often an acquire looks whether its own end has been answered: about as often as
+// etcd commits.
 const endPace = 2 * time.Millisecond
 
-// awaitEnd waits while the end of the acquisition is on its way: until then nobody can say whether it is over.
+// awaitEnd waits while the end of the acquisition is on its way: until then nobody can say whether
+// it is over.
 func (a *acquiring) awaitEnd(ctx context.Context) error {
 	if !a.s.mirror.endsSoon(a.acquisition) {
 		return nil
@@ -246,18 +324,19 @@ func (a *acquiring) awaitEnd(ctx context.Context) error {
 	return nil
 }
 
-// attempt is what the acquire's transaction found.
+// attempt is what the acquire's transaction did, or found.
 type attempt struct {
-	token  int64 // granted
-	queued bool  // it stands in the queue
-	rev    int64
+	token  int64   // granted, now or before; 0: not
+	queued bool    // it has a place in the queue
+	rev    int64   // as of which
 	holder *Holder // nil: nobody
 
-	refusal Grant // the answer, if it is neither granted nor queued
+	refusal Grant // the result, if it is neither granted nor queued
 }
 
-// enter takes a free lock that nobody waits for. Otherwise it finds the same grant again, or takes a place in the queue
-// once, or, without a wait, leaves nothing behind.
+// enter takes a free lock that nobody waits for. Otherwise it finds the same grant again, or takes
+// a place in the queue once, or, without a wait, leaves nothing behind. For want of room it writes
+// nothing, and only finds.
 func (s *Store) enter(ctx context.Context, c session, a acquisition, args AcquireArgs) (try attempt, err error) {
 	if err := s.room(); err != nil {
 		return s.found(ctx, a, err)
@@ -277,7 +356,7 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 	return try, err
 }
 
-// seize takes the lock if the compares hold, and looks what stands otherwise.
+// seize takes the lock if the compares hold. Otherwise it reads why not.
 func (s *Store) seize(ctx context.Context, e entry, ifs []*pb.Compare) (attempt, error) {
 	t, granted := e.grant(ifs)
 	t = t.WithAlive()
@@ -329,8 +408,16 @@ func (s *Store) join(ctx context.Context, e entry) (attempt, error) {
 	return attempt{queued: true, rev: rev}, nil // or it was, a moment ago: whoever waits will see
 }
 
-// isHeld reports whether an acquisition holds the lock. What is compared is from before the batch, what is read may be from the
-// middle of it.
+// isHeld reports whether an acquisition holds the lock, by two witnesses that may differ: what was
+// compared is as it was before the batch, and what was read may be from the middle of it. A repeat
+// of acquire 4 shares a batch with the release of its section, and the release runs first:
+//
+//	before the batch  4 holds l, so the compare of the repeat holds, and it takes no place
+//	release           hands l to 5
+//	repeat            reads l: 5 holds it
+//
+// There is no grant for the repeat to return, and it has left no place behind: its section is over.
+// What is read to be its own is its own, whatever was compared.
 func isHeld(holder *mvccpb.KeyValue, compared bool, a acquisition) (bool, error) {
 	if holder != nil && holds(holder, a) {
 		return true, nil
@@ -341,7 +428,8 @@ func isHeld(holder *mvccpb.KeyValue, compared bool, a acquisition) (bool, error)
 	return false, nil
 }
 
-// found answers an acquire that may write nothing: what it has already stands.
+// found is what an acquire comes to that may write nothing: what it has already stands, and is
+// found by a read. If that is nothing, the refusal is returned.
 func (s *Store) found(ctx context.Context, a acquisition, refusal error) (attempt, error) {
 	states, rev, err := s.states(ctx, a.session, []Acquisition{{a.lock, a.request}})
 	switch {
@@ -353,7 +441,7 @@ func (s *Store) found(ctx context.Context, a acquisition, refusal error) (attemp
 	return attempt{token: states[0].Token, queued: states[0].State == Waiting, rev: rev}, nil
 }
 
-// busy describes the queue to one that is not in it.
+// busy is the result for one that is not in the queue, with the queue as the mirror shows it.
 func (s *Store) busy(a acquisition, holder *Holder) Grant {
 	position, length := s.mirror.place(a)
 	return Grant{Outcome: Busy, Holder: holder, Position: position, QueueLength: length}

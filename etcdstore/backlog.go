@@ -6,8 +6,10 @@ import (
 	"time"
 )
 
-// backlog is work to be done, each piece once however often it is asked for: a piece asked for while it is being done
-// is done again afterwards.
+// backlog is work to be done, each piece once however often it is asked for. A piece that is asked
+// for while it is being done is done again afterwards: what it has looked at may have changed
+// since. So two workers never do the same piece at once, and whoever asks can be sure that a whole
+// run follows.
 type backlog[K comparable] struct {
 	mu      sync.Mutex
 	queue   []K
@@ -42,6 +44,7 @@ func (b *backlog[K]) add(k K) {
 	}
 }
 
+// signal wakes one worker; take wakes the next if there is more.
 func (b *backlog[K]) signal() {
 	select {
 	case b.arrived <- struct{}{}:
@@ -49,6 +52,7 @@ func (b *backlog[K]) signal() {
 	}
 }
 
+// take begins the first piece. It reports whether there was one.
 func (b *backlog[K]) take() (k K, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,6 +68,7 @@ func (b *backlog[K]) take() (k K, ok bool) {
 	return k, true
 }
 
+// done ends a piece, or puts it behind the others if it was asked for meanwhile.
 func (b *backlog[K]) done(k K) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -79,7 +84,8 @@ func (b *backlog[K]) done(k K) {
 // retryAfter is how long a piece that failed waits before it is tried again.
 const retryAfter = 500 * time.Millisecond
 
-// run has n workers do the work until the store closes. A piece whose work fails is tried again later.
+// run has n workers do the work until the store closes. A piece whose work fails is tried again
+// later.
 func (b *backlog[K]) run(s *Store, n int, do func(context.Context, K) error) {
 	for range n {
 		s.start(func() {

@@ -1,10 +1,16 @@
-// Package etcdstore is the lock service as etcd transactions: sessions, locks, their queues, sections and files. It is
-// the only package that knows etcd; its errors and types are its own.
+// Package etcdstore is the lock service as etcd transactions: sessions, locks, their queues,
+// sections and files. It is the only package that knows etcd; its errors and types are its own.
 //
-// Terms. A session is a client's lease. A lock has at most one holder, an acquisition named by (session, request), and a
-// FIFO queue of waiters. The holder's token is the ModRevision of the lock's key, which only a grant writes, so that for
-// one lock tokens rise. A section is what one token covers; its records are staged under the token and become readable
-// all at once, at the revision of its marker.
+// Terms. A session is a client's lease. A lock has at most one holder, an acquisition named by
+// (session, request), and a FIFO queue of waiters. The holder's token is the ModRevision of the
+// lock's key, which only a grant writes, so that for one lock tokens rise. A section is what one
+// token covers; its records are staged under the token and become readable all at once, at the
+// revision of its marker. A section that ends without being published is undone, which a note says.
+//
+// docs/protocol.md is the account for a reader without the code: why each compare is there, and how
+// a pause, a duplicate and a crash are survived. In the code, acquire.go draws the path of one
+// call, mirror.go says what is remembered and how far it may be trusted, and plain.go how calls are
+// started.
 //
 // # Keys
 //
@@ -12,10 +18,11 @@
 //
 // # Transactions
 //
-// Each transition is one etcd transaction. L lock, S session, r request, T token; m(k) ModRevision, c(k) CreateRevision.
-// guard is m(locks/L)=T and Lease(locks/L)=S; the second is left out if this store has seen that S was granted T, for what
-// was put at a revision does not change. What is put on a lease is preceded by c(sessions/S)>0, except in the plain
-// transactions: etcd refuses what is put on a lease that has ended, and all that shares its transaction.
+// Each transition is one etcd transaction. L lock, S session, r request, T token; m(k) ModRevision,
+// c(k) CreateRevision. guard is m(locks/L)=T and Lease(locks/L)=S; the second is left out if this
+// store has seen that S was granted T, for what was put at a revision does not change. What is put
+// on a lease is preceded by c(sessions/S)>0, except in the plain transactions: etcd refuses what is
+// put on a lease that has ended, and all that shares its transaction.
 //
 //	acquire    if   c(locks/L)=0, m(waited/L) is no later than a revision at which nobody waited, c(sessions/S)>0
 //	           then put locks/L on S's lease; T is this revision
@@ -53,23 +60,35 @@
 //	           if   m(waited/L) is unchanged, nothing under queue/L//
 //	           then delete waited/L
 //
-// Whether anybody waits for a free lock could be asked of the queue alone, but etcd passes over each key that was ever
-// deleted there until history is dropped, thousands of a busy lock. So whoever takes a place in a queue puts waited/L as well,
-// and a grant relies on the mirror for all that was before: up to the revision that the watch has come to, nobody waited.
+// Whether anybody waits for a free lock could be asked of the queue alone, but etcd passes over
+// each key that was ever deleted there until history is dropped, thousands of a busy lock. So
+// whoever takes a place in a queue puts waited/L as well, and a grant relies on the mirror for all
+// that was before: up to the revision that the watch has come to, nobody waited.
 //
-// The truth rule answers an ending whose token no longer holds, first match wins: a note: ErrLockExpired; a marker:
-// success; a record: ErrLockExpired; the token is held by another session, or is above the holder's: ErrLockExpired;
-// the token is at or below the horizon: ErrOutcomeUnknown; the session is alive: success if it is older than the token,
-// otherwise ErrLockExpired; appended: success, since what was published is folded by now; otherwise ErrLockExpired. It
-// needs no more than that the section is over: marker, records and note change afterwards only by fold and sweep, which
-// keep the answer.
+// The truth rule is what an ending comes to whose token does not hold the lock any more, or never
+// did. One read has all that it looks at, and the first line that applies is taken:
 //
-// Transactions that are asked for together and write no key in common share one: see internal/commit. Acquire, append and
-// release are first tried without their else: see plain.go.
+//   - a note: [ErrLockExpired], it was undone.
+//   - a marker: success.
+//   - a record: [ErrLockExpired]. It has ended, and what is published has a marker until it is
+//     folded, and its records are then deleted.
+//   - the token is held by another session, or is above the holder's or above etcd's revision:
+//     [ErrLockExpired].
+//   - the token is at or below the horizon: [ErrOutcomeUnknown], its note may have been forgotten.
+//   - the session is alive: success if it is older than the token, otherwise [ErrLockExpired].
+//   - appended: success, since what was published is folded by now.
+//   - otherwise [ErrLockExpired].
+//
+// It needs no more than that the section is over. Marker, records and note change after that only
+// by fold and sweep, which keep the result, and by forget, which raises the horizon.
+//
+// Transactions that are asked for together and write no key in common share one: see
+// internal/commit. Acquire, append and release are first tried without their else: see plain.go.
 //
 // # Limits of the guarantee
 //
-// No clock decides safety: leases decide only when a lock may pass on. A client that goes by its own clock must count
-// from when it sent its last answered heartbeat. Files live in etcd and share its space quota; at 80 % of it new
-// sessions, grants and records are refused, while releases, discards and sweeps go on.
+// No clock decides safety: leases decide only when a lock may pass on. A client that goes by its
+// own clock must count from when it sent its last answered heartbeat. Files live in etcd and share
+// its space quota; at 80 % of it new sessions, grants and records are refused, while releases,
+// discards and sweeps go on.
 package etcdstore

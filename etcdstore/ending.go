@@ -12,22 +12,25 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// ending is one way to end a section.
+// ending is one way to end a section: a release, a discard or an eviction. A commit ends one too,
+// and is its own transaction, since it passes no lock on.
 type ending struct {
 	lock      string
 	token     int64
 	guard     []*pb.Compare
 	then      []*pb.RequestOp // besides passing the lock on
-	publishes bool            // there will be something to fold
-	spareless bool            // if etcd is full, the lock is freed with a deletion and nothing else
+	publishes bool            // then has the marker: there will be something to fold
+	spareless bool            // it can do without a put: see endByDeletion
 }
 
-// txn is the ending's transaction, with the part that moves the lock on. It has no other branch.
+// txn is the ending's transaction, with the part that moves the lock on. It has no other branch, so
+// that it packs.
 func (e ending) txn(p pass) commit.Txn {
 	return commit.Txn{If: append(e.guard[:len(e.guard):len(e.guard)], p.ifs...), Then: append(p.then, e.then...), Alive: p.alive}
 }
 
-// ended notes what the transaction did. Whose wait is over by it has still to be told.
+// ended takes in what the transaction did. It returns the waits that are over by it, for the caller
+// to end: see take.
 func (s *Store) ended(e ending, p pass, rev int64) (verdicts []verdict) {
 	s.usage.drop(e.lock)
 	verdicts = s.mirror.take(p.changes(rev)...)
@@ -37,10 +40,17 @@ func (s *Store) ended(e ending, p pass, rev int64) (verdicts []verdict) {
 	return verdicts
 }
 
-// maxHandovers bounds how many vanished waiters one ending skips before it frees the lock for promote to pass on.
+// maxHandovers bounds how many vanished waiters one ending skips. Then it frees the lock, and
+// promote passes it on.
 const maxHandovers = 16
 
-// end runs an ending: the lock goes to the next waiter, or becomes free. false: the guard does not hold.
+// end runs an ending: the lock goes to the next waiter, or becomes free. false: the guard does not
+// hold.
+//
+// A transaction that fails may do so for the guard or for the waiter it was to hand over to. Its
+// other branch says which: it evaluates the guard alone. If the guard holds, the waiter has left,
+// or its session has ended, and the mirror has not heard of that. The one behind it is tried, in
+// this call.
 func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 	lock := s.keys.lock(e.lock)
 	s.mirror.markEnd(e.lock, e.token)
@@ -78,11 +88,12 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 		if w == nil {
 			return false, fmt.Errorf("lock %s: the guard holds and does not hold", quoted(e.lock))
 		}
-		skip[w.acquisition] = true // its key or its session is gone, or the mirror is behind: the next in line
+		skip[w.acquisition] = true
 	}
 }
 
-// whenFull is what to answer when etcd is too full to try: nil if the guard does not hold, so that the truth can be told.
+// whenFull is what an ending comes to when etcd is too full for it: the refusal, if the section is
+// still open. If the guard does not hold it is nil, so that the caller goes on to the truth.
 func (s *Store) whenFull(ctx context.Context, e ending, refusal error) error {
 	resp, err := s.engine.Commit(ctx, commit.Txn{If: e.guard})
 	if err != nil || !resp.Succeeded {
@@ -91,8 +102,10 @@ func (s *Store) whenFull(ctx context.Context, e ending, refusal error) error {
 	return refusal
 }
 
-// endByDeletion ends a section while etcd is full: it then refuses a transaction with a put in any branch. The queue waits for
-// promote; a discarded section's records stay behind as the evidence that it was not published.
+// endByDeletion ends a section while etcd is full: it then refuses every transaction with a put, in
+// whichever branch. So the lock is freed and not handed over, and the queue waits for promote,
+// which puts. A discard leaves no note; its records stay, as the evidence that it was not
+// published.
 func (s *Store) endByDeletion(ctx context.Context, e ending) (bool, error) {
 	p := s.passTo(nil, e.lock)
 	resp, err := s.engine.Commit(ctx, commit.Txn{If: e.guard, Then: p.then})
@@ -105,8 +118,12 @@ func (s *Store) endByDeletion(ctx context.Context, e ending) (bool, error) {
 	return resp.Succeeded, nil
 }
 
-// truth answers a repeated or late ending of a section whose token no longer holds, from one read: nil if the section
-// was published by its own ending, ErrLockExpired if it was not.
+// truth is what a repeated or late ending comes to whose token no longer holds, from one read; the
+// package comment has the rule, docs/protocol.md the reasons.
+//
+//   - nil: the section was ended by its own call.
+//   - [ErrLockExpired]: it was not published.
+//   - [ErrOutcomeUnknown]: too much has been forgotten to say.
 func (s *Store) truth(ctx context.Context, c session, sec Section) error {
 	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
 		op.Get(s.keys.note(sec.Lock, sec.Token)),

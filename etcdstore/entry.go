@@ -11,14 +11,15 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// entry is an acquisition on its way in: the parts of its transaction.
+// entry is an acquisition on its way in. It makes the transactions that let it in, and with each
+// the change that the mirror takes in if the transaction succeeds.
 type entry struct {
 	acquisition
 	keys      keys
 	lease     clientv3.LeaseID
 	label     string
-	now, hold int64 // ms
-	refuse    func() error
+	now, hold int64        // ms
+	refuse    func() error // asked when its transaction has its turn
 }
 
 func (s *Store) entry(c session, args AcquireArgs) entry {
@@ -33,10 +34,12 @@ func (s *Store) entry(c session, args AcquireArgs) entry {
 	return e
 }
 
-// errStale: when the turn of an acquire had come, its acquisition had ended, or its end was on its way.
+// errStale: when the turn of an acquire had come, its acquisition had ended, or its end was on its
+// way.
 var errStale = errors.New("it has ended, or its end is on its way")
 
-// unlessStale refuses a late duplicate. A repeat may have waited for its turn while what it repeats was granted, and ended.
+// unlessStale refuses a late duplicate. A repeat may have waited for its turn while what it repeats
+// was granted, and ended.
 func (s *Store) unlessStale(a acquisition) func() error {
 	return func() error {
 		if over, _ := s.mirror.hasEnded(a); over || s.mirror.endsSoon(a) {
@@ -46,24 +49,30 @@ func (s *Store) unlessStale(a acquisition) func() error {
 	}
 }
 
-// free holds while nobody holds the lock, and nobody has taken a place in its queue since a revision at which it was empty.
+// free holds while nobody holds the lock, and nobody has taken a place in its queue since a
+// revision at which it was empty. It is one compare for a queue of any past: etcd passes over every
+// place that was ever deleted, until history is dropped.
 func (e entry) free(since int64) []*pb.Compare {
 	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.ModifiedBy(e.keys.waited(e.lock), since)}
 }
 
-// unclaimed holds while nobody holds the lock, and nobody waits for it. It needs no mirror, and costs more.
+// unclaimed holds while nobody holds the lock, and nobody waits for it. It asks the queue itself,
+// for an acquire that does not wait: free fails as well if somebody took a place since, and left it
+// again, and Busy would then be untrue.
 func (e entry) unclaimed() []*pb.Compare {
 	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.Empty(e.keys.queue(e.lock))}
 }
 
-// again holds while the acquisition holds the lock.
+// again holds while the acquisition holds the lock. A holder's value begins with its owner and a
+// NUL, so it sorts between the owner and the owner with \x01.
 func (e entry) again() []*pb.Compare {
 	lock := e.keys.lock(e.lock)
 	return append(op.Between(lock, e.owner(), e.owner()+"\x01"), op.HeldOn(lock, e.lease))
 }
 
-// grant gives it the lock, if the compares hold. It does not share a batch with a repeat that finds the lock held, and
-// enqueues.
+// grant takes the lock, if the compares hold. It names its own place as well (Besides), so that it
+// does not share a batch with a repeat that saw the lock held and takes that place: neither would
+// see the other, and the acquisition would be holder and waiter at once.
 func (e entry) grant(ifs []*pb.Compare) (commit.Txn, change) {
 	v := holderValue{session: e.session, request: e.request, Label: e.label, Since: e.now, Hold: e.hold}
 	lock := e.keys.lock(e.lock)
@@ -73,8 +82,9 @@ func (e entry) grant(ifs []*pb.Compare) (commit.Txn, change) {
 	}, change{key: lock, holder: &v}
 }
 
-// enqueue gives it a place in the queue, once, unless it holds the lock, which is then read. Nothing of the lock but the queue
-// is written, so that any number of waiters share a batch. If the lock is free by now, promote hands it over.
+// enqueue takes a place in the queue, once. If the acquisition holds the lock, it takes none, and
+// reads the holder. No key but the place is written, so that any number of waiters share a batch.
+// If the lock is free by now, promote hands it over.
 func (e entry) enqueue() (commit.Txn, change) {
 	t, c := e.place()
 	enter := commit.Txn{If: []*pb.Compare{op.Absent(c.key)}, Then: t.Then, Alive: t.Alive}
@@ -82,15 +92,17 @@ func (e entry) enqueue() (commit.Txn, change) {
 	return t, c
 }
 
-// enqueueFirst is enqueue for what is no repeat, and whose session does not hold the lock by another request. It fails for what
-// is or does.
+// enqueueFirst is enqueue without another branch, so that it packs. It fails for a repeat that has
+// its place, and if the session holds the lock, by this request or another.
 func (e entry) enqueueFirst() (commit.Txn, change) {
 	t, c := e.place()
 	t.If = []*pb.Compare{op.NotHeldOn(e.keys.lock(e.lock), e.lease), op.Absent(c.key)}
 	return t, c
 }
 
-// place puts its key in the queue.
+// place puts its key in the queue. It is Patient, since it has to wait anyway: a few milliseconds
+// long it is committed only together with what is in a hurry, so that no batch of places is in the
+// way of the release that comes next.
 func (e entry) place() (commit.Txn, change) {
 	v := waiterValue{Label: e.label, Since: e.now, Hold: e.hold}
 	place := e.keys.waiter(e.acquisition)

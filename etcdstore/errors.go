@@ -6,34 +6,42 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
-// Each sentinel is a definite refusal, nothing was changed, unless it says otherwise. Errors that are none of these are
-// indeterminate: the call may or may not have taken effect, and may be repeated.
+// Errors are wrapped, and compared with [errors.Is]. Each of these is a definite refusal, by which
+// nothing was changed, unless it says otherwise. An error that is none of these, a context's cause
+// included, is indeterminate: the call may have taken effect or not, or may still do so. It may be
+// repeated under the same request, through any store, and its repeat finds out.
 var (
-	// ErrLockExpired: the token no longer holds the lock, or never did, and its section was not published. From
-	// Acquire: the request's section has ended, the request cannot be used again.
+	// ErrLockExpired: the token does not hold the lock any more, or never did, and its section was
+	// not published. From [Store.Acquire]: the request is over, or is being ended, and cannot be
+	// used again.
 	ErrLockExpired = errors.New("lock expired")
 	// ErrSessionExpired: there is no such session (any more), or the credential is not its own.
 	ErrSessionExpired = commit.ErrSessionExpired
-	// ErrOutcomeUnknown: the section ended so long ago that its note is gone; whether it was published is not known.
+	// ErrOutcomeUnknown: the section ended so long ago that its note may be gone. Whether it was
+	// published is not known, and a repeat does not find out.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 
-	// ErrInvalidName: a lock, file or request name is malformed.
+	// ErrInvalidName: a lock's, file's or request's name is malformed, see [CheckLock].
 	ErrInvalidName = errors.New("invalid name")
-	// ErrInvalidTTL: a session's TTL is out of bounds.
+	// ErrInvalidTTL: a session's TTL is not within [MinTTL] and [MaxTTL].
 	ErrInvalidTTL = errors.New("invalid ttl")
 	// ErrInvalidArgument: another argument is malformed or out of bounds.
 	ErrInvalidArgument = errors.New("invalid argument")
 
-	// ErrTooLarge: a record is larger than MaxRecord.
+	// ErrTooLarge: a record is larger than [MaxRecord].
 	ErrTooLarge = errors.New("too large")
-	// ErrQuota: a section, queue or subscriber is at its limit.
+	// ErrQuota: a section is at its limit ([MaxSection], [MaxSectionFiles]), a watcher does not
+	// keep up, or all numbers of clients are used.
 	ErrQuota = errors.New("quota exceeded")
-	// ErrNoSpace: etcd's space quota is (nearly) used up. Releases and discards go on.
+	// ErrNoSpace: etcd's space quota is (nearly) used up. At 80 % of it new sessions, grants and
+	// records are refused; when it is full, whatever puts anything, which leaves discards and
+	// releases of sections without records.
 	ErrNoSpace = commit.ErrNoSpace
 
 	// ErrFileNotFound: the lock has no such file.
 	ErrFileNotFound = errors.New("file not found")
-	// ErrLockNotFound: nobody holds the lock (Evict), nobody waits for it and it has no files (Inspect).
+	// ErrLockNotFound: nobody holds the lock. From [Store.Inspect] also: nobody waits for it, it
+	// has no files, and nothing is remembered of it.
 	ErrLockNotFound = errors.New("lock not found")
 
 	// ErrClientNotFound: no client has that number (any more).
@@ -41,8 +49,9 @@ var (
 	// ErrClientChanged: the client's record was changed since it was read.
 	ErrClientChanged = errors.New("client changed")
 
-	// ErrNoQuorum: etcd could not be reached or has no leader. Indeterminate.
+	// ErrNoQuorum: etcd could not be reached, has no leader, or did not answer in time.
+	// Indeterminate.
 	ErrNoQuorum = commit.ErrNoQuorum
-	// ErrClosed: the store is shutting down. Indeterminate.
+	// ErrClosed: the store is being closed. Indeterminate.
 	ErrClosed = commit.ErrClosed
 )

@@ -13,12 +13,22 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// watchRoom is how many runs of events a watcher may be behind. etcd's client would keep any number.
+// watchRoom is how many runs of events a watcher may be behind. etcd's client would keep any
+// number.
 const watchRoom = 1024
 
-// Watch sends what happens to the locks whose names begin with prefix: first the state as it is, then every change in
-// order, until ctx ends or send fails, whose error it answers. If etcd's history does not reach back far enough, the
-// state comes again. ErrQuota: send did not keep up.
+// Watch sends what happens to the locks whose names begin with prefix: first the state as it is,
+// then every change in order. If the watch of etcd is lost, or its history does not reach back far
+// enough, the state comes again: events that are Initial, in the place of those that are missed.
+//
+// send is called in the caller's goroutine, with the events of one or more whole revisions, or with
+// a part of the state. Watch goes on until there is an error, which it returns:
+//
+//   - send's error, as it is.
+//   - the cause of ctx's end.
+//   - [ErrQuota]: send did not keep up.
+//   - [ErrNoQuorum], [ErrClosed]: this store has no more to tell; another may.
+//   - [ErrInvalidArgument]: no lock's name begins with prefix.
 func (s *Store) Watch(ctx context.Context, prefix string, send func([]Event) error) error {
 	if err := checkPrefix(prefix); err != nil {
 		return err
@@ -41,7 +51,8 @@ func (s *Store) Watch(ctx context.Context, prefix string, send func([]Event) err
 	return cmp.Or(err, <-end)
 }
 
-// queueEvents finds what Watch sends.
+// queueEvents finds what Watch sends. The state may be as large as it likes and waits for send; a
+// change does not, since what etcd sends would pile up behind it.
 func (s *Store) queueEvents(ctx context.Context, prefix string, queue chan<- []Event) error {
 	for {
 		rev, err := s.sendState(ctx, prefix, func(events []Event) error {
@@ -71,7 +82,7 @@ func (s *Store) queueEvents(ctx context.Context, prefix string, queue chan<- []E
 	}
 }
 
-// sendState sends the holders and waiters as they are at one revision, which it answers.
+// sendState sends the holders and waiters as they are at one revision, and returns that.
 func (s *Store) sendState(ctx context.Context, prefix string, send func([]Event) error) (rev int64, err error) {
 	for _, family := range []string{s.keys.allLocks(), s.keys.allQueues()} {
 		from, end := family+prefix, clientv3.GetPrefixRangeEnd(family+prefix)
@@ -121,7 +132,8 @@ func (s *Store) eventOf(kv *mvccpb.KeyValue) (Event, bool) {
 	return Event{Type: EventWaiting, Lock: a.lock, Session: w.Session, Request: w.Request, Label: w.Label, Revision: kv.ModRevision}, true
 }
 
-// sendChanges sends changes from a revision on. nil: they are compacted, or the watch broke: begin again.
+// sendChanges sends changes from a revision on. It returns nil if they are compacted, or the watch
+// broke: then the state is due again.
 func (s *Store) sendChanges(ctx context.Context, prefix string, rev int64, send func([]Event) error) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
@@ -151,10 +163,17 @@ func (s *Store) sendChanges(ctx context.Context, prefix string, rev int64, send 
 	}
 }
 
-// withoutPast tells an event whose key's past was compacted away before etcd sent it: who left cannot be told.
+// withoutPast reports whether what a key was before an event was compacted away before etcd sent
+// the event: then nobody knows who left.
 func withoutPast(e *clientv3.Event) bool { return !e.IsCreate() && e.PrevKv == nil }
 
-// explain turns changed keys into what happened.
+// explain turns changed keys into what happened. One thing that happens may change several keys, at
+// one revision, and some changes mean something only beside the others:
+//
+//	put locks/l for w, delete w's place      w was granted l, and has not left
+//	delete locks/l, delete the session       the holder's session ended
+//	put locks/l with prev=7, where 7 held    the holder committed
+//	put or delete locks/l otherwise          released, discarded or evicted: the note says which
 func (s *Store) explain(ctx context.Context, prefix string, changes []*clientv3.Event) (events []Event, err error) {
 	type at[T any] struct {
 		rev int64
@@ -210,7 +229,8 @@ func (s *Store) explain(ctx context.Context, prefix string, changes []*clientv3.
 	return events, nil
 }
 
-// howItEnded is how a holder whose session lives came not to hold any more under its token.
+// howItEnded is how a holder whose session lives came not to hold any more under its token. It
+// reads the note from etcd as it is now, as a note is put with the end and kept for a day.
 func (s *Store) howItEnded(ctx context.Context, e Event, c *clientv3.Event) (Event, error) {
 	token := e.Token
 	e.Type, e.Revision = EventReleased, c.Kv.ModRevision

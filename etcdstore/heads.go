@@ -4,9 +4,9 @@ import (
 	"sync"
 )
 
-// heads remembers what a store learned of files by folding, and the sections that it published, so that a fold reads
-// nothing but records, and those where there are some. Of files it may be wrong: every fold is guarded by what it was
-// computed from, and one that fails forgets.
+// heads remembers what a store learned of files by folding, and the sections that it published, so
+// that a fold reads nothing but records, and those only where there are some. Of files it may be
+// wrong: every fold is guarded by what it was computed from, and one that fails forgets.
 type heads struct {
 	mu        sync.Mutex
 	files     map[string]head        // by the head's key
@@ -20,7 +20,8 @@ type publication struct{ token, rev int64 }
 // maxHeads bounds what is remembered; when it is reached, all is forgotten.
 const maxHeads = 10_000
 
-// publish notes that a section is published, to be folded.
+// publish notes that a section is published, to be folded. A fold is asked for with the first
+// section that is not folded; those that follow while it waits are folded with it.
 func (s *Store) publish(lock string, token, rev int64) {
 	s.heads.mu.Lock()
 	if s.heads.published == nil {
@@ -43,7 +44,8 @@ func (h *heads) latest(lock string) publication {
 	return h.published[lock]
 }
 
-// folded notes that a lock's sections were folded, up to a token, as they were at a revision.
+// folded notes that a lock's sections were folded, up to a token, as they were at a revision. What
+// this store has published since is still to be folded.
 func (h *heads) folded(lock string, token, rev int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -56,16 +58,16 @@ func (h *heads) folded(lock string, token, rev int64) {
 	h.through[lock] = max(h.through[lock], token)
 }
 
-// rest is the least token that a section of a lock may have which is not folded: sections are published in the order of
-// their tokens. To read a lock's sections from there on spares etcd the keys of all that were folded, which it passes over
-// one by one until history is dropped.
+// rest is the least token that a section of a lock may have which is not folded: sections are
+// published in the order of their tokens. To read a lock's sections from there on spares etcd the
+// keys of all that were folded, which it passes over one by one until history is dropped.
 func (h *heads) rest(lock string) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.through[lock] + 1
 }
 
-// get answers a file's head, if it is remembered.
+// get returns a file's head, if it is remembered.
 func (h *heads) get(key string) (head, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

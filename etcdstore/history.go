@@ -10,7 +10,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
-// history remembers which revision was current when.
+// history remembers which revision was current when, since etcd compacts by revision, and what is
+// to be kept is a time.
 type history struct {
 	keep  time.Duration // 0: for ever
 	marks []mark
@@ -21,8 +22,8 @@ type mark struct {
 	rev int64
 }
 
-// due takes in the current revision and answers the one to compact to, 0 for none. History is cut in steps of an
-// eighth of what is kept, so that compaction is neither rare nor constant.
+// due takes in the current revision and returns the one to compact to, 0 for none. History is cut
+// in steps of an eighth of what is kept, so that compaction is neither rare nor constant.
 func (h *history) due(rev int64, now time.Time) int64 {
 	if h.keep == 0 {
 		return 0
@@ -38,6 +39,8 @@ func (h *history) due(rev int64, now time.Time) int64 {
 	return to
 }
 
+// compact drops etcd's history up to a revision; 0: nothing is due. While etcd is nearly full all
+// of it is dropped, at every probe.
 func (s *Store) compact(rev int64) {
 	if s.history > 0 && s.space.tight.Load() { // what history holds may be all that is in the way
 		if now, err := s.ask(); err == nil {

@@ -5,18 +5,19 @@ import (
 	"sync"
 )
 
-// keyedMutex serialises work by key.
+// keyedMutex serialises work by key. Unlike a mutex, its wait ends with a context, and a key that
+// nobody uses costs nothing.
 type keyedMutex struct {
 	mu   sync.Mutex
 	held map[string]*keyed
 }
 
 type keyed struct {
-	slot  chan struct{}
-	users int
+	slot  chan struct{} // of size 1, full while the key is locked
+	users int           // who has it, and who waits for it
 }
 
-// lock waits for the key, or for ctx.
+// lock waits for the key, or for ctx, whose cause is then returned.
 func (m *keyedMutex) lock(ctx context.Context, key string) (unlock func(), err error) {
 	m.mu.Lock()
 	if m.held == nil {

@@ -15,7 +15,7 @@ import (
 //	locks/<lock>                           the holder
 //	queue/<lock>//<session>.<request>      a waiter
 //	sessions/<session>                     a session
-//	waited/<lock>                          put with every place that is taken in the lock's queue, or nearly
+//	waited/<lock>                          put with each place that is taken, at times in vain
 //	staged/<lock>//<token>/<request>       a record
 //	commits/<lock>//<token>                the section is readable
 //	undone/<lock>//<token>                 the section was not published
@@ -26,9 +26,15 @@ import (
 //	cluster/numbered                       the highest of these ids
 //	numbered                               the same, where a server of before has put it
 //
-// A lock's name has no empty segment, so "//" ends it and no name reaches into another's keys. Tokens and offsets are 16
-// hex digits, so that they sort. The mirror watches one range, from locks/ to the end of sessions/: no other family may
-// sort in between.
+// A lock's name has no empty segment, so "//" ends it and no name reaches into another's keys. With
+// a single slash, the range of all records of lock a, staged/a/, would have those of lock a/b in
+// it. Where nothing follows the name, as in locks/, a key is the name and no range is needed.
+//
+// Tokens and offsets are 16 hex digits, so that they sort as numbers.
+//
+// The mirror watches one range, from locks/ to the end of sessions/, since a session's end and that
+// of its locks must be told together. Whatever sorts in between is sent to every store, so other
+// families had better not; numbered does, and the mirror passes over it.
 type keys string
 
 func (k keys) lock(lock string) string       { return string(k) + "locks/" + lock }
@@ -65,7 +71,7 @@ func (k keys) chunks(lock, file string) string {
 	return string(k) + "chunks/" + lock + "//" + file + "//"
 }
 
-// Whole families, for scans.
+// A family is all keys that begin with one of these. They are for scans.
 func (k keys) allLocks() string   { return string(k) + "locks/" }
 func (k keys) allQueues() string  { return string(k) + "queue/" }
 func (k keys) allWaited() string  { return string(k) + "waited/" }
@@ -86,8 +92,10 @@ func hex16(n int64) string {
 	return hex.EncodeToString(b[:])
 }
 
-// What is parsed below is what is built above, and nothing else: a key has one form. Of any other, however near, the parsers
-// report that it is not ok, so that no two keys, and no two names that a client sends, can stand for the same thing.
+// What is parsed below is what is built above, and nothing else: a key has one form. Of any other,
+// however near, the parsers report that it is not ok, so that no two keys, and no two names that a
+// client sends, can stand for the same thing. "A0" for "a0" in a session's id would be a second
+// name of the session, under which nothing of it is found.
 
 // parseHex16 parses what hex16 writes of a number that is not negative.
 func parseHex16(s string) (int64, bool) {
@@ -140,14 +148,16 @@ func (k keys) parseWaiter(key string) (a acquisition, ok bool) {
 	return parseOwner(lock, owner)
 }
 
-// parseOwner parses whose a place or a hold is.
+// parseOwner parses whose a place or a hold is, from the lock and what the place's key ends with,
+// or the holder's value begins with.
 func parseOwner(lock, owner string) (a acquisition, ok bool) {
 	session, request, _ := strings.Cut(owner, ".")
 	_, ok = parseSessionID(session)
 	return acquisition{lock, session, request}, ok && isRequest(request)
 }
 
-// parseSection parses the section that a key of a family belongs to: of records, markers or notes.
+// parseSection parses the section that a key belongs to. family is that of records, markers or
+// notes.
 func (k keys) parseSection(family, key string) (sec sectionKey, ok bool) {
 	lock, rest, ok := k.cut(key, family)
 	if !ok {

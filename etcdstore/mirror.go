@@ -10,9 +10,25 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// mirror keeps holders, queues and sessions in memory. It may be stale: it proposes whom to hand a lock to and wakes
-// local waiters, and the transaction decides. It learns from the watch, and from the store's own transactions as soon
-// as they are answered, which the watch then repeats: a change counts once, told apart by its revision.
+// mirror keeps holders, queues and sessions in memory, so that a call knows what to ask etcd for
+// without a question. It learns from the watch (observe), from the store's own transactions as soon
+// as they are answered (own, take), and from a listing whenever the watch was lost (reset).
+//
+// It may be wrong about who holds a lock, who waits for it, and which sessions live: it is behind
+// etcd by any amount, and with own changes in it, it is not even a state that etcd was ever in. So
+// it only proposes, and the transaction compares what it was made from. docs/protocol.md has what
+// comes of each wrong belief.
+//
+// It must not be wrong about four things, for nobody looks again:
+//
+//   - rev. Nothing at or below it is still to come. A grant compares waited/L with it, next serves
+//     no place above it, and a place at or below it that is not here is gone.
+//   - What was put at a revision, which does not change. guard leaves out the lease if the mirror
+//     has seen whom the token was granted to, and a wait is granted once its grant was seen.
+//   - The order of the changes of one key. An older one never covers a newer: see observe.
+//   - What is recorded as ended. The acquire of such an acquisition is refused, and etcd is not
+//     asked. The reverse may be wrong: what is not recorded may be granted anew, to nobody, and the
+//     session's next heartbeat ends it.
 type mirror struct {
 	keys    keys
 	promote func(lock string) // called for a free lock with a queue; must not block
@@ -20,11 +36,11 @@ type mirror struct {
 	overdue func(sectionKey)  // called for a section past its hold deadline
 
 	mu       sync.Mutex
-	rev      int64 // everything up to here has been seen
+	rev      int64 // everything up to here has been told by the watch; own changes do not move it
 	locks    map[string]*mirrorLock
 	queued   map[acquisition]*list.Element // of *mirrorWaiter, in its lock's queue
 	sessions map[string]*mirrorSession
-	ahead    map[string]int64 // key → revision of an own change that the watch has not repeated yet
+	ahead    map[string]int64 // key → revision of its last own change, until the watch repeats that
 	waits    map[acquisition][]*wait
 }
 
@@ -37,7 +53,7 @@ type mirrorHolder struct {
 	holderValue
 	lock  string
 	token int64
-	local bool        // granted by this store
+	local bool        // granted by this store: usage counts its section from nothing
 	ends  bool        // its end is on its way to etcd
 	due   time.Time   // its hold deadline, counted from when this store heard of the grant; zero: none
 	timer *time.Timer // for that; nil: none
@@ -55,20 +71,22 @@ type mirrorSession struct {
 	sessionValue
 	proven  string                   // the secret, once it was seen and found to have the hash; empty: not yet
 	acqs    map[acquisition]struct{} // what it holds and waits for
-	ended   []ended                  // what it no longer does, the last of it
+	ended   []ended                  // what it no longer does, the last of it: see hasEnded
 	cancels map[acquisition]int      // how many are on their way to etcd
-	newest  uint64                   // the highest request number that ended has had
-	highest uint64                   // of the last heartbeat
-	listed  map[Acquisition]bool     // by the last heartbeat
+	newest  uint64                   // the highest request number that was ever recorded in ended
+	highest uint64                   // the request number that the last heartbeat came with
+	listed  map[Acquisition]bool     // what the last heartbeat said is not finished
 }
 
-// ended is an acquisition that is over.
+// ended is an acquisition that neither holds nor waits any more. held: it held the lock before
+// that.
 type ended struct {
 	acquisition
 	held bool
 }
 
-// keptEnded bounds what is remembered of a session between two heartbeats; what is forgotten the next one ends.
+// keptEnded bounds what is remembered of a session between two heartbeats. A late duplicate of what
+// is forgotten may be granted, and the next heartbeat ends it.
 const keptEnded = 1024
 
 // change is a put or a deletion of one mirrored key.
@@ -85,7 +103,7 @@ type change struct {
 	waiter *waiterValue
 }
 
-// at is the change at the revision that it was made at: of a key that was not there before.
+// at is the change at the revision at which it was made, of a key that was not there before.
 func (c change) at(rev int64) change {
 	c.rev, c.created = rev, rev
 	return c
@@ -127,8 +145,16 @@ func (m *mirror) stop() {
 	m.clear()
 }
 
-// reset replaces everything by a listing at one revision, and looks at every local waiter anew: what happened between
-// the last event and the listing is never told.
+// reset replaces everything by a listing at one revision, and looks at every local waiter anew:
+// what happened between the last event and the listing is never told. w may have been granted l at
+// 12 and evicted at 13 while there was no watch; the listing as of 15 shows neither, and w's wait
+// is over.
+//
+// What clients said outlives the listing. So does what was known of a session's acquisitions: one
+// that is not listed has ended, and may have held the lock in between. Only what is ahead of the
+// listing has not: the listing is older than this store's own change, and the watch tells it again.
+//
+// A section that was lost in between has no event to suspect it by: tidy finds it.
 func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 	m.mu.Lock()
 	old, ahead := m.sessions, m.ahead
@@ -160,6 +186,38 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 }
 
 // observe takes in the events of a watch, whole revisions at a time.
+//
+// What this store does comes twice, with the answer of its transaction (take) and with the watch,
+// in either order, and is applied once. Of each key the revisions only go up: a change is old news
+// if the watch has come past it (rev), or if an own change of that key is as new (ahead).
+//
+// The answer is first. Through this store w is granted l at 12:
+//
+//	rev 10  take     locks/l at 12: w holds, and l is ahead at 12
+//	rev 11  observe  locks/x at 11: applied; until now the mirror had 12 without 11
+//	rev 12  observe  locks/l at 12: old news; l is not ahead any more
+//
+// The watch is first. Applied, the answer would bring w back, who is evicted:
+//
+//	rev 12  observe  locks/l at 12: w holds
+//	rev 14  observe  locks/l at 14: deleted, through another store
+//	        take     locks/l at 12: old news, see granted
+//
+// Two answers cross, since those of a batch may be told beside the next batch. Here the grant must
+// not cover the eviction that came after it. But w did hold the lock, and who waits for w is to
+// hear of its end: see touch.
+//
+//	rev 10  take     locks/l at 13: deleted, and l is ahead at 13
+//	        take     locks/l at 12: old news; w is touched
+//	rev 12  observe  locks/l at 12: old news; l is still ahead at 13
+//	rev 13  observe  locks/l at 13: old news; l is not ahead any more
+//
+// A listing comes between, that was asked for before the grant. It forgets the own change, which
+// does no harm: the watch goes on behind the listing, and repeats it.
+//
+//	rev 10  take     locks/l at 12: w holds, and l is ahead at 12
+//	rev 11  reset    as of 11: l is free, and nothing is ahead
+//	rev 12  observe  locks/l at 12: w holds
 func (m *mirror) observe(events []*clientv3.Event) {
 	m.mu.Lock()
 	var t touched
@@ -174,7 +232,7 @@ func (m *mirror) observe(events []*clientv3.Event) {
 				delete(m.ahead, c.key)
 			}
 			if c.rev <= seen {
-				m.touch(c, &t) // whoever waits for the watch to get here is told
+				m.touch(c, &t) // some waits are over only when the watch gets here: see fate
 				continue
 			}
 		}
@@ -185,10 +243,12 @@ func (m *mirror) observe(events []*clientv3.Event) {
 	tellAll(verdicts)
 }
 
-// own takes in what a transaction of this store wrote, before the watch repeats it.
+// own takes in what a transaction of this store wrote, without waiting for the watch, and ends the
+// waits that are over by it.
 func (m *mirror) own(changes ...change) { tellAll(m.take(changes...)) }
 
-// take is own without telling those whose wait is over by it.
+// take is own for a caller that has something to do before others hear of it: it returns the waits
+// that are over. A release tells its own caller first, and then the next holder.
 func (m *mirror) take(changes ...change) (verdicts []verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -198,7 +258,7 @@ func (m *mirror) take(changes ...change) (verdicts []verdict) {
 			m.granted(c)
 			continue
 		}
-		if c.rev <= m.ahead[c.key] { // answered out of order
+		if c.rev <= m.ahead[c.key] { // a later change of this key was answered first
 			m.touch(c, &t)
 			continue
 		}
@@ -209,7 +269,9 @@ func (m *mirror) take(changes ...change) (verdicts []verdict) {
 	return m.settle(&t)
 }
 
-// granted notes that a grant which the watch has told of was this store's own.
+// granted notes that a grant was this store's own, if the watch was faster than its answer: the
+// event did not say so. It matters to what usage has to count. If the lock has passed on since, it
+// does not.
 func (m *mirror) granted(c change) {
 	name, ok := m.keys.parseLock(c.key)
 	if l := m.locks[name]; ok && l != nil && l.holder != nil && l.holder.token == c.rev {
@@ -253,8 +315,8 @@ func (m *mirror) applyLock(name string, c change, t *touched) {
 	m.index(a)
 }
 
-// time sets a holder's hold deadline. It goes on over a commit, and starts anew with a new listing: no two clocks
-// are compared, a deadline may only be late.
+// time sets a holder's hold deadline. It runs on over a commit, and starts anew with a new listing:
+// it is counted from when this store heard of the grant, on one clock, so it can only be late.
 func (m *mirror) time(h, before *mirrorHolder) {
 	if h.Hold == 0 {
 		return
@@ -340,7 +402,7 @@ func (m *mirror) index(a acquisition) {
 	}
 }
 
-// state is what an acquisition is now, as far as is known, and its token.
+// state is what an acquisition is now, as far as is known, and its token. mu is held.
 func (m *mirror) state(a acquisition) (State, int64) {
 	if l := m.locks[a.lock]; l != nil && l.holder != nil && l.holder.acquisition() == a {
 		return Holding, l.holder.token

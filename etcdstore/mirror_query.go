@@ -6,8 +6,10 @@ import (
 	"slices"
 )
 
-// next is the first waiter of a lock that is not to be skipped. A waiter of this store's own that the watch has not told
-// of yet is none: others may stand before it, queued elsewhere, whom the watch has not told of either.
+// next is the first waiter of a lock that is not to be skipped; nil: nobody who may be served. That
+// excludes a waiter of this store's own whose place is above rev. Say w2 took its place here at 12,
+// and the watch is at 10: at 11 w1 may have taken one elsewhere, and comes first. The lock is then
+// freed, and promoted when the watch has come to 12.
 func (m *mirror) next(lock string, skip map[acquisition]bool) *mirrorWaiter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -35,8 +37,10 @@ func (m *mirror) waitedFor(lock string) bool {
 	return l != nil && l.holder == nil && l.queue.Len() > 0
 }
 
-// vacant tells whether nobody looks to hold a lock or to wait for it, and the revision up to which that is true of those who
-// wait.
+// vacant reports whether nobody seems to hold a lock or to wait for it. rev is for the grant to
+// compare waited/L with. Until then it is sure that nobody waited: each place up to rev has been
+// told, and so has its end, or its end is an own change. After rev, whoever took a place put
+// waited/L with it.
 func (m *mirror) vacant(lock string) (rev int64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -44,7 +48,8 @@ func (m *mirror) vacant(lock string) (rev int64, ok bool) {
 	return m.rev, l == nil || l.holder == nil && l.queue.Len() == 0
 }
 
-// holder is who looks to hold a lock.
+// holder is who seems to hold a lock; nil: nobody. It is read without mu, so what is in it is not
+// changed but for what is read with mu.
 func (m *mirror) holder(lock string) *mirrorHolder {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -54,8 +59,8 @@ func (m *mirror) holder(lock string) *mirrorHolder {
 	return nil
 }
 
-// place is an acquisition's place in its lock's queue, from 1, or the place behind it if it is not there; and how many
-// wait.
+// place is an acquisition's position in its lock's queue, from 1, or the one behind the last if it
+// is not there, and the length of the queue.
 func (m *mirror) place(a acquisition) (position, length int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -73,7 +78,8 @@ func (m *mirror) place(a acquisition) (position, length int) {
 	return position, l.queue.Len()
 }
 
-// knows checks a session's secret: known tells whether the session is there at all.
+// knows checks a session's secret. It reports whether the mirror has the session at all, and
+// whether the secret is its own. That of the right secret is hashed once.
 func (m *mirror) knows(id, secret string) (known, valid bool, label string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,8 +98,21 @@ func (v sessionValue) valid(secret string) bool {
 	return subtle.ConstantTimeCompare(sum[:], v.Secret) == 1
 }
 
-// hasEnded reports whether an acquisition is known to have ended, and whether it held the lock: its acquire is then a late
-// duplicate.
+// hasEnded reports whether an acquisition is known to have ended (over), and whether it held the
+// lock before that (held). Its acquire is then a late duplicate.
+//
+// Two things are remembered of a session. The last heartbeat came with a number and a list, say 7
+// and {5}: what has a number up to 7 and is not listed, its client has done with. Besides, ended
+// has what this store saw the end of and the heartbeat does not cover. A duplicate of request
+//
+//   - 3 is caught by the heartbeat (late). Whether it held is not known. It counts as held, which
+//     refuses it.
+//   - 5 is caught in ended, if it was evicted and its client has not heard of that yet. If it still
+//     holds, it is not over, and finds its grant.
+//   - 8, granted and released after that heartbeat, is caught in ended.
+//   - 9, cancelled before its acquire has arrived, is caught in ended: see noteCancel.
+//   - 10 is new. It is above every number that was recorded (newest), so ended is not searched.
+//   - "a", which is no number, is caught in ended alone.
 func (m *mirror) hasEnded(a acquisition) (over, held bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -114,8 +133,15 @@ func (m *mirror) hasEnded(a acquisition) (over, held bool) {
 	return late, late
 }
 
-// endsSoon reports whether the end of an acquisition is on its way to etcd: of its section, or of its wait. It may come to nothing.
-// An acquire asks when its transaction has its turn: what ended in a batch before it was marked by then.
+// endsSoon reports whether the end of an acquisition is on its way to etcd: of its section, or of its
+// wait. It may come to nothing. An acquire asks when its transaction has its turn, and what ended in
+// a batch before was marked by then:
+//
+//	acquire 4 holds l
+//	release of it is submitted: marked
+//	acquire 4 comes once more and is submitted, for a batch after that of the release
+//	the release is committed; its answer may be told beside the next batch
+//	acquire 4 has its turn, and the mirror still shows that it holds: etcd would let it in anew
 func (m *mirror) endsSoon(a acquisition) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -126,10 +152,11 @@ func (m *mirror) endsSoon(a acquisition) bool {
 	return s != nil && s.cancels[a] > 0
 }
 
-// markEnd notes that the end of a section is on its way to etcd.
+// markEnd notes that the end of a section is on its way to etcd: see stale.
 func (m *mirror) markEnd(lock string, token int64) { m.setEnds(lock, token, true) }
 
-// unmarkEnd notes that it came to nothing.
+// unmarkEnd notes that the end came to nothing. If it came to something, the holder goes, and the
+// mark with it.
 func (m *mirror) unmarkEnd(lock string, token int64) { m.setEnds(lock, token, false) }
 
 func (m *mirror) setEnds(lock string, token int64, ends bool) {
@@ -140,7 +167,8 @@ func (m *mirror) setEnds(lock string, token int64, ends bool) {
 	}
 }
 
-// markCancel notes that a cancel of an acquisition is on its way to etcd. The acquire may be on its way, too.
+// markCancel notes that a cancel of an acquisition is on its way to etcd: see stale. It is kept
+// with the session, since the acquire may be on its way too, and nothing else be known of it.
 func (m *mirror) markCancel(a acquisition) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -152,7 +180,7 @@ func (m *mirror) markCancel(a acquisition) {
 	}
 }
 
-// unmarkCancel notes that it was answered.
+// unmarkCancel notes that one cancel of an acquisition was answered. There may be others.
 func (m *mirror) unmarkCancel(a acquisition) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -166,7 +194,8 @@ func (m *mirror) unmarkCancel(a acquisition) {
 	}
 }
 
-// noteCancel notes that an acquisition was cancelled, whether or not it was known to wait: its acquire, if it is still to come, is late.
+// noteCancel notes that an acquisition was cancelled, whether or not it was known to wait. A cancel
+// may overtake its acquire, which is then late, and would take a place that nobody gives up.
 func (m *mirror) noteCancel(a acquisition) {
 	if over, _ := m.hasEnded(a); over {
 		return
@@ -178,7 +207,8 @@ func (m *mirror) noteCancel(a acquisition) {
 	}
 }
 
-// givenUp tells whether an acquisition is known to have been cancelled, or left out by a heartbeat.
+// givenUp reports whether an acquisition is known to have been cancelled, or left out by a
+// heartbeat.
 func (m *mirror) givenUp(a acquisition) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -186,14 +216,16 @@ func (m *mirror) givenUp(a acquisition) bool {
 	return s != nil && (slices.Contains(s.ended, ended{a, false}) || s.late(a))
 }
 
-// late tells whether a heartbeat has left an acquisition out.
+// late reports whether the last heartbeat has left an acquisition out: its number is not above the
+// heartbeat's, so its client had issued it, and its client does not list it any more.
 func (s *mirrorSession) late(a acquisition) bool {
 	n, ok := requestNumber(a.request)
 	return ok && n <= s.highest && !s.listed[Acquisition{a.lock, a.request}]
 }
 
-// unlisted takes in what a heartbeat said and answers what the session holds or waits for that its client no longer
-// knows. A heartbeat that was overtaken by a later one says nothing new.
+// unlisted takes in what a heartbeat said, and returns what the session holds or waits for that its
+// client no longer knows. A heartbeat that was overtaken by a later one says nothing new. What
+// ended has of requests that are now late is dropped.
 func (m *mirror) unlisted(session string, highest uint64, listed map[Acquisition]bool) []acquisition {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -4,8 +4,9 @@ import (
 	"slices"
 )
 
-// touched is what a run of changes was about. It is settled when all of them are in: the changes of one revision come
-// in no useful order.
+// touched is what a run of changes was about. It is settled when all of them are in, since those of
+// one revision mean something only together: when a lock passes on, its new holder's place is
+// deleted after it holds; when a session ends, its locks go before the session.
 type touched struct {
 	locks  map[string]struct{}
 	acqs   map[acquisition]bool // → it held
@@ -27,8 +28,15 @@ func (t *touched) acq(a acquisition, held bool) {
 	t.lock(a.lock)
 }
 
-// touch is for what an own change has applied already. Whose it is can have come only now: a session begun elsewhere is
-// told of by the watch.
+// touch is apply for old news: it changes no holder and no place, and has settle look at whom the
+// change was about. There are three reasons to.
+//
+//   - A wait may be over only now that the watch has come to here: see fate.
+//   - A grant that is answered after the end of its section was never applied. Its acquisition
+//     held the lock all the same, and is remembered as ended (the last lines below).
+//   - Whose it is may be known only now (index). A session begins at 11; a listing as of 10 forgets
+//     that; an own change says that the session holds l, at 12; the watch tells of 11 and then, as
+//     old news, of 12.
 func (m *mirror) touch(c change, t *touched) {
 	if a, ok := m.keys.parseWaiter(c.key); ok {
 		t.acq(a, false)
@@ -52,8 +60,17 @@ func (m *mirror) touch(c change, t *touched) {
 	}
 }
 
-// settle finds the waits that the changes end, notes what has ended, and promotes. It is level-triggered: it looks at what is,
-// not at what happened, since an enqueue and a release commit in either order.
+// settle finds the waits that the changes end, records what has ended, and asks for promotions and
+// sweeps. It is level-triggered: it looks at what is now, and not at which event led to it. There
+// is no event that means "promote". A place and the release of its lock may be committed in either
+// order, or at one revision:
+//
+//	place at 12, release at 13 that knew of no waiter: free and waited for since 13
+//	release at 12, place at 13: free and waited for since 13
+//	the holder's session ends at 12: free and waited for, without any release
+//
+// Whatever came last, the lock is touched and the state is the same. A promotion that is asked for
+// twice, or in vain, does nothing.
 func (m *mirror) settle(t *touched) (verdicts []verdict) {
 	for a, held := range t.acqs {
 		if state, _ := m.state(a); state == None {
@@ -79,7 +96,9 @@ func (m *mirror) settle(t *touched) (verdicts []verdict) {
 	return verdicts
 }
 
-// retire remembers that an acquisition is over, so that a late duplicate of its acquire is refused.
+// retire records that an acquisition is over, so that a late duplicate of its acquire is refused.
+// Whatever is touched and neither holds nor waits comes here, again and again: it counts once, if
+// the session was known to hold or wait by it.
 func (m *mirror) retire(a acquisition, held bool) {
 	s := m.sessions[a.session]
 	if s == nil {
@@ -95,7 +114,8 @@ func (m *mirror) retire(a acquisition, held bool) {
 	s.record(a, held)
 }
 
-// record keeps, for a while, that an acquisition of the session is over.
+// record keeps, until a heartbeat says it as well, that an acquisition of the session is over. If
+// there are too many, the older half is forgotten.
 func (s *mirrorSession) record(a acquisition, held bool) {
 	if len(s.ended) == keptEnded {
 		s.ended = slices.Delete(s.ended, 0, keptEnded/2)

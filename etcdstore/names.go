@@ -9,17 +9,18 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of names, in bytes.
+// Bounds of names and of texts for people, in bytes.
 const (
 	MaxLockName     = 255
-	MaxLockSegments = 16
+	MaxLockSegments = 16 // not bytes: between the slashes of a lock's name
 	MaxFileName     = 128
 	MaxRequest      = 64
 	MaxLabel        = 128
 	MaxReason       = 256
 )
 
-// quoted cuts a client's name to a length that is safe to log or answer, and quotes it.
+// quoted quotes a client's name, cut to a length that is safe to log or to send back. The name may
+// be anything: it is an error's to say that it is none.
 func quoted(name string) string {
 	const most = 64
 	if len(name) > most {
@@ -28,7 +29,7 @@ func quoted(name string) string {
 	return strconv.Quote(name)
 }
 
-// plain tells whether s is not empty and has only the bytes that names are made of.
+// plain reports whether s is not empty and has only the bytes that names are made of.
 func plain(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -41,9 +42,13 @@ func plain(s string) bool {
 	return s != ""
 }
 
+// segment reports whether s may stand between the slashes of a name. "." and ".." may not, so that
+// a name can be used as a path.
 func segment(s string) bool { return plain(s) && s != "." && s != ".." }
 
-// CheckLock tells why a lock cannot have a name; nil: it can.
+// CheckLock returns nil if a lock can have a name, and an [ErrInvalidName] that says why if it
+// cannot. A name has 1 to [MaxLockSegments] segments of [A-Za-z0-9._-]+, but for "." and "..", with
+// single slashes between them, and [MaxLockName] bytes at most.
 func CheckLock(name string) error {
 	if len(name) == 0 || len(name) > MaxLockName {
 		return fmt.Errorf("%w: lock %s: want 1 to %d bytes, got %d", ErrInvalidName, quoted(name), MaxLockName, len(name))
@@ -60,7 +65,8 @@ func CheckLock(name string) error {
 	return nil
 }
 
-// isLock reports whether a lock can have a name. Unlike CheckLock it says nothing of the reason, and costs no allocation.
+// isLock reports whether a lock can have a name. Unlike CheckLock it does not say why, and
+// allocates nothing: every key that the watch brings is asked about.
 func isLock(name string) bool {
 	if len(name) == 0 || len(name) > MaxLockName || strings.Count(name, "/") >= MaxLockSegments {
 		return false
@@ -98,7 +104,8 @@ func checkAcquisition(a Acquisition) error {
 	return checkRequest(a.Request)
 }
 
-// checkPrefix accepts what a lock's name may begin with: whole segments, the last of which may be cut short.
+// checkPrefix accepts what a lock's name may begin with: whole segments, the last of which may be
+// cut short.
 func checkPrefix(prefix string) error {
 	if len(prefix) > MaxLockName {
 		return fmt.Errorf("%w: prefix %s: want at most %d bytes, got %d", ErrInvalidArgument, quoted(prefix), MaxLockName, len(prefix))
@@ -111,7 +118,7 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
-// checkText bounds what only people read.
+// checkText bounds what only people read. Control characters could change what a terminal shows.
 func checkText(what, text string, most int) error {
 	if len(text) > most {
 		return fmt.Errorf("%w: %s of %d bytes: want at most %d", ErrInvalidArgument, what, len(text), most)
@@ -150,7 +157,8 @@ func checkHold(hold time.Duration) error {
 	return nil
 }
 
-// requestNumber is a request's number, if it has one: decimal, from 1, without leading zeros.
+// requestNumber is a request's number, if it has one: decimal, from 1, without leading zeros, so
+// that no two requests have the same.
 func requestNumber(request string) (uint64, bool) {
 	if request == "" || request[0] < '1' || request[0] > '9' {
 		return 0, false // "+1" and "01" are names like any other

@@ -11,12 +11,15 @@ import (
 // pass is the part of a transaction that moves a lock on: to a waiter, or to nobody.
 type pass struct {
 	ifs   []*pb.Compare
-	alive string // the key of the waiter's session
+	alive string // the key of the waiter's session, on whose lease the lock is put: see [commit.Txn]
 	then  []*pb.RequestOp
-	made  []change // without their revision
+	made  []change // what then does, without the revision
 }
 
-// passTo hands a lock to a waiter, on the waiter's own lease; nil: frees it.
+// passTo hands a lock to a waiter; nil: frees it. The lock is put on the waiter's own lease, so
+// that it ends with the waiter's session and not with that of whoever released it. The place is
+// compared at its CreateRevision: the same acquisition may have left, and queued again behind
+// others.
 func (s *Store) passTo(w *mirrorWaiter, name string) pass {
 	lock := s.keys.lock(name)
 	if w == nil {

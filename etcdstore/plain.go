@@ -11,19 +11,31 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
-// The calls that come by the thousand, [Store.StartAcquire], [Store.StartRelease] and [Store.StartAppend], are started:
-// none of them is a goroutine while it is under way. What became of a call is told to its done
+// The calls that come by the thousand, [Store.StartAcquire], [Store.StartRelease] and
+// [Store.StartAppend], are started: none of them is a goroutine while it is under way. What became
+// of a call is passed to its done, which is called
 //
 //   - once;
-//   - from any goroutine, the caller's included, and before Start has returned if it is known at once;
-//   - and done must not block, take long, or log: it runs where transactions are committed, and everybody else's wait
-//     behind it.
+//   - from any goroutine, the caller's included, and before Start has returned if it is known at
+//     once;
+//   - where transactions are committed, with everybody else's waiting behind it: so it must not
+//     block, take long, or log.
 //
-// Each call first tries a plain transaction, which has the compares that nearly always hold and no other branch, and does
-// not compare whether the session lives whose lease it puts on, since etcd refuses what is put on a lease that has ended.
-// Many of these fit into one transaction of etcd's (see internal/commit). Where the plain one comes to nothing, the call is
-// resolved: made again, as a repeat, with transactions that also find out what stands instead. All calls can be repeated,
-// so it does not matter whether the plain one was really without effect.
+// Each call first tries a plain transaction. It has the compares that nearly always hold and no
+// other branch, so that many of these fit into one transaction of etcd's (see internal/commit). And
+// it does not compare whether the session lives on whose lease it puts something: etcd looks for
+// the lease anyhow, and refuses the whole transaction if that has ended, with everybody else's part
+// in it. Then all parts run once more, with the compare. That is rare, and spares every grant a
+// compare.
+//
+// Where the plain one comes to nothing, the call is resolved: made again, as a repeat, with
+// transactions that also find out what stands instead. All calls can be repeated, so it does not
+// matter whether the plain one was really without effect.
+//
+//	release, plain     m(locks/l)=7; hand over to w, whom the mirror shows next
+//	                   fails: w has left, or the token 7 has ended, or this is a repeat
+//	release, resolved  guard alone? It holds: the next waiter is tried, or the lock is freed.
+//	                   It does not: the truth rule
 
 // plainOutcome is what a plain transaction has come to for its call.
 type plainOutcome int
@@ -34,14 +46,15 @@ const (
 	plainUnclear                         // the call has to be resolved
 )
 
-// outcomeOf is the one rule for where a call goes on. An error ends it, but for three, behind which another answer may stand:
+// outcomeOf is the one rule for where a call goes on. An error ends it, but for three, which need not
+// be the call's own fate:
 //
-//   - ErrNoSpace: etcd is full, and refuses a put even in a branch that would not run. But a repeat may find what it put
-//     when there was room, and a lock can be released by a deletion.
-//   - ErrSessionExpired: a lease that the transaction puts on has ended. That may be the next waiter's, which is no
-//     reason to refuse a release.
-//   - errStale: an acquire has been overtaken by its own end. Whether that was a release, a cancel or nothing after all is
-//     known when the end is answered.
+//   - [ErrNoSpace]: etcd is full, and refuses a put even in a branch that would not run. But a
+//     repeat may find what it put when there was room, and a lock can be released by a deletion.
+//   - [ErrSessionExpired]: a lease that the transaction puts on has ended. That may be the next
+//     waiter's, which is no reason to refuse a release.
+//   - errStale: an acquire has been overtaken by its own end. Whether that was a release, a cancel or
+//     nothing after all is known when the end is answered.
 func outcomeOf(resp *pb.TxnResponse, err error) plainOutcome {
 	switch {
 	case errors.Is(err, ErrNoSpace), errors.Is(err, ErrSessionExpired), errors.Is(err, errStale):
@@ -54,8 +67,8 @@ func outcomeOf(resp *pb.TxnResponse, err error) plainOutcome {
 	return plainDone
 }
 
-// finish makes a call that is started one that returns. If ctx ends first, its cause is returned, and the call goes on
-// without its caller: what becomes of it is not known.
+// finish makes a call that is started one that returns. If ctx ends first, its cause is returned,
+// and the call goes on without its caller: what becomes of it is not known.
 func finish[T any](ctx context.Context, start func(done func(T, error))) (T, error) {
 	type result struct {
 		value T
@@ -83,11 +96,12 @@ func finishCall(ctx context.Context, start func(done func(error))) error {
 	return err
 }
 
-// resolveTimeout bounds the resolution of a call. A place in a queue that comes of it has no bound but its own.
+// resolveTimeout bounds the resolution of a call. A place in a queue that comes of it has no bound
+// but its own.
 const resolveTimeout = 2 * commit.Timeout
 
-// detach makes a call in a goroutine of its own, which Close waits for. A panic of the call becomes its error: it must not cost
-// the others their server.
+// detach makes a call in a goroutine of its own, which Close waits for. A panic of the call becomes
+// its error: it must not cost the others their server.
 func detach[T any](s *Store, call func() (T, error), done func(T, error)) {
 	running := s.start(func() {
 		done(func() (result T, err error) {

@@ -10,7 +10,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// giveUp ends a wait that was long enough; a grant that came first stands.
+// giveUp ends a wait that was long enough. A grant that came first stands, and its token is
+// returned; otherwise what the queue was like.
 func (s *Store) giveUp(ctx context.Context, a acquisition) (token int64, busy Grant, err error) {
 	position, length := s.mirror.place(a)
 	if token, err = s.leave(ctx, a); token != 0 || err != nil {
@@ -19,7 +20,9 @@ func (s *Store) giveUp(ctx context.Context, a acquisition) (token int64, busy Gr
 	return 0, Grant{Outcome: Busy, Holder: s.mirror.holder(a.lock).public(), Position: position, QueueLength: max(length-1, 0)}, nil
 }
 
-// gone answers a wait whose acquisition neither holds nor waits any more.
+// gone is the result of a wait whose acquisition neither holds nor waits any more: its session has
+// ended, or its place was given up. Otherwise it was granted the lock, and lost it, with neither
+// heard of here: a listing may skip both.
 func (s *Store) gone(ctx context.Context, credential string, a acquisition) (Grant, error) {
 	if _, err := s.living(ctx, credential); err != nil {
 		return Grant{}, err
@@ -30,8 +33,16 @@ func (s *Store) gone(ctx context.Context, credential string, a acquisition) (Gra
 	return Grant{}, fmt.Errorf("%w: it was granted, and lost, before this was known here", ErrLockExpired)
 }
 
-// Cancel gives up a wait. If the lock had been granted, its token is answered and the caller holds it. A repeat answers
-// the same.
+// Cancel gives up a wait. It returns
+//
+//   - 0, nil: the acquisition neither waits nor holds. That is so as well if it never did, or has
+//     had its section. A call of [Store.Acquire] that waits for it returns [Cancelled]; one that is
+//     still to come is refused as late, or ended by the session's next heartbeat.
+//   - a token, nil: it had been granted the lock, which the session holds under that token.
+//   - [ErrSessionExpired], [ErrInvalidName], [ErrInvalidArgument]: nothing was changed.
+//   - any other error: indeterminate.
+//
+// It may be repeated, and returns the same as long as nothing else has happened.
 func (s *Store) Cancel(ctx context.Context, credential string, a Acquisition) (token int64, err error) {
 	if err := checkAcquisition(a); err != nil {
 		return 0, err
@@ -43,7 +54,8 @@ func (s *Store) Cancel(ctx context.Context, credential string, a Acquisition) (t
 	return s.leave(ctx, acquisition{a.Lock, c.id, a.Request})
 }
 
-// leave takes an acquisition out of its queue; the token, if it holds the lock instead.
+// leave takes an acquisition out of its queue. If it holds the lock instead, its token is returned.
+// The mark keeps an acquire that has its turn behind this one from taking the place anew.
 func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err error) {
 	place := s.keys.waiter(a)
 	s.mirror.markCancel(a)
@@ -65,8 +77,8 @@ func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err erro
 	return 0, nil
 }
 
-// promote grants a free lock to its first waiter. It is done whenever the mirror shows a free lock with a queue: that
-// happens when a session ends, and when an enqueue and a release cross.
+// promote grants a free lock to its first waiter. It is asked for whenever the mirror shows a free
+// lock with a queue, whatever led to it: see settle. Every store does so, and one of them succeeds.
 func (s *Store) promote(ctx context.Context, lock string) error {
 	skip := map[acquisition]bool{}
 	for s.mirror.waitedFor(lock) {

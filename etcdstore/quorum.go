@@ -6,7 +6,9 @@ import (
 	"time"
 )
 
-// serve says whether the store can commit. When it no longer can, whoever waits looks elsewhere.
+// serve sets whether the store can commit. When it no longer can, all waits end, so that their
+// callers look elsewhere: their places are kept in etcd, and a repeat through another store finds
+// them.
 func (s *Store) serve(up bool) {
 	s.health.Set(up)
 	if !up {
@@ -17,12 +19,13 @@ func (s *Store) serve(up bool) {
 const (
 	probeEvery   = 500 * time.Millisecond
 	probeTimeout = 2 * time.Second // longer than an election, shorter than a client's patience
-	maxSlow      = 2
+	maxSlow      = 2               // how many slow answers in a row are put up with
 	spaceEvery   = 5 * time.Second
 )
 
-// probe is the watchdog. A watch on an etcd that lost its quorum says nothing, so somebody has to ask: a linearizable
-// read, twice a second. Its revisions also date the history to be compacted.
+// probe is the watchdog. A watch on an etcd that lost its quorum says nothing, so somebody has to
+// ask: a linearizable read, twice a second, which only a quorum can answer. Its revisions also date
+// the history to be compacted.
 func (s *Store) probe() {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -61,7 +64,8 @@ func (s *Store) probe() {
 	}
 }
 
-// hasLeader tells whether the member asked knows a leader. One that is cut off knows none after an election timeout.
+// hasLeader reports whether a member knows a leader. One that is cut off knows none after an
+// election timeout.
 func (s *Store) hasLeader() bool {
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()

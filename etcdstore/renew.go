@@ -11,15 +11,16 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// renewals renews leases over one stream, one request behind the other without waiting for the answers: a stream for
-// each renewal costs more than the renewal. Inside the process there is no stream, and nothing to save.
+// renewals renews leases over one stream, one request behind the other without waiting for the
+// answers: a stream for each renewal costs more than the renewal. Inside the process there is no
+// stream, and nothing to save.
 type renewals struct {
 	etcd *clientv3.Client
 
 	mu      sync.Mutex
-	queue   []clientv3.LeaseID
-	waiting map[clientv3.LeaseID][]chan renewal
-	arrived chan struct{} // of size 1
+	queue   []clientv3.LeaseID                  // to be sent
+	waiting map[clientv3.LeaseID][]chan renewal // in the order of their requests; each has room for one
+	arrived chan struct{}                       // of size 1
 }
 
 type renewal struct {
@@ -34,8 +35,8 @@ func newRenewals(etcd *clientv3.Client) *renewals {
 	return &renewals{etcd: etcd, waiting: map[clientv3.LeaseID][]chan renewal{}, arrived: make(chan struct{}, 1)}
 }
 
-// do renews a lease. A stream is refused when its login has ended, which etcd counts for each member: the next one
-// has logged in anew.
+// do renews a lease. A stream is refused when its login has ended, which etcd counts for each
+// member: the next stream has logged in anew, so it asks again.
 func (r *renewals) do(ctx context.Context, lease clientv3.LeaseID) (ttl int64, err error) {
 	for {
 		ttl, err = r.ask(ctx, lease)
@@ -45,8 +46,10 @@ func (r *renewals) do(ctx context.Context, lease clientv3.LeaseID) (ttl int64, e
 	}
 }
 
-// ask sends a request of its own: an answer to an earlier one would promise too much, since a client counts from when
-// it asked.
+// ask sends a request of its own, even if one for this lease is on its way. The answer to that one
+// would promise too much: a lease of 10 s renewed at 0 s ends at 10 s, and a client that asked at 2
+// s would count on it until 12 s. Who gives up stays in waiting until the answer comes, to keep the
+// order.
 func (r *renewals) ask(ctx context.Context, lease clientv3.LeaseID) (ttl int64, err error) {
 	done := make(chan renewal, 1)
 	r.mu.Lock()
@@ -65,7 +68,7 @@ func (r *renewals) ask(ctx context.Context, lease clientv3.LeaseID) (ttl int64, 
 	}
 }
 
-// run keeps a stream open until ctx ends.
+// run keeps a stream open until ctx ends, one after the other.
 func (r *renewals) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := r.serve(ctx)
@@ -78,6 +81,7 @@ func (r *renewals) run(ctx context.Context) {
 	r.fail(ctx.Err())
 }
 
+// serve sends requests and receives answers over one stream, until that breaks.
 func (r *renewals) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	stream, err := pb.NewLeaseClient(r.etcd.ActiveConnection()).LeaseKeepAlive(ctx)
@@ -126,7 +130,7 @@ func (r *renewals) answer(lease clientv3.LeaseID, a renewal) {
 	if len(ws) == 0 {
 		return
 	}
-	ws[0] <- a // etcd answers in order
+	ws[0] <- a // the first that asked, as etcd answers in order
 	if len(ws) == 1 {
 		delete(r.waiting, lease)
 	} else {
@@ -134,7 +138,8 @@ func (r *renewals) answer(lease clientv3.LeaseID, a renewal) {
 	}
 }
 
-// fail answers whoever waits: whether their renewals were done is not known, and they may ask again.
+// fail ends the wait of all who asked: whether their leases were renewed is not known, and they may
+// ask again.
 func (r *renewals) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -21,10 +21,12 @@ func (s *Store) owner(ctx context.Context, sec Section) (session, error) {
 	return s.authenticate(ctx, sec.Credential)
 }
 
-// guard holds while the token holds the lock for the session. What was put at a revision does not change: if the mirror
-// has seen that the session was granted this token, the revision says it all.
+// guard holds while the token holds the lock for the session. Tokens can be seen, so the lease is
+// compared as well; but what was put at a revision does not change, and if the mirror has seen that
+// the session was granted this token, the revision says it all.
 //
-// A session that is not there guards nothing, whatever is held on its lease: that guard never holds.
+// The credential of a session that has ended could not be checked. So it guards nothing, whatever
+// is held on its lease: that guard never holds.
 func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
 	key := s.keys.lock(lock)
 	if !c.alive {
@@ -36,7 +38,8 @@ func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
 	return []*pb.Compare{op.ModifiedAt(key, token), op.HeldOn(key, c.lease)}
 }
 
-// StartRelease is [Store.Release] without the wait for its end: see plain.go for what done may do.
+// StartRelease is [Store.Release] without the wait for its end. done is called once, from whichever
+// goroutine, and must not block: plain.go has its contract.
 func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error)) {
 	resolved := func() {
 		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveRelease(ctx, sec) },
@@ -55,7 +58,7 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 		case plainDone:
 			verdicts := s.ended(e, p, resp.Header.Revision)
 			done(nil)
-			tellAll(verdicts) // last, since who is woken last runs first: the next hand-over waits for it
+			tellAll(verdicts) // last: who is woken last runs first, and the next release waits for its holder
 		case plainFailed:
 			s.mirror.unmarkEnd(sec.Lock, sec.Token)
 			done(fmt.Errorf("release: %w", err))
@@ -66,8 +69,22 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 	})
 }
 
-// Release publishes a section and passes the lock on, in one transaction. A repeat answers the truth: nil only if the
-// section was ended by its own release, ErrLockExpired only if it was not published.
+// Release publishes a section and passes the lock on, in one transaction: to the first waiter, or
+// to nobody. It returns
+//
+//   - nil: the section was ended by its own release, or by a commit, now or before. If
+//     sec.Appended, all its records are readable, and stay so.
+//   - [ErrLockExpired]: it was not published, and never will be.
+//   - [ErrOutcomeUnknown]: it ended so long ago that whether it was published is not known.
+//   - [ErrNoSpace]: etcd is full and can take no marker. The lock is still held, and the release
+//     may be repeated; a [Store.Discard], and a release without records, go on.
+//   - [ErrSessionExpired]: the credential is not that of its session. Nothing was changed.
+//   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
+//   - any other, ctx's included: indeterminate.
+//
+// It may be repeated, through any store and after the session's end. A repeat changes nothing, and
+// returns what became of the section. docs/protocol.md lists the few cases in which nil says too
+// much, under "What is not promised"; no data is lost by them.
 func (s *Store) Release(ctx context.Context, sec Section) error {
 	return finishCall(ctx, func(done func(error)) { s.StartRelease(ctx, sec, done) })
 }
@@ -87,6 +104,8 @@ func (s *Store) resolveRelease(ctx context.Context, sec Section) error {
 	return nil
 }
 
+// releasing is the ending of a release. Without records it has no marker, and can be a mere
+// deletion.
 func (s *Store) releasing(c session, sec Section) ending {
 	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c)}
 	if sec.Appended {
@@ -97,8 +116,15 @@ func (s *Store) releasing(c session, sec Section) ending {
 	return e
 }
 
-// Commit publishes a section and goes on holding the lock: a hand-over to oneself. The answer is the next section's
-// token, or 0 if the section was published but the lock has been lost since. A repeat answers the same.
+// Commit publishes a section and goes on holding the lock, under the next token: a hand-over to
+// oneself. What is sent under the old token from now on changes nothing. It returns
+//
+//   - a token, nil: the section was published, and the lock is held under that token.
+//   - 0, nil: it was published, and the lock has been lost since.
+//   - [ErrNoSpace]: etcd is full. The section goes on as it was.
+//   - other errors: as [Store.Release].
+//
+// It may be repeated as a release may be; a repeat returns the same token, as long as that holds.
 func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error) {
 	c, err := s.owner(ctx, sec)
 	if err != nil {
@@ -144,7 +170,8 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	return 0, s.truth(ctx, c, sec)
 }
 
-// heldAs is the holder's value under a token. It is right if the guard then holds, and of no use if not.
+// heldAs is the holder's value under a token, for a commit to put again. It may be another's, or
+// none, if the token does not hold any more; then the guard fails, and it is not put.
 func (s *Store) heldAs(ctx context.Context, sec Section) (holderValue, error) {
 	if h := s.mirror.holder(sec.Lock); h != nil && h.token == sec.Token {
 		return h.holderValue, nil
@@ -156,8 +183,14 @@ func (s *Store) heldAs(ctx context.Context, sec Section) (holderValue, error) {
 	return decodeHolder(resp.Kvs[0].Value)
 }
 
-// Discard drops a section's records and passes the lock on. published tells that it came too late: the section had
-// been published. A repeat, or the discard of a section that was lost, succeeds.
+// Discard drops a section's records and passes the lock on. It returns
+//
+//   - false, nil: the section is not published, and never will be: now discarded, or lost before.
+//   - true, nil: it came too late, the section had been published.
+//   - other errors: as [Store.Release], without [ErrLockExpired]. [ErrNoSpace] is rare, since etcd
+//     takes deletions while it is full; nothing was changed then.
+//
+// It may be repeated as a release may be.
 func (s *Store) Discard(ctx context.Context, sec Section) (published bool, err error) {
 	c, err := s.owner(ctx, sec)
 	if err != nil {
@@ -190,8 +223,19 @@ func (s *Store) Discard(ctx context.Context, sec Section) (published bool, err e
 	}
 }
 
-// Evict takes a lock from its holder; its section is undone. token 0 means whoever holds the lock now. The answer is who
-// was evicted; nil: the token did not hold the lock any more.
+// Evict takes a lock from its holder, whose section is undone, and passes it on. token 0 means
+// whoever holds the lock now. reason is for people, and must be given: it is in the holder's
+// errors, in events and in the log. It returns
+//
+//   - a holder, nil: who was evicted.
+//   - nil, nil: the token does not hold the lock (any more), or whoever held it has just gone.
+//     Nothing was changed.
+//   - [ErrLockNotFound]: nobody holds the lock, and token is 0.
+//   - [ErrNoSpace]: etcd is full and can take no note. Nothing was changed.
+//   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
+//   - any other, ctx's included: indeterminate.
+//
+// A repeat with a token evicts nobody else. One with token 0 may evict the next holder.
 func (s *Store) Evict(ctx context.Context, lock string, token int64, reason string) (*Holder, error) {
 	if err := errors.Join(CheckLock(lock), checkText("reason", reason, MaxReason)); err != nil {
 		return nil, err
@@ -221,7 +265,9 @@ func (s *Store) Evict(ctx context.Context, lock string, token int64, reason stri
 	return holder, nil
 }
 
-// evict undoes a section, whoever holds it.
+// evict undoes a section, whoever holds it. The note is put whether or not there are records:
+// without it a release that comes later would be told success, as the session is alive and nothing
+// is left.
 func (s *Store) evict(ctx context.Context, lock string, token int64, note noteValue) (ended bool, err error) {
 	ended, err = s.end(ctx, ending{
 		lock: lock, token: token,
@@ -246,8 +292,9 @@ func (s *Store) evictOverdue(ctx context.Context, k sectionKey) error {
 	return err
 }
 
-// marker publishes a section. It is put whether or not a record is there: looking would read the section on every
-// member, and a marker without records folds to nothing.
+// marker publishes a section. It is put on the client's word (Section.Appended), whether or not a
+// record is there: to look would read the section on every member, and a marker without records
+// folds to nothing.
 func (s *Store) marker(sec Section) []*pb.RequestOp {
 	return []*pb.RequestOp{op.Put(s.keys.marker(sec.Lock, sec.Token), "")}
 }

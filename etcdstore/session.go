@@ -17,10 +17,18 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
+// secretBytes is how long a session's secret is. Etcd has its hash only.
 const secretBytes = 16
 
-// Init begins a session of the given TTL, 0 for DefaultTTL; etcd may grant more. A session of an Init whose answer was
-// lost ends by itself.
+// Init begins a session of the given TTL, 0 for [DefaultTTL]. A part of a second is rounded up, and
+// etcd may grant more: Session.TTL says how much. label is for people.
+//
+//   - [ErrInvalidTTL], [ErrInvalidArgument]: the TTL, or the label, is out of bounds.
+//   - [ErrNoSpace]: etcd is (nearly) full.
+//   - any other: indeterminate. A session that was begun, and of which nobody has the credential,
+//     ends by itself after its TTL.
+//
+// A repeat begins another session.
 func (s *Store) Init(ctx context.Context, ttl time.Duration, label string) (Session, error) {
 	if ttl == 0 {
 		ttl = DefaultTTL
@@ -67,8 +75,9 @@ func (s *Store) grant(ctx context.Context, ttl time.Duration) (*clientv3.LeaseGr
 	return granted, nil
 }
 
-// session is an authenticated caller. alive is false if there is no such session (any more): nobody could check the
-// secret, so that it authorises nothing, see guard; what became of its sections can still be told.
+// session is an authenticated caller. alive is false if there is no such session (any more): nobody
+// could check the secret, so that it authorises nothing, see guard. What became of its sections can
+// still be asked.
 type session struct {
 	id    string
 	lease clientv3.LeaseID
@@ -76,8 +85,9 @@ type session struct {
 	alive bool
 }
 
-// parseCredential takes a credential apart: a session's id, a dot and a secret, both in the only form that Init gives them.
-// A second form would be a second name for the same session, under which nothing of it is found.
+// parseCredential takes a credential apart: a session's id, a dot and a secret, both in the only
+// form that Init gives them. A second form would be a second name for the same session, under which
+// nothing of it is found.
 func parseCredential(credential string) (c session, secret string, err error) {
 	id, secret, _ := strings.Cut(credential, ".")
 	lease, ok := parseSessionID(id)
@@ -87,8 +97,10 @@ func parseCredential(credential string) (c session, secret string, err error) {
 	return session{id: id, lease: lease}, secret, nil
 }
 
-// authenticate checks a credential. A session that has ended is no error, since its record, and with it the secret's
-// hash, is gone.
+// authenticate checks a credential: with the mirror if it knows the session, else with etcd, since
+// a session may have been begun elsewhere a moment ago. A session that has ended is no error: its
+// record, and with it the secret's hash, is gone, and its endings can still be repeated. What needs
+// it alive asks living.
 func (s *Store) authenticate(ctx context.Context, credential string) (session, error) {
 	c, secret, err := parseCredential(credential)
 	if err != nil {
@@ -118,7 +130,8 @@ func (s *Store) authenticate(ctx context.Context, credential string) (session, e
 	return c, nil
 }
 
-// known is authenticate for a session that needs no question to etcd: one that the mirror knows, with the right secret.
+// known is authenticate for a session that needs no question to etcd: one that the mirror knows,
+// with the right secret.
 func (s *Store) known(credential string) (session, bool) {
 	c, secret, err := parseCredential(credential)
 	if err != nil {
@@ -138,9 +151,27 @@ func (s *Store) living(ctx context.Context, credential string) (session, error) 
 	return c, err
 }
 
-// Heartbeat renews a session and answers its TTL and the state of each acquisition in unfinished, read from etcd. What
-// the session holds or waits for under a number up to highest and not in unfinished is ended: nobody would ever end
-// it else. highest 0 ends nothing.
+// Heartbeat renews a session. It returns the TTL, which begins when etcd renews the lease, so that
+// a client counts it from when it sent the call; and the state of each acquisition in unfinished,
+// in that order, read from etcd after that.
+//
+// highest is the highest request number that the client had issued when it sent the call, and
+// unfinished, at most [MaxUnfinished], is what it has not finished by then. What the session has
+// besides, under a number up to highest, is ended, since its client knows nothing of it any more: a
+// wait is cancelled, a hold is evicted. highest 0 ends nothing. The number is what makes a late
+// heartbeat harmless:
+//
+//	heartbeat, highest 4, nothing unfinished   sent, and held up on its way
+//	acquire 5                                  sent later, and granted
+//	the heartbeat comes                        5 is above 4, and goes on
+//
+// What this store has not heard of yet is ended by a later heartbeat.
+//
+//   - [ErrSessionExpired]: the session has ended, or the credential is not its own.
+//   - [ErrInvalidArgument], [ErrInvalidName]: nothing was done.
+//   - any other: indeterminate. The lease may have been renewed, and some of the rest ended.
+//
+// It may be repeated.
 func (s *Store) Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []Acquisition) (time.Duration, []AcquisitionState, error) {
 	if len(unfinished) > MaxUnfinished {
 		return 0, nil, fmt.Errorf("%w: %d acquisitions: want at most %d", ErrInvalidArgument, len(unfinished), MaxUnfinished)
@@ -198,7 +229,7 @@ func (s *Store) renewOnce(ctx context.Context, lease clientv3.LeaseID) (ttl int6
 	return resp.TTL, nil
 }
 
-// abandon ends an acquisition that its client no longer knows.
+// abandon ends an acquisition that its client no longer knows: it leaves the queue, or is evicted.
 func (s *Store) abandon(ctx context.Context, a acquisition) error {
 	s.log.Info("ending an acquisition that its client does not list", "session", a.session, "lock", a.lock, "request", a.request)
 	token, err := s.leave(ctx, a)
@@ -209,7 +240,8 @@ func (s *Store) abandon(ctx context.Context, a acquisition) error {
 	return err
 }
 
-// states reads acquisitions from etcd: ownership is never answered from a cache. rev is that of the last.
+// states reads the states of acquisitions from etcd: what a client is told of its holds never comes
+// from the mirror. Each is as of one revision; rev is that of the last.
 func (s *Store) states(ctx context.Context, id string, as []Acquisition) (states []AcquisitionState, rev int64, err error) {
 	states = make([]AcquisitionState, 0, len(as))
 	for len(as) > 0 {
@@ -239,7 +271,12 @@ func (s *Store) states(ctx context.Context, id string, as []Acquisition) (states
 	return states, rev, nil
 }
 
-// CloseSession ends a session, and with it everything it holds or waits for. A repeat succeeds.
+// CloseSession ends a session, and with it, at one revision, all that it holds or waits for. Its
+// open sections are undone. It succeeds if the session has ended already, as a repeat finds it.
+//
+//   - [ErrSessionExpired]: the credential is not that of the session. Nothing was changed.
+//   - [ErrInvalidArgument]: it is no credential.
+//   - any other: indeterminate.
 func (s *Store) CloseSession(ctx context.Context, credential string) error {
 	c, err := s.authenticate(ctx, credential)
 	if err != nil || !c.alive {

@@ -18,7 +18,12 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// Inspect answers who holds a lock and who waits for it, at one revision.
+// Inspect returns who holds a lock and who waits for it, at one revision, read from etcd. Staged is
+// counted a moment later.
+//
+//   - [ErrLockNotFound]: it is free, nobody waits for it, it has no files, and no undone section of
+//     it is remembered.
+//   - [ErrInvalidName]: no lock can have that name.
 func (s *Store) Inspect(ctx context.Context, lock string) (LockInfo, error) {
 	if err := CheckLock(lock); err != nil {
 		return LockInfo{}, err
@@ -57,7 +62,8 @@ func (s *Store) Inspect(ctx context.Context, lock string) (LockInfo, error) {
 	return info, nil
 }
 
-// inLine puts waiters in the order in which they are served: etcd sorts by revision, and leaves ties as it pleases.
+// inLine puts waiters in the order in which they are served: by the revision of their places, ties
+// by key. etcd sorts by revision, and leaves ties as it pleases; places of one batch are such ties.
 func inLine(kvs []*mvccpb.KeyValue) []*mvccpb.KeyValue {
 	slices.SortFunc(kvs, func(a, b *mvccpb.KeyValue) int {
 		return cmp.Or(cmp.Compare(a.CreateRevision, b.CreateRevision), bytes.Compare(a.Key, b.Key))
@@ -82,9 +88,14 @@ func undoneText(kv *mvccpb.KeyValue) string {
 	return fmt.Sprintf("%s (%s)", v, fromMillis(v.At).UTC().Format(time.RFC3339))
 }
 
-// List returns the locks that are held or waited for and whose names begin with prefix, by name, at one revision: at most
-// limit, 0 for MaxPage, from behind the page that returned next as after. A page may have fewer, even none, while there are
-// more: next says so. A lock that is waited for and has no holder has just lost it, or is about to be handed on.
+// List returns the locks that are held or waited for and whose names begin with prefix, sorted by
+// name, a page at a time: at most limit locks, 0 for [MaxPage], at one revision. For the next page,
+// pass next as after; an empty next says that there are no more. A page may have fewer locks than
+// limit, even none, while there are more. A lock that is waited for and has no holder has just lost
+// it, or is about to be handed on.
+//
+//   - [ErrInvalidArgument]: no lock's name begins with prefix, limit is negative, or after is not
+//     what a page returned.
 func (s *Store) List(ctx context.Context, prefix string, limit int, after string) (locks []LockInfo, next string, err error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, "", err
@@ -120,8 +131,13 @@ type usedLocks struct {
 	next    string // the name to go on from; empty: there are no more
 }
 
-// used finds at most limit of the locks whose names begin with prefix, from a name on. Who waits is found by the keys
-// waited/L, which have the order of names; those of the queue itself have not.
+// used finds at most limit of the locks whose names begin with prefix, from a name on. Who waits is
+// found by the keys waited/L, which have the order of names. The places themselves have not: "//"
+// ends a name there, and a slash sorts behind "-" and ".", so that queue/a-b// comes before
+// queue/a//.
+//
+// Of each family a page is read. The two pages end at different names, and what lies behind the
+// earlier end has been read of one family only: it is left for the next call.
 func (s *Store) used(ctx context.Context, prefix, from string, limit int) (usedLocks, error) {
 	scan := func(family string) *pb.RangeRequest {
 		end := clientv3.GetPrefixRangeEnd(family + prefix)
@@ -195,7 +211,7 @@ func (s *Store) describe(ctx context.Context, p usedLocks) (locks []LockInfo, er
 	return locks, nil
 }
 
-// Holder reads who holds a lock; nil: nobody.
+// Holder reads who holds a lock; nil: nobody. [ErrInvalidName]: no lock can have that name.
 func (s *Store) Holder(ctx context.Context, lock string) (*Holder, error) {
 	if err := CheckLock(lock); err != nil {
 		return nil, err
@@ -207,6 +223,8 @@ func (s *Store) Holder(ctx context.Context, lock string) (*Holder, error) {
 	return holderOf(resp.Kvs[0]), nil
 }
 
+// holderOf is the holder that a lock's key has. One that cannot be read holds the lock all the
+// same, and can be evicted by its token.
 func holderOf(kv *mvccpb.KeyValue) *Holder {
 	if kv == nil {
 		return nil

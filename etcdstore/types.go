@@ -4,13 +4,13 @@ import (
 	"time"
 )
 
-// Limits and defaults. Names are bounded in names.go.
+// Limits and defaults. Names and other texts have bounds of their own, from [MaxLockName] on.
 const (
 	DefaultTTL = 10 * time.Second // a session's TTL when none is asked for
 	MinTTL     = 2 * time.Second  // the least that may be asked for
 	MaxTTL     = 10 * time.Minute // the most that may be asked for
 	MaxWait    = 24 * time.Hour   // the longest bounded wait
-	MaxHold    = 24 * time.Hour   // the longest hold deadline
+	MaxHold    = 24 * time.Hour   // the longest hold deadline; the shortest is a second
 
 	MaxRecord       = 1 << 20  // bytes of one record
 	MaxSection      = 64 << 20 // bytes of one section
@@ -22,17 +22,22 @@ const (
 	listedWaiters = 10 // waiters of each lock that List shows
 )
 
-// WaitForever is the Wait of an acquisition that stays in the queue until it is granted or cancelled.
+// WaitForever is the Wait of an acquisition that stays in the queue until it is granted or
+// cancelled, or its session ends.
 const WaitForever time.Duration = -1
 
-// Session is what a client gets from Init.
+// Session is what a client gets from [Store.Init].
 type Session struct {
-	ID         string        // the public half: the lease id, 16 hex digits
-	Credential string        // ID and secret: whoever has it is the session
-	TTL        time.Duration // as granted
+	ID         string        // the public half, which others see: the lease id, 16 hex digits
+	Credential string        // ID, a dot, and a secret: whoever has it is the session
+	TTL        time.Duration // as granted, in whole seconds
 }
 
-// Acquisition names one attempt to get one lock within a session.
+// Acquisition names one attempt to get one lock within a session. What is asked under the same
+// Request is a repeat of it; another attempt needs a Request that the session has not used yet.
+//
+// A client that numbers its requests upwards, in decimal, has what it forgot ended by its
+// heartbeats: see [Store.Heartbeat]. A Request that is no such number is never ended by one.
 type Acquisition struct {
 	Lock    string
 	Request string
@@ -58,23 +63,23 @@ type AcquisitionState struct {
 // Outcome is what became of an attempt to acquire.
 type Outcome int
 
-// The outcomes of Acquire.
+// The outcomes of [Store.Acquire].
 const (
 	Granted   Outcome = iota + 1
 	Busy              // not within the wait; nothing of the attempt is left
 	Cancelled         // given up by Cancel or by a heartbeat; nothing of the attempt is left
 )
 
-// AcquireArgs are the arguments of Acquire.
+// AcquireArgs are the arguments of [Store.Acquire].
 type AcquireArgs struct {
 	Credential string
 	Acquisition
 	Wait  time.Duration // WaitForever, 0 = not at all, at most MaxWait
-	Label string        // empty: the session's
+	Label string        // for people, at most MaxLabel bytes; empty: the session's
 	Hold  time.Duration // evicted when it has held the lock for so long; 0: never
 }
 
-// Grant is the answer of Acquire.
+// Grant is what came of an attempt to acquire that did not fail.
 type Grant struct {
 	Outcome     Outcome
 	Token       int64   // 0 unless Granted
@@ -83,23 +88,27 @@ type Grant struct {
 	QueueLength int     // Busy: how many others waited
 }
 
-// Section names one section for Release, Commit and Discard.
+// Section names one section for [Store.Release], [Store.Commit] and [Store.Discard].
 type Section struct {
 	Credential string
 	Lock       string
-	Token      int64
-	Appended   bool // at least one append was sent in it, answered or not
+	Token      int64 // as granted
+
+	// Appended: at least one append was sent in the section, whatever became of it. The store takes
+	// the client's word and does not look. If it is false and something was staged, that is not
+	// published.
+	Appended bool
 }
 
 // Record is one append.
 type Record struct {
 	Credential string
 	Lock       string
-	Token      int64
-	Request    string // unique within the session
+	Token      int64  // of the section
+	Request    string // unique within the session; the same for a repeat
 	File       string
-	Data       []byte
-	Number     uint64 // its place in the section; 0: in the order stored
+	Data       []byte // at most MaxRecord
+	Number     uint64 // records are read in this order; those with the same number, such as 0, as stored
 }
 
 // Holder is who holds a lock.
@@ -122,30 +131,30 @@ type Waiter struct {
 // LockInfo is a lock's state at one revision.
 type LockInfo struct {
 	Name        string
-	Holder      *Holder // nil: nobody
-	Waiters     []Waiter
-	QueueLength int
-	Staged      int64  // records the holder has staged; Inspect only
-	LastUndone  string // why the last undone section still remembered was undone, and when; Inspect only
+	Holder      *Holder  // nil: nobody
+	Waiters     []Waiter // the first in line: up to MaxPage from Inspect, up to 10 from List
+	QueueLength int      // how many wait in all
+	Staged      int64    // how many records the holder has staged; Inspect only
+	LastUndone  string   // why the last undone section still remembered was undone, and when; Inspect only
 }
 
 // File is what is known of one file.
 type File struct {
 	Lock  string
 	Name  string
-	Size  int64
+	Size  int64 // in bytes
 	Token int64 // of the last section published to it
 }
 
 // Piece is a run of a file's bytes.
 type Piece struct {
 	Data   []byte
-	Offset int64
-	Size   int64 // of the file at that moment
+	Offset int64 // of Data in the file, in bytes
+	Size   int64 // of the file at that moment, in bytes
 	Token  int64 // of the last section published to it
 }
 
-// EventType says what happened to a lock.
+// EventType is what happened to a lock.
 type EventType int
 
 // The types of events.
@@ -158,7 +167,8 @@ const (
 	EventLeft                           // a waiter left without the lock
 )
 
-// Event is one thing that happened to one lock.
+// Event is one thing that happened to one lock. Session, Request and Label are of the acquisition
+// that it happened to.
 type Event struct {
 	Type     EventType
 	Lock     string

@@ -13,10 +13,11 @@ import (
 // acquisition is one attempt to get one lock, named in full.
 type acquisition struct{ lock, session, request string }
 
-// owner is what a holder's value begins with, before the NUL.
+// owner is what a holder's value begins with, before the NUL, and what a place's key ends with.
 func (a acquisition) owner() string { return a.session + "." + a.request }
 
-// The values are JSON, for whoever reads them with etcdctl at night; records, which are many and large, are not.
+// The values are JSON, for whoever reads them with etcdctl at night; records, which are many and
+// large, are not.
 
 // sessionValue is who a session is.
 type sessionValue struct {
@@ -24,14 +25,17 @@ type sessionValue struct {
 	Secret []byte `json:"secret"` // SHA-256
 }
 
-// waiterValue is what a waiter said of itself.
+// waiterValue is what a waiter said of itself. It becomes its holderValue when the lock is handed
+// to it.
 type waiterValue struct {
 	Label string `json:"label,omitempty"`
 	Since int64  `json:"since"`          // ms since 1970
 	Hold  int64  `json:"hold,omitempty"` // its hold deadline in ms, counted from the grant
 }
 
-// holderValue is a holder: session and request stand before a NUL, so that a compare can tell whose a lock is.
+// holderValue is a holder. Session and request stand before a NUL, so that one compare of the value
+// finds out whose a lock is, whatever comes after them: etcd compares values as bytes, and knows no
+// fields.
 type holderValue struct {
 	session, request string
 	Label            string `json:"label,omitempty"`
@@ -53,14 +57,14 @@ func decodeHolder(b []byte) (v holderValue, err error) {
 	return v, err
 }
 
-// noteValue is why a section was not published.
+// noteValue is why a section was undone.
 type noteValue struct {
 	Why    undoing `json:"why"`
 	Reason string  `json:"reason,omitempty"` // the evicter's
 	At     int64   `json:"at"`               // ms since 1970
 }
 
-// undoing is how a section came not to be published.
+// undoing is how a section came to be undone.
 type undoing string
 
 const (
@@ -92,7 +96,8 @@ type headValue struct {
 	Token int64 `json:"token"` // the last section published to it
 }
 
-// decodeHead reads a head. One that no fold writes is an error: what is reckoned from it would go astray.
+// decodeHead reads a head. One that no fold writes is an error: what is reckoned from it would go
+// astray.
 func decodeHead(b []byte) (h headValue, err error) {
 	if err := decode(b, &h); err != nil {
 		return headValue{}, err
@@ -115,7 +120,7 @@ func encode(v any) string {
 
 func decode(b []byte, v any) error { return json.Unmarshal(b, v) }
 
-// encodeRecord writes a record: its number, its file, its bytes.
+// encodeRecord writes a record: its number, the length of its file's name, that name, its bytes.
 func encodeRecord(number uint64, file string, data []byte) []byte {
 	b := make([]byte, 0, 2*binary.MaxVarintLen64+len(file)+len(data))
 	b = binary.AppendUvarint(b, number)
@@ -134,7 +139,8 @@ func decodeRecord(b []byte) (number uint64, file string, data []byte, err error)
 	return number, string(rest[:size]), rest[size:], nil
 }
 
-// uvarint reads a number in its shortest form, as it is written.
+// uvarint reads a number in its shortest form, as it is written. A longer form of the same number
+// ends with a zero byte.
 func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
 	n, size := binary.Uvarint(b)
 	if size <= 0 || size > 1 && b[size-1] == 0 {
@@ -146,7 +152,7 @@ func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
 func millis(t time.Time) int64      { return t.UnixMilli() }
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms) }
 
-// holds tells whether a holder's key is this acquisition's.
+// holds reports whether a holder's key is this acquisition's.
 func holds(kv *mvccpb.KeyValue, a acquisition) bool {
 	v, err := decodeHolder(kv.Value)
 	return err == nil && v.session == a.session && v.request == a.request

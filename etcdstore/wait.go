@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// wait is one local call that waits for its acquisition to be granted. It is no goroutine: ten thousand may stand in one
-// queue.
+// wait is one local call that waits for its acquisition to be granted. It is no goroutine: ten
+// thousand may stand in one queue. Several calls may wait for one acquisition, as repeats.
 type wait struct {
 	acquisition
-	rev  int64 // of the transaction that queued it: before the mirror has seen that far, None means nothing
+	rev  int64 // as of which it had its place: see the method fate
 	told func(fate)
 }
 
@@ -22,7 +22,8 @@ type fate struct {
 	err   error
 }
 
-// verdict is a wait that has met its fate, to be told once the mirror is unlocked.
+// verdict is a wait that has met its fate. It is told once the mirror is unlocked, for what it
+// calls may ask the mirror.
 type verdict struct {
 	*wait
 	fate
@@ -34,7 +35,8 @@ func tellAll(vs []verdict) {
 	}
 }
 
-// register begins a wait. told is called once, from whichever goroutine, unless unregister comes first.
+// register begins a wait. told is called once, from whichever goroutine, unless unregister comes
+// first. The state is looked at and the wait kept in one: no grant falls in between.
 func (m *mirror) register(w *wait) {
 	m.mu.Lock()
 	f, over := m.fate(w)
@@ -62,13 +64,16 @@ func (m *mirror) keepWaits(a acquisition, ws []*wait) {
 	}
 }
 
-// fate is called with mu held.
+// fate is what a wait has come to, and whether it is over. Holding ends it. None does so only if
+// the mirror has come to where the acquisition had its place. Say a repeat finds its place, as of
+// 12, that was taken through another store, and the watch is at 10: the mirror does not know the
+// place yet. mu is held.
 func (m *mirror) fate(w *wait) (f fate, over bool) {
 	f.state, f.token = m.state(w.acquisition)
 	return f, f.state == Holding || f.state == None && m.rev >= w.rev
 }
 
-// judge takes out the waits for an acquisition that are over. mu is held.
+// judge takes out the waits for an acquisition that are over, and returns them. mu is held.
 func (m *mirror) judge(a acquisition) (vs []verdict) {
 	ws := m.waits[a]
 	if len(ws) == 0 {
@@ -84,7 +89,7 @@ func (m *mirror) judge(a acquisition) (vs []verdict) {
 	return vs
 }
 
-// endWaits ends all waits with an error.
+// endWaits ends all waits with an error. The places in etcd are kept.
 func (m *mirror) endWaits(err error) {
 	m.mu.Lock()
 	waits := m.waits
@@ -97,7 +102,9 @@ func (m *mirror) endWaits(err error) {
 	}
 }
 
-// standing is an acquire that stands in the queue.
+// standing is an acquire that stands in the queue. Four may end it: the mirror with its fate, its
+// timer, the end of its ctx, and a store that no longer serves. The first one does (end), and calls
+// done; the others find it over.
 type standing struct {
 	wait
 	store      *Store
@@ -110,7 +117,8 @@ type standing struct {
 	stop  func() bool // ends the watch over ctx
 }
 
-// await waits, once the acquisition stands in the queue, until it holds the lock or the wait is over. done is told once.
+// await waits, once the acquisition stands in the queue, until it holds the lock or the wait is
+// over. done is called once. await itself returns at once.
 func (s *Store) await(ctx context.Context, credential string, a acquisition, rev int64, bound time.Duration, done func(Grant, error)) {
 	q := &standing{wait: wait{acquisition: a, rev: rev}, store: s, credential: credential, done: done}
 	q.told = func(f fate) {
@@ -119,7 +127,7 @@ func (s *Store) await(ctx context.Context, credential string, a acquisition, rev
 		}
 	}
 	s.mirror.register(&q.wait)
-	if !s.Serving() { // the others were told before this one was registered
+	if !s.Serving() { // endWaits may have come before this one was registered
 		q.leave(func() { done(Grant{}, s.engine.Unserved()) })
 	}
 	q.mu.Lock()
@@ -145,7 +153,7 @@ func (s *Store) await(ctx context.Context, credential string, a acquisition, rev
 	})
 }
 
-// end ends the wait; true for the first that does.
+// end ends the wait. It reports whether the caller is the first to do so.
 func (q *standing) end() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -160,7 +168,7 @@ func (q *standing) end() bool {
 	return ends
 }
 
-// leave ends the wait on this side.
+// leave ends the wait for a reason of this side, and the mirror need not know of it any more.
 func (q *standing) leave(then func()) {
 	if q.end() {
 		q.store.mirror.unregister(&q.wait)
@@ -168,7 +176,8 @@ func (q *standing) leave(then func()) {
 	}
 }
 
-// decided answers a wait whose fate the mirror knows.
+// decided ends a wait whose fate the mirror knows. If that is neither a grant nor an error, it is
+// to be found out why: the session's end, a cancel, or a grant that was lost.
 func (q *standing) decided(ctx context.Context, f fate) {
 	switch {
 	case f.err != nil:
@@ -176,7 +185,7 @@ func (q *standing) decided(ctx context.Context, f fate) {
 	case f.state == Holding:
 		q.done(Grant{Outcome: Granted, Token: f.token}, nil)
 	default:
-		resolve(ctx, q.store, func(ctx context.Context) (Grant, error) { // which asks etcd
+		resolve(ctx, q.store, func(ctx context.Context) (Grant, error) { // which may ask etcd
 			return q.store.gone(ctx, q.credential, q.acquisition)
 		}, q.done)
 	}

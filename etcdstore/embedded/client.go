@@ -14,8 +14,10 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/adapter"
 )
 
-// inProcess makes a client that calls an etcd in this process, to renew a lease without a stream. Whoever knows how can have more
-// of it: etcd's service in etcd's own messages, and events as they come out of etcd's store.
+// inProcess makes a client that calls an etcd in this process. It renews a lease without a stream.
+// And who knows of them finds two methods on its parts, by which etcdstore saves most of the way:
+// Remote, etcd's service in etcd's own messages, and Follow, the events as they come out of etcd's
+// store.
 func inProcess(etcd *etcdserver.EtcdServer) *clientv3.Client {
 	c := v3client.New(etcd)
 	c.KV = kv{c.KV, adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(etcd))}
@@ -29,7 +31,8 @@ type kv struct {
 	remote pb.KVClient
 }
 
-// Remote is etcd's key-value service in etcd's own messages, which clientv3 makes its own of by copying.
+// Remote is etcd's key-value service in etcd's own messages, which clientv3 makes its own of by
+// copying.
 func (kv kv) Remote() pb.KVClient { return kv.remote }
 
 type lease struct {
@@ -37,7 +40,7 @@ type lease struct {
 	etcd *etcdserver.EtcdServer
 }
 
-// KeepAliveOnce answers without a header.
+// KeepAliveOnce renews a lease by a call of etcd's. Its response has no header.
 func (l lease) KeepAliveOnce(ctx context.Context, id clientv3.LeaseID) (*clientv3.LeaseKeepAliveResponse, error) {
 	ttl, err := l.etcd.LeaseRenew(ctx, etcdlease.LeaseID(id))
 	switch {
@@ -56,9 +59,15 @@ type watcher struct {
 
 var errStopped = errors.New("etcd has stopped")
 
-// Follow tells of every change of the keys from one to before another, from a revision on: whole revisions, in order,
-// on the caller's goroutine. It ends with ctx, with etcd, or with rpctypes.ErrCompacted if the revision is gone. While
-// this member is cut off from the others there is nothing to tell; afterwards it goes on.
+// Follow calls tell with every change of the keys from one to before another, from a revision on:
+// whole revisions, in order, on the caller's goroutine. It goes on until there is an error, which
+// it returns:
+//
+//   - the end of ctx.
+//   - [rpctypes.ErrCompacted]: the revision is gone.
+//   - another: etcd has stopped.
+//
+// While this member is cut off from the others there are no events; afterwards it goes on.
 func (w watcher) Follow(ctx context.Context, from, end string, rev int64, tell func([]*clientv3.Event)) error {
 	stream := w.etcd.Watchable().NewWatchStream()
 	defer stream.Close()

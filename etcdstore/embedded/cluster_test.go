@@ -58,7 +58,8 @@ func startAll(t *testing.T, cfgs []embedded.Config) []*embedded.Server {
 	return servers
 }
 
-// stopAll stops members side by side: the last ones of a cluster would wait for successors that are gone.
+// stopAll stops members side by side: the last ones of a cluster would wait for successors that are
+// gone.
 func stopAll(t *testing.T, servers []*embedded.Server) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -116,7 +117,8 @@ func TestLostMemberIsReplaced(t *testing.T) {
 	servers := startAll(t, cfgs)
 	put(t, servers[0], "k", "v")
 
-	// The member and its disk are gone. With an empty disk it may not come back as if nothing had happened.
+	// The member and its disk are gone. With an empty disk it may not come back as if nothing had
+	// happened.
 	lost := cfgs[0]
 	stop(t, servers[0])
 	lost.DataDir = t.TempDir()

@@ -24,11 +24,13 @@ const (
 	defaultName  = "dlm"
 	clusterToken = "dlm"
 
-	// How many entries etcd keeps in memory for members that lag; one that lags more is sent a snapshot. An entry is a
-	// whole batch of transactions here, up to a megabyte, and etcd's default is 5,000 of them.
+	// How many entries etcd keeps in memory for members that lag; one that lags more is sent a
+	// snapshot. An entry is a whole batch of transactions here, up to a megabyte, and etcd's
+	// default is 5,000 of them.
 	catchUpEntries = 500
 
-	// What a single node is registered under. Nobody listens there and nobody ever connects: a single node has no peers.
+	// What a single node is registered under. Nobody listens there and nobody ever connects: a
+	// single node has no peers.
 	nowhere = "http://127.0.0.1:0"
 )
 
@@ -47,12 +49,14 @@ type Config struct {
 	UnsafeNoFsync bool              // a crash of the machine loses data: for tests
 }
 
-// TLS names PEM files. Whoever has a certificate signed by CA is taken for a member, so CA should sign nothing else.
+// TLS names PEM files. Whoever has a certificate signed by CA is taken for a member, so CA should
+// sign nothing else.
 type TLS struct {
 	CA, Cert, Key string
 }
 
-// etcd translates the configuration; it fails on what etcd would not explain.
+// etcd translates the configuration. It refuses what etcd would refuse in words of its own, or
+// accept and mean something else.
 func (c Config) etcd(ctx context.Context) (*embed.Config, error) {
 	if c.DataDir == "" {
 		return nil, errors.New("no data directory")
@@ -86,8 +90,8 @@ func (c Config) etcd(ctx context.Context) (*embed.Config, error) {
 	ec.UnsafeNoFsync = c.UnsafeNoFsync
 	ec.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
 	ec.ListenClientUrls, ec.ListenPeerUrls = nil, nil
-	// A member without a client address counts as one that never started, and etcd would let its emptied data directory
-	// join under the identity whose votes and log are lost.
+	// A member without a client address counts as one that never started, and etcd would let its
+	// emptied data directory join under the identity whose votes and log are lost.
 	ec.AdvertiseClientUrls = []url.URL{mustURL(nowhere)}
 	if c.ClientListen != "" {
 		u, err := clientURL(c.ClientListen)
@@ -102,6 +106,8 @@ func (c Config) etcd(ctx context.Context) (*embed.Config, error) {
 	return ec, nil
 }
 
+// peers sets how members reach each other. A single node has none, and a registered address at
+// which nobody listens; checkShape knows it by that.
 func (c Config) peers(ctx context.Context, ec *embed.Config) error {
 	if len(c.Members) == 0 {
 		if c.PeerListen != "" || c.PeerAdvertise != "" || c.Existing || c.PeerTLS != (TLS{}) {
@@ -132,8 +138,9 @@ func (c Config) peers(ctx context.Context, ec *embed.Config) error {
 			CertFile:       c.PeerTLS.Cert,
 			KeyFile:        c.PeerTLS.Key,
 			ClientCertAuth: true,
-			// Otherwise the names in a peer's certificate are compared with what a reverse lookup of its address says,
-			// which in a container network is rarely the name that it is reached by.
+			// Otherwise the names in a peer's certificate are compared with what a reverse lookup
+			// of its address says, which in a container network is rarely the name that it is
+			// reached by.
 			SkipClientSANVerify: true,
 		}
 	}
@@ -180,7 +187,8 @@ func bindURL(ctx context.Context, scheme, addr string) (url.URL, error) {
 	return url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port)}, nil
 }
 
-// clientURL refuses whatever is not loopback: the port knows no authentication, and who reaches it can undo every lock.
+// clientURL refuses whatever is not loopback: the port knows no authentication, and who reaches it
+// can undo every lock.
 func clientURL(addr string) (url.URL, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A member that starts asks the others who they are, and etcd leaves the connection of that question open until
-	// either side has been idle for long enough.
+	// A member that starts asks the others who they are, and etcd leaves the connection of that
+	// question open until either side has been idle for long enough.
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),

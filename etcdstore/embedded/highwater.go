@@ -10,12 +10,15 @@ import (
 	"strings"
 )
 
-// highwater remembers the highest revision seen, outside etcd's own directory, which a restored backup replaces.
+// highwater remembers the highest revision seen, outside etcd's own directory, which a restored
+// backup replaces.
 type highwater struct {
 	path string
 	seen int64
 }
 
+// readHighwater reads what raise wrote; without a file nothing has been seen. A file with anything
+// else in it is an error: to take it for nothing would let the revision go back unnoticed.
 func readHighwater(dir string) (*highwater, error) {
 	h := &highwater{path: filepath.Join(dir, "highwater")}
 	text, err := os.ReadFile(h.path)
@@ -45,10 +48,12 @@ func (h *highwater) check(revision int64) error {
 		"restore --bump-revision %d --mark-compacted`", ErrRevisionBack, revision, h.seen, h.path, h.seen-revision+slack)
 }
 
-// slack is added to the advised bump, for revisions made after the last write of the file or seen by other members only.
+// slack is added to the advised bump, for revisions made after the last write of the file or seen
+// by other members only.
 const slack = 1_000_000_000
 
-// raise writes the revision down if it is news. The file is replaced whole: a crash leaves the old one or the new one.
+// raise writes the revision down if it is higher. The file is replaced whole: a crash leaves the
+// old one or the new one.
 func (h *highwater) raise(revision int64) error {
 	if revision <= h.seen {
 		return nil

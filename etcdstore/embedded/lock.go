@@ -11,8 +11,9 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 )
 
-// lockDir takes the data directory for this process. The kernel lets go of it when the process ends, however it ends;
-// the file stays, because removing it would let two processes lock two files of one name.
+// lockDir takes the data directory for this process. The kernel lets go of it when the process
+// ends, however it ends; the file stays, because removing it would let two processes lock two files
+// of one name.
 func lockDir(dir string) (*fileutil.LockedFile, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)

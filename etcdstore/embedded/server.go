@@ -29,19 +29,22 @@ type Server struct {
 	lock   io.Closer
 	high   *highwater
 
-	err       chan error
-	stop      chan struct{}
-	done      chan struct{}
+	err       chan error    // of size 1
+	stop      chan struct{} // closed by Close, for run to end
+	done      chan struct{} // closed when run has ended
 	closeOnce sync.Once
 	closeErr  error
 }
 
-// Start runs etcd and returns once it has read from a quorum of its cluster: with members, that is when more than half of
-// them run. When ctx ends first, Start gives up and leaves nothing behind; while etcd reads its log, or looks for members
-// that do not answer, this can take some seconds more.
+// Start runs etcd and returns once it has read from a quorum of its cluster: with members, that is
+// when more than half of them run. When ctx ends first, Start gives up and leaves nothing behind;
+// while etcd reads its log, or looks for members that are silent, this can take some seconds more.
 //
-// Errors: ErrInUse, ErrOtherCluster, ErrEmptied, ErrRevisionBack, ErrRemoved; others are faults of the configuration, the disk or the
-// network. After any error Start may be called again.
+//   - [ErrInUse], [ErrOtherCluster], [ErrEmptied], [ErrRevisionBack], [ErrRemoved]: this member
+//     must not run like this.
+//   - any other: a fault of the configuration, the disk or the network, or ctx has ended.
+//
+// After any error Start may be called again.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	ec, err := cfg.etcd(ctx)
 	if err != nil {
@@ -77,7 +80,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// startError explains the refusal that an operator is most likely to meet. Etcd has no value for it.
+// startError explains the refusal that an operator is most likely to meet. Etcd has no value for
+// it.
 func startError(err error, name string) error {
 	if strings.Contains(err.Error(), "has already been bootstrapped") {
 		return fmt.Errorf("%w: the cluster has a member %q with data, and this directory has none; if the data is lost, remove "+
@@ -97,11 +101,12 @@ func (s *Server) ClientAddr() string {
 	return s.etcd.Clients[0].Addr().String()
 }
 
-// Err yields one error if etcd stops by itself, ErrRemoved or ErrStopped, and nothing otherwise. Close must still be called.
+// Err yields one error if etcd stops by itself, [ErrRemoved] or [ErrStopped], and nothing
+// otherwise. Close must still be called.
 func (s *Server) Err() <-chan error { return s.err }
 
-// Close stops etcd; a leader first hands its office over. It takes a few seconds at most. A repeat does nothing and gives
-// the same answer.
+// Close stops etcd; a leader first hands its office over. It takes a few seconds at most. A repeat
+// does nothing and returns the same.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.stop)
@@ -115,8 +120,8 @@ func (s *Server) Close() error {
 	return s.closeErr
 }
 
-// handOver stops the server, a leader after it has handed its office over. Etcd's own wait is 7 s, all of which it takes
-// when the members stop at the same time.
+// handOver stops the server, a leader after it has handed its office over. Etcd's own wait is 7 s,
+// all of which it takes when the members stop at the same time.
 func (s *Server) handOver() {
 	server := s.etcd.Server
 	over := make(chan struct{})
@@ -163,8 +168,9 @@ func (s *Server) ready(ctx context.Context, cfg Config, ec *embed.Config) error 
 	return s.advertise(ctx, ec)
 }
 
-// checkShape compares what etcd's directory says of the cluster with the configuration, which etcd itself does not: a
-// directory of a single node that lists new members would go on alone, while those found a cluster of their own.
+// checkShape compares what etcd's directory says of the cluster with the configuration, which etcd
+// itself does not: a directory of a single node that lists new members would go on alone, while
+// those found a cluster of their own.
 func (s *Server) checkShape(cfg Config) error {
 	members := s.etcd.Server.Cluster().Members()
 	var own []string
@@ -185,7 +191,8 @@ func (s *Server) checkShape(cfg Config) error {
 	return nil
 }
 
-// advertise turns a single node into the first member of a cluster: its registered address becomes the configured one.
+// advertise turns a single node into the first member of a cluster: its registered address becomes
+// the configured one.
 func (s *Server) advertise(ctx context.Context, ec *embed.Config) error {
 	id, want := s.etcd.Server.MemberID(), ec.AdvertisePeerUrls[0].String()
 	for _, m := range s.etcd.Server.Cluster().Members() {
@@ -198,7 +205,7 @@ func (s *Server) advertise(ctx context.Context, ec *embed.Config) error {
 	return nil
 }
 
-// revision reads the cluster's revision. Linearizable unless told otherwise.
+// revision reads the cluster's revision, linearizably unless an option says otherwise.
 func (s *Server) revision(ctx context.Context, opts ...clientv3.OpOption) (int64, error) {
 	resp, err := s.client.Get(ctx, "\x00", append(opts, clientv3.WithCountOnly())...)
 	if err != nil {
@@ -207,7 +214,8 @@ func (s *Server) revision(ctx context.Context, opts ...clientv3.OpOption) (int64
 	return resp.Header.Revision, nil
 }
 
-// run writes the highest revision down, now and then and at the end, and sees to it that a stop of etcd is told.
+// run writes the highest revision down, now and then and at the end, and passes on that etcd has
+// stopped by itself.
 func (s *Server) run() {
 	defer close(s.done)
 	tick := time.NewTicker(highwaterEvery)
@@ -220,7 +228,8 @@ func (s *Server) run() {
 			s.remember()
 			return
 		case <-s.etcd.Server.StopNotify():
-			// Etcd stops by itself for one reason. It may have heard of it from the others, before its own log says so.
+			// Etcd stops by itself for one reason. It may have heard of it from the others, before
+			// its own log says so.
 			s.err <- ErrRemoved
 			return
 		case err := <-s.etcd.Err():
@@ -230,7 +239,8 @@ func (s *Server) run() {
 	}
 }
 
-// remember reads from this member alone: what it has applied is committed, and it may have lost its quorum.
+// remember reads from this member alone: what it has applied is committed, and it may have lost its
+// quorum.
 func (s *Server) remember() {
 	ctx, cancel := context.WithTimeout(context.Background(), highwaterEvery)
 	defer cancel()
@@ -243,7 +253,7 @@ func (s *Server) remember() {
 	}
 }
 
-// stopped says why etcd is not running any more, when one of its listeners has reported cause.
+// stopped is why etcd is not running any more, when one of its listeners has reported cause.
 func (s *Server) stopped(cause error) error {
 	if server := s.etcd.Server; server.Cluster().Member(server.MemberID()) == nil {
 		return ErrRemoved

@@ -203,8 +203,8 @@ func testOneSessionExcludesItself(t *testing.T, s Subject) {
 	}
 }
 
-// testAcquireAfterItsSection: a repeat that comes when its section has ended is refused; where the server does not know
-// yet, it is ended by the next heartbeat.
+// testAcquireAfterItsSection: a repeat that comes when its section has ended is refused; where the
+// server does not know yet, it is ended by the next heartbeat.
 func testAcquireAfterItsSection(t *testing.T, s Subject) {
 	for name, end := range map[string]func(*Client, *Held){
 		"released": func(c *Client, h *Held) { c.Release(h) },

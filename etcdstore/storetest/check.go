@@ -16,14 +16,14 @@ const (
 	pollPace = 5 * time.Millisecond
 )
 
-// Bounded is a context for a call that must be answered.
+// Bounded is a context for a call that must return in time. It ends with the test at the latest.
 func Bounded(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// Eventually asks until the answer is yes.
+// Eventually polls until ask returns true, and fails the test if that takes too long.
 func Eventually(t *testing.T, what string, ask func() bool) {
 	t.Helper()
 	ctx := Bounded(t)
@@ -48,7 +48,7 @@ func Await(t *testing.T, what string, done <-chan struct{}) {
 	}
 }
 
-// Want checks an error against a sentinel, or nil.
+// Want checks an error against a sentinel; nil: that there is none.
 func Want(t *testing.T, what string, got, sentinel error) {
 	t.Helper()
 	if !errors.Is(got, sentinel) {
@@ -56,7 +56,7 @@ func Want(t *testing.T, what string, got, sentinel error) {
 	}
 }
 
-// Inspect answers the state of a lock; a lock that is not there has the zero state.
+// Inspect returns the state of a lock; a lock that is not there has the zero state.
 func Inspect(t *testing.T, s Subject, lock string) etcdstore.LockInfo {
 	t.Helper()
 	info, err := s.Inspect(Bounded(t), lock)

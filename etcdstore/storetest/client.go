@@ -13,8 +13,8 @@ import (
 
 const longTTL = time.Minute // of sessions that are not to expire
 
-// Client is one session of a script. Its methods fail the test on what the script does not expect, and are for the
-// test's own goroutine.
+// Client is one session of a script. Its methods fail the test on what the script does not expect,
+// and are for the test's own goroutine.
 type Client struct {
 	*testing.T
 	etcdstore.Session
@@ -23,7 +23,7 @@ type Client struct {
 	requests *atomic.Uint64
 }
 
-// Held is a section that the script has open, or had.
+// Held is a section that the script has open, or had. Appended is set by the script's own appends.
 type Held struct {
 	etcdstore.Section
 	request string
@@ -83,7 +83,7 @@ func (c *Client) Acquire(lock string) *Held {
 	return c.Section(lock, request, g.Token)
 }
 
-// Take gets a lock that is free, without ever waiting for it.
+// Take gets a lock that is free, by an Acquire that does not wait.
 func (c *Client) Take(lock string) *Held {
 	c.Helper()
 	request := c.Request()
@@ -131,7 +131,7 @@ func (c *Client) Release(h *Held) {
 	}
 }
 
-// Publish appends to a file in a section of its own, and answers that.
+// Publish appends to a file in a section of its own, which it returns.
 func (c *Client) Publish(lock, file, data string) *Held {
 	c.Helper()
 	h := c.Acquire(lock)
@@ -140,7 +140,7 @@ func (c *Client) Publish(lock, file, data string) *Held {
 	return h
 }
 
-// Commit goes on to the next section.
+// Commit publishes a section and returns the next one.
 func (c *Client) Commit(h *Held) *Held {
 	c.Helper()
 	token, err := c.s.Commit(Bounded(c.T), h.Section)
@@ -150,7 +150,8 @@ func (c *Client) Commit(h *Held) *Held {
 	return c.Section(h.Lock, h.request, token)
 }
 
-// Lost checks that a section has ended without being published: every call of it says so, and changes nothing.
+// Lost checks that a section has ended without being published: every call of it says so, and
+// changes nothing.
 func (c *Client) Lost(h *Held) {
 	c.Helper()
 	Want(c.T, "Release of a lost section", c.s.Release(Bounded(c.T), h.Section), etcdstore.ErrLockExpired)
@@ -163,7 +164,7 @@ func (c *Client) Lost(h *Held) {
 	Want(c.T, "Release repeated", c.s.Release(Bounded(c.T), h.Section), etcdstore.ErrLockExpired)
 }
 
-// Heartbeat answers the states of the acquisitions it lists.
+// Heartbeat returns the states of the acquisitions that it lists.
 func (c *Client) Heartbeat(highest uint64, unfinished ...etcdstore.Acquisition) []etcdstore.AcquisitionState {
 	c.Helper()
 	_, states, err := c.s.Heartbeat(Bounded(c.T), c.Credential, highest, unfinished)

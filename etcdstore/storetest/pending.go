@@ -6,7 +6,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-// Pending is an Acquire that waits.
+// Pending is an Acquire that was started. It is broken off, and waited for, when its test ends.
 type Pending struct {
 	c     *Client
 	args  etcdstore.AcquireArgs
@@ -55,14 +55,14 @@ func (p *Pending) Queued() {
 	})
 }
 
-// Answer waits for the answer.
+// Answer waits for Acquire to return, and returns the same.
 func (p *Pending) Answer() (etcdstore.Grant, error) {
 	p.c.Helper()
 	Await(p.c.T, "an answer to Acquire of "+p.args.Lock, p.done)
 	return p.grant, p.err
 }
 
-// Wait waits for the answer, from any goroutine.
+// Wait is Answer without a bound, for any goroutine.
 func (p *Pending) Wait() (etcdstore.Grant, error) {
 	<-p.done
 	return p.grant, p.err

@@ -11,8 +11,9 @@ import (
 // ports counts those that this process has given out.
 var ports atomic.Int64 //nolint:gochecknoglobals // the process's own, as its id is
 
-// FreeAddr finds a port of loopback that is free, as host:port. It lies below those that systems give to outgoing
-// connections, and no other test's process looks there, so that a server which is stopped finds its port free again.
+// FreeAddr finds a port of loopback that is free, as host:port. It lies below those that systems
+// give to outgoing connections, and no other test's process looks there, so that a server which is
+// stopped finds its port free again.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	const blocks, block = 200, 100

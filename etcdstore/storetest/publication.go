@@ -8,9 +8,12 @@ import (
 	"testing"
 )
 
-// testAtomicPublication reads all the time while sections are published: a reader sees sections whole, in the order of
-// their tokens, in both files at once, every one whose release was answered before the read began, and nothing of those
-// that were discarded.
+// testAtomicPublication reads all the time while sections are published. A reader sees
+//
+//   - sections whole, and in the order of their tokens;
+//   - in both files at once: b, which is read after a, is never behind it;
+//   - every one whose release had returned before the read began;
+//   - nothing of those that were discarded or evicted.
 func testAtomicPublication(t *testing.T, s Subject) {
 	const (
 		lock     = "atomic"
@@ -18,7 +21,7 @@ func testAtomicPublication(t *testing.T, s Subject) {
 		records  = 3
 	)
 	line := func(token int64, i int) string { return fmt.Sprintf("%016x %d/%d\n", token, i, records) }
-	// published checks a file and answers the last token in it.
+	// published checks a file and returns the last token in it.
 	published := func(file, text string) (last int64) {
 		for text != "" {
 			var token int64

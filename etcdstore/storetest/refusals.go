@@ -11,8 +11,9 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-// testRefusals makes calls that must be refused, each with its error. After each, a commit of an empty section shows that
-// nothing was written: it is the only change, so its token is the last one's successor.
+// testRefusals makes calls that must be refused, each with its error. After each, a commit of an
+// empty section shows that nothing was written: it is the only change, so its token is the last
+// one's successor.
 func testRefusals(t *testing.T, s Subject) {
 	c, o := lettered(t, s, "c"), Begin(t, s, "o")
 	standing := c.Acquire("refusals/held")
@@ -53,8 +54,8 @@ func testRefusals(t *testing.T, s Subject) {
 	}
 }
 
-// lettered begins a session whose id has a letter in its second half, so that there are upper-case forms of it. Etcd's
-// lease ids are random enough: one in 43 has none.
+// lettered begins a session whose id has a letter in its second half, so that there are upper-case
+// forms of it. Etcd's lease ids are random enough: one in 43 has none.
 func lettered(t *testing.T, s Subject, label string) *Client {
 	t.Helper()
 	for range 10 {
@@ -276,7 +277,8 @@ func badNames(s Subject, c *Client, h *Held, add func(string, error, func(contex
 	}
 }
 
-// badCredentials makes every call that needs a session with something that is none, or not one's own.
+// badCredentials makes every call that needs a session with something that is none, or not one's
+// own.
 func badCredentials(t *testing.T, s Subject, c, o *Client, h *Held, add func(string, error, func(context.Context) error)) {
 	id, secret, ok := strings.Cut(c.Credential, ".")
 	if !ok || id != c.ID {
@@ -333,7 +335,8 @@ func badCredentials(t *testing.T, s Subject, c, o *Client, h *Held, add func(str
 		"a path":          "../" + id[3:] + "." + secret,
 		"noise":           strings.Repeat("x", 10_000),
 
-		// Whoever may inspect a lock sees its session's id: in any other form it must not pass for that session's.
+		// Whoever may inspect a lock sees its session's id: in any other form it must not pass for
+		// that session's.
 		"an upper-case id, and zeros":  strings.ToUpper(id) + "." + strings.Repeat("0", len(secret)),
 		"an upper-case id":             strings.ToUpper(id) + "." + secret,
 		"an id half in upper case":     id[:8] + strings.ToUpper(id[8:]) + "." + secret,
@@ -352,7 +355,8 @@ func badCredentials(t *testing.T, s Subject, c, o *Client, h *Held, add func(str
 		all(name, credential, etcdstore.ErrSessionExpired, etcdstore.ErrSessionExpired)
 		add("CloseSession with "+name, etcdstore.ErrSessionExpired, func(ctx context.Context) error { return s.CloseSession(ctx, credential) })
 	}
-	// What became of a section can be asked after its session's end, so an unknown session is no error by itself.
+	// What became of a section can be asked after its session's end, so an unknown session is no
+	// error by itself.
 	unknown := "7000000000000001." + secret
 	all("an unknown session", unknown, etcdstore.ErrLockExpired, etcdstore.ErrSessionExpired)
 	add("CloseSession with an unknown session", nil, func(ctx context.Context) error { return s.CloseSession(ctx, unknown) })

@@ -8,8 +8,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-// Subject is what the suite tests: the calls of an etcdstore.Store. Errors are compared with errors.Is against the
-// sentinels of etcdstore, and must carry their text.
+// Subject is what the suite tests: the calls of an [etcdstore.Store]. Errors are compared with
+// [errors.Is] against the sentinels of etcdstore, and must carry their text.
 type Subject interface {
 	Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error)
 	Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (
@@ -36,8 +36,9 @@ type Subject interface {
 	Evict(ctx context.Context, lock string, token int64, reason string) (*etcdstore.Holder, error)
 }
 
-// Run runs the suite. open answers a subject over an empty etcd that nobody else uses, and stops it at the end of the
-// test that it is given; it is called twice.
+// Run runs the suite. open returns a subject over an empty etcd that nobody else uses, and stops it
+// at the end of the test that it is given. It is called twice, since the refusals look at every
+// revision.
 func Run(t *testing.T, open func(t *testing.T) Subject) {
 	t.Run("Calls", func(t *testing.T) {
 		s := open(t)
@@ -51,8 +52,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 	t.Run("Refusals", func(t *testing.T) { testRefusals(t, open(t)) })
 }
 
-// RunBounds tests the bounds of one section. They are the suite's only part that one store must be asked alone: a client
-// that goes back and forth between stores may exceed them.
+// RunBounds tests the bounds of one section. They are the suite's only part that one store must be
+// asked alone: a client that goes back and forth between stores may exceed them.
 func RunBounds(t *testing.T, open func(t *testing.T) Subject) {
 	s := open(t)
 	t.Run("Bytes", func(t *testing.T) { testSectionBytes(t, s) })

@@ -63,8 +63,8 @@ func testHeartbeatStates(t *testing.T, s Subject) {
 	}
 }
 
-// testHeartbeatKeepsAlive holds a lock for longer than its session's TTL. It proves nothing where the machine is too
-// busy to send heartbeats in time.
+// testHeartbeatKeepsAlive holds a lock for longer than its session's TTL. It proves nothing where
+// the machine is too busy to send heartbeats in time.
 func testHeartbeatKeepsAlive(t *testing.T, s Subject) {
 	c := BeginFor(t, s, "c", shortTTL)
 	h := c.Acquire("alive")
@@ -86,7 +86,8 @@ func testHeartbeatKeepsAlive(t *testing.T, s Subject) {
 	}
 }
 
-// testReconciliation: what a heartbeat does not list, of requests issued before it was sent, is ended.
+// testReconciliation: what a heartbeat does not list, of requests issued before it was sent, is
+// ended.
 func testReconciliation(t *testing.T, s Subject) {
 	c, o := Begin(t, s, "c"), Begin(t, s, "o")
 	other := o.Acquire("unlisted/other")
@@ -133,7 +134,8 @@ func testReconciliation(t *testing.T, s Subject) {
 	})
 }
 
-// testLateHeartbeat delivers heartbeats late, and twice: they were sent before what they do not list was issued.
+// testLateHeartbeat delivers heartbeats late, and twice: they were sent before what they do not
+// list was issued.
 func testLateHeartbeat(t *testing.T, s Subject) {
 	c := Begin(t, s, "c")
 	first := c.Acquire("late/first")

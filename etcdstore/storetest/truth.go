@@ -7,8 +7,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-// testTruth repeats releases late, in every situation: the answer is success only if that section was ended by its own
-// release, and lock expired only if it was not published.
+// testTruth repeats releases late, in every situation: the answer is success only if that section
+// was ended by its own release, and lock expired only if it was not published.
 func testTruth(t *testing.T, s Subject) {
 	released := func(c *Client, h *Held) { c.Release(h) }
 	closed := func(c *Client, _ *Held) {
@@ -64,7 +64,8 @@ func testTruth(t *testing.T, s Subject) {
 		{"discarded, closed, another's", true, steps{discarded, closed, another}, etcdstore.ErrLockExpired},
 		{"empty, released", false, steps{released}, nil},
 		{"empty, released, another's", false, steps{released, another}, nil},
-		// Nothing was published, and nothing tells any more whether the release came before the end: not sure is no.
+		// Nothing was published, and nothing is left that says whether the release came before the
+		// session's end: not sure is no.
 		{"empty, released, closed", false, steps{released, closed}, etcdstore.ErrLockExpired},
 		{"empty, closed", false, steps{closed}, etcdstore.ErrLockExpired},
 		{"empty, evicted", false, steps{evicted}, etcdstore.ErrLockExpired},

@@ -37,10 +37,11 @@ type Call struct {
 	Err  error       // what etcd said; nil before it was asked
 }
 
-// Hook is run for each call, in the caller's goroutine: it may block, and its error is what the call fails with.
+// Hook is run for each call, in the caller's goroutine. It may block, to hold the call, and its
+// error is what the call fails with.
 type Hook func(context.Context, Call) error
 
-// Faults is one such client. Without being told otherwise it passes everything on.
+// Faults is one such client. As long as nothing is set it passes everything on.
 type Faults struct {
 	client *clientv3.Client
 	before atomic.Pointer[Hook]
@@ -72,7 +73,7 @@ func (f *Faults) Client() *clientv3.Client { return f.client }
 // Before sets what runs before a call reaches etcd; an error loses the request. nil: nothing.
 func (f *Faults) Before(h Hook) { set(&f.before, h) }
 
-// After sets what runs when etcd has answered; an error loses the reply. nil: nothing.
+// After sets what runs when etcd has returned; an error loses the reply. nil: nothing.
 func (f *Faults) After(h Hook) { set(&f.after, h) }
 
 func set(p *atomic.Pointer[Hook], h Hook) {
@@ -99,8 +100,9 @@ func (f *Faults) do(ctx context.Context, c Call, call func() error) error {
 	return c.Err
 }
 
-// CrashAt makes every call that counts fail from the n-th on, from 1. That one is done and its reply lost if done is
-// true, else its request is. crashed is closed when it has come to that.
+// CrashAt makes every call that counts fail from the n-th on, as if the store had crashed there; n
+// is from 1. The n-th is done and its reply lost if done is true, else its request is lost. crashed
+// is closed when it has come to that. It takes the place of Before and After.
 func (f *Faults) CrashAt(n int64, done bool, counts func(context.Context, Call) bool) (crashed <-chan struct{}) {
 	var calls atomic.Int64
 	over := make(chan struct{})
@@ -126,7 +128,7 @@ func (f *Faults) CrashAt(n int64, done bool, counts func(context.Context, Call) 
 	return over
 }
 
-// Status sets what may change etcd's answers of how it is.
+// Status sets what may change etcd's word of how it is, of its space for one.
 func (f *Faults) Status(change func(*clientv3.StatusResponse)) { f.status.Store(&change) }
 
 type maintenance struct {
@@ -179,7 +181,8 @@ func (k *kv) Compact(ctx context.Context, rev int64, opts ...clientv3.CompactOpt
 	return resp, err
 }
 
-// Remote is where the store's transactions go. The client behind it is one of an embedded server, which has that too.
+// Remote is where the store's transactions go: a store asks its client for it. The client behind
+// this one is that of an embedded server, which has it too.
 func (k *kv) Remote() pb.KVClient {
 	embedded, ok := k.KV.(interface{ Remote() pb.KVClient })
 	if !ok {
@@ -201,7 +204,8 @@ func (r *remote) Txn(ctx context.Context, in *pb.TxnRequest, opts ...grpc.CallOp
 	return resp, err
 }
 
-// opOf tells in clientv3's words what a transaction does: its compares, and of its operations kinds, keys and revisions.
+// opOf is what a transaction does, in clientv3's words: its compares, and of its operations the
+// kinds, keys, revisions, and the values that are put.
 func opOf(in *pb.TxnRequest) clientv3.Op {
 	var ifs []clientv3.Cmp
 	for _, c := range in.Compare {

@@ -42,6 +42,8 @@ func (w *watcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOpti
 	return out
 }
 
+// deliver passes on what a watch has brought, once the gate is open. It reports whether it did
+// before the watch ended.
 func (f *Faults) deliver(ctx context.Context, out chan<- clientv3.WatchResponse, resp clientv3.WatchResponse) bool {
 	select {
 	case <-f.gate:
@@ -60,8 +62,9 @@ func (f *Faults) deliver(ctx context.Context, out chan<- clientv3.WatchResponse,
 // Events sets what may change the events of watches before they are delivered.
 func (f *Faults) Events(change func([]*clientv3.Event)) { f.events.Store(&change) }
 
-// HoldWatches holds everything back that the watches have to tell, until release is called. A watch that delivers just
-// then has delivered when HoldWatches returns.
+// HoldWatches holds back everything that the watches bring, until release is called. A watch that
+// delivers just then has delivered when HoldWatches returns. What is held back is not lost, unless
+// BreakWatches ends the watch meanwhile.
 func (f *Faults) HoldWatches() (release func()) {
 	<-f.gate
 	return func() { f.gate <- struct{}{} }
