@@ -102,7 +102,7 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 // Acquire asks for a lock and waits for it, in FIFO order. Without an error it returns what came of
 // it, by its Outcome:
 //
-//   - [Granted]: the session holds the lock under Token. Its section has begun.
+//   - [Granted]: the session holds the lock, and its section has the token Token.
 //   - [Busy]: it was not granted within Wait, and does not wait any more.
 //   - [Cancelled]: [Store.Cancel] or a heartbeat gave up its place meanwhile.
 //

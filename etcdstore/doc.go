@@ -88,7 +88,7 @@
 // # Limits of the guarantee
 //
 // No clock decides safety: leases decide only when a lock may pass on. A client that goes by its
-// own clock must count from when it sent its last answered heartbeat. Files live in etcd and share
-// its space quota; at 80 % of it new sessions, grants and records are refused, while releases,
-// discards and sweeps go on.
+// own clock must count from when it sent the last heartbeat that was answered. Files live in etcd
+// and share its space quota; at 80 % of it new sessions, acquires and records are refused, while
+// releases, discards and sweeps go on.
 package etcdstore

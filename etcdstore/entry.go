@@ -50,8 +50,8 @@ func (s *Store) unlessStale(a acquisition) func() error {
 }
 
 // free holds while nobody holds the lock, and nobody has taken a place in its queue since a
-// revision at which it was empty. It is one compare for a queue of any past: etcd passes over every
-// place that was ever deleted, until history is dropped.
+// revision at which it was empty. It asks two keys. To ask the queue itself has etcd pass over
+// every place that was ever deleted there, until history is dropped.
 func (e entry) free(since int64) []*pb.Compare {
 	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.ModifiedBy(e.keys.waited(e.lock), since)}
 }

@@ -33,7 +33,7 @@ var (
 	// ErrQuota: a section is at its limit ([MaxSection], [MaxSectionFiles]), a watcher does not
 	// keep up, or all numbers of clients are used.
 	ErrQuota = errors.New("quota exceeded")
-	// ErrNoSpace: etcd's space quota is (nearly) used up. At 80 % of it new sessions, grants and
+	// ErrNoSpace: etcd's space quota is (nearly) used up. At 80 % of it new sessions, acquires and
 	// records are refused; when it is full, whatever puts anything, which leaves discards and
 	// releases of sections without records.
 	ErrNoSpace = commit.ErrNoSpace

@@ -197,7 +197,7 @@ func (s *Store) explain(ctx context.Context, prefix string, changes []*clientv3.
 				continue
 			}
 			if c.PrevKv != nil {
-				left, _ := s.eventOf(c.PrevKv)
+				left, _ := s.eventOf(c.PrevKv) // who held it before, under that token
 				if ended[at[string]{rev, left.Session}] {
 					left.Type, left.Revision, left.Reason = EventLost, rev, sessionEnded
 				} else if left, err = s.howItEnded(ctx, left, c); err != nil {

@@ -204,8 +204,8 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 //	        take     locks/l at 12: old news, see granted
 //
 // Two answers cross, since those of a batch may be told beside the next batch. Here the grant must
-// not cover the eviction that came after it. But w did hold the lock, and who waits for w is to
-// hear of its end: see touch.
+// not cover the eviction that came after it. But w did hold the lock, and a call that waits for its
+// grant is to hear that this is over: see touch.
 //
 //	rev 10  take     locks/l at 13: deleted, and l is ahead at 13
 //	        take     locks/l at 12: old news; w is touched

@@ -58,7 +58,9 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 		case plainDone:
 			verdicts := s.ended(e, p, resp.Header.Revision)
 			done(nil)
-			tellAll(verdicts) // last: who is woken last runs first, and the next release waits for its holder
+			// The next holder last: of the goroutines that this one wakes Go runs the last one
+			// first, and everybody behind it in the queue waits for that holder.
+			tellAll(verdicts)
 		case plainFailed:
 			s.mirror.unmarkEnd(sec.Lock, sec.Token)
 			done(fmt.Errorf("release: %w", err))

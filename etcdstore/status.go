@@ -89,10 +89,10 @@ func undoneText(kv *mvccpb.KeyValue) string {
 }
 
 // List returns the locks that are held or waited for and whose names begin with prefix, sorted by
-// name, a page at a time: at most limit locks, 0 for [MaxPage], at one revision. For the next page,
-// pass next as after; an empty next says that there are no more. A page may have fewer locks than
-// limit, even none, while there are more. A lock that is waited for and has no holder has just lost
-// it, or is about to be handed on.
+// name, in pages of at most limit locks, 0 for [MaxPage], each as of one revision. For the next
+// page, pass next as after; an empty next says that there are no more. A page may have fewer locks
+// than limit, even none, while there are more. A lock that is waited for and has no holder has just
+// lost it, or is about to be handed on.
 //
 //   - [ErrInvalidArgument]: no lock's name begins with prefix, limit is negative, or after is not
 //     what a page returned.

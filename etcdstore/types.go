@@ -76,7 +76,7 @@ type AcquireArgs struct {
 	Acquisition
 	Wait  time.Duration // WaitForever, 0 = not at all, at most MaxWait
 	Label string        // for people, at most MaxLabel bytes; empty: the session's
-	Hold  time.Duration // evicted when it has held the lock for so long; 0: never
+	Hold  time.Duration // evicted when it has held the lock for so long, a second at least; 0: never
 }
 
 // Grant is what came of an attempt to acquire that did not fail.
