@@ -152,7 +152,7 @@ func (m *mirror) endsSoon(a acquisition) bool {
 	return s != nil && s.cancels[a] > 0
 }
 
-// markEnd notes that the end of a section is on its way to etcd: see stale.
+// markEnd notes that the end of a section is on its way to etcd: see endsSoon.
 func (m *mirror) markEnd(lock string, token int64) { m.setEnds(lock, token, true) }
 
 // unmarkEnd notes that the end came to nothing. If it came to something, the holder goes, and the
@@ -167,7 +167,7 @@ func (m *mirror) setEnds(lock string, token int64, ends bool) {
 	}
 }
 
-// markCancel notes that a cancel of an acquisition is on its way to etcd: see stale. It is kept
+// markCancel notes that a cancel of an acquisition is on its way to etcd: see endsSoon. It is kept
 // with the session, since the acquire may be on its way too, and nothing else be known of it.
 func (m *mirror) markCancel(a acquisition) {
 	m.mu.Lock()
