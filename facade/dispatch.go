@@ -3,88 +3,103 @@ package facade
 import (
 	"context"
 
-	"google.golang.org/grpc"
-
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// multiplexed is one call of a multiplexed stream.
-type multiplexed struct {
-	ctx     context.Context
-	service *service
-	err     error
-}
-
-// call makes a unary call, interceptor and all.
-func call[Req, Resp any](
-	c *multiplexed, method string, handle func(context.Context, *Req) (*Resp, error), req *Req,
-) *Resp {
-	info := &grpc.UnaryServerInfo{Server: c.service, FullMethod: method}
-	resp, err := c.service.unary(c.ctx, req, info, func(ctx context.Context, req any) (any, error) {
-		return handle(ctx, req.(*Req))
-	})
-	if err != nil {
-		c.err = err
-		return nil
-	}
-	return resp.(*Resp)
-}
-
-// answer makes the call that a request of a multiplexed stream carries.
-func (s *service) answer(ctx context.Context, req *dlmv1.StreamRequest) *dlmv1.StreamResponse {
-	resp := &dlmv1.StreamResponse{Call: req.GetCall()}
-	if err := recovered(func() error { return s.dispatch(ctx, req, resp) }); err != nil {
-		resp.Response = failure(err)
-	}
-	return resp
-}
-
-func (s *service) dispatch(ctx context.Context, req *dlmv1.StreamRequest, resp *dlmv1.StreamResponse) error {
-	c := &multiplexed{ctx: ctx, service: s}
+// dispatch admits and starts the call that a message of a multiplexed stream carries. An error is the call's result, and
+// says that it was not started.
+func (c *muxed) dispatch(req *dlmv1.StreamRequest) error {
+	s := c.service
 	switch r := req.GetRequest().(type) {
 	case *dlmv1.StreamRequest_Init:
-		resp.Response = &dlmv1.StreamResponse_Init{Init: call(c, dlmv1.LockService_Init_FullMethodName, s.Init, r.Init)}
+		return begin(c, dlmv1.LockService_Init_FullMethodName, r.Init, apart(s.Init))
 	case *dlmv1.StreamRequest_Heartbeat:
-		resp.Response = &dlmv1.StreamResponse_Heartbeat{Heartbeat: call(c, dlmv1.LockService_Heartbeat_FullMethodName, s.Heartbeat, r.Heartbeat)}
+		return begin(c, dlmv1.LockService_Heartbeat_FullMethodName, r.Heartbeat, apart(s.Heartbeat))
 	case *dlmv1.StreamRequest_Close:
-		resp.Response = &dlmv1.StreamResponse_Close{Close: call(c, dlmv1.LockService_Close_FullMethodName, s.Close, r.Close)}
+		return begin(c, dlmv1.LockService_Close_FullMethodName, r.Close, apart(s.Close))
 	case *dlmv1.StreamRequest_Acquire:
-		resp.Response = &dlmv1.StreamResponse_Acquire{Acquire: call(c, dlmv1.LockService_Acquire_FullMethodName, s.Acquire, r.Acquire)}
+		return begin(c, dlmv1.LockService_Acquire_FullMethodName, r.Acquire, s.startAcquire)
 	case *dlmv1.StreamRequest_Cancel:
-		resp.Response = &dlmv1.StreamResponse_Cancel{Cancel: call(c, dlmv1.LockService_Cancel_FullMethodName, s.Cancel, r.Cancel)}
+		return begin(c, dlmv1.LockService_Cancel_FullMethodName, r.Cancel, apart(s.Cancel))
 	case *dlmv1.StreamRequest_Release:
-		resp.Response = &dlmv1.StreamResponse_Release{Release: call(c, dlmv1.LockService_Release_FullMethodName, s.Release, r.Release)}
+		return begin(c, dlmv1.LockService_Release_FullMethodName, r.Release, s.startRelease)
 	case *dlmv1.StreamRequest_Commit:
-		resp.Response = &dlmv1.StreamResponse_Commit{Commit: call(c, dlmv1.LockService_Commit_FullMethodName, s.Commit, r.Commit)}
+		return begin(c, dlmv1.LockService_Commit_FullMethodName, r.Commit, apart(s.Commit))
 	case *dlmv1.StreamRequest_Discard:
-		resp.Response = &dlmv1.StreamResponse_Discard{Discard: call(c, dlmv1.LockService_Discard_FullMethodName, s.Discard, r.Discard)}
+		return begin(c, dlmv1.LockService_Discard_FullMethodName, r.Discard, apart(s.Discard))
 	case *dlmv1.StreamRequest_Append:
-		resp.Response = &dlmv1.StreamResponse_Append{Append: call(c, dlmv1.LockService_Append_FullMethodName, s.Append, r.Append)}
+		return begin(c, dlmv1.LockService_Append_FullMethodName, r.Append, s.startAppend)
 	case *dlmv1.StreamRequest_Read:
-		resp.Response = &dlmv1.StreamResponse_Read{Read: call(c, dlmv1.LockService_Read_FullMethodName, s.Read, r.Read)}
+		return begin(c, dlmv1.LockService_Read_FullMethodName, r.Read, apart(s.Read))
 	case *dlmv1.StreamRequest_ListFiles:
-		resp.Response = &dlmv1.StreamResponse_ListFiles{ListFiles: call(c, dlmv1.LockService_ListFiles_FullMethodName, s.ListFiles, r.ListFiles)}
+		return begin(c, dlmv1.LockService_ListFiles_FullMethodName, r.ListFiles, apart(s.ListFiles))
 	case *dlmv1.StreamRequest_Inspect:
-		resp.Response = &dlmv1.StreamResponse_Inspect{Inspect: call(c, dlmv1.LockService_Inspect_FullMethodName, s.Inspect, r.Inspect)}
+		return begin(c, dlmv1.LockService_Inspect_FullMethodName, r.Inspect, apart(s.Inspect))
 	case *dlmv1.StreamRequest_List:
-		resp.Response = &dlmv1.StreamResponse_List{List: call(c, dlmv1.LockService_List_FullMethodName, s.List, r.List)}
+		return begin(c, dlmv1.LockService_List_FullMethodName, r.List, apart(s.List))
 	case *dlmv1.StreamRequest_Evict:
-		resp.Response = &dlmv1.StreamResponse_Evict{Evict: call(c, dlmv1.LockService_Evict_FullMethodName, s.Evict, r.Evict)}
-	default: // a call of a later version, or none
-		call(c, dlmv1.LockService_Stream_FullMethodName, s.nothing, req)
+		return begin(c, dlmv1.LockService_Evict_FullMethodName, r.Evict, apart(s.Evict))
 	}
-	return c.err
+	return begin(c, dlmv1.LockService_Stream_FullMethodName, req, startNothing)
 }
 
-// nothing refuses a request that carries no call that is known here.
-func (s *service) nothing(context.Context, *dlmv1.StreamRequest) (*dlmv1.StreamResponse, error) {
-	return nil, errUnimplemented
+// startNothing refuses a message that carries no call, or one of a later version.
+func startNothing(_ context.Context, _ *dlmv1.StreamRequest, done func(*dlmv1.StreamResponse, error)) {
+	done(nil, errUnimplemented)
 }
 
-// failure encodes an error as a multiplexed answer.
-func failure(err error) *dlmv1.StreamResponse_Error {
-	st := refuse(err).status.Proto()
-	return &dlmv1.StreamResponse_Error{
-		Error: &dlmv1.Error{Code: st.GetCode(), Message: st.GetMessage(), Details: st.GetDetails()},
+// begin admits a call and starts it.
+func begin[Req, Resp any](c *muxed, method string, req *Req, start starter[Req, Resp]) error {
+	c.method = method
+	if err := c.admit(req); err != nil {
+		return err
 	}
+	if c.refused != nil {
+		return c.refused
+	}
+	start(c.ctx, req, func(resp *Resp, err error) { c.done(resp, err) })
+	return nil
+}
+
+// encodeAnswer puts a call's result into the field that is for it.
+func encodeAnswer(number uint64, resp any, err error) *dlmv1.StreamResponse {
+	to := &dlmv1.StreamResponse{Call: number}
+	if err != nil {
+		st := refuse(err).status.Proto()
+		to.Response = &dlmv1.StreamResponse_Error{
+			Error: &dlmv1.Error{Code: st.GetCode(), Message: st.GetMessage(), Details: st.GetDetails()},
+		}
+		return to
+	}
+	switch r := resp.(type) {
+	case *dlmv1.InitResponse:
+		to.Response = &dlmv1.StreamResponse_Init{Init: r}
+	case *dlmv1.HeartbeatResponse:
+		to.Response = &dlmv1.StreamResponse_Heartbeat{Heartbeat: r}
+	case *dlmv1.CloseResponse:
+		to.Response = &dlmv1.StreamResponse_Close{Close: r}
+	case *dlmv1.AcquireResponse:
+		to.Response = &dlmv1.StreamResponse_Acquire{Acquire: r}
+	case *dlmv1.CancelResponse:
+		to.Response = &dlmv1.StreamResponse_Cancel{Cancel: r}
+	case *dlmv1.ReleaseResponse:
+		to.Response = &dlmv1.StreamResponse_Release{Release: r}
+	case *dlmv1.CommitResponse:
+		to.Response = &dlmv1.StreamResponse_Commit{Commit: r}
+	case *dlmv1.DiscardResponse:
+		to.Response = &dlmv1.StreamResponse_Discard{Discard: r}
+	case *dlmv1.AppendResponse:
+		to.Response = &dlmv1.StreamResponse_Append{Append: r}
+	case *dlmv1.ReadResponse:
+		to.Response = &dlmv1.StreamResponse_Read{Read: r}
+	case *dlmv1.ListFilesResponse:
+		to.Response = &dlmv1.StreamResponse_ListFiles{ListFiles: r}
+	case *dlmv1.InspectResponse:
+		to.Response = &dlmv1.StreamResponse_Inspect{Inspect: r}
+	case *dlmv1.ListResponse:
+		to.Response = &dlmv1.StreamResponse_List{List: r}
+	case *dlmv1.EvictResponse:
+		to.Response = &dlmv1.StreamResponse_Evict{Evict: r}
+	}
+	return to
 }

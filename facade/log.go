@@ -1,7 +1,6 @@
 package facade
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"strconv"
@@ -25,9 +24,9 @@ const prefix = "/" + serviceName + "/"
 // serviceName is the API's service, in full.
 const serviceName = "dlm.v1.LockService"
 
-// logCall writes the one line of a call. Lost locks and sessions are warnings: either a client stalled or the network
+// log writes the one line of a call. Lost locks and sessions are warnings: either a client stalled or the network
 // did, and work may have been undone. Other refusals are the caller's own affair.
-func (s *service) logCall(ctx context.Context, method string, req, resp any, err error, start time.Time) {
+func (c *call) log(resp any, err error, took time.Duration) {
 	level, code := slog.LevelDebug, codes.OK.String()
 	if r, ok := errors.AsType[*refusal](err); ok {
 		code = r.reason
@@ -40,17 +39,18 @@ func (s *service) logCall(ctx context.Context, method string, req, resp any, err
 	} else if err != nil {
 		code = status.Code(err).String()
 	}
-	if !s.log.Enabled(ctx, level) {
+	logger := c.service.logger
+	if !logger.Enabled(c.ctx, level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 8)
-	attrs = append(attrs, slog.String("method", strings.TrimPrefix(method, prefix)), slog.String("code", code))
-	attrs = append(attrs, subject(req, resp)...)
-	attrs = append(attrs, slog.Duration("took", time.Since(start)))
+	attrs = append(attrs, slog.String("method", strings.TrimPrefix(c.method, prefix)), slog.String("code", code))
+	attrs = append(attrs, subject(c.req, resp)...)
+	attrs = append(attrs, slog.Duration("took", took))
 	if err != nil {
 		attrs = append(attrs, slog.String("err", err.Error()))
 	}
-	s.log.LogAttrs(ctx, level, "call", attrs...)
+	logger.LogAttrs(c.ctx, level, "call", attrs...)
 }
 
 // subject tells what a call is about, as far as its messages say.

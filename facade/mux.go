@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
@@ -32,15 +32,23 @@ type mux struct {
 	over     bool       // no more answers come
 	inFlight int        // calls that were received and not yet answered
 	bytes    int        // that those hold or will answer with
-	ready    []answer   // to be sent; there are no more than calls in flight
+	ready    []*muxed   // those of them whose results have come
 
-	running sync.WaitGroup // calls until they have handed over their answers
+	running sync.WaitGroup // calls whose results have not come
 }
 
-// answer is an answer that is ready, and the bytes its call was counted with.
-type answer struct {
-	response *dlmv1.StreamResponse
-	bytes    int
+// muxed is a call of a multiplexed stream.
+type muxed struct {
+	call
+	mux     *mux
+	number  uint64 // the client's
+	bytes   int    // that it holds or will be answered with
+	refused error  // it is one too many
+
+	over atomic.Bool // its result has come
+	resp any
+	err  error
+	took time.Duration
 }
 
 // Stream returns when its calls have been answered and its client wants no more, or when there is no way to answer them.
@@ -90,65 +98,77 @@ func (m *mux) receive(ctx, waiting context.Context) error {
 		if err != nil {
 			return err
 		}
-		bytes := held(req)
-		taken, full := m.take(bytes)
-		if !taken {
+		c := &muxed{
+			call:   call{service: m.service, began: time.Now(), ctx: ctx, waiting: waiting},
+			mux:    m,
+			number: req.GetCall(),
+			bytes:  held(req),
+		}
+		if !m.take(c) {
 			return nil
 		}
-		done := func(resp *dlmv1.StreamResponse) { m.answer(resp, bytes) }
-		if full {
-			err := fmt.Errorf("%w: %d calls unanswered on one stream", etcdstore.ErrQuota, MaxCalls)
-			done(&dlmv1.StreamResponse{Call: req.GetCall(), Response: failure(err)})
-			continue
-		}
-		if !m.service.start(ctx, waiting, req, done) {
-			go func() { done(m.service.answer(ctx, req)) }()
+		if err := recovered(func() error { return c.dispatch(req) }); err != nil {
+			c.done(nil, err)
 		}
 	}
 }
 
-// answer hands an answer to the sender. It does not block.
-func (m *mux) answer(resp *dlmv1.StreamResponse, bytes int) {
+// done hands the call's result to the sender, which ends the call. It may be called from whichever goroutine, the
+// store's own as well, and so does nothing that takes time. Only the first result counts: a call that has panicked may
+// have been started all the same.
+func (c *muxed) done(resp any, err error) {
+	if c.over.Swap(true) {
+		return
+	}
+	c.resp, c.err, c.took = resp, err, time.Since(c.began)
+	m := c.mux
 	m.mu.Lock()
-	m.ready = append(m.ready, answer{resp, bytes})
+	m.ready = append(m.ready, c)
 	m.mu.Unlock()
 	m.more.Signal()
 	m.running.Done()
 }
 
-// send sends what is ready until there is no more to come. After an error it discards.
+// send ends the calls whose results have come and sends their answers, until there are no more to come. After an error
+// it sends nothing.
 func (m *mux) send() {
 	var failed error
 	for {
-		answers := m.next()
-		if answers == nil {
+		calls := m.next()
+		if calls == nil {
 			return
 		}
-		for _, a := range answers {
-			if failed == nil {
-				if failed = recovered(func() error { return m.stream.Send(a.response) }); failed != nil {
-					m.broken <- failed
+		for _, c := range calls {
+			err := recovered(func() error {
+				answer := encodeAnswer(c.number, c.resp, c.end(c.resp, c.err, c.took))
+				if failed != nil {
+					return failed
 				}
+				return m.stream.Send(answer)
+			})
+			if failed == nil && err != nil {
+				failed = err
+				m.broken <- err
 			}
 			m.mu.Lock()
 			m.inFlight--
-			m.bytes -= a.bytes
+			m.bytes -= c.bytes
 			m.mu.Unlock()
 			m.room.Signal()
 		}
 	}
 }
 
-// next waits for answers; nil: there are no more to come.
-func (m *mux) next() []answer {
+// next waits for results; nil: there are no more to come.
+func (m *mux) next() []*muxed {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for len(m.ready) == 0 && !m.over {
 		m.more.Wait()
 	}
-	answers := m.ready
+	calls := m.ready
 	m.ready = nil
-	return answers
+	return calls
 }
 
 // end says that all answers have been handed over.
@@ -159,21 +179,24 @@ func (m *mux) end() {
 	m.more.Signal()
 }
 
-// take counts a call in, once there is room for it. Its answer is due to m.answer,
-// unless it was not taken because the stream ends. A call too many is taken to be refused.
-func (m *mux) take(bytes int) (taken, full bool) {
+// take counts a call in, once there is room for it, and reports whether it did: the stream may end first. One too many
+// is taken to be refused.
+func (m *mux) take(c *muxed) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for (m.bytes > 0 && m.bytes+bytes > MaxCallBytes || m.inFlight >= MaxCalls+maxRefusals) && !m.closed {
+	for (m.bytes > 0 && m.bytes+c.bytes > MaxCallBytes || m.inFlight >= MaxCalls+maxRefusals) && !m.closed {
 		m.room.Wait()
 	}
 	if m.closed {
-		return false, false
+		return false
 	}
 	m.running.Add(1)
 	m.inFlight++
-	m.bytes += bytes
-	return true, m.inFlight > MaxCalls
+	m.bytes += c.bytes
+	if m.inFlight > MaxCalls {
+		c.refused = fmt.Errorf("%w: %d calls unanswered on one stream", etcdstore.ErrQuota, MaxCalls)
+	}
+	return true
 }
 
 // close takes no more calls.
@@ -196,14 +219,4 @@ func held(req *dlmv1.StreamRequest) int {
 		return etcdstore.MaxRead
 	}
 	return 0
-}
-
-// recovered returns a panic of f as an error.
-func recovered(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &recovery.PanicError{Panic: p, Stack: debug.Stack()}
-		}
-	}()
-	return f()
 }

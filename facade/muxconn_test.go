@@ -102,8 +102,8 @@ func (m *muxConn) Invoke(ctx context.Context, _ string, in, out any, _ ...grpc.C
 	}
 	select {
 	case resp := <-answer:
-		if failed := resp.GetError(); failed != nil {
-			return status.ErrorProto(&spb.Status{Code: failed.GetCode(), Message: failed.GetMessage(), Details: failed.GetDetails()})
+		if err := errorOf(resp.GetError()); err != nil {
+			return err
 		}
 		message := out.(proto.Message).ProtoReflect()
 		field := fieldOf(resp, message.Descriptor())
@@ -117,6 +117,11 @@ func (m *muxConn) Invoke(ctx context.Context, _ string, in, out any, _ ...grpc.C
 	case <-m.ended:
 		return m.err
 	}
+}
+
+// errorOf returns the error of a multiplexed answer as that of a unary call; nil if there is none.
+func errorOf(e *dlmv1.Error) error {
+	return status.ErrorProto(&spb.Status{Code: e.GetCode(), Message: e.GetMessage(), Details: e.GetDetails()})
 }
 
 func (m *muxConn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {

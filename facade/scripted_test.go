@@ -108,11 +108,16 @@ const credential = "0123456789abcdef.topsecret"
 // serve serves a store until the test ends, and connects to it.
 func serve(t *testing.T, store facade.Store, log *slog.Logger) (*facade.Server, *grpc.ClientConn) {
 	t.Helper()
+	return serveConfig(t, facade.Config{Store: store, Logger: log})
+}
+
+func serveConfig(t *testing.T, cfg facade.Config) (*facade.Server, *grpc.ClientConn) {
+	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := facade.New(facade.Config{Store: store, Logger: log})
+	server := facade.New(cfg)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {

@@ -39,7 +39,7 @@ func New(cfg Config) *Server {
 		log = slog.New(slog.DiscardHandler)
 	}
 	drain := newDrain()
-	service := newService(cfg.Store, log, drain)
+	service := &service{store: cfg.Store, logger: log, drain: drain}
 	s := &Server{grpc: grpc.NewServer(options(service)...), health: health.NewServer(), drain: drain}
 	s.SetServing(false)
 	dlmv1.RegisterLockServiceServer(s.grpc, service)

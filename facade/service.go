@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
@@ -15,21 +13,9 @@ import (
 // service implements the calls of dlm.v1: each decodes, asks the store once, and encodes.
 type service struct {
 	dlmv1.UnimplementedLockServiceServer
-	store         Store
-	log           *slog.Logger
-	drain         *drain
-	recoverUnary  grpc.UnaryServerInterceptor
-	recoverStream grpc.StreamServerInterceptor
-}
-
-func newService(store Store, log *slog.Logger, drain *drain) *service {
-	return &service{
-		store:         store,
-		log:           log,
-		drain:         drain,
-		recoverUnary:  recovery.UnaryServerInterceptor(),
-		recoverStream: recovery.StreamServerInterceptor(),
-	}
+	store  Store
+	logger *slog.Logger
+	drain  *drain
 }
 
 func (s *service) Init(ctx context.Context, req *dlmv1.InitRequest) (*dlmv1.InitResponse, error) {

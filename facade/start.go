@@ -2,8 +2,6 @@ package facade
 
 import (
 	"context"
-	"sync/atomic"
-	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
@@ -73,72 +71,16 @@ func await[Req, Resp any](ctx context.Context, start starter[Req, Resp], req *Re
 	}
 }
 
-// started is a call of a multiplexed stream that was started.
-type started struct {
-	service *service
-	call    uint64
-	done    func(*dlmv1.StreamResponse)
-}
-
-// start begins a call that needs no goroutine; false: it is none of these. ctx ends with the stream, waiting with the
-// server's drain as well.
-func (s *service) start(ctx, waiting context.Context, req *dlmv1.StreamRequest, done func(*dlmv1.StreamResponse)) bool {
-	c := started{s, req.GetCall(), done}
-	switch r := req.GetRequest().(type) {
-	case *dlmv1.StreamRequest_Acquire:
-		if waits(r.Acquire) {
-			ctx = waiting
-		}
-		begin(ctx, c, dlmv1.LockService_Acquire_FullMethodName, s.startAcquire, r.Acquire, func(to *dlmv1.StreamResponse, resp *dlmv1.AcquireResponse) {
-			to.Response = &dlmv1.StreamResponse_Acquire{Acquire: resp}
-		})
-	case *dlmv1.StreamRequest_Release:
-		begin(ctx, c, dlmv1.LockService_Release_FullMethodName, s.startRelease, r.Release, func(to *dlmv1.StreamResponse, resp *dlmv1.ReleaseResponse) {
-			to.Response = &dlmv1.StreamResponse_Release{Release: resp}
-		})
-	case *dlmv1.StreamRequest_Append:
-		begin(ctx, c, dlmv1.LockService_Append_FullMethodName, s.startAppend, r.Append, func(to *dlmv1.StreamResponse, resp *dlmv1.AppendResponse) {
-			to.Response = &dlmv1.StreamResponse_Append{Append: resp}
-		})
-	default:
-		return false
-	}
-	return true
-}
-
-// begin starts a call with all that is around every call.
-func begin[Req, Resp any](
-	ctx context.Context, c started, method string, start starter[Req, Resp], req *Req, put func(*dlmv1.StreamResponse, *Resp),
-) {
-	began := time.Now()
-	s := c.service
-	taken := s.drain.begin()
-	var over atomic.Bool
-	done := func(resp *Resp, err error) {
-		if over.Swap(true) {
-			return // it has panicked
-		}
-		out := &dlmv1.StreamResponse{Call: c.call}
-		if err == nil {
-			put(out, resp)
-		} else {
-			resp, err = nil, s.outgoing(ctx, err, true)
-			out.Response = failure(err)
-		}
-		s.logCall(ctx, method, req, resp, err, began)
-		if taken {
-			s.drain.calls.Done()
-		}
-		c.done(out)
-	}
-	if !taken {
-		done(nil, etcdstore.ErrClosed)
-		return
-	}
-	if err := recovered(func() error {
-		start(ctx, req, done)
-		return nil
-	}); err != nil {
-		done(nil, err)
+// apart makes a call that returns one that is started: in a goroutine of its own, which is over when it has said so.
+func apart[Req, Resp any](handle func(context.Context, *Req) (*Resp, error)) starter[Req, Resp] {
+	return func(ctx context.Context, req *Req, done func(*Resp, error)) {
+		go func() {
+			var resp *Resp
+			err := recovered(func() (err error) {
+				resp, err = handle(ctx, req)
+				return err
+			})
+			done(resp, err)
+		}()
 	}
 }

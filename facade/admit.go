@@ -1,0 +1,192 @@
+package facade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+	"google.golang.org/grpc/status"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
+)
+
+// call is one call on its way through the facade, whichever way it came: a unary call, a stream, or a message of a
+// multiplexed stream. It is admitted before its handler sees it, and ended once, admitted or not, by the goroutine that
+// waits for it: never by the store's, since a log may be slow.
+type call struct {
+	service *service
+	method  string
+	began   time.Time
+	ctx     context.Context    // of the way it came by; once it is admitted, its own
+	waiting context.Context    // of a multiplexed stream: ends with the drain as well; nil elsewhere
+	req     any                // once it is admitted; nil: the call is a stream of requests
+	cancel  context.CancelFunc // of ctx; nil: it ends with what it was made from
+	counted bool               // the drain waits for it
+}
+
+// admit decides whether the call may begin: nil, or why it may not. No call reaches its handler by another way, so what
+// is asked of every call is asked here.
+func (c *call) admit(req any) error {
+	c.req = req
+	drain := c.service.drain
+	if exempt(c.method) {
+		c.ctx, c.cancel = bind(c.ctx, drain.leaving)
+		return nil
+	}
+	if c.counted = drain.begin(); !c.counted {
+		return etcdstore.ErrClosed
+	}
+	multiplexed := c.waiting != nil
+	switch last := lasts(c.method, req); {
+	case c.method == dlmv1.LockService_Stream_FullMethodName: // it answers its calls first
+	case last && multiplexed:
+		c.ctx = c.waiting
+	case last:
+		c.ctx, c.cancel = bind(c.ctx, drain.ending)
+	case multiplexed && starts(c.method): // a timer each would cost as much as all the rest of the facade
+	default:
+		c.ctx, c.cancel = context.WithTimeout(c.ctx, callTimeout)
+	}
+	return nil
+}
+
+// exempt reports whether a method needs nobody's leave. Those that come with gRPC are: health checks pass a drain, since
+// they are how it is seen. Whatever is not named here is not exempt.
+func exempt(method string) bool {
+	switch method {
+	case healthpb.Health_Check_FullMethodName, healthpb.Health_List_FullMethodName, healthpb.Health_Watch_FullMethodName,
+		reflectionpb.ServerReflection_ServerReflectionInfo_FullMethodName,
+		reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName:
+		return true
+	}
+	return false
+}
+
+// lasts reports whether a call may last until the drain ends it.
+func lasts(method string, req any) bool {
+	switch method {
+	case dlmv1.LockService_Acquire_FullMethodName:
+		wait := req.(*dlmv1.AcquireRequest).GetWait()
+		return wait == nil || wait.AsDuration() > 0
+	case dlmv1.LockService_Tail_FullMethodName, dlmv1.LockService_Watch_FullMethodName,
+		lockservice.LockService_LockAcquire_FullMethodName:
+		return true
+	}
+	return false
+}
+
+// starts reports whether the store is told to start a method's calls. It ends by itself those that do not wait.
+func starts(method string) bool {
+	switch method {
+	case dlmv1.LockService_Acquire_FullMethodName, dlmv1.LockService_Release_FullMethodName,
+		dlmv1.LockService_Append_FullMethodName:
+		return true
+	}
+	return false
+}
+
+// end ends the call: it writes its line into the log, and after that the drain no longer waits for it. It returns err as
+// the client is to see it.
+func (c *call) end(resp any, err error, took time.Duration) error {
+	if c.counted {
+		defer c.service.drain.calls.Done()
+	}
+	if err != nil {
+		resp, err = nil, c.outgoing(err)
+	}
+	if c.cancel != nil {
+		c.cancel()
+	}
+	c.log(resp, err, took)
+	return err
+}
+
+// outgoing makes an error of this API presentable. Exempt services choose their own, panics apart.
+func (c *call) outgoing(err error) error {
+	if _, panicked := errors.AsType[*recovery.PanicError](err); exempt(c.method) && !panicked {
+		return err
+	}
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(c.ctx), etcdstore.ErrClosed) {
+		err = fmt.Errorf("%w: %w", etcdstore.ErrClosed, err)
+	}
+	return refuse(err)
+}
+
+// recovered returns a panic of f as an error.
+func recovered(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &recovery.PanicError{Panic: p, Stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+// unary is around every call of gRPC's that has one request and one answer.
+func (s *service) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	c := &call{service: s, method: info.FullMethod, began: time.Now(), ctx: ctx}
+	var resp any
+	err := recovered(func() (err error) {
+		if err = c.admit(req); err == nil {
+			resp, err = handle(c.ctx, req)
+		}
+		return err
+	})
+	return resp, c.end(resp, err, time.Since(c.began))
+}
+
+// stream is around every stream. One with a single request is admitted when that has come.
+func (s *service) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	c := &call{service: s, method: info.FullMethod, began: time.Now(), ctx: ss.Context()}
+	err := recovered(func() error {
+		if info.IsClientStream {
+			if err := c.admit(nil); err != nil {
+				return err
+			}
+		}
+		return handle(srv, &callStream{ServerStream: ss, call: c, admitted: info.IsClientStream})
+	})
+	return c.end(nil, err, time.Since(c.began))
+}
+
+// callStream is the stream of a call: with the call's context, and with errors in the table's words.
+type callStream struct {
+	grpc.ServerStream
+	call     *call
+	admitted bool
+}
+
+func (s *callStream) Context() context.Context { return s.call.ctx }
+
+func (s *callStream) RecvMsg(m any) error {
+	err := s.ServerStream.RecvMsg(m)
+	switch {
+	case err == nil && !s.admitted:
+		err = s.call.admit(m)
+		s.admitted = err == nil
+		return err
+	case status.Code(err) == codes.Internal: // not to be decoded: gRPC has told the client so
+		return fmt.Errorf("%w: %w", etcdstore.ErrInvalidArgument, err)
+	}
+	return transportError(err)
+}
+
+func (s *callStream) SendMsg(m any) error {
+	return transportError(s.ServerStream.SendMsg(m))
+}
+
+// unknown refuses the calls that this server does not have.
+func unknown(_ any, ss grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(ss)
+	return refuse(fmt.Errorf("%w: %s", errUnimplemented, quote(method)))
+}
