@@ -3,6 +3,8 @@ package coursework
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -141,7 +143,7 @@ func (s *Service) keepAlive(ctx context.Context, session string) (stop func()) {
 				return
 			case <-tick.C:
 			}
-			if _, _, err := s.store.Heartbeat(ctx, session, 0, nil); err != nil && ctx.Err() == nil {
+			if err := s.renew(ctx, session); err != nil && ctx.Err() == nil {
 				s.log.Warn("a waiting client was not renewed", "err", err)
 			}
 		}
@@ -150,6 +152,17 @@ func (s *Service) keepAlive(ctx context.Context, session string) (stop func()) {
 		cancel()
 		running.Wait()
 	}
+}
+
+// renew makes a panic an error: in a goroutine of the service's own it would cost all clients their server.
+func (s *Service) renew(ctx context.Context, session string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	_, _, err = s.store.Heartbeat(ctx, session, 0, nil)
+	return err
 }
 
 // LockRelease publishes what was appended under the lock, and passes it on.
