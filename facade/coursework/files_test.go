@@ -14,7 +14,7 @@ func TestFileNames(t *testing.T) {
 	c.acquires("1-1", success)
 	for _, name := range []string{
 		"", ".", "..", "/", "../..", "file_", "file_-1", "file_100", "file_00", "file_01", "file_1x", "File_1", "file_1.txt",
-		"file_0\x00", "\x00", "file_0\n", " file_0", "..file_0", "file_0/..", "file_0//.", "*", "file_٣",
+		"file_0\x00", "\x00", "file_0\n", " file_0", "..file_0", "file_0/..", "file_0//.", "file_0/", "../file_0//", "*", "file_٣",
 		strings.Repeat("A", 10_000), strings.Repeat("../", 5_000) + "etc/passwd", "locks/default", "%00", "file_0;file_1",
 	} {
 		c.appends("x"+strings.ToValidUTF8(name[:min(len(name), 50)], ""), name, "hostile", file)

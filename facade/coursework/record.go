@@ -69,14 +69,22 @@ func (r *record) lost(acquire call) bool {
 	return acquire.Acquire && acquire.Token > r.Released && r.Calls[len(r.Calls)-1] == acquire
 }
 
-// counter is the number in an id of the form "<client>-<counter>".
+// counter returns the number in an id of the form "<client>-<counter>" and reports whether the id is of that form:
+// decimal, from 1, without leading zeros, less than 2^63. "1-01" and "1-1" are two ids; only the second has a counter.
 func counter(client int32, id string) (uint64, bool) {
 	rest, ok := strings.CutPrefix(id, strconv.FormatInt(int64(client), 10)+"-")
-	if !ok || rest == "" || rest[0] < '0' || rest[0] > '9' {
+	if !ok {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(rest, 10, 64)
-	return n, err == nil
+	return parseCounter(rest)
+}
+
+func parseCounter(text string) (uint64, bool) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil || n == 0 || strconv.FormatUint(n, 10) != text {
+		return 0, false
+	}
+	return n, true
 }
 
 // caller is a client in the middle of a call.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -193,19 +192,27 @@ func (c *caller) request(id string) string {
 	return fmt.Sprintf("c%d.%s.%d", c.ID, name, c.Era)
 }
 
-// parseRequest takes such an id apart; n is 0 for an opaque one.
+// parseRequest takes such an id apart; n is 0 for an opaque one. Whatever request does not make is not ok.
 func parseRequest(request string) (number int32, n uint64, ok bool) {
-	parts := strings.Split(request, ".")
-	if len(parts) != 3 || !strings.HasPrefix(parts[0], "c") {
+	parts := requestForm.FindStringSubmatch(request)
+	if parts == nil {
 		return 0, 0, false
 	}
-	id, err := strconv.ParseInt(parts[0][1:], 10, 32)
-	if err != nil || id <= 0 {
+	id, err := strconv.ParseInt(parts[1], 10, 32)
+	if err != nil {
 		return 0, 0, false
 	}
-	n, _ = strconv.ParseUint(parts[1], 10, 64)
+	if _, err := strconv.Atoi(parts[3]); err != nil {
+		return 0, 0, false
+	}
+	n, counted := parseCounter(parts[2])
+	if !counted && parts[2][0] != 'h' {
+		return 0, 0, false
+	}
 	return int32(id), n, true
 }
+
+var requestForm = regexp.MustCompile(`^c([1-9][0-9]*)\.([1-9][0-9]*|h[0-9a-f]{32})\.(0|[1-9][0-9]*)$`)
 
 // hashed is 32 characters that stand for an id of any length and content.
 func hashed(id string) string {
@@ -234,7 +241,7 @@ const pingTime = time.Second
 
 // file is the store's name of a file; a path before it is dropped.
 func file(name string) (string, bool) {
-	name = path.Base(name)
+	name = name[strings.LastIndexByte(name, '/')+1:]
 	return name, fileName.MatchString(name)
 }
 
