@@ -18,6 +18,9 @@ import (
 // maxLogged bounds in bytes what a client chose and the log repeats.
 const maxLogged = 64
 
+// publicDigits is the length of a session's public id, which is hexadecimal.
+const publicDigits = 16
+
 // prefix is what the names of this API's methods begin with.
 const prefix = "/" + serviceName + "/"
 
@@ -75,14 +78,14 @@ func subject(req, resp any) []slog.Attr {
 	return attrs
 }
 
-// publicID returns the part of a credential that anybody may see. What does not look like a credential might be the
-// secret alone, and is not shown.
+// publicID returns the part of a credential that anybody may see. Text of any other form might have the secret in its
+// place, and is not shown.
 func publicID(credential string) string {
 	id, _, found := strings.Cut(credential, ".")
-	if !found {
+	if !found || len(id) != publicDigits || strings.Trim(id, "0123456789abcdef") != "" {
 		return ""
 	}
-	return quote(id)
+	return id
 }
 
 // quote makes a client's text fit for any log format: it is cut, and quoted unless it is plain.
