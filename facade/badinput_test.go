@@ -2,6 +2,7 @@ package facade_test
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -233,5 +235,58 @@ func TestMalformedMessages(t *testing.T) {
 	}
 	if _, err := byUnary(conn).Init(within(t), 0, ""); err != nil {
 		t.Errorf("after malformed messages: %v", err)
+	}
+}
+
+// oddCompression claims to compress, in a way that no server knows.
+type oddCompression struct{}
+
+func (oddCompression) Type() string { return "odd" }
+func (oddCompression) Do(w io.Writer, p []byte) error {
+	_, err := w.Write(p)
+	return err
+}
+
+// What gRPC refuses by itself has the codes that the package comment names, and no reason.
+func TestRefusedByGRPC(t *testing.T) {
+	node := facadetest.Start(t)
+	odd, err := grpc.NewClient("passthrough:///"+node.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithCompressor(oddCompression{})) //nolint:staticcheck // the other way registers it in the whole process
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = odd.Close() })
+	conn, desc := node.Dial(0), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}
+	unary := func(conn *grpc.ClientConn, method string) error {
+		return conn.Invoke(within(t), method, &dlmv1.InitRequest{}, &dlmv1.InitResponse{})
+	}
+	noRequest := func(method string) error {
+		stream, err := conn.NewStream(within(t), desc, method)
+		if err != nil {
+			return err
+		}
+		if err := stream.CloseSend(); err != nil {
+			return err
+		}
+		return stream.RecvMsg(&dlmv1.WatchResponse{})
+	}
+	for name, test := range map[string]struct {
+		err  error
+		want codes.Code
+	}{
+		"unknown compression": {unary(odd, dlmv1.LockService_Init_FullMethodName), codes.Unimplemented},
+		"malformed method":    {unary(conn, "/Init"), codes.Unimplemented},
+		"no request":          {noRequest(dlmv1.LockService_Init_FullMethodName), codes.Internal},
+		"no stream's request": {noRequest(dlmv1.LockService_Watch_FullMethodName), codes.Internal},
+	} {
+		if status.Code(test.err) != test.want || reasonOf(test.err) != "" {
+			t.Errorf("%s: %v, want %v and no reason", name, test.err, test.want)
+		}
+	}
+	mux := openMux(t, odd)
+	_, _ = mux.send(acquire()) // the stream may have ended before
+	wait(t, mux.ended, "the stream's end")
+	if status.Code(mux.err) != codes.Unimplemented {
+		t.Errorf("unknown compression on a stream: %v", mux.err)
 	}
 }
