@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/coursework"
@@ -35,7 +36,7 @@ var exempt = []string{
 // registered returns the methods that a server says it has.
 func registered(t *testing.T, conn *grpc.ClientConn) []protoreflect.MethodDescriptor {
 	t.Helper()
-	stream, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(within(t))
+	stream, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(storetest.Bounded(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func call(t *testing.T, conn *grpc.ClientConn, method protoreflect.MethodDescrip
 		}
 		return found.New().Interface()
 	}
-	ctx, cancel := context.WithCancel(within(t))
+	ctx, cancel := context.WithCancel(storetest.Bounded(t))
 	defer cancel()
 	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, pathOf(method))
 	if err != nil {
@@ -174,7 +175,7 @@ func TestEveryCallIsAdmitted(t *testing.T) {
 				t.Fatal(err)
 			}
 			wait(t, mux.ended, "the stream's end")
-			if err := server.Shutdown(within(t)); err != nil { // the log is complete
+			if err := server.Shutdown(storetest.Bounded(t)); err != nil { // the log is complete
 				t.Fatal(err)
 			}
 
@@ -226,7 +227,7 @@ func TestShutdownDoesNotWaitForARequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	setServing(t, server, conn) // the server has seen it
-	if err := server.Shutdown(within(t)); err != nil {
+	if err := server.Shutdown(storetest.Bounded(t)); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 }

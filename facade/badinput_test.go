@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
@@ -96,7 +97,7 @@ func TestBadInput(t *testing.T) {
 	node := facadetest.Start(t)
 	conn := node.Dial(0)
 	store := byUnary(conn)
-	ctx := within(t)
+	ctx := storetest.Bounded(t)
 	start := func(label string) etcdstore.Session {
 		session, err := store.Init(ctx, 10*time.Minute, label)
 		if err != nil {
@@ -129,7 +130,7 @@ func TestBadInput(t *testing.T) {
 			"INVALID_NAME":     {},
 			"INVALID_ARGUMENT": {Lock: "orders", File: "log", Offset: -1},
 		} {
-			stream, err := dlmv1.NewLockServiceClient(conn).Tail(within(t), req)
+			stream, err := dlmv1.NewLockServiceClient(conn).Tail(storetest.Bounded(t), req)
 			if err == nil {
 				_, err = stream.Recv()
 			}
@@ -139,7 +140,7 @@ func TestBadInput(t *testing.T) {
 		}
 	})
 	t.Run("Watch", func(t *testing.T) {
-		stream, err := dlmv1.NewLockServiceClient(conn).Watch(within(t), &dlmv1.WatchRequest{Prefix: "a b"})
+		stream, err := dlmv1.NewLockServiceClient(conn).Watch(storetest.Bounded(t), &dlmv1.WatchRequest{Prefix: "a b"})
 		if err == nil {
 			_, err = stream.Recv()
 		}
@@ -166,7 +167,7 @@ func testBadInput(t *testing.T, conn grpc.ClientConnInterface, method protorefle
 	send := func(m protoreflect.Message) {
 		t.Helper()
 		name := fmt.Sprintf("/%s/%s", method.Parent().FullName(), method.Name())
-		err := conn.Invoke(within(t), name, m.Interface(), out.New().Interface())
+		err := conn.Invoke(storetest.Bounded(t), name, m.Interface(), out.New().Interface())
 		if err == nil {
 			return // harmless: see what became of the lock
 		}
@@ -212,11 +213,11 @@ func TestMalformedMessages(t *testing.T) {
 	for name, raw := range tests {
 		t.Run(name, func(t *testing.T) {
 			var answer []byte
-			err := conn.Invoke(within(t), dlmv1.LockService_Close_FullMethodName, &raw, &answer, grpc.ForceCodec(rawCodec{}))
+			err := conn.Invoke(storetest.Bounded(t), dlmv1.LockService_Close_FullMethodName, &raw, &answer, grpc.ForceCodec(rawCodec{}))
 			if status.Code(err) != codes.Internal {
 				t.Errorf("unary: %v", err)
 			}
-			stream, err := conn.NewStream(within(t), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
+			stream, err := conn.NewStream(storetest.Bounded(t), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
 				dlmv1.LockService_Stream_FullMethodName, grpc.ForceCodec(rawCodec{}))
 			if err != nil {
 				t.Fatal(err)
@@ -233,7 +234,7 @@ func TestMalformedMessages(t *testing.T) {
 			}
 		})
 	}
-	if _, err := byUnary(conn).Init(within(t), 0, ""); err != nil {
+	if _, err := byUnary(conn).Init(storetest.Bounded(t), 0, ""); err != nil {
 		t.Errorf("after malformed messages: %v", err)
 	}
 }
@@ -258,10 +259,10 @@ func TestRefusedByGRPC(t *testing.T) {
 	t.Cleanup(func() { _ = odd.Close() })
 	conn, desc := node.Dial(0), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}
 	unary := func(conn *grpc.ClientConn, method string) error {
-		return conn.Invoke(within(t), method, &dlmv1.InitRequest{}, &dlmv1.InitResponse{})
+		return conn.Invoke(storetest.Bounded(t), method, &dlmv1.InitRequest{}, &dlmv1.InitResponse{})
 	}
 	noRequest := func(method string) error {
-		stream, err := conn.NewStream(within(t), desc, method)
+		stream, err := conn.NewStream(storetest.Bounded(t), desc, method)
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
@@ -84,7 +85,7 @@ func TestEverySentinelHasItsReason(t *testing.T) {
 				}
 				fail = fmt.Errorf("releasing \"orders\": %w", s.err)
 				for by, conn := range transports {
-					_, err := dlmv1.NewLockServiceClient(conn).Release(within(t), &dlmv1.ReleaseRequest{})
+					_, err := dlmv1.NewLockServiceClient(conn).Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{})
 					if got := status.Code(err); got != s.code {
 						t.Errorf("%s: code %v, want %v", by, got, s.code)
 					}
@@ -146,9 +147,9 @@ func TestOtherErrors(t *testing.T) {
 				}
 				return err
 			}
-			_, unary := dlmv1.NewLockServiceClient(conn).Acquire(within(t), &dlmv1.AcquireRequest{})
-			_, muxed := dlmv1.NewLockServiceClient(mux).Acquire(within(t), &dlmv1.AcquireRequest{})
-			streamed := tail(within(t), dlmv1.NewLockServiceClient(conn))
+			_, unary := dlmv1.NewLockServiceClient(conn).Acquire(storetest.Bounded(t), &dlmv1.AcquireRequest{})
+			_, muxed := dlmv1.NewLockServiceClient(mux).Acquire(storetest.Bounded(t), &dlmv1.AcquireRequest{})
+			streamed := tail(storetest.Bounded(t), dlmv1.NewLockServiceClient(conn))
 			for by, err := range map[string]error{"unary": unary, "mux": muxed, "stream": streamed} {
 				if got := status.Code(err); got != test.code {
 					t.Errorf("%s: code %v, want %v (%v)", by, got, test.code, err)
@@ -160,7 +161,7 @@ func TestOtherErrors(t *testing.T) {
 					t.Errorf("%s: the client was told %q", by, err)
 				}
 			}
-			if err := server.Shutdown(within(t)); err != nil { // the log is complete
+			if err := server.Shutdown(storetest.Bounded(t)); err != nil { // the log is complete
 				t.Fatal(err)
 			}
 			if got := strings.Count(log.String(), "on fire"); test.hidden != (got > 0) {
@@ -175,7 +176,7 @@ func TestLongMessagesAreCut(t *testing.T) {
 		return fmt.Errorf("%w: %s", etcdstore.ErrInvalidName, strings.Repeat("\xff\u00e9", 1<<20))
 	}}
 	_, conn := serve(t, store, nil)
-	_, err := dlmv1.NewLockServiceClient(conn).Inspect(within(t), &dlmv1.InspectRequest{})
+	_, err := dlmv1.NewLockServiceClient(conn).Inspect(storetest.Bounded(t), &dlmv1.InspectRequest{})
 	if got := reasonOf(err); got != "INVALID_NAME" {
 		t.Errorf("reason %q (%v)", got, err)
 	}
@@ -187,7 +188,7 @@ func TestLongMessagesAreCut(t *testing.T) {
 func TestUnimplemented(t *testing.T) {
 	_, conn := serve(t, scripted{}, nil)
 	unknown := func(method string) error {
-		return conn.Invoke(within(t), method, &dlmv1.InitRequest{}, &dlmv1.InitResponse{})
+		return conn.Invoke(storetest.Bounded(t), method, &dlmv1.InitRequest{}, &dlmv1.InitResponse{})
 	}
 	mux := openMux(t, conn)
 	answer, err := mux.send(&dlmv1.StreamRequest{})

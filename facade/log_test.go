@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
@@ -54,12 +55,12 @@ func TestOneLogLineACall(t *testing.T) {
 			server, conn := serve(t, scripted{do: func(context.Context, string) error { return test.err }}, logger)
 			mux := openMux(t, conn)
 			for _, conn := range []grpc.ClientConnInterface{conn, mux} {
-				_, err := dlmv1.NewLockServiceClient(conn).Append(within(t), test.req)
+				_, err := dlmv1.NewLockServiceClient(conn).Append(storetest.Bounded(t), test.req)
 				if (err != nil) != (test.err != nil) {
 					t.Fatalf("got %v", err)
 				}
 			}
-			if err := server.Shutdown(within(t)); err != nil {
+			if err := server.Shutdown(storetest.Bounded(t)); err != nil {
 				t.Fatal(err)
 			}
 			var seen int

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
@@ -48,7 +49,7 @@ func TestBlockedCallBlocksNoOther(t *testing.T) {
 	}
 	wait(t, begun, "the call that blocks")
 	for range 100 {
-		if _, err := dlmv1.NewLockServiceClient(mux).Release(within(t), &dlmv1.ReleaseRequest{}); err != nil {
+		if _, err := dlmv1.NewLockServiceClient(mux).Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,7 +90,7 @@ func TestStreamsEndEndsItsCalls(t *testing.T) {
 func TestUnreadableMessageEndsTheStream(t *testing.T) {
 	store, begun, ended, _ := blocking("Acquire")
 	_, conn := serve(t, store, nil)
-	stream, err := conn.NewStream(within(t), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
+	stream, err := conn.NewStream(storetest.Bounded(t), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
 		dlmv1.LockService_Stream_FullMethodName, grpc.ForceCodec(rawCodec{}))
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func TestUnreadableMessageEndsTheStream(t *testing.T) {
 func TestHalfClosedStreamIsAnswered(t *testing.T) {
 	store, begun, _, letGo := blocking("Acquire")
 	_, conn := serve(t, store, nil)
-	stream, err := dlmv1.NewLockServiceClient(conn).Stream(within(t))
+	stream, err := dlmv1.NewLockServiceClient(conn).Stream(storetest.Bounded(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,15 +153,15 @@ func TestTooManyCallsAreRefused(t *testing.T) {
 	for range facade.MaxCalls {
 		wait(t, begun, "a call")
 	}
-	_, err := dlmv1.NewLockServiceClient(mux).Release(within(t), &dlmv1.ReleaseRequest{})
+	_, err := dlmv1.NewLockServiceClient(mux).Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{})
 	if got := reasonOf(err); got != "QUOTA" {
 		t.Errorf("a call too many: reason %q (%v), want QUOTA", got, err)
 	}
 	close(letGo)
 	wait(t, first, "the first answer")
 	// A place is free again as soon as an answer has left, which may be a little after it was made.
-	poll(t, "a free place", func() bool {
-		_, err := dlmv1.NewLockServiceClient(mux).Release(within(t), &dlmv1.ReleaseRequest{})
+	storetest.Eventually(t, "a free place", func() bool {
+		_, err := dlmv1.NewLockServiceClient(mux).Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{})
 		if err != nil && reasonOf(err) != "QUOTA" {
 			t.Fatalf("a call after the others were answered: %v", err)
 		}
@@ -197,10 +198,10 @@ func TestRecordsInFlightAreBounded(t *testing.T) {
 			answers <- answer
 		}
 	}()
-	poll(t, "records in flight", func() bool { return now.Load() >= bound })
+	storetest.Eventually(t, "records in flight", func() bool { return now.Load() >= bound })
 	// That no more come can only be watched for a while; a busy machine may hide a fault, and cannot feign one.
 	last := time.After(200 * time.Millisecond)
-	poll(t, "the end of a while", func() bool {
+	storetest.Eventually(t, "the end of a while", func() bool {
 		select {
 		case <-last:
 			return true

@@ -139,14 +139,6 @@ func serveConfig(t *testing.T, cfg facade.Config) (*facade.Server, *grpc.ClientC
 	return server, conn
 }
 
-// within returns a context that ends with the test, or when patience does.
-func within(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // wait waits for a signal.
 func wait[T any](t *testing.T, signal <-chan T, what string) T {
 	t.Helper()
@@ -156,19 +148,5 @@ func wait[T any](t *testing.T, signal <-chan T, what string) T {
 	case <-time.After(patience):
 		t.Fatalf("waited in vain for %s", what)
 		panic("unreachable")
-	}
-}
-
-// poll waits until something is so.
-func poll(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for ctx := within(t); !so(); {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s", what)
-		}
 	}
 }

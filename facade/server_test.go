@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
@@ -29,7 +30,7 @@ func setServing(t *testing.T, server *facade.Server, conn *grpc.ClientConn) {
 func wantHealth(t *testing.T, conn *grpc.ClientConn, want healthpb.HealthCheckResponse_ServingStatus) {
 	t.Helper()
 	for _, service := range []string{"", dlmv1.LockService_ServiceDesc.ServiceName} {
-		resp, err := healthpb.NewHealthClient(conn).Check(within(t), &healthpb.HealthCheckRequest{Service: service})
+		resp, err := healthpb.NewHealthClient(conn).Check(storetest.Bounded(t), &healthpb.HealthCheckRequest{Service: service})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,13 +47,13 @@ func TestHealth(t *testing.T) {
 	server.SetServing(false)
 	wantHealth(t, conn, healthpb.HealthCheckResponse_NOT_SERVING)
 
-	_, err := healthpb.NewHealthClient(conn).Check(within(t), &healthpb.HealthCheckRequest{Service: "other"})
+	_, err := healthpb.NewHealthClient(conn).Check(storetest.Bounded(t), &healthpb.HealthCheckRequest{Service: "other"})
 	if got := status.Code(err); got != codes.NotFound {
 		t.Errorf("health of a service that is not there: %v", err)
 	}
 
 	// A watcher sees the changes, and does not hold up a shutdown.
-	stream, err := healthpb.NewHealthClient(conn).Watch(within(t), &healthpb.HealthCheckRequest{})
+	stream, err := healthpb.NewHealthClient(conn).Watch(storetest.Bounded(t), &healthpb.HealthCheckRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func TestHealth(t *testing.T) {
 		}
 		server.SetServing(true)
 	}
-	if err := server.Shutdown(within(t)); err != nil {
+	if err := server.Shutdown(storetest.Bounded(t)); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 	server.SetServing(true) // has no effect, and does not panic
@@ -73,7 +74,7 @@ func TestHealth(t *testing.T) {
 
 func TestReflection(t *testing.T) {
 	server, conn := serve(t, scripted{}, nil)
-	stream, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(within(t))
+	stream, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(storetest.Bounded(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func TestReflection(t *testing.T) {
 	if len(resp.GetFileDescriptorResponse().GetFileDescriptorProto()) == 0 {
 		t.Errorf("no description of the API: %v", resp)
 	}
-	if err := server.Shutdown(within(t)); err != nil { // a stream that nobody ends does not hold it up
+	if err := server.Shutdown(storetest.Bounded(t)); err != nil { // a stream that nobody ends does not hold it up
 		t.Errorf("shutdown: %v", err)
 	}
 }
@@ -100,18 +101,18 @@ func TestReflection(t *testing.T) {
 func TestMessageOverTheReceiveLimit(t *testing.T) {
 	_, conn := serve(t, scripted{do: func(context.Context, string) error { return nil }}, nil)
 	api := dlmv1.NewLockServiceClient(conn)
-	if _, err := api.Append(within(t), &dlmv1.AppendRequest{Data: make([]byte, facade.MaxMessage-100)}); err != nil {
+	if _, err := api.Append(storetest.Bounded(t), &dlmv1.AppendRequest{Data: make([]byte, facade.MaxMessage-100)}); err != nil {
 		t.Errorf("just under the limit: %v", err)
 	}
 	big := &dlmv1.AppendRequest{Data: make([]byte, facade.MaxMessage+1<<20)}
-	if _, err := api.Append(within(t), big); status.Code(err) != codes.ResourceExhausted {
+	if _, err := api.Append(storetest.Bounded(t), big); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("over the limit: %v", err)
 	}
 	mux := openMux(t, conn)
-	if _, err := dlmv1.NewLockServiceClient(mux).Append(within(t), big); status.Code(err) != codes.ResourceExhausted {
+	if _, err := dlmv1.NewLockServiceClient(mux).Append(storetest.Bounded(t), big); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("over the limit, multiplexed: %v", err)
 	}
-	if _, err := api.Append(within(t), &dlmv1.AppendRequest{}); err != nil {
+	if _, err := api.Append(storetest.Bounded(t), &dlmv1.AppendRequest{}); err != nil {
 		t.Errorf("after a message over the limit: %v", err)
 	}
 }
@@ -184,7 +185,7 @@ func TestDeadlines(t *testing.T) {
 func TestWatchSendsManyEventsInPieces(t *testing.T) {
 	const events = 50_000
 	_, conn := serve(t, flood{scripted{}, events}, nil)
-	stream, err := dlmv1.NewLockServiceClient(conn).Watch(within(t), &dlmv1.WatchRequest{})
+	stream, err := dlmv1.NewLockServiceClient(conn).Watch(storetest.Bounded(t), &dlmv1.WatchRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

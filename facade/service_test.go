@@ -33,7 +33,7 @@ func TestMessages(t *testing.T) {
 }
 
 func testMessages(t *testing.T, store storetest.Subject, lock string) {
-	ctx := within(t)
+	ctx := storetest.Bounded(t)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -204,11 +204,11 @@ func TestDurations(t *testing.T) {
 		store := &recorded{ttl: untouched, wait: untouched}
 		_, conn := serve(t, store, nil)
 		api := dlmv1.NewLockServiceClient(conn)
-		_, err := api.Init(within(t), &dlmv1.InitRequest{Ttl: test.sent})
+		_, err := api.Init(storetest.Bounded(t), &dlmv1.InitRequest{Ttl: test.sent})
 		if refused := reasonOf(err) == "INVALID_TTL"; store.ttl != test.ttl || refused != (test.ttl == untouched) {
 			t.Errorf("TTL %v: the store got %v, the client %v", test.sent, store.ttl, err)
 		}
-		_, err = api.Acquire(within(t), &dlmv1.AcquireRequest{Wait: test.sent})
+		_, err = api.Acquire(storetest.Bounded(t), &dlmv1.AcquireRequest{Wait: test.sent})
 		if refused := reasonOf(err) == "INVALID_ARGUMENT"; store.wait != test.wait || refused != (test.wait == untouched) {
 			t.Errorf("wait %v: the store got %v, the client %v", test.sent, store.wait, err)
 		}
@@ -219,7 +219,7 @@ func TestDurations(t *testing.T) {
 func inspectUntil(t *testing.T, store storetest.Subject, lock string, want func(etcdstore.LockInfo) bool) etcdstore.LockInfo {
 	t.Helper()
 	var info etcdstore.LockInfo
-	poll(t, "a change of "+lock, func() bool {
+	storetest.Eventually(t, "a change of "+lock, func() bool {
 		var err error
 		info, err = store.Inspect(t.Context(), lock)
 		return err == nil && want(info)
@@ -246,7 +246,7 @@ func (w watched) StartAcquire(ctx context.Context, args etcdstore.AcquireArgs, d
 // multiplexed, in this order. It returns the holder's section, the waiters' session and the waiters' ends.
 func queueUp(t *testing.T, store storetest.Subject, conn *grpc.ClientConn) (etcdstore.Section, etcdstore.Session, <-chan error) {
 	t.Helper()
-	ctx := within(t)
+	ctx := storetest.Bounded(t)
 	session, err := store.Init(ctx, time.Minute, "")
 	if err != nil {
 		t.Fatal(err)
@@ -278,7 +278,7 @@ func queueUp(t *testing.T, store storetest.Subject, conn *grpc.ClientConn) (etcd
 // wantPlaces sees the two waiters of queueUp in their places, and that a repeat of each gets the lock in its turn.
 func wantPlaces(t *testing.T, store storetest.Subject, held etcdstore.Section, waiting etcdstore.Session) {
 	t.Helper()
-	ctx := within(t)
+	ctx := storetest.Bounded(t)
 	info, err := store.Inspect(ctx, "orders")
 	if err != nil {
 		t.Fatal(err)
@@ -341,7 +341,7 @@ func TestRecordTooLarge(t *testing.T) {
 	node := facadetest.Start(t)
 	conn := node.Dial(0)
 	store := byUnary(conn)
-	ctx := within(t)
+	ctx := storetest.Bounded(t)
 	session, err := store.Init(ctx, time.Minute, "")
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
@@ -27,26 +28,26 @@ func TestShutdownEndsWhatWaits(t *testing.T) {
 	mux := openMux(t, conn)
 	waits := map[string]func() error{
 		"unary acquire": func() error {
-			_, err := api.Acquire(within(t), &dlmv1.AcquireRequest{})
+			_, err := api.Acquire(storetest.Bounded(t), &dlmv1.AcquireRequest{})
 			return err
 		},
 		"bounded acquire": func() error {
-			_, err := api.Acquire(within(t), &dlmv1.AcquireRequest{Wait: durationpb.New(time.Hour)})
+			_, err := api.Acquire(storetest.Bounded(t), &dlmv1.AcquireRequest{Wait: durationpb.New(time.Hour)})
 			return err
 		},
 		"multiplexed acquire": func() error {
-			_, err := dlmv1.NewLockServiceClient(mux).Acquire(within(t), &dlmv1.AcquireRequest{})
+			_, err := dlmv1.NewLockServiceClient(mux).Acquire(storetest.Bounded(t), &dlmv1.AcquireRequest{})
 			return err
 		},
 		"tail": func() error {
-			stream, err := api.Tail(within(t), &dlmv1.TailRequest{})
+			stream, err := api.Tail(storetest.Bounded(t), &dlmv1.TailRequest{})
 			for err == nil {
 				_, err = stream.Recv()
 			}
 			return err
 		},
 		"watch": func() error {
-			stream, err := api.Watch(within(t), &dlmv1.WatchRequest{})
+			stream, err := api.Watch(storetest.Bounded(t), &dlmv1.WatchRequest{})
 			for err == nil {
 				_, err = stream.Recv()
 			}
@@ -64,7 +65,7 @@ func TestShutdownEndsWhatWaits(t *testing.T) {
 	for range waits {
 		wait(t, begun, "a call")
 	}
-	if err := server.Shutdown(within(t)); err != nil {
+	if err := server.Shutdown(storetest.Bounded(t)); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 	for range waits {
@@ -77,7 +78,7 @@ func TestShutdownEndsWhatWaits(t *testing.T) {
 	if reasonOf(mux.err) != "SHUTTING_DOWN" {
 		t.Errorf("the multiplexed stream ended with %v", mux.err)
 	}
-	if err := server.Shutdown(within(t)); err != nil {
+	if err := server.Shutdown(storetest.Bounded(t)); err != nil {
 		t.Errorf("repeated shutdown: %v", err)
 	}
 }
@@ -89,11 +90,11 @@ func TestShutdownAnswersWhatIsInProgress(t *testing.T) {
 	mux := openMux(t, conn)
 	answered := make(chan error, 2)
 	go func() {
-		_, err := api.Release(within(t), &dlmv1.ReleaseRequest{})
+		_, err := api.Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{})
 		answered <- err
 	}()
 	go func() {
-		_, err := dlmv1.NewLockServiceClient(mux).Release(within(t), &dlmv1.ReleaseRequest{})
+		_, err := dlmv1.NewLockServiceClient(mux).Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{})
 		answered <- err
 	}()
 	wait(t, begun, "a call")
@@ -101,12 +102,12 @@ func TestShutdownAnswersWhatIsInProgress(t *testing.T) {
 	setServing(t, server, conn)
 
 	stopped := make(chan error, 1)
-	go func() { stopped <- server.Shutdown(within(t)) }()
+	go func() { stopped <- server.Shutdown(storetest.Bounded(t)) }()
 
 	// Health tells of the shutdown, and calls are refused, while those in progress go on.
 	var err error
-	poll(t, "a refusal", func() bool {
-		_, err = api.Inspect(within(t), &dlmv1.InspectRequest{})
+	storetest.Eventually(t, "a refusal", func() bool {
+		_, err = api.Inspect(storetest.Bounded(t), &dlmv1.InspectRequest{})
 		return err != nil
 	})
 	if reasonOf(err) != "SHUTTING_DOWN" {
@@ -134,13 +135,13 @@ func TestShutdownIsBounded(t *testing.T) {
 	server, conn := serve(t, store, nil)
 	answered := make(chan error, 1)
 	go func() {
-		_, err := dlmv1.NewLockServiceClient(conn).Release(within(t), &dlmv1.ReleaseRequest{})
+		_, err := dlmv1.NewLockServiceClient(conn).Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{})
 		answered <- err
 	}()
 	wait(t, begun, "the call")
 
 	patient := make(chan error, 1)
-	go func() { patient <- server.Shutdown(within(t)) }()
+	go func() { patient <- server.Shutdown(storetest.Bounded(t)) }()
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := server.Shutdown(over); !errors.Is(err, context.Canceled) {
@@ -157,7 +158,7 @@ func TestShutdownIsBounded(t *testing.T) {
 
 func TestShutdownBeforeServe(t *testing.T) {
 	server := facade.New(facade.Config{Store: scripted{}})
-	if err := server.Shutdown(within(t)); err != nil {
+	if err := server.Shutdown(storetest.Bounded(t)); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
@@ -50,7 +51,7 @@ func TestStuckLogStopsNobodyElse(t *testing.T) {
 	byConn := func() map[string]grpc.ClientConnInterface {
 		return map[string]grpc.ClientConnInterface{"unary": node.Dial(0), "mux": openMux(t, node.Dial(0))}
 	}
-	ctx := within(t)
+	ctx := storetest.Bounded(t)
 	session, err := byUnary(node.Dial(0)).Init(ctx, time.Minute, "")
 	if err != nil {
 		t.Fatal(err)

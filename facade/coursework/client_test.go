@@ -1,14 +1,14 @@
 package coursework_test
 
 import (
-	"context"
-	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	pb "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
@@ -26,13 +26,13 @@ const (
 
 // client is one client, whose calls carry whatever ids a test chooses.
 type client struct {
-	t   testing.TB
+	t   *testing.T
 	api pb.LockServiceClient
 	id  int32
 }
 
 // join begins a client at a facade of a node.
-func join(t testing.TB, node *facadetest.Node, facade int) client {
+func join(t *testing.T, node *facadetest.Node, facade int) client {
 	t.Helper()
 	c := client{t: t, api: pb.NewLockServiceClient(node.Dial(facade))}
 	resp, err := c.api.ClientInit(t.Context(), &pb.Int{})
@@ -41,12 +41,6 @@ func join(t testing.TB, node *facadetest.Node, facade int) client {
 	}
 	c.id = resp.GetRc()
 	return c
-}
-
-func (c client) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
-	c.t.Cleanup(cancel)
-	return ctx
 }
 
 func (c client) check(call string, resp *pb.Response, err error, want pb.Status) *pb.Response {
@@ -60,31 +54,31 @@ func (c client) check(call string, resp *pb.Response, err error, want pb.Status)
 // acquires returns the version.
 func (c client) acquires(id string, want pb.Status) int64 {
 	c.t.Helper()
-	resp, err := c.api.LockAcquire(c.ctx(), &pb.LockArgs{ClientId: c.id, RequestId: id})
+	resp, err := c.api.LockAcquire(storetest.Bounded(c.t), &pb.LockArgs{ClientId: c.id, RequestId: id})
 	return c.check("lock_acquire "+id, resp, err, want).GetVersion()
 }
 
 func (c client) releases(id string, want pb.Status) {
 	c.t.Helper()
-	resp, err := c.api.LockRelease(c.ctx(), &pb.LockArgs{ClientId: c.id, RequestId: id})
+	resp, err := c.api.LockRelease(storetest.Bounded(c.t), &pb.LockArgs{ClientId: c.id, RequestId: id})
 	c.check("lock_release "+id, resp, err, want)
 }
 
 func (c client) appends(id, name, text string, want pb.Status) {
 	c.t.Helper()
-	resp, err := c.api.FileAppend(c.ctx(), appendArgs(c, id, name, text))
+	resp, err := c.api.FileAppend(storetest.Bounded(c.t), appendArgs(c, id, name, text))
 	c.check("file_append "+id, resp, err, want)
 }
 
 func (c client) beats(want pb.Status) {
 	c.t.Helper()
-	resp, err := c.api.Heartbeat(c.ctx(), &pb.Heartbeat{ClientId: c.id})
+	resp, err := c.api.Heartbeat(storetest.Bounded(c.t), &pb.Heartbeat{ClientId: c.id})
 	c.check("heartbeat", resp, err, want)
 }
 
 func (c client) sees(holder int32) {
 	c.t.Helper()
-	resp, err := c.api.GetCurrentLockHolder(c.ctx(), &pb.CurrentLockHolder{ClientId: c.id})
+	resp, err := c.api.GetCurrentLockHolder(storetest.Bounded(c.t), &pb.CurrentLockHolder{ClientId: c.id})
 	c.check("getCurrent_lock_holder", resp, err, success)
 	if got := resp.GetCurrentLockHolder().GetClientId(); got != holder {
 		c.t.Fatalf("client %d sees holder %d, want %d", c.id, got, holder)
@@ -93,7 +87,7 @@ func (c client) sees(holder int32) {
 
 func (c client) closes() {
 	c.t.Helper()
-	resp, err := c.api.ClientClose(c.ctx(), &pb.Int{Rc: c.id})
+	resp, err := c.api.ClientClose(storetest.Bounded(c.t), &pb.Int{Rc: c.id})
 	if err != nil || resp.GetRc() != 0 {
 		c.t.Fatalf("client_close: %v, %v", resp, err)
 	}
@@ -102,7 +96,7 @@ func (c client) closes() {
 // waits begins an acquire that blocks; its version is sent when it is granted.
 func (c client) waits(id string) <-chan int64 {
 	granted := make(chan int64, 1)
-	ctx := c.ctx()
+	ctx := storetest.Bounded(c.t)
 	go func() {
 		resp, err := c.api.LockAcquire(ctx, &pb.LockArgs{ClientId: c.id, RequestId: id})
 		if err != nil || resp.GetStatus() != success {
@@ -117,7 +111,7 @@ func (c client) waits(id string) <-chan int64 {
 	return granted
 }
 
-func receive(t testing.TB, granted <-chan int64) int64 {
+func receive(t *testing.T, granted <-chan int64) int64 {
 	t.Helper()
 	select {
 	case version := <-granted:
@@ -132,7 +126,7 @@ func receive(t testing.TB, granted <-chan int64) int64 {
 }
 
 // lock inspects the one lock; nil: nothing is known of it.
-func lock(t testing.TB, node *facadetest.Node) *dlmv1.Lock {
+func lock(t *testing.T, node *facadetest.Node) *dlmv1.Lock {
 	t.Helper()
 	resp, err := dlmv1.NewLockServiceClient(node.Dial(0)).Inspect(t.Context(), &dlmv1.InspectRequest{Lock: "default"})
 	if status.Code(err) == codes.NotFound {
@@ -145,36 +139,13 @@ func lock(t testing.TB, node *facadetest.Node) *dlmv1.Lock {
 }
 
 // queued waits until so many wait.
-func queued(t testing.TB, node *facadetest.Node, n int32) {
+func queued(t *testing.T, node *facadetest.Node, n int32) {
 	t.Helper()
-	eventually(t, func() error {
-		if got := lock(t, node).GetQueueLength(); got != n {
-			return errors.New("the queue has not the length awaited")
-		}
-		return nil
-	})
-}
-
-func eventually(t testing.TB, ok func() error) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := ok()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("after %v: %v", patience, err)
-		}
-	}
+	storetest.Eventually(t, fmt.Sprint(n, " in the queue"), func() bool { return lock(t, node).GetQueueLength() == n })
 }
 
 // reads checks a file's published bytes.
-func reads(t testing.TB, node *facadetest.Node, name, want string) {
+func reads(t *testing.T, node *facadetest.Node, name, want string) {
 	t.Helper()
 	resp, err := dlmv1.NewLockServiceClient(node.Dial(0)).Read(t.Context(), &dlmv1.ReadRequest{Lock: "default", File: name})
 	if status.Code(err) == codes.NotFound {

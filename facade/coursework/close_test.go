@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
 
@@ -15,7 +16,7 @@ func TestCloseOfHolderAndWaiter(t *testing.T) {
 	c.acquires("1-1", success)
 	c.appends("1-2", "file_0", "a", success)
 	refused := make(chan error, 1)
-	ctx := waiter.ctx()
+	ctx := storetest.Bounded(t)
 	go func() {
 		resp, err := waiter.api.LockAcquire(ctx, acquireArgs(waiter, "2-1"))
 		if err == nil && resp.GetStatus() != file {

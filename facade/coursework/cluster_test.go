@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	pb "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
@@ -30,7 +31,7 @@ func TestRestart(t *testing.T) {
 	version := c.acquires("1-4", success)
 	c.appends("1-5", "file_0", "b", success)
 	granted := make(chan *pb.Response, 1)
-	ctx := other.ctx()
+	ctx := storetest.Bounded(t)
 	go func() { // as clients do, until it is answered
 		for {
 			resp, err := other.api.LockAcquire(ctx, acquireArgs(other, "2-1"))
@@ -42,9 +43,9 @@ func TestRestart(t *testing.T) {
 	}()
 	queued(t, node, 1)
 	node.Restart()
-	eventually(t, func() error {
+	storetest.Eventually(t, "a Ping", func() bool {
 		_, err := c.api.Ping(t.Context(), &pb.Empty{})
-		return err
+		return err == nil
 	})
 
 	if newcomer := join(t, node, 0); newcomer.id <= other.id {

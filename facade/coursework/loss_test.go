@@ -1,25 +1,20 @@
 package coursework_test
 
 import (
-	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
 
 // waitsFor waits until a client holds the lock, 0: nobody. Whoever asks is kept alive by asking.
 func (c client) waitsFor(holder int32) {
 	c.t.Helper()
-	eventually(c.t, func() error {
-		resp, err := c.api.GetCurrentLockHolder(c.ctx(), holderArgs(c))
-		if err != nil {
-			return err
-		}
-		if resp.GetCurrentLockHolder().GetClientId() != holder {
-			return errors.New("another holds")
-		}
-		return nil
+	storetest.Eventually(c.t, fmt.Sprint("holder ", holder), func() bool {
+		resp, err := c.api.GetCurrentLockHolder(c.t.Context(), holderArgs(c))
+		return err == nil && resp.GetCurrentLockHolder().GetClientId() == holder
 	})
 }
 
@@ -94,12 +89,9 @@ func TestEveryCallKeepsAlive(t *testing.T) {
 	queued(t, node, 1)
 	place := lock(t, node).GetWaiters()[0]
 	until := time.Now().Add(2 * minTTL)
-	eventually(t, func() error {
+	storetest.Eventually(t, "twice the TTL to pass", func() bool {
 		holder.sees(holder.id)
-		if time.Now().Before(until) {
-			return errors.New("it is too early")
-		}
-		return nil
+		return time.Now().After(until)
 	})
 	waiter.beats(success)
 	if got := lock(t, node).GetWaiters(); len(got) != 1 || got[0].GetSession() != place.GetSession() {
@@ -126,7 +118,7 @@ func TestHoldDeadline(t *testing.T) {
 		case <-granted:
 			held = false
 		case <-time.After(hold / 10):
-			if _, err := c.api.Heartbeat(c.ctx(), heartbeatArgs(c)); err != nil {
+			if _, err := c.api.Heartbeat(storetest.Bounded(c.t), heartbeatArgs(c)); err != nil {
 				t.Fatal(err)
 			}
 		}

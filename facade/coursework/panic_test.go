@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	pb "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 	"github.com/distributed-lock-manager/dlm/facade/coursework"
 )
@@ -53,11 +54,9 @@ func (f faulty) Acquire(ctx context.Context, _ etcdstore.AcquireArgs) (etcdstore
 // A panic while a waiting client is renewed costs nobody the server.
 func TestPanicWhileRenewing(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	store := faulty{beats: new(atomic.Int64), renewed: make(chan struct{})}
 	s := coursework.New(coursework.Config{Store: store, Lock: "default", TTL: 30 * time.Millisecond})
-	resp, err := s.LockAcquire(ctx, &pb.LockArgs{ClientId: 1, RequestId: "1-1"})
+	resp, err := s.LockAcquire(storetest.Bounded(t), &pb.LockArgs{ClientId: 1, RequestId: "1-1"})
 	if err != nil || resp.GetStatus() != success || resp.GetVersion() != 7 {
 		t.Errorf("lock_acquire: %v, %v", resp, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
 
@@ -27,7 +28,7 @@ func TestLateDuplicates(t *testing.T) {
 				if version := c.acquires(id(1), success); version != first {
 					t.Errorf("a late duplicate of the first acquire has version %d, want %d", version, first)
 				}
-				resp, err := c.api.FileAppend(c.ctx(), appendArgs(c, id(2), "file_0", "a"))
+				resp, err := c.api.FileAppend(storetest.Bounded(t), appendArgs(c, id(2), "file_0", "a"))
 				if err != nil {
 					t.Errorf("a late append: %v, %v", resp, err)
 				}
