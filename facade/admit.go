@@ -20,9 +20,10 @@ import (
 	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 )
 
-// call is one call on its way through the facade, whichever way it came: a unary call, a stream, or a message of a
-// multiplexed stream. It is admitted before its handler sees it, and ended once, admitted or not, by the goroutine that
-// waits for it: never by the store's, since a log may be slow.
+// call is one call on its way through the facade, whichever way it came: a unary call, a stream, or
+// a message of a multiplexed stream. It is admitted before its handler sees it, and ended once,
+// admitted or not, by the goroutine that waits for it: never by the store's, since a log may be
+// slow.
 type call struct {
 	service *service
 	method  string
@@ -34,8 +35,8 @@ type call struct {
 	counted bool               // the drain waits for it
 }
 
-// admit decides whether the call may begin: nil, or why it may not. No call reaches its handler by another way, so what
-// is asked of every call is asked here.
+// admit decides whether the call may begin: nil, or why it may not. No call reaches its handler by
+// another way, so what is asked of every call is asked here.
 func (c *call) admit(req any) error {
 	c.req = req
 	drain := c.service.drain
@@ -48,7 +49,7 @@ func (c *call) admit(req any) error {
 	}
 	multiplexed := c.waiting != nil
 	switch last := lasts(c.method, req); {
-	case c.method == dlmv1.LockService_Stream_FullMethodName: // it answers its calls first
+	case c.method == dlmv1.LockService_Stream_FullMethodName: // it ends once its calls have
 	case last && multiplexed:
 		c.ctx = c.waiting
 	case last:
@@ -60,8 +61,8 @@ func (c *call) admit(req any) error {
 	return nil
 }
 
-// exempt reports whether a method needs nobody's leave. Those that come with gRPC are: health checks pass a drain, since
-// they are how it is seen. Whatever is not named here is not exempt.
+// exempt reports whether a method needs nobody's leave. Those that come with gRPC are: health
+// checks pass a drain, since they are how it is seen. Whatever is not named here is not exempt.
 func exempt(method string) bool {
 	switch method {
 	case healthpb.Health_Check_FullMethodName, healthpb.Health_List_FullMethodName, healthpb.Health_Watch_FullMethodName,
@@ -85,7 +86,8 @@ func lasts(method string, req any) bool {
 	return false
 }
 
-// starts reports whether the store is told to start a method's calls. It ends by itself those that do not wait.
+// starts reports whether a method's calls are started in the store, which itself ends those that do
+// not wait.
 func starts(method string) bool {
 	switch method {
 	case dlmv1.LockService_Acquire_FullMethodName, dlmv1.LockService_Release_FullMethodName,
@@ -95,8 +97,8 @@ func starts(method string) bool {
 	return false
 }
 
-// end ends the call: it writes its line into the log, and after that the drain no longer waits for it. It returns err as
-// the client is to see it.
+// end ends the call: it writes the call's line into the log, and then lets the drain go on. It
+// returns err as the client is to see it, nil if it is nil.
 func (c *call) end(resp any, err error, took time.Duration) error {
 	if c.counted {
 		defer c.service.drain.calls.Done()
@@ -111,7 +113,8 @@ func (c *call) end(resp any, err error, took time.Duration) error {
 	return err
 }
 
-// outgoing makes an error of this API presentable. Exempt services choose their own, panics apart.
+// outgoing returns an error as the client is to see it: by the table of errors. Exempt services
+// choose their own, panics apart.
 func (c *call) outgoing(err error) error {
 	if _, panicked := errors.AsType[*recovery.PanicError](err); exempt(c.method) && !panicked {
 		return err
@@ -159,7 +162,8 @@ func (s *service) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerI
 	return c.end(nil, err, time.Since(c.began))
 }
 
-// callStream is the stream of a call: with the call's context, and with errors in the table's words.
+// callStream is the stream of a call: with the call's context, and with errors in the table's
+// words.
 type callStream struct {
 	grpc.ServerStream
 	call     *call
@@ -175,7 +179,7 @@ func (s *callStream) RecvMsg(m any) error {
 		err = s.call.admit(m)
 		s.admitted = err == nil
 		return err
-	case status.Code(err) == codes.Internal: // not to be decoded: gRPC has told the client so
+	case status.Code(err) == codes.Internal: // not to be decoded: gRPC has sent that to the client already
 		return fmt.Errorf("%w: %w", etcdstore.ErrInvalidArgument, err)
 	}
 	return transportError(err)

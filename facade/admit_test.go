@@ -24,7 +24,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/facade/coursework"
 )
 
-// exempt are the methods that a server answers whoever asks and whatever it is about to do.
+// exempt are the methods that a server serves whoever asks, and while it shuts down.
 var exempt = []string{
 	healthpb.Health_Check_FullMethodName,
 	healthpb.Health_List_FullMethodName,
@@ -98,7 +98,8 @@ func call(t *testing.T, conn *grpc.ClientConn, method protoreflect.MethodDescrip
 	return stream.RecvMsg(message(method.Output()))
 }
 
-// messages returns one message for each call that a multiplexed stream can carry, by the name of its field; "": none.
+// messages returns one message for each call that a multiplexed stream can carry, by the name of
+// its field; "": none.
 func messages() map[protoreflect.Name]*dlmv1.StreamRequest {
 	all := map[protoreflect.Name]*dlmv1.StreamRequest{"": {}}
 	fields := (&dlmv1.StreamRequest{}).ProtoReflect().Descriptor().Oneofs().ByName("request").Fields()
@@ -126,8 +127,9 @@ func noted() (store scripted, calls func() map[string]int) {
 		}
 }
 
-// Every call passes the one place where calls are admitted, and leaves one line in the log: each method of each service,
-// and each call of a multiplexed stream. A new one that does not fails here.
+// Every call passes the one place where calls are admitted, and leaves one line in the log: each
+// method of each service, and each call of a multiplexed stream. A new one that does not fails
+// here.
 func TestEveryCallIsAdmitted(t *testing.T) {
 	for _, refusing := range []bool{false, true} {
 		t.Run(map[bool]string{false: "taken", true: "refused"}[refusing], func(t *testing.T) {

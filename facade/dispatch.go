@@ -6,8 +6,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// dispatch admits and starts the call that a message of a multiplexed stream carries. An error is the call's result, and
-// says that it was not started.
+// dispatch admits and starts the call that a message of a multiplexed stream carries. An error is
+// the call's result, and says that it was not started.
 func (c *muxed) dispatch(req *dlmv1.StreamRequest) error {
 	s := c.service
 	switch r := req.GetRequest().(type) {

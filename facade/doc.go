@@ -1,29 +1,36 @@
-// Package facade serves the dlm.v1 API over gRPC. It decodes a call, makes one call of the store and encodes the result;
-// it knows no rule of locks and keeps no state of sessions, so that any facade can serve any client.
+// Package facade serves the dlm.v1 API over gRPC. It decodes a call, makes one call of the store
+// and encodes the result; it knows no rule of locks and keeps no state of sessions, so that any
+// facade can serve any client.
 //
 // # One way in
 //
-// A call runs the same code whether it comes by itself or multiplexed on a Stream: the same admission, handler, panic
-// recovery, error mapping and log line. See [call.admit], which every call has to pass, and [call.end].
+// A call runs the same code whether it comes by itself or multiplexed on a Stream: the same
+// admission, handler, panic recovery, error mapping and log line. See [call.admit], which every
+// call has to pass, and [call.end].
 //
 // # How long a call lasts
 //
-//   - A wait for a lock, a Tail and a Watch: until the client ends it, or the server's shutdown does.
+//   - A wait for a lock, a Tail and a Watch: until the client ends it, or the server's shutdown
+//     does.
 //   - Any other unary call: 10 s at most, whatever the store does.
-//   - Any other multiplexed call: 10 s as well, but for Acquire, Release and Append. These the store only starts; it
-//     bounds each step of them by itself, and the call ends when the store says so.
+//   - Any other multiplexed call: 10 s as well, but for Acquire, Release and Append. These the
+//     store only starts; it bounds each step of them by itself, and the call ends when the store
+//     says so.
 //
-// The end of a call, or of the connection that it came by, is the end of its context and no more: an acquisition keeps
-// its place in the queue.
+// The end of a call, or of the connection that it came by, is the end of its context and no more:
+// an acquisition keeps its place in the queue.
 //
 // # Errors
 //
-// Errors leave as a gRPC status whose first detail is a google.rpc.ErrorInfo with a reason; the table is in errors.go.
-// What gRPC refuses by itself carries no ErrorInfo, and leaves no line in the log unless it ends a stream:
+// Errors leave as a gRPC status whose first detail is a google.rpc.ErrorInfo with a reason; the
+// table is in errors.go. What gRPC refuses by itself carries no ErrorInfo, and leaves no line in
+// the log unless it ends a stream:
 //
 //   - RESOURCE_EXHAUSTED: a message over [MaxMessage].
-//   - INTERNAL: a message that is no valid protobuf, or has text that is not UTF-8; no request where one is due.
-//   - UNIMPLEMENTED: a message in a compression that is not known, a method's name that is malformed.
+//   - INTERNAL: a message that is no valid protobuf, or has text that is not UTF-8; no request
+//     where one is due.
+//   - UNIMPLEMENTED: a message in a compression that is not known, a method's name that is
+//     malformed.
 //
 // On a Stream such a message ends the stream, as there is no telling which call it was.
 package facade

@@ -7,15 +7,16 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-// drain knows the calls in progress and brings them to their end in two steps: first what could last for ever, then
-// the streams of other services. Everything else ends by itself, within callTimeout.
+// drain knows the calls in progress and brings them to their end in two steps: first what could
+// last for ever, then the streams of other services. Everything else ends by itself, within
+// callTimeout.
 type drain struct {
 	mu     sync.Mutex
 	closed bool
 	calls  sync.WaitGroup // of this API, multiplexed ones and streams included
 
-	// receivers are the goroutines that read multiplexed streams: each lives until gRPC has ended its stream, which
-	// is after the handler has returned.
+	// receivers are the goroutines that read multiplexed streams: each lives until gRPC has ended
+	// its stream, which is after the handler has returned.
 	receivers sync.WaitGroup
 
 	ending  context.Context // ends waits, watches, tails and multiplexed streams
@@ -31,7 +32,8 @@ func newDrain() *drain {
 	return d
 }
 
-// begin counts a call in, to be followed by d.calls.Done, unless no more are taken.
+// begin counts a call in and reports whether it did: none is after close. Whoever is counted calls
+// d.calls.Done.
 func (d *drain) begin() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -42,7 +44,7 @@ func (d *drain) begin() bool {
 	return true
 }
 
-// close takes no more calls and ends those that wait.
+// close makes begin refuse all calls from now on, and ends those that wait.
 func (d *drain) close() {
 	d.mu.Lock()
 	d.closed = true
@@ -50,7 +52,7 @@ func (d *drain) close() {
 	d.end()
 }
 
-// bind returns a context that ends with ctx, and with the other one, then with ErrClosed as its cause.
+// bind returns a context that ends with ctx, and also with other: then its cause is ErrClosed.
 func bind(ctx, other context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	unbind := context.AfterFunc(other, func() { cancel(etcdstore.ErrClosed) })

@@ -12,7 +12,7 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// decodeTTL returns 0, the store's word for its default, only if no TTL was sent.
+// decodeTTL returns 0, which makes the store take its default, only if no TTL was sent.
 func decodeTTL(d *durationpb.Duration) (time.Duration, error) {
 	if d == nil {
 		return 0, nil
@@ -40,7 +40,7 @@ func decodeWait(d *durationpb.Duration) (time.Duration, error) {
 	return d.AsDuration(), nil
 }
 
-// decodeSection reads what Release, Commit and Discard have in common.
+// decodeSection returns what Release, Commit and Discard have in common.
 func decodeSection(req interface {
 	GetSession() string
 	GetLock() string
@@ -145,7 +145,7 @@ func encodeEventType(t etcdstore.EventType) dlmv1.Event_Type {
 	return dlmv1.Event_TYPE_UNSPECIFIED
 }
 
-// encodeTime leaves out a time that is not known.
+// encodeTime returns nil for a time that is not known.
 func encodeTime(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {
 		return nil
@@ -153,7 +153,7 @@ func encodeTime(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
-// count encodes a number of things.
+// count encodes a number of things, which may be more than the field has room for.
 func count(n int) int32 {
 	return int32(min(n, math.MaxInt32)) //nolint:gosec // bounded in this line
 }

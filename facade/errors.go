@@ -23,13 +23,15 @@ const Domain = "dlm"
 // retryDelay is what RetryInfo asks of a client that got UNAVAILABLE from all the servers it knows.
 const retryDelay = 500 * time.Millisecond
 
-// maxMessage bounds an error's text in bytes. It travels twice in the trailers, and some clients accept 8 KiB of those.
+// maxMessage bounds an error's text in bytes. It travels twice in the trailers, and some clients
+// accept 8 KiB of those.
 const maxMessage = 512
 
-// errUnimplemented: this server has no such call.
+// errUnimplemented is the error of a call that this server does not have.
 var errUnimplemented = errors.New("not implemented")
 
-// classify is the API's table of errors. The first row that matches counts: an error may wrap a context's as well.
+// classify is the API's table of errors. The first row that matches counts: an error may wrap a
+// context's as well. found reports whether there is one; an error without a row is an internal one.
 func classify(err error) (code codes.Code, reason string, found bool) {
 	for _, row := range [...]struct {
 		err    error
@@ -69,7 +71,8 @@ const (
 	reasonInternal       = "INTERNAL" // of an error that is in no row of the table
 )
 
-// refusal is an error on its way to the client: the status that is sent, and what only the log sees.
+// refusal is an error on its way to the client: the status that is sent, and what only the log
+// sees.
 type refusal struct {
 	status *status.Status
 	reason string
@@ -80,8 +83,8 @@ func (r *refusal) Error() string              { return r.cause.Error() }
 func (r *refusal) Unwrap() error              { return r.cause }
 func (r *refusal) GRPCStatus() *status.Status { return r.status }
 
-// refuse makes the refusal of an error. The text of one that is not in the table stays here: nobody chose it for
-// strangers' eyes.
+// refuse returns the refusal that stands for an error. The text of an error that is not in the
+// table is for the log only: nobody chose it for strangers' eyes.
 func refuse(err error) *refusal {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r
@@ -94,7 +97,7 @@ func refuse(err error) *refusal {
 	return &refusal{newStatus(code, reason, message), reason, err}
 }
 
-// newStatus makes a status with its details.
+// newStatus returns a status with its details.
 func newStatus(code codes.Code, reason, message string) *status.Status {
 	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: Domain}}
 	if code == codes.Unavailable {
@@ -108,8 +111,8 @@ func newStatus(code codes.Code, reason, message string) *status.Status {
 	return st
 }
 
-// transportError says in the table's words why a message could not be received or sent. A client that went away is no
-// fault of the server's.
+// transportError returns the error of a message that could not be received or sent as one that the
+// table has, where there is one. A client that went away is no fault of the server's.
 func transportError(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err

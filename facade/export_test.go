@@ -8,7 +8,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// RefuseCalls makes the server take no more calls, as Shutdown does, and ends none of those in progress.
+// RefuseCalls makes the server take no more calls, as Shutdown does, and ends none of those in
+// progress.
 func (s *Server) RefuseCalls() {
 	s.drain.mu.Lock()
 	defer s.drain.mu.Unlock()

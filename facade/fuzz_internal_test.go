@@ -11,8 +11,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-// A duration that was sent is taken as it is or refused, and never as the store's word for something else. One that Go
-// cannot express is far over every bound of the store, and stays so.
+// A duration that was sent is taken as it is or refused, and never as the store's word for
+// something else. One that Go cannot express is far over every bound of the store, and stays so.
 func FuzzDurations(f *testing.F) {
 	for _, d := range []*durationpb.Duration{
 		{}, {Nanos: 1}, {Nanos: -1}, {Seconds: 1}, {Seconds: -1}, {Seconds: 1, Nanos: -1}, {Nanos: 1e9}, {Seconds: 9223372036, Nanos: 854775807},
@@ -40,7 +40,8 @@ func FuzzDurations(f *testing.F) {
 	})
 }
 
-// What the log shows of a credential is a session's public id, and of a client's text at most so much, in plain ASCII.
+// What the log shows of a credential is a session's public id, and of a client's text at most so
+// much, in plain ASCII.
 func FuzzLogged(f *testing.F) {
 	for _, text := range []string{
 		"0123456789abcdef.0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef.0123456789abcdef", "0123456789ABCDEF.x", ".", "",

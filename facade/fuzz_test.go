@@ -64,8 +64,9 @@ func (u unruly) StartAppend(ctx context.Context, record etcdstore.Record, done f
 	u.scripted.StartAppend(ctx, record, func(err error) { u.say(func() { done(err) }) })
 }
 
-// Each message of a stream has one answer under its number: of its own kind if the store succeeds, else an error with the
-// reason that the store's error has. Whatever the message is, and whatever the store does.
+// Each message of a stream has one answer under its number: of its own kind if the store succeeds,
+// else an error with the reason that the store's error has. Whatever the message is, and whatever
+// the store does.
 func FuzzDispatch(f *testing.F) {
 	for _, req := range messages() {
 		req.Call = 7

@@ -27,8 +27,8 @@ const prefix = "/" + serviceName + "/"
 // serviceName is the API's service, in full.
 const serviceName = "dlm.v1.LockService"
 
-// log writes the one line of a call. Lost locks and sessions are warnings: either a client stalled or the network
-// did, and work may have been undone. Other refusals are the caller's own affair.
+// log writes the one line of a call. Lost locks and sessions are warnings: either a client stalled
+// or the network did, and work may have been undone. Other refusals are the caller's own affair.
 func (c *call) log(resp any, err error, took time.Duration) {
 	level, code := slog.LevelDebug, codes.OK.String()
 	if r, ok := errors.AsType[*refusal](err); ok {
@@ -56,7 +56,7 @@ func (c *call) log(resp any, err error, took time.Duration) {
 	logger.LogAttrs(c.ctx, level, "call", attrs...)
 }
 
-// subject tells what a call is about, as far as its messages say.
+// subject returns the attributes that say what a call is about, as far as its messages do.
 func subject(req, resp any) []slog.Attr {
 	var attrs []slog.Attr
 	if m, ok := req.(interface{ GetSession() string }); ok {
@@ -78,8 +78,8 @@ func subject(req, resp any) []slog.Attr {
 	return attrs
 }
 
-// publicID returns the part of a credential that anybody may see. Text of any other form might have the secret in its
-// place, and is not shown.
+// publicID returns the part of a credential that anybody may see. Text of any other form might have
+// the secret in its place, and is not shown.
 func publicID(credential string) string {
 	id, _, found := strings.Cut(credential, ".")
 	if !found || len(id) != publicDigits || strings.Trim(id, "0123456789abcdef") != "" {
@@ -88,7 +88,7 @@ func publicID(credential string) string {
 	return id
 }
 
-// quote makes a client's text fit for any log format: it is cut, and quoted unless it is plain.
+// quote returns a client's text fit for any log format: cut, and quoted unless it is plain.
 func quote(text string) string {
 	short := cut(text, maxLogged)
 	for _, r := range short {
@@ -99,7 +99,7 @@ func quote(text string) string {
 	return short
 }
 
-// cut shortens text to at most n bytes, between two characters.
+// cut returns at most the first n bytes of text, up to the end of a character.
 func cut(text string, n int) string {
 	if len(text) <= n {
 		return text

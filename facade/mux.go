@@ -15,11 +15,13 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// maxRefusals bounds the calls too many whose refusals have not been sent: then no more are read from the stream.
+// maxRefusals bounds the calls too many whose refusals have not been sent: then no more are read
+// from the stream.
 const maxRefusals = 256
 
-// mux is one multiplexed stream. One goroutine receives and one sends: what is ready it hands over without a pause, and
-// gRPC writes it to the connection together. A call has a goroutine only if it cannot be started without.
+// mux is one multiplexed stream. One goroutine receives and one sends: what is ready it hands over
+// without a pause, and gRPC writes it to the connection together. A call has a goroutine only if it
+// cannot be started without.
 type mux struct {
 	service *service
 	stream  grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]
@@ -29,8 +31,8 @@ type mux struct {
 	room     *sync.Cond // inFlight and bytes have fallen, or closed was set
 	more     *sync.Cond // ready has grown, or over was set
 	closed   bool       // no more calls are taken
-	over     bool       // no more answers come
-	inFlight int        // calls that were received and not yet answered
+	over     bool       // no more results come
+	inFlight int        // calls that were received, and whose answers have not been sent
 	bytes    int        // that those hold or will answer with
 	ready    []*muxed   // those of them whose results have come
 
@@ -42,7 +44,7 @@ type muxed struct {
 	call
 	mux     *mux
 	number  uint64 // the client's
-	bytes   int    // that it holds or will be answered with
+	bytes   int    // that it holds, or that its answer will have
 	refused error  // it is one too many
 
 	over atomic.Bool // its result has come
@@ -51,8 +53,13 @@ type muxed struct {
 	took time.Duration
 }
 
-// Stream returns when its calls have been answered and its client wants no more, or when there is no way to answer them.
-// Its calls' contexts end with the stream.
+// Stream serves one multiplexed stream. It returns when:
+//
+//   - the client has no more calls and has its answers: nil.
+//   - the server shuts down and the calls in progress have their answers: ErrClosed.
+//   - the stream breaks, so that no answer can be sent: why.
+//
+// Its calls' contexts end with it.
 func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
@@ -75,7 +82,7 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 		err = etcdstore.ErrClosed
 	}
 	if err != nil && !errors.Is(err, etcdstore.ErrClosed) {
-		cancel() // nobody is there to be answered
+		cancel() // nobody is there to wait for an answer
 	}
 	m.close()
 	m.running.Wait()
@@ -87,8 +94,9 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	return err
 }
 
-// receive starts the calls that come in, until the client has no more. The context of those that wait ends with the
-// drain.
+// receive starts the calls that come in, until the client has no more: nil, or the stream breaks.
+// The contexts of calls are ctx, and waiting for those that may wait, which ends with the drain as
+// well.
 func (m *mux) receive(ctx, waiting context.Context) error {
 	for {
 		req, err := m.stream.Recv()
@@ -113,9 +121,10 @@ func (m *mux) receive(ctx, waiting context.Context) error {
 	}
 }
 
-// done hands the call's result to the sender, which ends the call. It may be called from whichever goroutine, the
-// store's own as well, and so does nothing that takes time. Only the first result counts: a call that has panicked may
-// have been started all the same.
+// done hands the call's result to the sender, which ends the call. It may be called from any
+// goroutine, and by the store's is: all clients' commits wait behind it, so that it neither logs
+// nor encodes. Only the first result counts: a start that panicked may have started the call all
+// the same.
 func (c *muxed) done(resp any, err error) {
 	if c.over.Swap(true) {
 		return
@@ -129,8 +138,9 @@ func (c *muxed) done(resp any, err error) {
 	m.running.Done()
 }
 
-// send ends the calls whose results have come and sends their answers, until there are no more to come. After an error
-// it sends nothing.
+// send ends the calls whose results have come and sends their answers, until there are no more to
+// come. After an error it only ends them. A log that is slow, or a client that does not read, holds
+// up this stream and no other.
 func (m *mux) send() {
 	var failed error
 	for {
@@ -159,7 +169,8 @@ func (m *mux) send() {
 	}
 }
 
-// next waits for results; nil: there are no more to come.
+// next waits for results and returns the calls that they have come for; nil: there are no more to
+// come.
 func (m *mux) next() []*muxed {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -171,7 +182,7 @@ func (m *mux) next() []*muxed {
 	return calls
 }
 
-// end says that all answers have been handed over.
+// end makes send return once it has sent what is ready.
 func (m *mux) end() {
 	m.mu.Lock()
 	m.over = true
@@ -179,8 +190,8 @@ func (m *mux) end() {
 	m.more.Signal()
 }
 
-// take counts a call in, once there is room for it, and reports whether it did: the stream may end first. One too many
-// is taken to be refused.
+// take counts a call in, once there is room for it, and reports whether it did: the stream may end
+// first. A call too many is counted in as well, and marked to be refused.
 func (m *mux) take(c *muxed) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -199,7 +210,7 @@ func (m *mux) take(c *muxed) bool {
 	return true
 }
 
-// close takes no more calls.
+// close makes take refuse all calls from now on.
 func (m *mux) close() {
 	m.mu.Lock()
 	m.closed = true
@@ -207,7 +218,8 @@ func (m *mux) close() {
 	m.room.Signal()
 }
 
-// held tells how many bytes of records and files a call keeps in memory until it is answered.
+// held returns how many bytes of records and files a call keeps in memory until its answer has been
+// sent.
 func held(req *dlmv1.StreamRequest) int {
 	switch r := req.GetRequest().(type) {
 	case *dlmv1.StreamRequest_Append:

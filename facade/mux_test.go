@@ -19,8 +19,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// blocking returns a store whose named method waits until it is let go or its context ends, and the channels that say
-// so: one word for each call that began and for each that its context ended.
+// blocking returns a store whose named method waits until it is let go or its context ends, and the
+// channels that say so: one word for each call that began and for each that its context ended.
 func blocking(method string) (store scripted, begun, ended chan struct{}, letGo chan struct{}) {
 	begun, ended = make(chan struct{}, 1<<20), make(chan struct{}, 1<<20)
 	letGo = make(chan struct{})
@@ -199,7 +199,8 @@ func TestRecordsInFlightAreBounded(t *testing.T) {
 		}
 	}()
 	storetest.Eventually(t, "records in flight", func() bool { return now.Load() >= bound })
-	// That no more come can only be watched for a while; a busy machine may hide a fault, and cannot feign one.
+	// That no more come can only be watched for a while; a busy machine may hide a fault, and
+	// cannot feign one.
 	last := time.After(200 * time.Millisecond)
 	storetest.Eventually(t, "the end of a while", func() bool {
 		select {

@@ -88,7 +88,8 @@ func (m *muxConn) send(req *dlmv1.StreamRequest) (<-chan *dlmv1.StreamResponse, 
 	return answer, nil
 }
 
-// Invoke makes the unary call that a generated client asks for, finding the oneof's fields by their messages' types.
+// Invoke makes the unary call that a generated client asks for, finding the oneof's fields by their
+// messages' types.
 func (m *muxConn) Invoke(ctx context.Context, _ string, in, out any, _ ...grpc.CallOption) error {
 	if err := ctx.Err(); err != nil {
 		return status.FromContextError(err).Err()

@@ -9,28 +9,32 @@ import (
 
 // Limits of one server, and of one connection to it.
 const (
-	// MaxMessage bounds a request in bytes. It is far above what a record may have, so that a record that is too large
-	// is refused with a reason; what is larger still, gRPC refuses by itself.
+	// MaxMessage bounds a request in bytes. It is far above what a record may have, so that a
+	// record that is too large is refused with a reason; what is larger still, gRPC refuses by
+	// itself.
 	MaxMessage = 16 << 20
 
 	// MaxHeaders bounds a call's headers in bytes.
 	MaxHeaders = 16 << 10
 
-	// MaxStreams bounds the calls in progress on one connection. A waiting Acquire is one and costs some 9 KB of
-	// memory, so that one connection's waits take less than 1 GB.
+	// MaxStreams bounds the calls in progress on one connection. A waiting Acquire is one and costs
+	// some 9 KB of memory, so that one connection's waits take less than 1 GB.
 	MaxStreams = 100_000
 
-	// MaxCalls bounds the unanswered calls of one multiplexed stream; further ones are refused with QUOTA. A waiting
-	// Acquire is one and costs some 2 KB of memory, before Go's garbage collector has its share.
+	// MaxCalls bounds the unanswered calls of one multiplexed stream; further ones are refused with
+	// QUOTA. A waiting Acquire is one and costs some 2 KB of memory, before Go's garbage collector
+	// has its share.
 	MaxCalls = 1 << 16
 
-	// MaxCallBytes bounds the records and pieces of files in the unanswered calls of one multiplexed stream; further
-	// calls are not read from the stream until there is room, as when the network is slow.
+	// MaxCallBytes bounds the records and pieces of files in the unanswered calls of one
+	// multiplexed stream; further calls are not read from the stream until there is room, as when
+	// the network is slow.
 	MaxCallBytes = MaxMessage
 )
 
-// What may be on its way in and not read yet, in bytes, of one stream and of one connection. gRPC would otherwise find out
-// by itself what the network holds, with a ping and its answer for every other message.
+// What may be on its way in and not read yet, in bytes, of one stream and of one connection. gRPC
+// would otherwise find out by itself what the network holds, with a ping and its answer for every
+// other message.
 const (
 	streamWindow     = 4 << 20
 	connectionWindow = 8 << 20
@@ -44,8 +48,8 @@ const (
 
 	// A client may ping this often, with and without calls in progress.
 	minPing = 5 * time.Second
-	// A connection that was silent for pingAfter is asked whether it lives, and closed if nothing comes for pingTimeout:
-	// a client whose machine died is noticed even if it waits for a lock.
+	// A connection that was silent for pingAfter is asked whether it lives, and closed if nothing
+	// comes for pingTimeout: a client whose machine died is noticed even if it waits for a lock.
 	pingAfter   = 20 * time.Second
 	pingTimeout = 10 * time.Second
 )

@@ -17,8 +17,8 @@ import (
 // patience bounds whatever a test waits for.
 const patience = 20 * time.Second
 
-// scripted is a store whose every method calls do with its own name, for what only the facade decides. What the
-// service does as a whole is tested with the real store.
+// scripted is a store whose every method calls do with its own name, for what only the facade
+// decides. What the service does as a whole is tested with the real store.
 type scripted struct {
 	do     func(ctx context.Context, method string) error
 	atOnce bool // do returns, or panics, before a call that is started has been

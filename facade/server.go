@@ -25,14 +25,16 @@ type Config struct {
 	Coursework *coursework.Service
 }
 
-// Server serves a store over gRPC: dlm.v1.LockService, the coursework's LockService, grpc.health.v1.Health and reflection.
+// Server serves a store over gRPC: dlm.v1.LockService, the coursework's LockService,
+// grpc.health.v1.Health and reflection.
 type Server struct {
 	grpc   *grpc.Server
 	health *health.Server
 	drain  *drain
 }
 
-// New makes a server. It is NOT_SERVING until SetServing says otherwise, though it answers calls.
+// New returns a server. Its health is NOT_SERVING until SetServing says otherwise, though it serves
+// calls before.
 func New(cfg Config) *Server {
 	log := cfg.Logger
 	if log == nil {
@@ -51,8 +53,8 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Serve answers calls on a listener until Shutdown, and closes the listener. It returns nil if Shutdown ended it. It may
-// be called for several listeners at once.
+// Serve serves calls on a listener until Shutdown, and closes the listener. It returns nil if
+// Shutdown ended it, else why the listener failed. It may be called for several listeners at once.
 func (s *Server) Serve(l net.Listener) error {
 	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
@@ -60,7 +62,7 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// SetServing sets what health checks of "" and "dlm.v1.LockService" are told. After Shutdown it has no effect.
+// SetServing sets the health of "" and of "dlm.v1.LockService". After Shutdown it has no effect.
 func (s *Server) SetServing(serving bool) {
 	now := healthpb.HealthCheckResponse_NOT_SERVING
 	if serving {
@@ -74,13 +76,13 @@ func (s *Server) SetServing(serving bool) {
 //
 //  1. Health is NOT_SERVING.
 //  2. New calls are refused with SHUTTING_DOWN.
-//  3. Waits are answered with SHUTTING_DOWN and keep their place in the queue; watches and tails end with it, and so do
-//     multiplexed streams as soon as their calls in progress have been answered.
-//  4. The other calls in progress are answered.
+//  3. Waits end with SHUTTING_DOWN and keep their place in the queue; so do watches and tails, and
+//     multiplexed streams as soon as their other calls have ended.
+//  4. The other calls in progress go on to their end.
 //  5. Connections are closed once they have carried the last answers.
 //
-// When ctx ends, what is left is cut off, and the context's error returned. A repeat, also during the first, does the
-// same: one whose ctx has ended cuts off at once.
+// It returns nil, or the error of ctx if that ended first: then what was left has been cut off. A
+// repeat, also during the first, does the same: one whose ctx has ended cuts off at once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	var waiting sync.WaitGroup
 	defer waiting.Wait()
@@ -107,7 +109,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		defer cancel()
 		select {
 		case <-done(s.grpc.GracefulStop):
-		case <-flush.Done(): // a client that does not hang up, or does not read, all calls having been answered
+		case <-flush.Done(): // a client that does not hang up, or does not read: all calls have ended
 			cutOff = ctx.Err()
 		}
 	}

@@ -164,7 +164,7 @@ func TestDeadlines(t *testing.T) {
 			if !bounded(got) {
 				t.Errorf("inspect: ends after %v", got)
 			}
-			if by == "mux" { // there the store bounds what it was told to start
+			if by == "mux" { // there the store itself ends what it has started
 				return
 			}
 			if got := call("Acquire", acquire(durationpb.New(0))); !bounded(got) {

@@ -10,7 +10,7 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// service implements the calls of dlm.v1: each decodes, asks the store once, and encodes.
+// service implements the calls of dlm.v1: each decodes, makes one call of the store, and encodes.
 type service struct {
 	dlmv1.UnimplementedLockServiceServer
 	store  Store

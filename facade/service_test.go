@@ -24,7 +24,8 @@ func transports(t *testing.T, conn *grpc.ClientConn) map[string]wire {
 	return map[string]wire{"unary": byUnary(conn), "mux": byMux(openMux(t, conn))}
 }
 
-// Every call once, for what its messages carry. What the calls do is the conformance suite's matter.
+// Every call once, for what its messages carry. What the calls do is the conformance suite's
+// matter.
 func TestMessages(t *testing.T) {
 	node := facadetest.Start(t)
 	for by, store := range transports(t, node.Dial(0)) {
@@ -185,7 +186,8 @@ func (r *recorded) StartAcquire(_ context.Context, args etcdstore.AcquireArgs, d
 	done(etcdstore.Grant{}, nil)
 }
 
-// The store's words for a default TTL and for a wait without end are values that a client could send as well.
+// The store's words for a default TTL and for a wait without end are values that a client could
+// send as well.
 func TestDurations(t *testing.T) {
 	const untouched = time.Duration(12345)
 	tests := []struct {
@@ -227,7 +229,7 @@ func inspectUntil(t *testing.T, store storetest.Subject, lock string, want func(
 	return info
 }
 
-// watched is a store that tells how its acquires ended.
+// watched is a store that reports how its acquires ended.
 type watched struct {
 	facade.Store
 	ended chan<- error
@@ -242,8 +244,9 @@ func (w watched) StartAcquire(ctx context.Context, args etcdstore.AcquireArgs, d
 	})
 }
 
-// queueUp lets one session hold the lock and another wait for it twice, over conn: once by a unary call, once
-// multiplexed, in this order. It returns the holder's section, the waiters' session and the waiters' ends.
+// queueUp lets one session hold the lock and another wait for it twice, over conn: once by a unary
+// call, once multiplexed, in this order. It returns the holder's section, the waiters' session and
+// the waiters' ends.
 func queueUp(t *testing.T, store storetest.Subject, conn *grpc.ClientConn) (etcdstore.Section, etcdstore.Session, <-chan error) {
 	t.Helper()
 	ctx := storetest.Bounded(t)
@@ -275,7 +278,8 @@ func queueUp(t *testing.T, store storetest.Subject, conn *grpc.ClientConn) (etcd
 	return etcdstore.Section{Credential: session.Credential, Lock: "orders", Token: held.Token}, waiting, ends
 }
 
-// wantPlaces sees the two waiters of queueUp in their places, and that a repeat of each gets the lock in its turn.
+// wantPlaces sees the two waiters of queueUp in their places, and that a repeat of each gets the
+// lock in its turn.
 func wantPlaces(t *testing.T, store storetest.Subject, held etcdstore.Section, waiting etcdstore.Session) {
 	t.Helper()
 	ctx := storetest.Bounded(t)

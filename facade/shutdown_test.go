@@ -104,7 +104,7 @@ func TestShutdownAnswersWhatIsInProgress(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Shutdown(storetest.Bounded(t)) }()
 
-	// Health tells of the shutdown, and calls are refused, while those in progress go on.
+	// Health shows the shutdown, and calls are refused, while those in progress go on.
 	var err error
 	storetest.Eventually(t, "a refusal", func() bool {
 		_, err = api.Inspect(storetest.Bounded(t), &dlmv1.InspectRequest{})

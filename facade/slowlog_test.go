@@ -36,7 +36,8 @@ func (l stuckLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// The line of one client's call does not stand in the way of another client's calls, whichever way either comes by.
+// The line of one client's call does not stand in the way of another client's calls, whichever way
+// either comes by.
 func TestStuckLogStopsNobodyElse(t *testing.T) {
 	log := stuckLog{slog.DiscardHandler, "stuck/", make(chan struct{}, 100), make(chan struct{})}
 	node := facadetest.Start(t, facadetest.WithLogger(slog.New(log)))

@@ -7,10 +7,11 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Acquires, releases and appends come by the thousand, and acquires may wait for hours. They are started: none of them is
-// a goroutine while it is under way.
+// Acquires, releases and appends come by the thousand, and acquires may wait for hours. They are
+// started: none of them is a goroutine while it is under way.
 
-// starter begins a call. done is told the result once, from whichever goroutine, and does not block.
+// starter starts a call and returns. It calls done with the result once, from any goroutine; done
+// must not block. See [Store].
 type starter[Req, Resp any] func(ctx context.Context, req *Req, done func(*Resp, error))
 
 func (s *service) startAcquire(ctx context.Context, req *dlmv1.AcquireRequest, done func(*dlmv1.AcquireResponse, error)) {
@@ -55,7 +56,7 @@ func (s *service) startAppend(ctx context.Context, req *dlmv1.AppendRequest, don
 	}, func(err error) { done(&dlmv1.AppendResponse{}, err) })
 }
 
-// await makes a call that is started one that returns.
+// await starts a call and returns its result, or why ctx ended first.
 func await[Req, Resp any](ctx context.Context, start starter[Req, Resp], req *Req) (*Resp, error) {
 	type result struct {
 		resp *Resp
@@ -71,7 +72,8 @@ func await[Req, Resp any](ctx context.Context, start starter[Req, Resp], req *Re
 	}
 }
 
-// apart makes a call that returns one that is started: in a goroutine of its own, which is over when it has said so.
+// apart returns a starter of a call that returns: it makes the call in a goroutine of its own. That
+// is over when it has called done, which is what a stream waits for before it ends.
 func apart[Req, Resp any](handle func(context.Context, *Req) (*Resp, error)) starter[Req, Resp] {
 	return func(ctx context.Context, req *Req, done func(*Resp, error)) {
 		go func() {

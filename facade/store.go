@@ -7,12 +7,13 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-// Store is what the facade serves: the methods of an etcdstore.Store. It checks the arguments that it is given, and
-// ends a call when its context ends; an acquisition keeps its place nevertheless.
+// Store is what the facade serves: the methods of an etcdstore.Store. It checks the arguments that
+// it is given, and ends a call when its context ends; an acquisition keeps its place nevertheless.
 //
-// Acquire, Release and Append are started: the method returns at once, and the store calls done with the result, once,
-// from any of its goroutines, in which done must neither block nor take time: other clients' work waits behind it. A
-// call that was started and does not wait is ended by the store itself, also if its context has no deadline.
+// Acquire, Release and Append are started: the method returns at once, and the store calls done
+// with the result, once, from any of its goroutines, in which done must neither block nor take
+// time: other clients' work waits behind it. A call that was started and does not wait is ended by
+// the store itself, also if its context has no deadline.
 type Store interface {
 	Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error)
 	Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (

@@ -23,8 +23,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
 
-// wire is a store at the other end of a connection: it speaks to a facade, so that what holds for a store can be shown to
-// hold through client, wire and facade.
+// wire is a store at the other end of a connection: it speaks to a facade, so that what holds for a
+// store can be shown to hold through client, wire and facade.
 type wire struct {
 	conn grpc.ClientConnInterface // for the unary calls
 	api  dlmv1.LockServiceClient  // for the streams
@@ -158,7 +158,7 @@ func (w wire) Read(ctx context.Context, lock, file string, offset int64, limit i
 	return etcdstore.Piece{Data: resp.GetData(), Offset: offset, Size: resp.GetSize(), Token: resp.GetToken()}, nil
 }
 
-// Tail does not tell the size and token of its pieces: they are not on the wire.
+// Tail does not report the size and token of its pieces: they are not on the wire.
 func (w wire) Tail(ctx context.Context, lock, file string, offset int64, send func(etcdstore.Piece) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -266,7 +266,8 @@ func decodeEvent(e *dlmv1.Event) etcdstore.Event {
 	}
 }
 
-// reasonOf returns the reason that an error carries, "" if it carries none as the API promises it: first.
+// reasonOf returns the reason that an error carries, "" if it carries none as the API promises it:
+// first.
 func reasonOf(err error) string {
 	details := status.Convert(err).Details()
 	if len(details) == 0 {

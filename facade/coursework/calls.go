@@ -17,7 +17,13 @@ const maxID = 256
 
 func validID(id string) bool { return id != "" && len(id) <= maxID }
 
-// LockAcquire blocks until the lock is granted.
+// LockAcquire blocks until the lock is granted. The response says:
+//
+//   - SUCCESS: the client holds the lock, under the token that is the version. So does a repeat,
+//     also after the release.
+//   - TIMEOUT_ERROR: a late duplicate, from too long ago to be remembered.
+//   - FILE_ERROR: no such client, no id, the id of a call of another kind, or no room on the
+//     server.
 func (s *Service) LockAcquire(ctx context.Context, req *pb.LockArgs) (*pb.Response, error) {
 	if !validID(req.GetRequestId()) {
 		return answer(0, errRefused)
@@ -30,12 +36,12 @@ func (s *Service) LockAcquire(ctx context.Context, req *pb.LockArgs) (*pb.Respon
 	}
 }
 
-// errAgain: what the acquire was based on has changed.
+// errAgain is the error of an attempt whose grounds have changed meanwhile: another one is due.
 var errAgain = errors.New("acquire again")
 
 // attempt is how an acquire begins.
 type attempt struct {
-	token   int64  // it is answered already; 0: it has to ask the store
+	token   int64  // its result, which is known already; 0: the store has to be asked
 	request string // that the store knows it by
 	session string
 }
@@ -74,7 +80,13 @@ func (s *Service) acquire(ctx context.Context, number int32, id string) (token i
 	return token, err
 }
 
-// attempt decides what an acquire is: a repeat, a late duplicate, a call of the holder, or a new wait.
+// attempt decides what an acquire is:
+//
+//   - a repeat, or a call of the holder: its token is known.
+//   - a late duplicate: ErrLockExpired. It must not wait for the lock a second time.
+//   - the id of a call of another kind: errRefused.
+//   - a new wait, or a repeat of one, or a repeat whose hold was lost before the client learned of
+//     it: for the store.
 func (s *Service) attempt(ctx context.Context, c *caller, id string) (attempt, error) {
 	held, err := s.held(ctx, c)
 	if err != nil {
@@ -88,7 +100,7 @@ func (s *Service) attempt(ctx context.Context, c *caller, id string) (attempt, e
 	case seen && (known.Token == held.token || !c.lost(known)):
 		return attempt{token: known.Token}, nil
 	case !seen && counted && (n < c.Last || n == c.Last && held.token == 0):
-		return attempt{}, etcdstore.ErrLockExpired // answered too long ago to be remembered
+		return attempt{}, etcdstore.ErrLockExpired // its result is from too long ago to be remembered
 	case !seen && held.token != 0:
 		return attempt{token: held.token}, s.granted(ctx, c, id, held.token)
 	case seen, c.Held != 0: // the hold was lost
@@ -105,7 +117,7 @@ func (s *Service) attempt(ctx context.Context, c *caller, id string) (attempt, e
 	return attempt{request: c.request(id), session: c.Session}, nil
 }
 
-// granted notes a grant, before it is answered.
+// granted records a grant, before the client learns of it.
 func (s *Service) granted(ctx context.Context, c *caller, id string, token int64) error {
 	c.remember(call{ID: id, Token: token, Acquire: true})
 	c.Held = token
@@ -115,7 +127,8 @@ func (s *Service) granted(ctx context.Context, c *caller, id string, token int64
 	return s.save(ctx, c)
 }
 
-// superseded makes way for another attempt, unless a repeat has done so or got the lock.
+// superseded returns errAgain, once the client's next attempt is another acquisition of the store
+// than request. A repeat may have seen to that already, or have got the lock.
 func (s *Service) superseded(ctx context.Context, number int32, id, request string) error {
 	_, err := update(ctx, s, number, func(c *caller) (struct{}, error) {
 		if _, seen := c.find(id); seen || c.request(id) != request {
@@ -130,7 +143,7 @@ func (s *Service) superseded(ctx context.Context, number int32, id, request stri
 	return errAgain
 }
 
-// keepAlive renews a session while one of its calls blocks.
+// keepAlive renews a session until stop is called, while one of its calls blocks.
 func (s *Service) keepAlive(ctx context.Context, session string) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -154,7 +167,8 @@ func (s *Service) keepAlive(ctx context.Context, session string) (stop func()) {
 	}
 }
 
-// renew makes a panic an error: in a goroutine of the service's own it would cost all clients their server.
+// renew renews a session. A panic is an error: in a goroutine of the service's own it would end the
+// whole server.
 func (s *Service) renew(ctx context.Context, session string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -165,7 +179,12 @@ func (s *Service) renew(ctx context.Context, session string) (err error) {
 	return err
 }
 
-// LockRelease publishes what was appended under the lock, and passes it on.
+// LockRelease publishes what was appended under the lock, and passes the lock on. The response
+// says:
+//
+//   - SUCCESS: published. A repeat has the same response.
+//   - TIMEOUT_ERROR: the lock was lost, and nothing was published.
+//   - FILE_ERROR: no such client, no id, or nothing to release.
 func (s *Service) LockRelease(ctx context.Context, req *pb.LockArgs) (*pb.Response, error) {
 	id := req.GetRequestId()
 	if !validID(id) {
@@ -187,7 +206,7 @@ func (s *Service) LockRelease(ctx context.Context, req *pb.LockArgs) (*pb.Respon
 		}
 		token := held.token
 		if token == 0 {
-			token = c.Held // lost: the store tells
+			token = c.Held // lost: the store knows how
 		}
 		if token == 0 {
 			token = refused
@@ -206,7 +225,12 @@ func (s *Service) LockRelease(ctx context.Context, req *pb.LockArgs) (*pb.Respon
 	return answer(section.Token, s.store.Release(ctx, section))
 }
 
-// FileAppend appends to a file under the lock.
+// FileAppend appends to a file under the lock. The response says:
+//
+//   - SUCCESS: appended, once however often it is repeated.
+//   - TIMEOUT_ERROR: the client does not hold the lock, or a late duplicate.
+//   - FILE_ERROR: no such file or client, no id, or too much for the file, the section or the
+//     server.
 func (s *Service) FileAppend(ctx context.Context, req *pb.FileArgs) (*pb.Response, error) {
 	id := req.GetRequestId()
 	name, ok := file(req.GetFilename())
@@ -226,7 +250,7 @@ func (s *Service) FileAppend(ctx context.Context, req *pb.FileArgs) (*pb.Respons
 		n, counted := counter(c.ID, id)
 		r.Token = held.token
 		if counted && n+1 < max(held.counter, c.Last) {
-			return r, etcdstore.ErrLockExpired // drawn before an earlier hold, and so answered long ago
+			return r, etcdstore.ErrLockExpired // drawn before an earlier hold, and so from long ago
 		}
 		if r.Token == 0 {
 			r.Token, c.Missed = refused, c.Held

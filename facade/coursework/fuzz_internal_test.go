@@ -12,7 +12,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-// Two ids are two requests of the store, whose form they have whatever is in them, and which can be taken apart again.
+// Two ids are two requests of the store, whose form they have whatever is in them, and which can be
+// taken apart again.
 func FuzzRequest(f *testing.F) {
 	for _, ids := range [][2]string{
 		{"1-1", "1-01"}, {"1-0", "1-00"}, {"1-1", "1-+1"}, {"1-1", " 1-1"}, {"1-1", "2-1"}, {"", "."}, {"1-1", "1-1\x00"},
@@ -43,7 +44,8 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// What is taken for a request of this API is one that it makes: anybody may choose what stands in a lock.
+// What is taken for a request of this API is one that it makes: anybody may choose what stands in a
+// lock.
 func FuzzParseRequest(f *testing.F) {
 	for _, request := range []string{
 		"c1.1.0", "c01.1.0", "c+1.1.0", "c1.01.0", "c1.1.00", "c1.1.-0", "c-1.1.0", "c1.99999999999999999999.0", "c1..0", "c1.h.0",
@@ -74,7 +76,8 @@ func FuzzParseRequest(f *testing.F) {
 	})
 }
 
-// A record that can be read is the same after it was written; what is remembered is found, forgotten, and bounded.
+// A record that can be read is the same after it was written; what is remembered is found,
+// forgotten, and bounded.
 func FuzzRecord(f *testing.F) {
 	many := record{Session: "0123456789abcdef.secret"}
 	for i := range keptCalls + 2 {

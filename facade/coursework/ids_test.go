@@ -6,7 +6,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
 
-// An id has a counter only in the one form that a number has. Others that look like it are ids of calls of their own.
+// An id has a counter only in the one form that a number has. Others that look like it are ids of
+// calls of their own.
 func TestIDsThatLookCounted(t *testing.T) {
 	t.Parallel()
 	node := facadetest.Start(t, facadetest.WithCoursework(long, long))

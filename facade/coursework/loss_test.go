@@ -18,7 +18,8 @@ func (c client) waitsFor(holder int32) {
 	})
 }
 
-// A hold is lost when its client is silent for the TTL. What it appended is undone, and it may begin anew.
+// A hold is lost when its client is silent for the TTL. What it appended is undone, and it may
+// begin anew.
 func TestSilentHolder(t *testing.T) {
 	t.Parallel()
 	node := facadetest.Start(t, facadetest.WithCoursework(minTTL, long))
@@ -78,7 +79,8 @@ func TestGrantLostUnanswered(t *testing.T) {
 	reads(t, node, "file_0", "a")
 }
 
-// A blocked acquire keeps its client alive, without heartbeats, for longer than the TTL; so does asking who holds.
+// A blocked acquire keeps its client alive, without heartbeats, for longer than the TTL; so does
+// asking who holds.
 func TestEveryCallKeepsAlive(t *testing.T) {
 	t.Parallel()
 	node := facadetest.Start(t, facadetest.WithCoursework(minTTL, long))

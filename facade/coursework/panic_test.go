@@ -12,7 +12,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/facade/coursework"
 )
 
-// faulty is a store with one client, whose lock is granted once two heartbeats of the waiting client have panicked.
+// faulty is a store with one client, whose lock is granted once two heartbeats of the waiting
+// client have panicked.
 type faulty struct {
 	coursework.Store
 	beats   *atomic.Int64

@@ -18,7 +18,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
 
-// TestByReflection is a newcomer with a gRPC tool and the contract: no generated code, only what the server tells.
+// TestByReflection is a newcomer with a gRPC tool and the contract: no generated code, only what
+// the server tells.
 func TestByReflection(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

@@ -53,7 +53,7 @@ type Service struct {
 	hold  time.Duration
 }
 
-// New makes a service.
+// New returns a service.
 func New(cfg Config) *Service {
 	log := cfg.Logger
 	if log == nil {
@@ -67,7 +67,7 @@ const Files = 100
 
 var fileName = regexp.MustCompile(`^file_(0|[1-9][0-9]?)$`)
 
-// ClientInit begins a client.
+// ClientInit begins a client and returns its number. A repeat begins another.
 func (s *Service) ClientInit(ctx context.Context, _ *pb.Int) (*pb.Int, error) {
 	session, err := s.begin(ctx, 0)
 	if err != nil {
@@ -84,12 +84,12 @@ func (s *Service) ClientInit(ctx context.Context, _ *pb.Int) (*pb.Int, error) {
 	return &pb.Int{Rc: c.ID}, nil
 }
 
-// begin makes a session for a client; number 0: for one that has none yet.
+// begin begins a session for a client; number 0: a client that has no number yet.
 func (s *Service) begin(ctx context.Context, number int32) (etcdstore.Session, error) {
 	return s.store.Init(ctx, s.ttl, label(number))
 }
 
-// label is what operators see.
+// label returns what operators see of a client.
 func label(number int32) string {
 	if number == 0 {
 		return "coursework client"
@@ -97,7 +97,7 @@ func label(number int32) string {
 	return "coursework client " + strconv.Itoa(int(number))
 }
 
-// ClientClose ends a client.
+// ClientClose ends a client: what it holds is undone and passed on. A repeat succeeds.
 func (s *Service) ClientClose(ctx context.Context, req *pb.Int) (*pb.Int, error) {
 	c, err := s.load(ctx, req.GetRc())
 	if errors.Is(err, errUnknown) {
@@ -113,8 +113,9 @@ func (s *Service) ClientClose(ctx context.Context, req *pb.Int) (*pb.Int, error)
 	return &pb.Int{}, s.store.CloseSession(ctx, c.Session)
 }
 
-// Heartbeat keeps a client alive. It answers TIMEOUT_ERROR only to a client that held the lock, has lost it and does not
-// know, since its clients then hang up for good.
+// Heartbeat keeps a client alive, as every other call of it does. The response is TIMEOUT_ERROR
+// only if the client held the lock, has lost it and does not know, since clients of this API then
+// hang up for good.
 func (s *Service) Heartbeat(ctx context.Context, req *pb.Heartbeat) (*pb.Response, error) {
 	c, err := s.caller(ctx, req.GetClientId())
 	if err != nil {
@@ -130,7 +131,8 @@ func (s *Service) Heartbeat(ctx context.Context, req *pb.Heartbeat) (*pb.Respons
 	return answer(0, err)
 }
 
-// GetCurrentLockHolder tells which client holds the lock.
+// GetCurrentLockHolder returns the number of the client that holds the lock; 0: nobody, -1: no
+// client of this API.
 func (s *Service) GetCurrentLockHolder(ctx context.Context, req *pb.CurrentLockHolder) (*pb.Response, error) {
 	if _, err := s.caller(ctx, req.GetClientId()); err != nil && !errors.Is(err, errUnknown) {
 		return nil, err
@@ -142,7 +144,7 @@ func (s *Service) GetCurrentLockHolder(ctx context.Context, req *pb.CurrentLockH
 	return &pb.Response{CurrentLockHolder: &pb.CurrentLockHolder{ClientId: number}}, nil
 }
 
-// holder is the holder's number; 0: nobody, -1: no client of this API.
+// holder returns the holder's number; 0: nobody, -1: no client of this API.
 func (s *Service) holder(ctx context.Context) (int32, error) {
 	h, err := s.store.Holder(ctx, s.lock)
 	if err != nil || h == nil {
@@ -152,7 +154,7 @@ func (s *Service) holder(ctx context.Context) (int32, error) {
 	if !ok {
 		return -1, nil
 	}
-	c, err := s.load(ctx, number) // anybody may choose such a request: the session tells
+	c, err := s.load(ctx, number) // anybody may choose such a request: the session decides
 	switch {
 	case errors.Is(err, errUnknown):
 		return -1, nil
@@ -170,7 +172,7 @@ type hold struct {
 	counter uint64 // of the acquire that brought it; 0: it has none
 }
 
-// held tells what a client holds now.
+// held returns what a client holds now.
 func (s *Service) held(ctx context.Context, c *caller) (hold, error) {
 	h, err := s.store.Holder(ctx, s.lock)
 	if err != nil || h == nil || h.Session != c.id {
@@ -183,7 +185,7 @@ func (s *Service) held(ctx context.Context, c *caller) (hold, error) {
 	return hold{token: h.Token, counter: n}, nil
 }
 
-// request is the store's id of a client's acquire: "c<client>.<counter or hash>.<era>".
+// request returns the store's id of a client's acquire: "c<client>.<counter or hash>.<era>".
 func (c *caller) request(id string) string {
 	name := "h" + hashed(id)
 	if n, ok := counter(c.ID, id); ok {
@@ -192,7 +194,8 @@ func (c *caller) request(id string) string {
 	return fmt.Sprintf("c%d.%s.%d", c.ID, name, c.Era)
 }
 
-// parseRequest takes such an id apart; n is 0 for an opaque one. Whatever request does not make is not ok.
+// parseRequest takes such an id apart; n is 0 for an opaque one. Whatever request does not make is
+// not ok.
 func parseRequest(request string) (number int32, n uint64, ok bool) {
 	parts := requestForm.FindStringSubmatch(request)
 	if parts == nil {
@@ -214,13 +217,14 @@ func parseRequest(request string) (number int32, n uint64, ok bool) {
 
 var requestForm = regexp.MustCompile(`^c([1-9][0-9]*)\.([1-9][0-9]*|h[0-9a-f]{32})\.(0|[1-9][0-9]*)$`)
 
-// hashed is 32 characters that stand for an id of any length and content.
+// hashed returns 32 characters that stand for an id of any length and content.
 func hashed(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return hex.EncodeToString(sum[:16])
 }
 
-// Ping answers "OK" if this server can commit now. Otherwise it takes its time: its clients ask again at once.
+// Ping returns "OK" if this server can commit now. Otherwise it fails after pingTime: its clients
+// ask again at once.
 func (s *Service) Ping(ctx context.Context, _ *pb.Empty) (*pb.PingResponse, error) {
 	limit := time.NewTimer(pingTime)
 	defer limit.Stop()
@@ -239,13 +243,19 @@ func (s *Service) Ping(ctx context.Context, _ *pb.Empty) (*pb.PingResponse, erro
 
 const pingTime = time.Second
 
-// file is the store's name of a file; a path before it is dropped.
+// file returns the store's name of a file, without the path before it, and reports whether there is
+// such a file.
 func file(name string) (string, bool) {
 	name = name[strings.LastIndexByte(name, '/')+1:]
 	return name, fileName.MatchString(name)
 }
 
-// answer turns what the store says into a status. What is no status is an error, which means: not here, or not now.
+// answer returns the response to a call:
+//
+//   - SUCCESS: no error.
+//   - TIMEOUT_ERROR: the lock is not held, or not any more.
+//   - FILE_ERROR: the call makes no sense, or asks for too much.
+//   - err, and no response: not here, or not now; a repeat may succeed.
 func answer(version int64, err error) (*pb.Response, error) {
 	switch {
 	case err == nil:
@@ -259,5 +269,5 @@ func answer(version int64, err error) (*pb.Response, error) {
 	return nil, err
 }
 
-// errRefused: the call makes no sense, now or ever.
+// errRefused is the error of a call that makes no sense, now or ever.
 var errRefused = errors.New("refused")

@@ -27,8 +27,8 @@ const (
 // Option changes what Start starts.
 type Option func(*Node)
 
-// WithFsync makes etcd write its log through to the disk, as a real server does. Without it a test is faster, and a
-// crash of the machine, not of the process, would lose data.
+// WithFsync makes etcd write its log through to the disk, as a real server does. Without it a test
+// is faster, and a crash of the machine, not of the process, would lose data.
 func WithFsync() Option {
 	return func(n *Node) { n.fsync = true }
 }
@@ -43,7 +43,8 @@ func WithLogger(log *slog.Logger) Option {
 	return func(n *Node) { n.log = log }
 }
 
-// WithStore puts what wrap returns between each facade and its store, to observe calls or make them fail.
+// WithStore puts what wrap returns between each facade and its store, to observe calls or make them
+// fail.
 func WithStore(wrap func(facade.Store) facade.Store) Option {
 	return func(n *Node) { n.wrap = wrap }
 }
@@ -53,7 +54,8 @@ func WithCoursework(ttl, hold time.Duration) Option {
 	return func(n *Node) { n.coursework = &coursework.Config{Lock: "default", TTL: ttl, Hold: hold} }
 }
 
-// Node is a running service. Its methods are for one goroutine at a time, except Addr, Addrs and Dial.
+// Node is a running service. Its methods are for one goroutine at a time, except Addr, Addrs and
+// Dial.
 type Node struct {
 	t      testing.TB
 	fsync  bool
@@ -98,7 +100,8 @@ func (n *Node) Addrs() []string { return append([]string(nil), n.addrs...) }
 // Etcd returns a client of the embedded etcd, good until Stop or Restart.
 func (n *Node) Etcd() *clientv3.Client { return n.etcd.Client() }
 
-// Dial returns a connection to facade i, closed when the test ends. It connects when it is first used.
+// Dial returns a connection to facade i, closed when the test ends. It connects when it is first
+// used.
 func (n *Node) Dial(i int) *grpc.ClientConn {
 	n.t.Helper()
 	conn, err := grpc.NewClient("passthrough:///"+n.addrs[i], grpc.WithTransportCredentials(insecure.NewCredentials()))

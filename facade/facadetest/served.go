@@ -39,7 +39,8 @@ func (s *served) serve(l net.Listener, store facade.Store, old *coursework.Confi
 	go func() { s.ended <- server.Serve(l) }()
 }
 
-// stop stops the facade, then the store. A drain that was cut short is no error here: tests leave calls open.
+// stop stops the facade, then the store. A drain that was cut short is no error here: tests leave
+// calls open.
 func (s *served) stop(ctx context.Context) error {
 	err := s.server.Load().Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
