@@ -20,6 +20,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
 
@@ -79,6 +80,7 @@ func plausible(message protoreflect.MessageType, credential string) protoreflect
 	m := message.New()
 	for name, value := range map[protoreflect.Name]any{
 		"session": credential, "lock": "orders", "request": "1", "file": "log", "token": int64(1), "wait": &durationpb.Duration{},
+		"client_id": int32(1), "request_id": "1-1", "filename": "file_0", "rc": int32(2),
 	} {
 		field := m.Descriptor().Fields().ByName(name)
 		if field == nil {
@@ -94,7 +96,7 @@ func plausible(message protoreflect.MessageType, credential string) protoreflect
 }
 
 func TestBadInput(t *testing.T) {
-	node := facadetest.Start(t)
+	node := facadetest.Start(t, facadetest.WithCoursework(time.Minute, time.Minute))
 	conn := node.Dial(0)
 	store := byUnary(conn)
 	ctx := storetest.Bounded(t)
@@ -124,6 +126,12 @@ func TestBadInput(t *testing.T) {
 				testBadInput(t, conn, method, stranger.Credential)
 			})
 		}
+	}
+	methods := lockservice.File_lock_service_lock_service_proto.Services().ByName("LockService").Methods()
+	for i := range methods.Len() {
+		t.Run("coursework/"+string(methods.Get(i).Name()), func(t *testing.T) {
+			testBadInput(t, conn, methods.Get(i), "")
+		})
 	}
 	t.Run("Tail", func(t *testing.T) {
 		for name, req := range map[string]*dlmv1.TailRequest{
