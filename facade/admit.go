@@ -39,16 +39,21 @@ type call struct {
 // another way, so what is asked of every call is asked here.
 func (c *call) admit(req any) error {
 	c.req = req
-	drain := c.service.drain
-	if exempt(c.method) {
+	if !exempt(c.method) {
+		if c.counted = c.service.drain.begin(); !c.counted {
+			return etcdstore.ErrClosed
+		}
+	}
+	c.bound()
+	return nil
+}
+
+// bound gives an admitted call a context that ends when the call has to.
+func (c *call) bound() {
+	drain, multiplexed := c.service.drain, c.waiting != nil
+	switch last := lasts(c.method, c.req); {
+	case exempt(c.method):
 		c.ctx, c.cancel = bind(c.ctx, drain.leaving)
-		return nil
-	}
-	if c.counted = drain.begin(); !c.counted {
-		return etcdstore.ErrClosed
-	}
-	multiplexed := c.waiting != nil
-	switch last := lasts(c.method, req); {
 	case c.method == dlmv1.LockService_Stream_FullMethodName: // it ends once its calls have
 	case last && multiplexed:
 		c.ctx = c.waiting
@@ -58,7 +63,6 @@ func (c *call) admit(req any) error {
 	default:
 		c.ctx, c.cancel = context.WithTimeout(c.ctx, callTimeout)
 	}
-	return nil
 }
 
 // exempt reports whether a method needs nobody's leave. Those that come with gRPC are: health
