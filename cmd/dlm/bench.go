@@ -19,6 +19,8 @@ type benchCommand struct {
 	*streams
 	conn   connection
 	cfg    bench.Config
+	builds []string // ours and theirs
+	dir    string   // for their data
 	asJSON bool
 }
 
@@ -41,9 +43,13 @@ Workloads:
   waiters  a queue on one lock that builds up and is drained; --clients is how many wait
 
 With --against, each slice on dlm is followed by the same slice on the other system, and the ratios are those of such
-pairs. For etcd these are the mutex of its own client and, for append, plain puts; a server with embedded etcd opens
-the port for it with cluster.client-listen. Redis, ZooKeeper and PostgreSQL are measured by the program
-dlm-bench-peers, which must be beside this one or on the PATH.
+pairs, with the 95 % interval of their median. For etcd these are the mutex of its own client and, for append, plain
+puts; a server with embedded etcd opens the port for it with cluster.client-listen. Redis, ZooKeeper and PostgreSQL
+are measured by the program dlm-bench-peers, which must be beside this one or on the PATH.
+
+With --against dlm, a build of dlm is measured beside another one, by this program: for each pair a server of either is
+started, with an embedded etcd and fresh data, and by turns one and the other is first. --endpoints is of no use then.
+Neither build may be this program's own file, whose code a server would have in common with the load.
 
 docs/benchmarks.md says what the columns are, and what was measured.`,
 		Args: arguments(0, 0),
@@ -62,8 +68,11 @@ docs/benchmarks.md says what the columns are, and what was measured.`,
 	flags.StringVar(&b.cfg.Against, "against", "", "what to measure beside it: "+strings.Join(bench.Rivals(), ", "))
 	flags.StringSliceVar(&b.cfg.EtcdEndpoints, "etcd-endpoints", []string{"127.0.0.1:2379"},
 		"etcd client ports, separated by commas")
+	flags.StringSliceVar(&b.builds, "builds", nil, "two builds of dlm, as NEW,OLD: programs in files of their own")
+	flags.StringVar(&b.dir, "data-dir", "", "where the servers of these keep their data (default: where temporary files are)")
 	flags.StringVar(&b.cfg.Peer.Endpoint, "peer-endpoint", "",
 		"where the other system listens, a host:port or for PostgreSQL a URL (default: its usual port on this machine)")
+	flags.Float64Var(&b.cfg.Bar, "bar", 0, "fail if a ratio's 95 % interval ends below this, say 0.97; 0: never")
 	flags.IntSliceVar(&b.cfg.ServerPIDs, "server-pid", nil,
 		"process ids of the servers if they run on this machine, to print what they use")
 	flags.BoolVar(&b.asJSON, "json", false, "print JSON, one object a row")
@@ -77,10 +86,15 @@ func (b *benchCommand) run(ctx context.Context) error {
 		return usagef("--connect-timeout is %v, must be above 0", b.conn.timeout)
 	}
 	b.cfg.Endpoints, b.cfg.ConnectTimeout = b.conn.list(), b.conn.timeout
+	if len(b.builds) == 2 {
+		programs := bench.Programs{Ours: b.builds[0], Theirs: b.builds[1], Dir: b.dir, Stderr: b.err}
+		b.cfg.Builds = programs.Start
+	}
 	if err := b.cfg.Check(); err != nil {
 		return usagef("%v", err)
 	}
-	if b.cfg.Against != "" && b.cfg.Against != bench.Etcd {
+	switch b.cfg.Against {
+	case bench.Redis, bench.ZooKeeper, bench.Postgres:
 		program, err := bench.FindPeers()
 		if err != nil {
 			return err
@@ -94,7 +108,7 @@ func (b *benchCommand) run(ctx context.Context) error {
 	// A second signal stops it at once.
 	defer context.AfterFunc(ctx, signals.Release)()
 
-	report := newBenchReport(b.streams, b.asJSON)
+	report := newBenchReport(b.streams, b.asJSON, b.cfg.Bar)
 	err := bench.Run(ctx, b.cfg, report)
 	return orSignal(ctx, errors.Join(err, report.close()))
 }

@@ -23,6 +23,7 @@ const clearLine = "\r\x1b[K"
 type benchReport struct {
 	*streams
 	asJSON bool
+	bar    float64 // what the ratios are to reach; 0: nothing
 	rows   []load.Row
 
 	mu    sync.Mutex
@@ -34,8 +35,8 @@ type benchReport struct {
 	showing sync.WaitGroup
 }
 
-func newBenchReport(s *streams, asJSON bool) *benchReport {
-	r := &benchReport{streams: s, asJSON: asJSON, stop: make(chan struct{})}
+func newBenchReport(s *streams, asJSON bool, bar float64) *benchReport {
+	r := &benchReport{streams: s, asJSON: asJSON, bar: bar, stop: make(chan struct{})}
 	if term.IsTerminal(int(s.err.Fd())) {
 		r.showing.Go(r.show)
 	}
@@ -80,7 +81,7 @@ func (r *benchReport) close() error {
 	if err := writeTable(r.out, benchTable(r.rows)); err != nil {
 		return err
 	}
-	ratios := ratioTable(r.rows)
+	ratios := ratioTable(r.rows, r.bar)
 	if len(ratios) == 1 {
 		return nil
 	}
@@ -148,16 +149,28 @@ func benchTable(rows []load.Row) [][]string {
 }
 
 // ratioTable shows what was measured in pairs.
-func ratioTable(rows []load.Row) [][]string {
-	table := [][]string{{"RATIO", "WORKLOAD", "CLIENTS", "OPS/S", "P50", "OPS/S PAIR BY PAIR", "P50 PAIR BY PAIR"}}
+func ratioTable(rows []load.Row, bar float64) [][]string {
+	head := []string{"RATIO", "WORKLOAD", "CLIENTS", "OPS/S", "95 % FROM", "TO"}
+	if bar > 0 {
+		head = append(head, "REACHES "+strconv.FormatFloat(bar, 'g', -1, 64))
+	}
+	table := [][]string{append(head, "P50", "OPS/S PAIR BY PAIR", "P50 PAIR BY PAIR")}
 	for _, r := range rows {
 		if r.Against == "" {
 			continue
 		}
-		table = append(table, []string{
-			r.System + "/" + r.Against, r.Workload, strconv.Itoa(r.Clients), decimal(r.Ratio, 2), decimal(r.P50Ratio, 2),
-			decimals(r.Ratios), decimals(r.P50Ratios),
-		})
+		line := []string{
+			r.System + "/" + r.Against, r.Workload, strconv.Itoa(r.Clients),
+			decimal(r.Ratio, 3), decimal(r.RatioLow, 3), decimal(r.RatioHigh, 3),
+		}
+		if bar > 0 {
+			reaches := "no"
+			if r.Reaches(bar) {
+				reaches = "yes"
+			}
+			line = append(line, reaches)
+		}
+		table = append(table, append(line, decimal(r.P50Ratio, 3), decimals(r.Ratios), decimals(r.P50Ratios)))
 	}
 	return table
 }

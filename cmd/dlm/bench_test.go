@@ -3,6 +3,7 @@ package main_test
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -74,6 +75,8 @@ func TestBenchRefuses(t *testing.T) {
 		{"--runs 0", 64, "0 runs"},
 		{"--against other", 64, `"other"`},
 		{"--against redis --workload append", 64, "no records"},
+		{"--against dlm", 64, "no other build"},
+		{"--bar 0.97", 64, "something to measure against"},
 		{"--clients many", 64, "clients"},
 		{"--connect-timeout 0s", 64, "connect-timeout"},
 		{"--against redis --workload own", 1, "cd cmd/dlm-bench-peers && go build"},
@@ -88,6 +91,44 @@ func TestBenchRefuses(t *testing.T) {
 				t.Errorf("exit code %d, want %d; said %q, want %q in it", r.code, test.code, r.err, test.says)
 			}
 		})
+	}
+}
+
+func TestBenchAgainstAnotherBuild(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := dlm(t, benchArgs("--workload", "own", "--against", "dlm", "--builds", dlmPath+","+dlmPath, "--data-dir", dir, "--bar", "1e9")...)
+	cmd.Env = append(cmd.Env, "DLM_CLUSTER_QUOTA=none") // which the servers are not to see
+	r := run(t, cmd)
+	lines := strings.Split(strings.TrimSpace(r.out), "\n")
+	if r.code != 1 || len(lines) != 6 || !strings.Contains(r.err, "below the bar") {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if !strings.HasPrefix(lines[2], "other-dlm") || !strings.HasPrefix(lines[5], "dlm/other-dlm") {
+		t.Errorf("rows of\n%s", r.out)
+	}
+	if at := strings.Index(lines[4], "REACHES 1e+09"); at < 0 || strings.Fields(lines[5][at:])[0] != "no" {
+		t.Errorf("reached\n%s", r.out)
+	}
+	if left, err := os.ReadDir(dir); len(left) > 0 || err != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestBenchAgainstAnotherBuildInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := start(t, dlm(t, benchArgs("--duration", "1h", "--against", "dlm", "--builds", dlmPath+","+dlmPath, "--data-dir", dir)...))
+	eventually(t, "the second server's data", func() bool {
+		found, err := filepath.Glob(filepath.Join(dir, "*", "1", "*"))
+		return err == nil && len(found) > 0
+	})
+	b.signal(t, syscall.SIGTERM)
+	if code := b.wait(t); code != 128+int(syscall.SIGTERM) {
+		t.Errorf("exit code %d\n%s", code, b.err)
+	}
+	if left, err := os.ReadDir(dir); len(left) > 0 || err != nil {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

@@ -235,3 +235,21 @@ func TestMeter(t *testing.T) {
 		t.Errorf("row %+v", row)
 	}
 }
+
+func TestReaches(t *testing.T) {
+	for _, test := range []struct {
+		low, high, bar float64
+		want           bool
+	}{
+		{0.98, 1.01, 0.97, true},
+		{0.93, 0.99, 0.97, true}, // it is not shown to be slower
+		{0.93, 0.97, 0.97, true}, // the bar belongs to what reaches it
+		{0.93, 0.969, 0.97, false},
+		{0, 0, 0, true}, // no bar
+	} {
+		row := load.Row{Ratio: (test.low + test.high) / 2, RatioLow: test.low, RatioHigh: test.high}
+		if got := row.Reaches(test.bar); got != test.want {
+			t.Errorf("%v to %v reaches %v: %v, want %v", test.low, test.high, test.bar, got, test.want)
+		}
+	}
+}

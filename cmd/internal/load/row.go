@@ -20,11 +20,18 @@ type Row struct {
 	ServerPeak      int64   `json:"server_peak_bytes,omitempty"`       // resident memory
 	ServerPerClient float64 `json:"server_bytes_per_client,omitempty"` // what its resident memory grew by for each session or waiter
 
-	// Of a system that was measured beside another: its figure divided by the other's, pair by pair, and their median.
+	// Of a system that was measured beside another: its figure divided by the other's, pair by
+	// pair, their median, and the 95 % interval of that.
 
 	Against   string    `json:"against,omitempty"`
 	Ratio     float64   `json:"ops_ratio,omitempty"`
+	RatioLow  float64   `json:"ops_ratio_low,omitempty"`
+	RatioHigh float64   `json:"ops_ratio_high,omitempty"`
 	Ratios    []float64 `json:"ops_ratios,omitempty"`
 	P50Ratio  float64   `json:"p50_ratio,omitempty"`
 	P50Ratios []float64 `json:"p50_ratios,omitempty"`
 }
+
+// Reaches reports whether the ratio may be as high as the bar: whether its interval ends at the bar
+// or above. It does not show that the ratio is as high: a wide interval reaches a lot.
+func (r Row) Reaches(bar float64) bool { return r.RatioHigh >= bar }

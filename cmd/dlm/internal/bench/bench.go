@@ -23,9 +23,17 @@ const (
 	Redis     = "redis"
 	ZooKeeper = "zookeeper"
 	Postgres  = "postgres"
+	DLM       = "dlm" // servers of another build
 )
 
-const own = "dlm"
+// What the rows of dlm are called, and those of another build of it.
+const (
+	own   = "dlm"
+	other = "other-dlm"
+)
+
+// ErrBelowBar says that a ratio's interval does not reach the bar.
+var ErrBelowBar = errors.New("below the bar")
 
 // minTTL is what a server grants.
 const minTTL = 2 * time.Second
@@ -34,7 +42,7 @@ const minTTL = 2 * time.Second
 func Workloads() []string { return append(load.Cycles(), load.Append, Idle, Waiters) }
 
 // Rivals lists what dlm can be measured against.
-func Rivals() []string { return []string{Etcd, Redis, ZooKeeper, Postgres} }
+func Rivals() []string { return []string{Etcd, Redis, ZooKeeper, Postgres, DLM} }
 
 // Config says what is measured.
 type Config struct {
@@ -52,6 +60,8 @@ type Config struct {
 	Against       string   // empty: nothing
 	EtcdEndpoints []string // of etcd's own client port
 	Peer          Peer     // of the others
+	Builds        Builds   // of two builds of dlm
+	Bar           float64  // what the ratios' intervals are to reach; 0: nothing
 
 	ServerPIDs []int // processes of dlm's servers on this machine; none: they are not looked at
 }
@@ -64,10 +74,13 @@ func (c Config) Check() error {
 		if !slices.Contains(Workloads(), w) {
 			fault("no workload %q; there are %q", w, Workloads())
 		}
-		if w == load.Append && c.Against != "" && c.Against != Etcd {
+		if c.Against == "" || c.Against == DLM {
+			continue
+		}
+		if w == load.Append && c.Against != Etcd {
 			fault("%s keeps no records to compare with the workload %q", c.Against, w)
 		}
-		if slices.Contains([]string{Idle, Waiters}, w) && c.Against != "" {
+		if slices.Contains([]string{Idle, Waiters}, w) {
 			fault("the workload %q has no counterpart in %s", w, c.Against)
 		}
 	}
@@ -100,6 +113,12 @@ func (c Config) Check() error {
 	if c.Against == Etcd && len(c.EtcdEndpoints) == 0 {
 		fault("no endpoint of etcd")
 	}
+	if c.Against == DLM && c.Builds == nil {
+		fault("no other build of dlm")
+	}
+	if c.Bar < 0 || c.Bar > 0 && c.Against == "" {
+		fault("a bar of %v: want one above 0, and something to measure against", c.Bar)
+	}
 	return errors.Join(faults...)
 }
 
@@ -112,7 +131,8 @@ type Watcher interface {
 	Rows(rows []load.Row) error
 }
 
-// Run measures. Errors: those of Check, those of a system, and that of ctx.
+// Run measures. Errors: those of Check, those of a system, that of ctx; and, when all is measured,
+// ErrBelowBar.
 func Run(ctx context.Context, cfg Config, w Watcher) error {
 	if err := cfg.Check(); err != nil {
 		return err
@@ -120,6 +140,7 @@ func Run(ctx context.Context, cfg Config, w Watcher) error {
 	if _, err := newServers(cfg.ServerPIDs); err != nil {
 		return err
 	}
+	var below []error
 	for _, workload := range cfg.Workloads {
 		for _, clients := range cfg.Clients {
 			rows, err := cfg.pairs(ctx, workload, clients, w)
@@ -129,40 +150,96 @@ func Run(ctx context.Context, cfg Config, w Watcher) error {
 			if err := w.Rows(rows); err != nil {
 				return err
 			}
+			if r := rows[0]; !r.Reaches(cfg.Bar) {
+				below = append(below, fmt.Errorf("%s with %d clients is %w: at most %.3f of %s, not %v",
+					workload, clients, ErrBelowBar, r.RatioHigh, r.Against, cfg.Bar))
+			}
 		}
 	}
-	return nil
+	return errors.Join(below...)
 }
 
 // pairs measures dlm and the other system in turn.
 func (c Config) pairs(ctx context.Context, workload string, clients int, w Watcher) ([]load.Row, error) {
-	var ours, theirs []load.Row
 	slice := load.Slice{Workload: workload, Clients: clients, Warmup: c.Warmup, Duration: c.Duration, Overlap: c.Overlap}
+	measured := map[string][]load.Row{}
 	for n := range c.Runs {
-		w.Slice(own, workload, clients, n+1)
-		row, err := c.slice(ctx, slice, w)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", own, err)
+		if err := c.run(ctx, n, slice, w, measured); err != nil {
+			return nil, err
 		}
-		row.System = own
-		ours = append(ours, row)
-		if c.Against == "" {
-			continue
-		}
-		w.Slice(c.Against, workload, clients, n+1)
-		row, err = c.rival(ctx, slice, w)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Against, err)
-		}
-		row.System = c.Against
-		theirs = append(theirs, row)
 	}
-	rows := []load.Row{median(ours)}
+	rows := []load.Row{median(measured[own])}
 	if c.Against != "" {
+		theirs := measured[c.rival()]
 		rows = append(rows, median(theirs))
-		compare(&rows[0], ours, theirs)
+		compare(&rows[0], measured[own], theirs)
 	}
 	return rows, nil
+}
+
+// run is the nth run: it measures each system once.
+func (c Config) run(ctx context.Context, n int, slice load.Slice, w Watcher, measured map[string][]load.Row) (err error) {
+	order := c.order(n)
+	configs := map[string]Config{own: c, c.rival(): c}
+	if c.Against == DLM {
+		servers, stop, err := c.Builds(ctx, order[0] == other)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+		configs[order[0]], configs[order[1]] = c.on(servers[0]), c.on(servers[1])
+	}
+	for _, system := range order {
+		w.Slice(system, slice.Workload, slice.Clients, n+1)
+		row, err := configs[system].measure(ctx, system, slice, w)
+		if err != nil {
+			return fmt.Errorf("%s: %w", system, err)
+		}
+		row.System = system
+		measured[system] = append(measured[system], row)
+	}
+	return nil
+}
+
+// on is what measures one server.
+func (c Config) on(s Server) Config {
+	c.Endpoints, c.ServerPIDs = []string{s.Endpoint}, nil
+	if s.PID != 0 {
+		c.ServerPIDs = []int{s.PID}
+	}
+	return c
+}
+
+// order is which systems the nth run measures, from 0, the first one first. Another system follows
+// dlm. Of two builds each is first in every other run, so that neither is favoured by what becomes
+// slower or faster all the time, or by being first.
+func (c Config) order(n int) []string {
+	switch {
+	case c.Against == "":
+		return []string{own}
+	case c.Against == DLM && n%2 == 1:
+		return []string{other, own}
+	}
+	return []string{own, c.rival()}
+}
+
+// rival is what the rows of the other system are called.
+func (c Config) rival() string {
+	if c.Against == DLM {
+		return other
+	}
+	return c.Against
+}
+
+// measure measures a system once.
+func (c Config) measure(ctx context.Context, system string, s load.Slice, w Watcher) (load.Row, error) {
+	switch system {
+	case own, other:
+		return c.slice(ctx, s, w)
+	case Etcd:
+		return c.etcdSlice(ctx, s, w)
+	}
+	return c.Peer.slice(ctx, system, c.Connections, s)
 }
 
 // slice measures dlm once.
@@ -195,11 +272,8 @@ func (c Config) looped(ctx context.Context, s load.Slice, servers *servers, w Wa
 	return load.Run(ctx, s, sys, servers.clock(w.Meter))
 }
 
-// rival measures the other system once.
-func (c Config) rival(ctx context.Context, s load.Slice, w Watcher) (row load.Row, err error) {
-	if c.Against != Etcd {
-		return c.Peer.slice(ctx, c.Against, c.Connections, s)
-	}
+// etcdSlice measures etcd's mutex once.
+func (c Config) etcdSlice(ctx context.Context, s load.Slice, w Watcher) (row load.Row, err error) {
 	servers, err := newServers(c.ServerPIDs)
 	if err != nil {
 		return load.Row{}, err

@@ -178,6 +178,92 @@ func TestAgainstEtcd(t *testing.T) {
 	}
 }
 
+func TestAgainstAnotherBuild(t *testing.T) {
+	node, rival := facadetest.Start(t), facadetest.Start(t)
+	cfg := config(node.Addr())
+	cfg.Against = bench.DLM
+	var started, stopped int
+	cfg.Builds = func(_ context.Context, theirsFirst bool) (servers [2]bench.Server, stop func() error, err error) {
+		if theirsFirst != (started%2 == 1) {
+			t.Errorf("run %d: theirs is first: %v", started, theirsFirst)
+		}
+		servers = [2]bench.Server{{Endpoint: node.Addr()}, {Endpoint: rival.Addr()}}
+		if theirsFirst {
+			slices.Reverse(servers[:])
+		}
+		started++
+		return servers, func() error { stopped++; return nil }, nil
+	}
+	cfg.Workloads, cfg.Duration, cfg.Runs = []string{load.Own, load.Append}, 100*time.Millisecond, 2
+	w := measured(t, cfg)
+	if started%4 != 0 || stopped != started {
+		t.Errorf("servers started %d times and stopped %d times, want each anew for every run", started, stopped)
+	}
+	if got, want := strings.Join(w.slices[:4], ", "),
+		"dlm own 3 1, other-dlm own 3 1, other-dlm own 3 2, dlm own 3 2"; got != want {
+		t.Errorf("slices %s, want %s", got, want)
+	}
+	for i := 0; i < len(w.rows); i += 2 {
+		ours, theirs := w.rows[i], w.rows[i+1]
+		if theirs.System != ours.Against || theirs.Runs != 2 || len(ours.Ratios) != 2 {
+			t.Errorf("rows %+v, %+v", ours, theirs)
+		}
+		if ours.RatioLow > ours.Ratio || ours.Ratio > ours.RatioHigh {
+			t.Errorf("ratio %v outside of %v to %v", ours.Ratio, ours.RatioLow, ours.RatioHigh)
+		}
+	}
+	for _, node := range []*facadetest.Node{node, rival} {
+		files, err := node.Etcd().Get(t.Context(), "/dlm/files/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil || files.Count == 0 {
+			t.Errorf("no files, %v: nothing was appended there", err)
+		}
+	}
+}
+
+func TestBar(t *testing.T) {
+	node := facadetest.Start(t)
+	cfg := config(node.Addr())
+	cfg.Against, cfg.Builds, cfg.Bar = bench.DLM, nobody(bench.Server{Endpoint: node.Addr()}, nil), 1e9
+	cfg.Clients, cfg.Duration = []int{1, 2}, 50*time.Millisecond
+	var w watcher
+	err := bench.Run(t.Context(), cfg, &w)
+	if !errors.Is(err, bench.ErrBelowBar) || !strings.Contains(err.Error(), "own with 1 clients") || !strings.Contains(err.Error(), "own with 2 clients") {
+		t.Errorf("%v, want both below the bar", err)
+	}
+	if len(w.rows) != 4 {
+		t.Errorf("%d rows, want all four", len(w.rows))
+	}
+}
+
+// nobody starts no server: whatever is measured is the same one.
+func nobody(s bench.Server, err error) bench.Builds {
+	return func(context.Context, bool) ([2]bench.Server, func() error, error) {
+		return [2]bench.Server{s, s}, func() error { return nil }, err
+	}
+}
+
+func TestBuildsFail(t *testing.T) {
+	cfg, broken := config("127.0.0.1:1"), errors.New("broken")
+	cfg.Against, cfg.Builds = bench.DLM, nobody(bench.Server{}, broken)
+	if err := bench.Run(t.Context(), cfg, &watcher{}); !errors.Is(err, broken) {
+		t.Errorf("servers that do not start: %v", err)
+	}
+	dir := t.TempDir()
+	silent := filepath.Join(dir, "silent")
+	if err := os.WriteFile(silent, []byte("#!/bin/sh\necho hello\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range []string{silent, filepath.Join(dir, "nothing")} {
+		p := bench.Programs{Ours: program, Theirs: program, Dir: dir, Stderr: t.Output()}
+		if _, _, err := p.Start(t.Context(), false); err == nil {
+			t.Errorf("%s: no error", program)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "dlm-bench.*")); len(left) > 0 || err != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 func TestAgainstAProgram(t *testing.T) {
 	node := facadetest.Start(t)
 	program := filepath.Join(t.TempDir(), "peers")
@@ -234,6 +320,9 @@ func TestConfigIsChecked(t *testing.T) {
 		"etcd nowhere":    func(c *bench.Config) { c.Against = bench.Etcd },
 		"redis' records":  func(c *bench.Config) { c.Against, c.Workloads = bench.Redis, []string{load.Append} },
 		"redis' sessions": func(c *bench.Config) { c.Against, c.Workloads = bench.Redis, []string{bench.Idle} },
+		"dlm nowhere":     func(c *bench.Config) { c.Against = bench.DLM },
+		"bar":             func(c *bench.Config) { c.Against, c.Builds, c.Bar = bench.DLM, nobody(bench.Server{}, nil), -1 },
+		"bar alone":       func(c *bench.Config) { c.Bar = 1 },
 		"process":         func(c *bench.Config) { c.ServerPIDs = []int{-1} },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,7 +24,7 @@ func median(rows []load.Row) load.Row {
 	return m
 }
 
-// compare notes in row what dlm's slices are, divided by those that followed them.
+// compare notes in row what dlm's slices are, divided by the other system's of the same pairs.
 func compare(row *load.Row, ours, theirs []load.Row) {
 	row.Against = theirs[0].System
 	for i := range ours {
@@ -33,6 +33,7 @@ func compare(row *load.Row, ours, theirs []load.Row) {
 	}
 	itself := func(f float64) float64 { return f }
 	row.Ratio, row.P50Ratio = middle(row.Ratios, itself), middle(row.P50Ratios, itself)
+	row.RatioLow, row.RatioHigh = interval(row.Ratios)
 }
 
 // quotient is 0 where there is none: a slice in which nothing ended.

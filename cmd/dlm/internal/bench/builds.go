@@ -1,0 +1,98 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// How long a server may take to begin to serve, and to end.
+const (
+	serverStart = 30 * time.Second
+	serverGrace = 10 * time.Second
+)
+
+// Server is a running server of dlm.
+type Server struct {
+	Endpoint string
+	PID      int // 0: none that could be looked at
+}
+
+// Builds starts a server of this build and one of another: ours first, or theirs first. stop ends
+// both. It is called anew for each run: of two servers of the same build one may be faster for as
+// long as they run, and it is the builds that are to be compared.
+type Builds func(ctx context.Context, theirsFirst bool) (servers [2]Server, stop func() error, err error)
+
+// Programs are two builds of dlm, whose servers run side by side.
+type Programs struct {
+	Ours, Theirs string
+	Dir          string    // for their data; empty: the system's temporary directory
+	Stderr       io.Writer // what they say
+}
+
+// Start is their Builds: each server has an embedded etcd and fresh data, which stop removes.
+func (p Programs) Start(ctx context.Context, theirsFirst bool) (servers [2]Server, stop func() error, err error) {
+	dir, err := os.MkdirTemp(p.Dir, "dlm-bench.")
+	if err != nil {
+		return servers, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running []*exec.Cmd
+	stop = func() error {
+		cancel()
+		for _, cmd := range running {
+			_ = cmd.Wait() // it says that it was ended
+		}
+		return os.RemoveAll(dir)
+	}
+	programs := []string{p.Ours, p.Theirs}
+	if theirsFirst {
+		slices.Reverse(programs)
+	}
+	for i, program := range programs {
+		cmd, endpoint, err := p.start(ctx, program, filepath.Join(dir, strconv.Itoa(i)))
+		if err != nil {
+			return servers, nil, errors.Join(err, stop())
+		}
+		running = append(running, cmd)
+		servers[i] = Server{endpoint, cmd.Process.Pid}
+	}
+	return servers, stop, nil
+}
+
+// start starts a server, which ends with ctx, and returns when it says where it listens. It has this
+// program's environment but for settings of dlm, and only flags that every build has.
+func (p Programs) start(ctx context.Context, program, dir string) (cmd *exec.Cmd, endpoint string, err error) {
+	cmd = exec.CommandContext(ctx, program, "server", "--listen", "127.0.0.1:0", "--data-dir", dir, "--log-level", "warn")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = serverGrace
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(setting string) bool { return strings.HasPrefix(setting, "DLM_") })
+	cmd.Stderr = p.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	late := time.AfterFunc(serverStart, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	after, ready := strings.CutPrefix(line, "dlm is ready on ")
+	endpoint, _, cut := strings.Cut(after, ",")
+	if !ready || !cut {
+		_ = cmd.Process.Kill()
+		return nil, "", fmt.Errorf("%s server said %q, not where it listens: %w", program, line, errors.Join(ctx.Err(), cmd.Wait()))
+	}
+	return cmd, endpoint, nil
+}
