@@ -63,6 +63,10 @@ bench: ## measure dlm beside etcd's own mutex, about two minutes; ARGS="--client
 bench-peers: ## measure dlm beside etcd, Redis, ZooKeeper and PostgreSQL, more than an hour; installs them, as root
 	GO='$(GO)' tools/bench/peers.sh $(ARGS)
 
+.PHONY: against
+against: ## hold the working tree against an older commit, about half an hour; ARGS="REV --bar 0.97", or ARGS=--help
+	GO='$(GO)' tools/bench/against.sh $(ARGS)
+
 .PHONY: bench-once
 bench-once: ## run every benchmark once, to see that it works
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...

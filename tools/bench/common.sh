@@ -3,13 +3,20 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 GO=${GO:-go}
-work=$(mktemp -d "${BENCH_DIR:-/var/tmp}/dlm-bench.XXXXXX")
+work=$(mktemp -d "$(realpath "${BENCH_DIR:-/var/tmp}")/dlm-bench.XXXXXX")
 pids=()
 
+# cleanup ends what was started, by force if it takes long, and removes what is left of it.
 cleanup() {
 	trap - EXIT
-	local pid
+	trap '' INT TERM
+	local pid i
 	for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+	for ((i = 0; i < 200; i++)); do
+		kill -0 "${pids[@]}" 2>/dev/null || break # none of them is there any more
+		sleep 0.1
+	done
+	for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
 	for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
 	rm -rf "$work"
 }
