@@ -128,7 +128,7 @@ func (p *priced) reset() {
 	p.calls, p.folds = cost{}, cost{}
 }
 
-func (p *priced) costs() (calls, folds cost) {
+func (p *priced) costs() (calls, after cost) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.calls, p.folds

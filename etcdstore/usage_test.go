@@ -15,7 +15,7 @@ import (
 func TestAppendsThroughAnOutage(t *testing.T) {
 	t.Parallel()
 	const records = etcdstore.MaxSection/etcdstore.MaxRecord/2 + 1 // twice as many would be too much
-	for name, lose := range map[string]func(*faults.Faults, faults.Hook){
+	for name, losing := range map[string]func(*faults.Faults, faults.Hook){
 		"Requests": (*faults.Faults).Before,
 		"Replies":  (*faults.Faults).After,
 	} {
@@ -29,7 +29,7 @@ func TestAppendsThroughAnOutage(t *testing.T) {
 				all[i] = c.Record(h, "f", strings.Repeat("x", etcdstore.MaxRecord))
 			}
 			staging := puts("/dlm/staged/")
-			lose(s.Faults, func(_ context.Context, call faults.Call) error {
+			losing(s.Faults, func(_ context.Context, call faults.Call) error {
 				if staging(call.Op) {
 					return faults.ErrLost
 				}

@@ -75,7 +75,7 @@ func TestEverySentinelHasItsReason(t *testing.T) {
 	var fail error
 	store := scripted{do: func(context.Context, string) error { return fail }}
 	_, conn := serve(t, store, nil)
-	transports := map[string]grpc.ClientConnInterface{"unary": conn, "mux": openMux(t, conn)}
+	ways := map[string]grpc.ClientConnInterface{"unary": conn, "mux": openMux(t, conn)}
 
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestEverySentinelHasItsReason(t *testing.T) {
 					continue
 				}
 				fail = fmt.Errorf("releasing \"orders\": %w", s.err)
-				for by, conn := range transports {
+				for by, conn := range ways {
 					_, err := dlmv1.NewLockServiceClient(conn).Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{})
 					if got := status.Code(err); got != s.code {
 						t.Errorf("%s: code %v, want %v", by, got, s.code)

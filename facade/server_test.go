@@ -135,7 +135,7 @@ func TestDeadlines(t *testing.T) {
 	for by, conn := range map[string]grpc.ClientConnInterface{"unary": conn, "mux": mux} {
 		t.Run(by, func(t *testing.T) {
 			api := dlmv1.NewLockServiceClient(conn)
-			call := func(method string, f func(ctx context.Context) error) time.Duration {
+			within := func(method string, f func(ctx context.Context) error) time.Duration {
 				t.Helper()
 				if err := f(t.Context()); err != nil { // without a deadline of the client's
 					t.Fatal(err)
@@ -144,20 +144,20 @@ func TestDeadlines(t *testing.T) {
 				defer mu.Unlock()
 				return left[method]
 			}
-			acquire := func(wait *durationpb.Duration) func(ctx context.Context) error {
+			waiting := func(forSo *durationpb.Duration) func(ctx context.Context) error {
 				return func(ctx context.Context) error {
-					_, err := api.Acquire(ctx, &dlmv1.AcquireRequest{Wait: wait})
+					_, err := api.Acquire(ctx, &dlmv1.AcquireRequest{Wait: forSo})
 					return err
 				}
 			}
 			bounded := func(d time.Duration) bool { return 5*time.Second < d && d <= 10*time.Second }
-			if got := call("Acquire", acquire(nil)); got != -1 {
-				t.Errorf("acquire: ends after %v", got)
+			if got := within("Acquire", waiting(nil)); got != -1 {
+				t.Errorf("waiting: ends after %v", got)
 			}
-			if got := call("Acquire", acquire(durationpb.New(time.Minute))); got != -1 {
-				t.Errorf("acquire within a minute: ends after %v", got)
+			if got := within("Acquire", waiting(durationpb.New(time.Minute))); got != -1 {
+				t.Errorf("waiting within a minute: ends after %v", got)
 			}
-			got := call("Inspect", func(ctx context.Context) error {
+			got := within("Inspect", func(ctx context.Context) error {
 				_, err := api.Inspect(ctx, &dlmv1.InspectRequest{})
 				return err
 			})
@@ -167,10 +167,10 @@ func TestDeadlines(t *testing.T) {
 			if by == "mux" { // there the store itself ends what it has started
 				return
 			}
-			if got := call("Acquire", acquire(durationpb.New(0))); !bounded(got) {
-				t.Errorf("acquire without a wait: ends after %v", got)
+			if got := within("Acquire", waiting(durationpb.New(0))); !bounded(got) {
+				t.Errorf("waiting without a wait: ends after %v", got)
 			}
-			got = call("Release", func(ctx context.Context) error {
+			got = within("Release", func(ctx context.Context) error {
 				_, err := api.Release(ctx, &dlmv1.ReleaseRequest{})
 				return err
 			})

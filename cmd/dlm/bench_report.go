@@ -44,10 +44,10 @@ func newBenchReport(s *streams, asJSON bool, bar float64) *benchReport {
 }
 
 // Slice notes what runs now.
-func (r *benchReport) Slice(system, workload string, clients, run int) {
+func (r *benchReport) Slice(system, workload string, clients, slice int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.what, r.meter = fmt.Sprintf("%s, %s, %d clients, run %d", system, workload, clients, run), nil
+	r.what, r.meter = fmt.Sprintf("%s, %s, %d clients, run %d", system, workload, clients, slice), nil
 }
 
 // Meter notes that the clock of the slice runs.

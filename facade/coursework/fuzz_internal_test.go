@@ -70,7 +70,7 @@ func FuzzParseRequest(f *testing.F) {
 		if again := fmt.Sprintf("c%d.%s.%d", number, name, era); err != nil || again != request || number <= 0 {
 			t.Errorf("%q is parsed as %s, %v", request, again, err)
 		}
-		if hash, hashed := strings.CutPrefix(name, "h"); hashed && (len(hash) != 32 || strings.Trim(hash, "0123456789abcdef") != "") {
+		if hash, is := strings.CutPrefix(name, "h"); is && (len(hash) != 32 || strings.Trim(hash, "0123456789abcdef") != "") {
 			t.Errorf("%q has the hash %q", request, hash)
 		}
 	})

@@ -13,7 +13,7 @@ import (
 // them, at least one.
 func (c Config) idle(ctx context.Context, s load.Slice, servers *servers, w Watcher) (row load.Row, err error) {
 	n := min(c.Connections, s.Clients)
-	interval := c.TTL / 3 // as the SDK does it
+	beat := c.TTL / 3 // as the SDK does it
 	meter := load.NewMeter()
 	before := servers.resident()
 	ending := make(chan struct{})
@@ -54,7 +54,7 @@ func (c Config) idle(ctx context.Context, s load.Slice, servers *servers, w Watc
 		conn.counts.Store(true)
 	}
 	w.Meter(meter)
-	if err := settle(ctx, (s.Duration + interval - 1).Truncate(interval)); err != nil {
+	if err := settle(ctx, (s.Duration + beat - 1).Truncate(beat)); err != nil {
 		return load.Row{}, err
 	}
 	row = meter.Row(time.Since(began))

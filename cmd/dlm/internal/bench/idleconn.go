@@ -196,13 +196,13 @@ func (c *idleConn) answered(resp *dlmv1.StreamResponse) error {
 		return fmt.Errorf("an answer to call %d, which was not made", resp.GetCall())
 	}
 	delete(c.calls, resp.GetCall())
-	interval := c.ttl / 3
-	due := call.sent.Add(interval)
+	beat := c.ttl / 3
+	due := call.sent.Add(beat)
 	switch r := resp.GetResponse().(type) {
 	case *dlmv1.StreamResponse_Init:
 		c.made++
 		// As if the sessions had come one by one, and not all at once.
-		due = call.sent.Add(interval * time.Duration(c.made) / time.Duration(c.want))
+		due = call.sent.Add(beat * time.Duration(c.made) / time.Duration(c.want))
 		c.lives(idleSession{r.Init.GetSession(), due})
 	case *dlmv1.StreamResponse_Heartbeat:
 		if c.counts.Load() {
