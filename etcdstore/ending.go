@@ -32,7 +32,7 @@ func (e ending) txn(p pass) commit.Txn {
 // ended takes in what the transaction did. It returns the waits that are over by it, for the caller
 // to end: see take.
 func (s *Store) ended(e ending, p pass, rev int64) (verdicts []verdict) {
-	s.usage.drop(e.lock)
+	s.usage.drop(e.lock, e.token)
 	verdicts = s.mirror.take(p.changes(rev)...)
 	if e.publishes {
 		s.publish(e.lock, e.token, rev)

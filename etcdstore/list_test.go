@@ -25,6 +25,8 @@ func TestListShowsWhatIsWaitedFor(t *testing.T) {
 		put("queue/"+name+"//0000000000000001.1", `{"label":"gone","since":1}`) // nobody can hand it on
 	}
 	put("waited/l/nobody", "")
+	put("locks/", "not ours") // sorts before all names
+	put("waited/", "not ours")
 	c.Acquire("l/a")
 	c.Acquire("l/b")
 	for i := range 3 {
@@ -32,6 +34,9 @@ func TestListShowsWhatIsWaitedFor(t *testing.T) {
 		put(fmt.Sprintf("waited/l/ü%d", i), "not ours")
 	}
 	for _, limit := range []int{0, 1, 2, 3, 1000} {
+		if page, next, err := s.List(storetest.Bounded(t), "", limit, ""); err != nil || len(page) == 0 && next == "" {
+			t.Errorf("List of all in pages of %d = %d locks, %q, %v; want some, or more to come", limit, len(page), next, err)
+		}
 		var got []string
 		for after := ""; ; {
 			page, next, err := s.List(storetest.Bounded(t), "l/", limit, after)

@@ -54,7 +54,7 @@ type mirrorHolder struct {
 	lock  string
 	token int64
 	local bool        // granted by this store: usage counts its section from nothing
-	ends  bool        // its end is on its way to etcd
+	ends  int         // how many ends of its section are on their way to etcd
 	due   time.Time   // its hold deadline, counted from when this store heard of the grant; zero: none
 	timer *time.Timer // for that; nil: none
 }

@@ -57,3 +57,22 @@ func TestVacant(t *testing.T) {
 	m.observe([]*clientv3.Event{{Type: clientv3.EventTypeDelete, Kv: &mvccpb.KeyValue{Key: []byte(place), ModRevision: 8}}})
 	want(8, true)
 }
+
+// Two ends of one section may be on their way, an eviction and its holder's release: the one that fails takes back its own mark only.
+func TestEndsAreCounted(t *testing.T) {
+	m := newMirror("/dlm/", func(string) {}, func(sectionKey) {}, func(sectionKey) {})
+	a := acquisition{"l", "0000000000000007", "1"}
+	holder := holderValue{session: a.session, request: a.request}
+	m.own(change{key: m.keys.session(a.session), rev: 2, created: 2, value: []byte(encode(sessionValue{}))})
+	m.own(change{key: m.keys.lock("l"), holder: &holder}.at(5))
+	m.markEnd("l", 5)
+	m.markEnd("l", 5)
+	m.unmarkEnd("l", 5)
+	if !m.endsSoon(a) {
+		t.Error("one of two ends came to nothing: none is on its way")
+	}
+	m.unmarkEnd("l", 5)
+	if m.endsSoon(a) {
+		t.Error("both ends came to nothing: one is on its way")
+	}
+}

@@ -146,24 +146,24 @@ func (m *mirror) endsSoon(a acquisition) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if state, _ := m.state(a); state == Holding {
-		return m.locks[a.lock].holder.ends
+		return m.locks[a.lock].holder.ends > 0
 	}
 	s := m.sessions[a.session]
 	return s != nil && s.cancels[a] > 0
 }
 
 // markEnd notes that the end of a section is on its way to etcd: see endsSoon.
-func (m *mirror) markEnd(lock string, token int64) { m.setEnds(lock, token, true) }
+func (m *mirror) markEnd(lock string, token int64) { m.addEnds(lock, token, 1) }
 
-// unmarkEnd notes that the end came to nothing. If it came to something, the holder goes, and the
-// mark with it.
-func (m *mirror) unmarkEnd(lock string, token int64) { m.setEnds(lock, token, false) }
+// unmarkEnd notes that it came to nothing. If it came to something, the holder goes, and the mark
+// with it.
+func (m *mirror) unmarkEnd(lock string, token int64) { m.addEnds(lock, token, -1) }
 
-func (m *mirror) setEnds(lock string, token int64, ends bool) {
+func (m *mirror) addEnds(lock string, token int64, n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if l := m.locks[lock]; l != nil && l.holder != nil && l.holder.token == token {
-		l.holder.ends = ends
+		l.holder.ends = max(0, l.holder.ends+n) // a holder that a new listing has brought was not marked
 	}
 }
 

@@ -151,7 +151,8 @@ func (s *Store) used(ctx context.Context, prefix, from string, limit int) (usedL
 	}
 	p := usedLocks{holders: map[string]*mvccpb.KeyValue{}, rev: resp.Header.Revision}
 	var names []string
-	last := "" // what lies behind it has not been read of both families
+	var last string // what lies behind it has not been read of both families, if cut
+	cut := false
 	for i, family := range []string{s.keys.allLocks(), s.keys.allWaited()} {
 		kvs := op.Ranged(resp, i)
 		for _, kv := range kvs {
@@ -162,21 +163,21 @@ func (s *Store) used(ctx context.Context, prefix, from string, limit int) (usedL
 			}
 		}
 		if resp.Responses[i].GetResponseRange().More {
-			if end := string(kvs[len(kvs)-1].Key[len(family):]); last == "" || end < last {
-				last = end
+			if end := string(kvs[len(kvs)-1].Key[len(family):]); !cut || end < last {
+				last, cut = end, true
 			}
 		}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	if last != "" {
+	if cut {
 		names = slices.DeleteFunc(names, func(name string) bool { return name > last })
 	}
 	if len(names) > limit {
 		names = names[:limit]
-		last = names[limit-1]
+		last, cut = names[limit-1], true
 	}
-	if last != "" {
+	if cut {
 		p.next = last + "\x00"
 	}
 	p.names = slices.DeleteFunc(names, func(name string) bool { return !isLock(name) })

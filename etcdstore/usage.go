@@ -117,11 +117,14 @@ func (u *usage) giveBack(r Record) {
 	}
 }
 
-// drop forgets a lock's section, which has ended.
-func (u *usage) drop(lock string) {
+// drop stops counting a section, which has ended. What is counted of a later one stays: it may have begun before the answer
+// of the end has come.
+func (u *usage) drop(lock string, token int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	delete(u.locks, lock)
+	if l := u.locks[lock]; l != nil && l.token <= token {
+		delete(u.locks, lock)
+	}
 }
 
 // recount begins to count a section: from nothing if it was granted here, else from what is staged.

@@ -45,3 +45,17 @@ func TestUsageCountsOnce(t *testing.T) {
 	reserve(Record{Lock: "l", Token: 6, Request: "x"}, false) // not this section
 	want("another section's", 10, 1)
 }
+
+// The answer of a release may come after the watch has told of it, and after the next holder has begun to append.
+func TestUsageOfTheNextSectionStays(t *testing.T) {
+	u := newUsage()
+	u.begin("l", newSectionUsage(9))
+	u.drop("l", 5)
+	if !u.knows(Record{Lock: "l", Token: 9}) {
+		t.Error("the end of section 5 has dropped the count of section 9")
+	}
+	u.drop("l", 9)
+	if u.knows(Record{Lock: "l", Token: 9}) {
+		t.Error("the end of section 9 has not dropped its count")
+	}
+}
