@@ -40,7 +40,7 @@ func (p *pair) Append(ctx context.Context, r etcdstore.Record) error {
 
 // newPair has a hold a lock and, if queued, b wait for it.
 func newPair(t *testing.T, etcd *clientv3.Client, queued bool) *pair {
-	f := faults.New(etcd)
+	f := newFaults(t, etcd)
 	store := openStoreWith(t, etcdstore.Config{Client: f.Client(), Prefix: prefixOf(t)}) // nobody else's work in its batches
 	p := &pair{faulty: &faulty{store, f}, t: t}
 	p.a, p.b = begin(t, p), begin(t, p)
@@ -189,7 +189,7 @@ func TestPairs(t *testing.T) {
 func TestGrantAndRepeatApart(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
-	f := faults.New(etcd)
+	f := newFaults(t, etcd)
 	s := &faulty{openStoreWith(t, etcdstore.Config{Client: f.Client(), Prefix: prefixOf(t)}), f}
 	c := begin(t, s)
 	release := busy(t, s, prefixOf(t))

@@ -96,7 +96,7 @@ const pricedLock = "priced"
 func newPriced(t *testing.T) *priced {
 	t.Helper()
 	etcd := startEtcd(t)
-	f := faults.New(etcd)
+	f := newFaults(t, etcd)
 	p := &priced{started: started{openStore(t, f.Client())}, T: t, faults: f}
 	p.a = storetest.BeginFor(t, p.started, "a", etcdstore.MaxTTL)
 	p.b = storetest.BeginFor(t, p.started, "b", etcdstore.MaxTTL)

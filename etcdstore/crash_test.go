@@ -58,9 +58,9 @@ func (c crashes) once(t *testing.T, prefix string, n int64, done bool) (reached 
 	if counts == nil {
 		counts = ofWork
 	}
-	f := faults.New(c.etcd)
+	f := newFaults(t, c.etcd)
 	crashed := f.CrashAt(n, done, counts)
-	if s, err := etcdstore.Open(storetest.Bounded(t), etcdstore.Config{Client: f.Client(), Prefix: prefix}); err == nil {
+	if s, err := etcdstore.Open(storetest.Bounded(t), withLocal(etcdstore.Config{Client: f.Client(), Prefix: prefix})); err == nil {
 		c.operate(t, s, prefix, crashed)
 		closeStore(t, s)
 	}
@@ -112,7 +112,7 @@ func under(t *testing.T, etcd *clientv3.Client, prefix string) int64 {
 // prepare makes a scene with a store that never sweeps, and never folds the lock l.
 func prepare(t *testing.T, etcd *clientv3.Client, prefix string, act func(*storetest.Client, *etcdstore.Store)) {
 	t.Helper()
-	f := faults.New(etcd)
+	f := newFaults(t, etcd)
 	s := openStoreWith(t, etcdstore.Config{Client: f.Client(), Prefix: prefix})
 	defer s.HoldFolds(t, "l")()
 	lazy := matches(clientv3.Op.IsDelete, prefix+"staged/")

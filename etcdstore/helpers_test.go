@@ -22,7 +22,7 @@ type faulty struct {
 
 func openFaulty(t *testing.T, etcd *clientv3.Client) *faulty {
 	t.Helper()
-	f := faults.New(etcd)
+	f := newFaults(t, etcd)
 	return &faulty{openStore(t, f.Client()), f}
 }
 

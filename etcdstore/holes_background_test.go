@@ -6,7 +6,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
-	"github.com/distributed-lock-manager/dlm/etcdstore/internal/faults"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
@@ -33,7 +32,7 @@ func TestH4SweepBehindTheMirror(t *testing.T) {
 				_, folding = hold(t, a.Faults, folds)
 			}
 			// The other store looks for orphans when it opens; it finds the record, and its mirror knows of no holder.
-			f := faults.New(etcd)
+			f := newFaults(t, etcd)
 			looks, look := hold(t, f, gets("/dlm/staged/"))
 			b := &faulty{openStore(t, f.Client()), f}
 			storetest.Await(t, "a look for orphans", looks)

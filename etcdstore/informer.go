@@ -73,10 +73,8 @@ func (s *Store) follow(rev int64) error {
 		s.mirror.observe(events)
 		s.usage.forget(s.keys, events)
 	}
-	if near, ok := s.etcd.Watcher.(interface {
-		Follow(ctx context.Context, from, end string, rev int64, tell func([]*clientv3.Event)) error
-	}); ok { // etcd is in this process: without the five goroutines that each event of a client's watch goes through
-		return near.Follow(s.ctx, from, end, rev, tell)
+	if s.local != nil {
+		return s.local.Follow(s.ctx, from, end, rev, tell)
 	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(s.ctx))
 	defer cancel()

@@ -81,7 +81,7 @@ func TestQuorumLost(t *testing.T) {
 	t.Parallel()
 	m := startMembers(t)
 	told := make(chan bool, 16)
-	s := openStoreWith(t, etcdstore.Config{Client: m.servers[0].Client(), OnServing: func(up bool) { told <- up }})
+	s := openStoreWith(t, etcdstore.Config{Client: m.servers[0].Client(), Local: m.servers[0].Local(), OnServing: func(up bool) { told <- up }})
 	hear := func(want bool) { // a leader that stops may be followed by one that has not stopped yet
 		t.Helper()
 		for over := storetest.Bounded(t).Done(); ; {

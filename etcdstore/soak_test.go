@@ -40,7 +40,7 @@ func TestSoak(t *testing.T) {
 	}
 	defer e.Close()
 	s, err := etcdstore.Open(t.Context(), etcdstore.Config{
-		Client: e.Client(), History: history, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Client: e.Client(), Local: e.Local(), History: history, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

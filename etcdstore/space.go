@@ -50,10 +50,10 @@ func (s *Store) lookAtSpace() {
 	}
 }
 
-// statusEndpoints are the members to ask; an in-process client has none, and answers for its own.
+// statusEndpoints are the members to ask. An etcd in this process has no endpoints, and speaks for its own member.
 func (s *Store) statusEndpoints() []string {
-	if e := s.etcd.Endpoints(); len(e) > 0 {
-		return e
+	if s.local != nil {
+		return []string{""}
 	}
-	return []string{""}
+	return s.etcd.Endpoints()
 }

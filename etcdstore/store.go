@@ -19,6 +19,7 @@ const DefaultPrefix = "/dlm/"
 // Config is what a store is made of.
 type Config struct {
 	Client *clientv3.Client // of any etcd, embedded or not; the store does not close it
+	Local  Local            // what goes with Client if etcd is in this process; nil: it is reached over a connection
 	Prefix string           // of every key; empty: DefaultPrefix
 	Logger *slog.Logger     // nil: discards
 	// History is how much of etcd's past is kept before it is compacted away. 0: the store does not compact, as in a
@@ -32,6 +33,7 @@ type Config struct {
 // etcd under one prefix.
 type Store struct {
 	etcd    *clientv3.Client
+	local   Local // nil: etcd is not in this process
 	keys    keys
 	log     *slog.Logger
 	history time.Duration
@@ -68,6 +70,9 @@ type sectionKey struct {
 
 // Open starts a store. It returns when the mirror is loaded, or with an error when ctx ends first.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if cfg.Local == nil && cfg.Client.ActiveConnection() == nil {
+		return nil, fmt.Errorf("%w: a client without a connection, of an etcd in this process, needs its Local", ErrInvalidArgument)
+	}
 	prefix := cfg.Prefix
 	if prefix == "" {
 		prefix = DefaultPrefix
@@ -78,6 +83,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		etcd:       cfg.Client,
+		local:      cfg.Local,
 		keys:       keys(strings.TrimSuffix(prefix, "/") + "/"),
 		log:        log,
 		history:    cfg.History,
@@ -91,7 +97,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
-		Apply:  commit.Remote(remoteOf(cfg.Client)),
+		Apply:  commit.Remote(cfg.kv()),
 		Start:  s.start,
 		Closed: func() bool { return s.ctx.Err() != nil },
 		Panicked: func(what any, stack []byte) {
@@ -101,7 +107,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	})
 
 	s.start(func() { s.engine.Run(s.ctx) })
-	if cfg.Client.ActiveConnection() != nil {
+	if cfg.Local == nil {
 		s.renewals = newRenewals(cfg.Client)
 		s.start(func() { s.renewals.run(s.ctx) })
 	}

@@ -2,6 +2,7 @@ package etcdstore_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/faults"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
@@ -61,12 +63,33 @@ func startEtcdWith(t testing.TB, cfg embedded.Config) *embedded.Server {
 	if err != nil {
 		t.Fatalf("start etcd: %v", err)
 	}
+	locals.Store(server.Client(), server.Local())
 	t.Cleanup(func() {
+		locals.Delete(server.Client())
 		if err := server.Close(); err != nil {
 			t.Errorf("stop etcd: %v", err)
 		}
 	})
 	return server
+}
+
+// locals has what goes with each client of an etcd in this process.
+var locals sync.Map // *clientv3.Client → etcdstore.Local
+
+// withLocal completes what a store is made of.
+func withLocal(cfg etcdstore.Config) etcdstore.Config {
+	if local, ok := locals.Load(cfg.Client); ok {
+		cfg.Local = local.(etcdstore.Local)
+	}
+	return cfg
+}
+
+// newFaults puts faults before the etcd of a test. A store that is opened on their client has them.
+func newFaults(t testing.TB, etcd *clientv3.Client) *faults.Faults {
+	f := faults.New(etcd, withLocal(etcdstore.Config{Client: etcd}).Local.KV())
+	locals.Store(f.Client(), f.Local())
+	t.Cleanup(func() { locals.Delete(f.Client()) })
+	return f
 }
 
 func openStore(t testing.TB, etcd *clientv3.Client) *etcdstore.Store {
@@ -78,7 +101,7 @@ func openStoreWith(t testing.TB, cfg etcdstore.Config) *etcdstore.Store {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	s, err := etcdstore.Open(ctx, cfg)
+	s, err := etcdstore.Open(ctx, withLocal(cfg))
 	if err != nil {
 		t.Fatalf("open a store: %v", err)
 	}

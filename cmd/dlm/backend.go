@@ -24,8 +24,9 @@ const (
 // backend is the etcd behind a server.
 type backend struct {
 	client *clientv3.Client
-	where  string       // for people
-	failed <-chan error // an embedded etcd that stopped by itself; nil if it is another process
+	local  etcdstore.Local // nil if etcd is another process
+	where  string          // for people
+	failed <-chan error    // an embedded etcd that stopped by itself; nil if it is another process
 	close  func() error
 }
 
@@ -55,6 +56,7 @@ func openBackend(ctx context.Context, cfg config.Config, logs logs) (*backend, e
 	}
 	return &backend{
 		client: server.Client(),
+		local:  server.Local(),
 		where:  "data in " + cfg.DataDir,
 		failed: server.Err(),
 		close:  server.Close,

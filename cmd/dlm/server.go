@@ -72,6 +72,7 @@ func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 	readiness := &readiness{}
 	store, err := openStore(ctx, cfg, etcdstore.Config{
 		Client:    backend.client,
+		Local:     backend.local,
 		Prefix:    cfg.Etcd.Prefix,
 		Logger:    logs.own,
 		History:   cfg.Etcd.History,

@@ -14,26 +14,26 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/adapter"
 )
 
+// Local is what a member offers to a store in its own process, beside the client: the ways that are
+// free of a network's detours.
+type Local struct {
+	etcd *etcdserver.EtcdServer
+	kv   pb.KVClient
+}
+
+func local(etcd *etcdserver.EtcdServer) *Local {
+	return &Local{etcd: etcd, kv: adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(etcd))}
+}
+
+// KV is etcd's key-value service in etcd's own messages, which clientv3 makes its own of by copying.
+func (l *Local) KV() pb.KVClient { return l.kv }
+
 // inProcess makes a client that calls an etcd in this process. It renews a lease without a stream.
-// And who knows of them finds two methods on its parts, by which etcdstore saves most of the way:
-// Remote, etcd's service in etcd's own messages, and Follow, the events as they come out of etcd's
-// store.
 func inProcess(etcd *etcdserver.EtcdServer) *clientv3.Client {
 	c := v3client.New(etcd)
-	c.KV = kv{c.KV, adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(etcd))}
 	c.Lease = lease{c.Lease, etcd}
-	c.Watcher = watcher{c.Watcher, etcd}
 	return c
 }
-
-type kv struct {
-	clientv3.KV
-	remote pb.KVClient
-}
-
-// Remote is etcd's key-value service in etcd's own messages, which clientv3 makes its own of by
-// copying.
-func (kv kv) Remote() pb.KVClient { return kv.remote }
 
 type lease struct {
 	clientv3.Lease
@@ -52,11 +52,6 @@ func (l lease) KeepAliveOnce(ctx context.Context, id clientv3.LeaseID) (*clientv
 	return l.Lease.KeepAliveOnce(ctx, id) // which can say what else it is
 }
 
-type watcher struct {
-	clientv3.Watcher
-	etcd *etcdserver.EtcdServer
-}
-
 var errStopped = errors.New("etcd has stopped")
 
 // Follow calls tell with every change of the keys from one to before another, from a revision on:
@@ -68,8 +63,8 @@ var errStopped = errors.New("etcd has stopped")
 //   - another: etcd has stopped.
 //
 // While this member is cut off from the others there are no events; afterwards it goes on.
-func (w watcher) Follow(ctx context.Context, from, end string, rev int64, tell func([]*clientv3.Event)) error {
-	stream := w.etcd.Watchable().NewWatchStream()
+func (l *Local) Follow(ctx context.Context, from, end string, rev int64, tell func([]*clientv3.Event)) error {
+	stream := l.etcd.Watchable().NewWatchStream()
 	defer stream.Close()
 	if _, err := stream.Watch(ctx, clientv3.AutoWatchID, []byte(from), []byte(end), rev); err != nil {
 		return err
@@ -86,7 +81,7 @@ func (w watcher) Follow(ctx context.Context, from, end string, rev int64, tell f
 			tell(resp.Events)
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-w.etcd.StopNotify():
+		case <-l.etcd.StopNotify():
 			return errStopped
 		}
 	}

@@ -25,6 +25,7 @@ const (
 type Server struct {
 	etcd   *embed.Etcd
 	client *clientv3.Client
+	local  *Local
 	logger *zap.Logger
 	lock   io.Closer
 	high   *highwater
@@ -65,6 +66,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{
 		etcd:   etcd,
 		client: inProcess(etcd.Server),
+		local:  local(etcd.Server),
 		logger: etcd.GetLogger(),
 		lock:   lock,
 		high:   high,
@@ -92,6 +94,9 @@ func startError(err error, name string) error {
 
 // Client is the in-process client of this member. It is closed by Close.
 func (s *Server) Client() *clientv3.Client { return s.client }
+
+// Local is what goes with Client for a store in this process.
+func (s *Server) Local() *Local { return s.local }
 
 // ClientAddr is the host:port of the etcd client port; empty if there is none.
 func (s *Server) ClientAddr() string {

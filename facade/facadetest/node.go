@@ -163,7 +163,7 @@ func (n *Node) StartFacade(i int) {
 		n.t.Fatalf("listen: %v", err)
 	}
 	s := &served{log: n.log}
-	s.store, err = etcdstore.Open(ctx, etcdstore.Config{Client: n.etcd.Client(), Logger: n.log, OnServing: s.onServing})
+	s.store, err = etcdstore.Open(ctx, etcdstore.Config{Client: n.etcd.Client(), Local: n.etcd.Local(), Logger: n.log, OnServing: s.onServing})
 	if err != nil {
 		_ = listener.Close()
 		n.t.Fatalf("open the store: %v", err)

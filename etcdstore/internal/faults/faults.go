@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -44,6 +45,7 @@ type Hook func(context.Context, Call) error
 // Faults is one such client. As long as nothing is set it passes everything on.
 type Faults struct {
 	client *clientv3.Client
+	local  *Local
 	before atomic.Pointer[Hook]
 	after  atomic.Pointer[Hook]
 	events atomic.Pointer[func([]*clientv3.Event)]
@@ -55,12 +57,13 @@ type Faults struct {
 	watches map[*watch]struct{}
 }
 
-// New puts a client before another, which it does not close.
-func New(etcd *clientv3.Client) *Faults {
+// New puts a client before another, of an etcd in this process, which it does not close. kv is that etcd's key-value service.
+func New(etcd *clientv3.Client, kv pb.KVClient) *Faults {
 	f := &Faults{gate: make(chan struct{}, 1), watches: map[*watch]struct{}{}}
 	f.gate <- struct{}{}
+	f.local = &Local{kv: kv, f: f}
 	f.client = clientv3.NewCtxClient(context.Background())
-	f.client.KV = &kv{KV: etcd.KV, f: f}
+	f.client.KV = &keyValue{KV: etcd.KV, f: f}
 	f.client.Lease = &lease{Lease: etcd.Lease, f: f}
 	f.client.Watcher = &watcher{Watcher: etcd.Watcher, f: f}
 	f.client.Maintenance = &maintenance{Maintenance: etcd.Maintenance, f: f}
@@ -69,6 +72,18 @@ func New(etcd *clientv3.Client) *Faults {
 
 // Client is what to give to the store.
 func (f *Faults) Client() *clientv3.Client { return f.client }
+
+// Local goes with Client.
+func (f *Faults) Local() *Local { return f.local }
+
+// Local is the etcd behind a [Faults], as a store in its process has it.
+type Local struct {
+	kv pb.KVClient
+	f  *Faults
+}
+
+// errBroken ends what follows a watch that was broken.
+var errBroken = errors.New("the watch was broken")
 
 // Before sets what runs before a call reaches etcd; an error loses the request. nil: nothing.
 func (f *Faults) Before(h Hook) { set(&f.before, h) }
@@ -144,12 +159,12 @@ func (m *maintenance) Status(ctx context.Context, endpoint string) (*clientv3.St
 	return resp, err
 }
 
-type kv struct {
+type keyValue struct {
 	clientv3.KV
 	f *Faults
 }
 
-func (k *kv) Get(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
+func (k *keyValue) Get(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
 	err = k.f.do(ctx, Call{Kind: Get, Op: clientv3.OpGet(key, opts...)}, func() (err error) {
 		resp, err = k.KV.Get(ctx, key, opts...)
 		return err
@@ -157,7 +172,7 @@ func (k *kv) Get(ctx context.Context, key string, opts ...clientv3.OpOption) (re
 	return resp, err
 }
 
-func (k *kv) Put(ctx context.Context, key, val string, opts ...clientv3.OpOption) (resp *clientv3.PutResponse, err error) {
+func (k *keyValue) Put(ctx context.Context, key, val string, opts ...clientv3.OpOption) (resp *clientv3.PutResponse, err error) {
 	err = k.f.do(ctx, Call{Kind: Put, Op: clientv3.OpPut(key, val, opts...)}, func() (err error) {
 		resp, err = k.KV.Put(ctx, key, val, opts...)
 		return err
@@ -165,7 +180,7 @@ func (k *kv) Put(ctx context.Context, key, val string, opts ...clientv3.OpOption
 	return resp, err
 }
 
-func (k *kv) Delete(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.DeleteResponse, err error) {
+func (k *keyValue) Delete(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.DeleteResponse, err error) {
 	err = k.f.do(ctx, Call{Kind: Delete, Op: clientv3.OpDelete(key, opts...)}, func() (err error) {
 		resp, err = k.KV.Delete(ctx, key, opts...)
 		return err
@@ -173,7 +188,7 @@ func (k *kv) Delete(ctx context.Context, key string, opts ...clientv3.OpOption) 
 	return resp, err
 }
 
-func (k *kv) Compact(ctx context.Context, rev int64, opts ...clientv3.CompactOption) (resp *clientv3.CompactResponse, err error) {
+func (k *keyValue) Compact(ctx context.Context, rev int64, opts ...clientv3.CompactOption) (resp *clientv3.CompactResponse, err error) {
 	err = k.f.do(ctx, Call{Kind: Compact}, func() (err error) {
 		resp, err = k.KV.Compact(ctx, rev, opts...)
 		return err
@@ -181,14 +196,20 @@ func (k *kv) Compact(ctx context.Context, rev int64, opts ...clientv3.CompactOpt
 	return resp, err
 }
 
-// Remote is where the store's transactions go: a store asks its client for it. The client behind
-// this one is that of an embedded server, which has it too.
-func (k *kv) Remote() pb.KVClient {
-	embedded, ok := k.KV.(interface{ Remote() pb.KVClient })
-	if !ok {
-		panic("faults: the client is not one of an embedded server")
+// KV is where the store's transactions go.
+func (l *Local) KV() pb.KVClient { return &remote{KVClient: l.kv, f: l.f} }
+
+// Follow passes on what a watch brings.
+func (l *Local) Follow(ctx context.Context, from, end string, rev int64, tell func([]*clientv3.Event)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for resp := range l.f.client.Watch(clientv3.WithRequireLeader(ctx), from, clientv3.WithRange(end), clientv3.WithRev(rev)) {
+		if err := resp.Err(); err != nil {
+			return err
+		}
+		tell(resp.Events)
 	}
-	return &remote{KVClient: embedded.Remote(), f: k.f}
+	return errBroken
 }
 
 type remote struct {
