@@ -84,23 +84,15 @@ func (s *Store) queueEvents(ctx context.Context, prefix string, queue chan<- []E
 
 // sendState sends the holders and waiters as they are at one revision, and returns that.
 func (s *Store) sendState(ctx context.Context, prefix string, send func([]Event) error) (rev int64, err error) {
-	for _, family := range []string{s.keys.allLocks(), s.keys.allQueues()} {
-		from, end := family+prefix, clientv3.GetPrefixRangeEnd(family+prefix)
-		for more := true; more; {
-			opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(listPage)}
-			if rev > 0 {
-				opts = append(opts, clientv3.WithRev(rev))
-			}
-			resp, err := s.get(ctx, from, opts...)
+	for _, under := range []string{s.keys.allLocks(), s.keys.allQueues()} {
+		sc := family(under+prefix, listPage)
+		sc.pinned, sc.rev = true, rev
+		for resp, err := range s.pages(ctx, sc) {
 			if err != nil {
 				return 0, err
 			}
-			if rev == 0 {
-				rev = resp.Header.Revision
-			}
 			var events []Event
 			for _, kv := range resp.Kvs {
-				from = string(kv.Key) + "\x00"
 				// A prefix that ends with a slash is also that of the outer lock's queue.
 				if e, ok := s.eventOf(kv); ok && strings.HasPrefix(e.Lock, prefix) {
 					e.Initial = true
@@ -112,8 +104,8 @@ func (s *Store) sendState(ctx context.Context, prefix string, send func([]Event)
 					return 0, err
 				}
 			}
-			more = resp.More
 		}
+		rev = sc.rev
 	}
 	return rev, nil
 }

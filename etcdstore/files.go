@@ -69,10 +69,13 @@ func (s *Store) published(ctx context.Context, lock, file string) (head, error) 
 // unfinished fold put there, which nobody is to see.
 func (s *Store) bytes(ctx context.Context, lock, file string, h headValue, from, to int64) ([]byte, error) {
 	data := make([]byte, 0, to-from)
-	key := s.keys.chunk(lock, file, max(0, from-h.Chunk+1)) // the chunk with `from` in it begins here or later
-	end := s.keys.chunk(lock, file, to)
-	for at := from; at < to; {
-		resp, err := s.get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(MaxRead/smallChunk))
+	chunks := scan{
+		from: s.keys.chunk(lock, file, max(0, from-h.Chunk+1)), // the chunk with `from` in it begins here or later
+		end:  s.keys.chunk(lock, file, to),
+		page: MaxRead / smallChunk,
+	}
+	at := from
+	for resp, err := range s.pages(ctx, &chunks) {
 		if err != nil {
 			return nil, err
 		}
@@ -86,11 +89,10 @@ func (s *Store) bytes(ctx context.Context, lock, file string, h headValue, from,
 				data = append(data, kv.Value[at-begin:upto-begin]...)
 				at = upto
 			}
-			key = string(kv.Key) + "\x00"
 		}
-		if at < to && !resp.More {
-			return nil, fmt.Errorf("file %s of lock %s: no chunk holds byte %d of %d", quoted(file), quoted(lock), at, h.Size)
-		}
+	}
+	if at < to {
+		return nil, fmt.Errorf("file %s of lock %s: no chunk holds byte %d of %d", quoted(file), quoted(lock), at, h.Size)
 	}
 	return data, nil
 }

@@ -41,29 +41,24 @@ func (s *Store) inform(loaded chan<- struct{}) {
 
 // list loads the mirror with everything as it was at one revision.
 func (s *Store) list() (rev int64, err error) {
-	from, end := s.keys.mirrored()
+	sc := scan{page: listPage, pinned: true}
+	sc.from, sc.end = s.keys.mirrored()
 	var kvs []*mvccpb.KeyValue
-	for {
-		opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(listPage)}
-		if rev > 0 {
-			opts = append(opts, clientv3.WithRev(rev))
-		}
-		ctx, cancel := context.WithTimeout(s.ctx, commit.Timeout)
-		resp, err := s.etcd.Get(ctx, from, opts...)
-		cancel()
+	for resp, err := range sc.pages(s.getAnyway) {
 		if err != nil {
 			return 0, err
 		}
-		if rev == 0 {
-			rev = resp.Header.Revision
-		}
 		kvs = append(kvs, resp.Kvs...)
-		if !resp.More {
-			s.mirror.reset(kvs, rev)
-			return rev, nil
-		}
-		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
 	}
+	s.mirror.reset(kvs, sc.rev)
+	return sc.rev, nil
+}
+
+// getAnyway reads past the refusal of calls while the store cannot commit: it begins so.
+func (s *Store) getAnyway(key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, commit.Timeout)
+	defer cancel()
+	return s.etcd.Get(ctx, key, opts...)
 }
 
 // follow feeds the mirror from a watch until the watch is lost.

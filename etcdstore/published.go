@@ -8,7 +8,6 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -37,18 +36,13 @@ type record struct {
 // records reads a section in order.
 func (s *Store) records(ctx context.Context, lock string, token int64) ([]record, error) {
 	var kvs []*mvccpb.KeyValue
-	from, end := s.keys.records(lock, token), clientv3.GetPrefixRangeEnd(s.keys.records(lock, token))
-	for {
-		resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(recordsPage))
+	for resp, err := range s.pages(ctx, family(s.keys.records(lock, token), recordsPage)) {
 		if err != nil {
 			return nil, err
 		}
 		kvs = append(kvs, resp.Kvs...)
-		if !resp.More {
-			return inOrder(kvs)
-		}
-		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
 	}
+	return inOrder(kvs)
 }
 
 // inOrder puts records in the order in which they are read: by number, then as stored.

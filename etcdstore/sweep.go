@@ -116,34 +116,30 @@ func (s *Store) findOrphans(ctx context.Context) error {
 	})
 }
 
-// sections walks a family by its sections; found answers the key to go on from.
-func (s *Store) sections(ctx context.Context, family string, found func(sectionKey) (next string)) error {
-	from, end := family, clientv3.GetPrefixRangeEnd(family)
-	for {
-		resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(1), clientv3.WithKeysOnly())
-		if err != nil || len(resp.Kvs) == 0 {
+// sections walks a family by its sections; found returns the key to go on from.
+func (s *Store) sections(ctx context.Context, under string, found func(sectionKey) (next string)) error {
+	sc := family(under, 1)
+	sc.keysOnly = true
+	for resp, err := range s.pages(ctx, sc) {
+		if err != nil {
 			return err
 		}
-		key := string(resp.Kvs[0].Key)
-		sec, ok := s.keys.parseSection(family, key)
-		if !ok {
-			from = key + "\x00"
-			continue
+		for _, kv := range resp.Kvs {
+			if sec, ok := s.keys.parseSection(under, string(kv.Key)); ok {
+				sc.from = found(sec)
+			}
 		}
-		from = found(sec)
 	}
+	return nil
 }
 
 // dropNotes forgets notes older than a moment. The same transaction raises the horizon to their tokens: below it what
 // became of a section is not known, and never guessed.
 func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
-	from, end := s.keys.allNotes(), clientv3.GetPrefixRangeEnd(s.keys.allNotes())
-	for {
-		notes, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(notesPage))
-		if err != nil || len(notes.Kvs) == 0 {
+	for notes, err := range s.pages(ctx, family(s.keys.allNotes(), notesPage)) {
+		if err != nil {
 			return err
 		}
-		from = string(notes.Kvs[len(notes.Kvs)-1].Key) + "\x00"
 		var drop []*pb.RequestOp
 		var highest int64
 		for _, kv := range notes.Kvs {
@@ -178,6 +174,7 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // horizonOf is the highest token whose note was dropped.
@@ -195,15 +192,16 @@ func horizonOf(kv *mvccpb.KeyValue) (int64, error) {
 // dropWaited forgets of locks that somebody waited for them, unless it was after *since: the revision of the call before,
 // which it moves on. As long as somebody waits it must not be forgotten: a grant to another relies on it.
 func (s *Store) dropWaited(ctx context.Context, since *int64) error {
-	from, end, before := s.keys.allWaited(), clientv3.GetPrefixRangeEnd(s.keys.allWaited()), *since
-	for {
-		resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(waitedPage), clientv3.WithKeysOnly())
+	before := *since
+	sc := family(s.keys.allWaited(), waitedPage)
+	sc.keysOnly = true
+	for resp, err := range s.pages(ctx, sc) {
 		if err != nil {
 			return err
 		}
+		*since = resp.Header.Revision
 		var drop commit.Txn
 		for _, kv := range resp.Kvs {
-			from = string(kv.Key) + "\x00"
 			name, ok := s.keys.parseWaited(string(kv.Key))
 			if _, vacant := s.mirror.vacant(name); ok && vacant && kv.ModRevision <= before {
 				drop.Then = append(drop.Then, commit.Txn{
@@ -217,8 +215,6 @@ func (s *Store) dropWaited(ctx context.Context, since *int64) error {
 				return err
 			}
 		}
-		if *since = resp.Header.Revision; !resp.More {
-			return nil
-		}
 	}
+	return nil
 }
