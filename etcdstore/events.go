@@ -85,7 +85,7 @@ func (s *Store) queueEvents(ctx context.Context, prefix string, queue chan<- []E
 // sendState sends the holders and waiters as they are at one revision, and returns that.
 func (s *Store) sendState(ctx context.Context, prefix string, send func([]Event) error) (rev int64, err error) {
 	for _, under := range []string{s.keys.allLocks(), s.keys.allQueues()} {
-		sc := family(under+prefix, listPage)
+		sc := scanOf(under+prefix, listPage)
 		sc.pinned, sc.rev = true, rev
 		for resp, err := range s.pages(ctx, sc) {
 			if err != nil {

@@ -45,3 +45,20 @@ func (s Resolving) Release(ctx context.Context, sec Section) error {
 
 // Append resolves an append.
 func (s Resolving) Append(ctx context.Context, r Record) error { return s.resolveAppend(ctx, r, false) }
+
+// FoldTogether folds published sections of a lock, the oldest, whatever their size. It returns the token of the last one that was.
+func (s *Store) FoldTogether(ctx context.Context, lock string, tokens ...int64) (through int64, err error) {
+	var secs []publishedSection
+	for _, token := range tokens {
+		marker, err := s.get(ctx, s.keys.marker(lock, token))
+		if err != nil {
+			return 0, err
+		}
+		records, err := s.records(ctx, lock, token)
+		if err != nil {
+			return 0, err
+		}
+		secs = append(secs, publishedSection{token: token, marker: marker.Kvs[0].ModRevision, records: records})
+	}
+	return s.fold(ctx, lock, secs)
+}

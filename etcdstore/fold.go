@@ -77,10 +77,11 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 		if err != nil {
 			return err
 		}
-		if n := len(oldest); n > 0 {
-			if err := s.fold(ctx, lock, oldest); err != nil && !errors.Is(err, errOvertaken) {
+		if len(oldest) > 0 {
+			through, err := s.fold(ctx, lock, oldest)
+			if err != nil && !errors.Is(err, errOvertaken) {
 				return fmt.Errorf("fold %s: %w", quoted(lock), err)
-			} else if err != nil || oldest[n-1].token < token {
+			} else if err != nil || through < token {
 				continue
 			}
 		}
@@ -92,8 +93,13 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 // errOvertaken: what a step was computed from has changed; another store folds as well.
 var errOvertaken = errors.New("overtaken")
 
-// fold folds the oldest sections of a lock.
-func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) error {
+// fold folds the oldest sections of a lock, all in one step. If that is too much for a step it folds the first of them alone, in
+// several. It returns the token of the last one that it has folded.
+//
+// What the steps before the last put lies beyond the heads. Whoever takes up a fold that was broken off there has to put the same, and
+// what several sections come to depends on which of them are folded together: section 5 with 6 fills a chunk that section 5 alone
+// would not.
+func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) (through int64, err error) {
 	var guard []*pb.Compare
 	var files []string
 	sizes, tokens := map[string]int{}, map[string]int64{}
@@ -122,15 +128,14 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 		key := s.keys.head(lock, file)
 		f, known := s.heads.get(key)
 		if !known {
-			var err error
 			if f, err = s.headOf(ctx, lock, file); err != nil {
-				return err
+				return 0, err
 			}
 		}
 		guard = append(guard, op.ModifiedAt(key, f.rev))
 		puts, err := s.grow(ctx, lock, file, &f.headValue, bytes[file])
 		if err != nil {
-			return err
+			return 0, err
 		}
 		f.Token = tokens[file]
 		chunks = append(chunks, puts...)
@@ -146,6 +151,9 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 		last = append(steps[n-1], last...)
 		steps = steps[:n-1]
 	}
+	if len(steps) > 0 && len(secs) > 1 {
+		return s.fold(ctx, lock, secs[:1])
+	}
 	var rev int64
 	for _, ops := range append(steps, last) {
 		t, run := commit.Txn{If: guard, Then: ops}, s.engine.Alone
@@ -160,7 +168,7 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 			for _, file := range files {
 				s.heads.drop(s.keys.head(lock, file))
 			}
-			return err
+			return 0, err
 		}
 		rev = resp.Header.Revision
 	}
@@ -168,7 +176,7 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 		grown[i].rev = rev
 		s.heads.set(s.keys.head(lock, file), grown[i])
 	}
-	return nil
+	return secs[len(secs)-1].token, nil
 }
 
 // head is a file's head and the revision it is from, 0 if the file does not exist.

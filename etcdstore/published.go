@@ -36,7 +36,7 @@ type record struct {
 // records reads a section in order.
 func (s *Store) records(ctx context.Context, lock string, token int64) ([]record, error) {
 	var kvs []*mvccpb.KeyValue
-	for resp, err := range s.pages(ctx, family(s.keys.records(lock, token), recordsPage)) {
+	for resp, err := range s.pages(ctx, scanOf(s.keys.records(lock, token), recordsPage)) {
 		if err != nil {
 			return nil, err
 		}

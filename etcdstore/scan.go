@@ -20,9 +20,9 @@ type scan struct {
 	rev    int64
 }
 
-// family is a scan of all keys that begin so.
-func family(prefix string, page int64) *scan {
-	return &scan{from: prefix, end: clientv3.GetPrefixRangeEnd(prefix), page: page}
+// scanOf is a scan of all keys that begin so.
+func scanOf(prefix string, size int64) *scan {
+	return &scan{from: prefix, end: clientv3.GetPrefixRangeEnd(prefix), page: size}
 }
 
 // pages reads one page after the other. An error ends the walk.

@@ -118,7 +118,7 @@ func (s *Store) findOrphans(ctx context.Context) error {
 
 // sections walks a family by its sections; found returns the key to go on from.
 func (s *Store) sections(ctx context.Context, under string, found func(sectionKey) (next string)) error {
-	sc := family(under, 1)
+	sc := scanOf(under, 1)
 	sc.keysOnly = true
 	for resp, err := range s.pages(ctx, sc) {
 		if err != nil {
@@ -136,7 +136,7 @@ func (s *Store) sections(ctx context.Context, under string, found func(sectionKe
 // dropNotes forgets notes older than a moment. The same transaction raises the horizon to their tokens: below it what
 // became of a section is not known, and never guessed.
 func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
-	for notes, err := range s.pages(ctx, family(s.keys.allNotes(), notesPage)) {
+	for notes, err := range s.pages(ctx, scanOf(s.keys.allNotes(), notesPage)) {
 		if err != nil {
 			return err
 		}
@@ -193,7 +193,7 @@ func horizonOf(kv *mvccpb.KeyValue) (int64, error) {
 // which it moves on. As long as somebody waits it must not be forgotten: a grant to another relies on it.
 func (s *Store) dropWaited(ctx context.Context, since *int64) error {
 	before := *since
-	sc := family(s.keys.allWaited(), waitedPage)
+	sc := scanOf(s.keys.allWaited(), waitedPage)
 	sc.keysOnly = true
 	for resp, err := range s.pages(ctx, sc) {
 		if err != nil {
