@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -20,9 +19,9 @@ const closeTimeout = 2 * time.Second
 // Client talks to a cluster of dlm servers. It is safe for concurrent use; one for a process is
 // enough.
 type Client struct {
-	cfg  Config
-	log  *slog.Logger
-	wire *transport
+	cfg     Config
+	journal *journal
+	wire    *transport
 
 	closing  chan struct{}  // closed when Close begins
 	finished chan struct{}  // closed when it is done
@@ -56,11 +55,11 @@ func Open(cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		cfg:      cfg,
-		log:      cfg.Logger,
+		journal:  &journal{log: cfg.Logger},
 		closing:  make(chan struct{}),
 		finished: make(chan struct{}),
 	}
-	c.wire = newTransport(cfg, c.refresh)
+	c.wire = newTransport(cfg, c.journal, c.refresh)
 	return c, nil
 }
 
@@ -85,11 +84,12 @@ func (c *Client) Close() error {
 	for _, s := range sessions {
 		s.lose(ErrClosed)
 	}
-	timeout := time.After(closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
 	for _, s := range sessions {
 		select {
 		case <-s.settled:
-		case <-timeout:
+		case <-ctx.Done():
 			c.closeErr = fmt.Errorf("close: %w: the session ends with its TTL", ErrUnavailable)
 		}
 		if c.closeErr != nil {
@@ -98,6 +98,7 @@ func (c *Client) Close() error {
 	}
 	c.wire.close()
 	c.running.Wait()
+	c.journal.close(ctx)
 	close(c.finished)
 	return c.closeErr
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -27,7 +28,7 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 		return
 	}
 	if !t.closed {
-		t.log.Info("server left", "endpoint", l.endpoint, "err", err)
+		t.journal.write(func(log *slog.Logger) { log.Info("server left", "endpoint", l.endpoint, "err", err) })
 	}
 	t.link = nil
 	t.lastErr = fmt.Errorf("%s: %w", l.endpoint, err)

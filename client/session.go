@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -265,7 +266,7 @@ func (s *session) beatFailed(err error) {
 	case errors.Is(err, ErrSessionExpired):
 		s.lose(fmt.Errorf("%w: %w", ErrLockExpired, err))
 	case err != nil && !errors.Is(err, ErrClosed):
-		s.c.log.Warn("heartbeat refused", "session", s.id, "err", err)
+		s.c.journal.write(func(log *slog.Logger) { log.Warn("heartbeat refused", "session", s.id, "err", err) })
 	}
 }
 
@@ -292,7 +293,9 @@ func (s *session) lose(cause error) {
 		s.c.wire.forget(beating)
 	}
 	if !errors.Is(cause, ErrClosed) {
-		s.c.log.Warn("session lost", "session", s.id, "err", cause, "locks", len(held))
+		s.c.journal.write(func(log *slog.Logger) {
+			log.Warn("session lost", "session", s.id, "err", cause, "locks", len(held))
+		})
 	}
 	for _, l := range held {
 		l.lose(cause)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -22,10 +21,10 @@ import (
 // It is in four files: this one keeps the books of the calls, outbox.go what is to be sent, link.go
 // one connection, and failover.go decides when to leave a server.
 type transport struct {
-	cfg    Config
-	log    *slog.Logger
-	stall  time.Duration
-	onLink func() // called, outside mu, when a link was made
+	cfg     Config
+	journal *journal
+	stall   time.Duration
+	onLink  func() // called, outside mu, when a link was made
 
 	kick    chan struct{} // wakes the manager
 	running sync.WaitGroup
@@ -49,10 +48,10 @@ type transport struct {
 	lastErr  error     // why the last link ended
 }
 
-func newTransport(cfg Config, onLink func()) *transport {
+func newTransport(cfg Config, journal *journal, onLink func()) *transport {
 	return &transport{
 		cfg:      cfg,
-		log:      cfg.Logger,
+		journal:  journal,
 		stall:    cfg.stall(),
 		onLink:   onLink,
 		kick:     make(chan struct{}, 1),
