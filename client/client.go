@@ -21,6 +21,7 @@ const closeTimeout = 2 * time.Second
 type Client struct {
 	cfg     Config
 	journal *journal
+	atLoss  func() // for tests: called when a session is lost, before its holders are told; nil: nothing
 	wire    *transport
 
 	closing  chan struct{}  // closed when Close begins

@@ -7,3 +7,6 @@ const (
 	MaxPiece    = maxPiece
 	SessionRoom = sessionRoom
 )
+
+// AtLoss has f called when a session of the client is lost, before its holders are told.
+func AtLoss(c *Client, f func()) { c.atLoss = f }

@@ -297,6 +297,9 @@ func (s *session) lose(cause error) {
 			log.Warn("session lost", "session", s.id, "err", cause, "locks", len(held))
 		})
 	}
+	if s.c.atLoss != nil {
+		s.c.atLoss()
+	}
 	for _, l := range held {
 		l.lose(cause)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,24 +17,6 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
-
-// atLoss is a log that stands still when a session is lost, which is before the holders are told.
-type atLoss struct {
-	reached chan struct{}
-	resume  chan struct{}
-}
-
-func (h atLoss) Enabled(context.Context, slog.Level) bool { return true }
-func (h atLoss) WithAttrs([]slog.Attr) slog.Handler       { return h }
-func (h atLoss) WithGroup(string) slog.Handler            { return h }
-
-func (h atLoss) Handle(_ context.Context, r slog.Record) error {
-	if r.Message == "session lost" {
-		close(h.reached)
-		<-h.resume
-	}
-	return nil
-}
 
 // A section's end that is sent while the session is being lost comes before the session's own end,
 // which is sent once.
@@ -63,13 +44,17 @@ func TestLostSessionIsClosedOnce(t *testing.T) {
 				}
 				return nil
 			})
-			log := atLoss{reached: make(chan struct{}), resume: make(chan struct{})}
-			c := open(t, client.Config{Endpoints: []string{s.addr}, TTL: 2 * time.Second, Logger: slog.New(log)})
-			release, resume := sync.OnceFunc(func() { close(released) }), sync.OnceFunc(func() { close(log.resume) })
+			c := open(t, client.Config{Endpoints: []string{s.addr}, TTL: 2 * time.Second})
+			reached, resumed := make(chan struct{}), make(chan struct{})
+			client.AtLoss(c, func() {
+				close(reached)
+				<-resumed
+			})
+			release, resume := sync.OnceFunc(func() { close(released) }), sync.OnceFunc(func() { close(resumed) })
 			t.Cleanup(release)
 			t.Cleanup(resume)
 			l := lock(t, c, "a")
-			<-log.reached
+			<-reached
 			unlocked := make(chan error, 1)
 			go func() { unlocked <- l.Unlock(t.Context()) }()
 			eventually(t, "the Release", func() bool { return len(s.received(isRelease)) == 1 })
