@@ -102,10 +102,13 @@ func (b *batch) txn() (t Txn) {
 
 // of is the part of the batch's answer that is for its i-th pack.
 func (b *batch) of(resp *pb.TxnResponse, i int) *pb.TxnResponse {
-	if b.flat() {
-		return resp
+	if !b.flat() {
+		return op.Nested(resp, i)
 	}
-	return op.Nested(resp, i)
+	if resp.Succeeded { // what is touched is no member's
+		resp.Responses = resp.Responses[:len(b.packs[i].Then)]
+	}
+	return resp
 }
 
 // failed takes out those that are to be run again, apart.
