@@ -15,7 +15,7 @@ const (
 
 // Small reports whether a transaction may go into a batch with others.
 func (t Txn) Small() bool {
-	return max(len(t.If), len(t.Then), len(t.Else)) <= packOps && t.footprint().Bytes <= batchBytes/16
+	return max(len(t.WithAlive().If), len(t.Then), len(t.Else)) <= packOps && t.footprint().Bytes <= batchBytes/16
 }
 
 // batch is transactions that are committed together.
