@@ -46,7 +46,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for ctx.Err() == nil { // what is left when it ends is not tried any more, however much it is
 		pending, wait := e.queue.take()
 		if len(pending) > 0 {
 			b, left := fill(pending)
@@ -62,7 +62,6 @@ func (e *Engine) Run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-e.queue.arrived:
 		case <-timer.C:
 		}
