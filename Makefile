@@ -71,6 +71,10 @@ against: ## hold the working tree against an older commit, about half an hour; A
 bench-once: ## run every benchmark once, to see that it works
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME, a minute if none is given; ARGS="FuzzKeys" names the ones to run
+	GO='$(GO)' tools/fuzz/fuzz.sh $(ARGS)
+
 .PHONY: peers
 peers: ## check the program that measures other systems, which is a Go module of its own
 	cd cmd/dlm-bench-peers && $(GO) vet ./... && $(GO) test ./...
