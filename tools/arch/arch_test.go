@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +15,7 @@ const module = "github.com/distributed-lock-manager/dlm"
 // pkg is what `go list -json` says of a package.
 type pkg struct {
 	ImportPath string
+	Dir        string
 	Doc        string
 	GoFiles    []string
 	Imports    []string
@@ -27,11 +26,7 @@ type pkg struct {
 // list asks the go command about all packages of the module. Tests do not count.
 func list(t *testing.T) []pkg {
 	t.Helper()
-	// The go command keeps a test's result while the files that it looked at are unchanged; what another process reads
-	// for it does not count.
-	if err := filepath.WalkDir("../..", func(string, fs.DirEntry, error) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
+	watch(t, "../..")
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,GoFiles,Imports,Deps,Standard", module+"/...")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
