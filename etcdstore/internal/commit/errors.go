@@ -18,8 +18,8 @@ var (
 	ErrNoQuorum = errors.New("no quorum")
 	// ErrClosed: there will be no answer, as the engine is being closed. Indeterminate.
 	ErrClosed = errors.New("store closed")
-	// ErrNoSpace: etcd's space quota is used up. Nothing was changed, unless this very transaction used it up: etcd runs that
-	// one, and refuses it all the same.
+	// ErrNoSpace: etcd's space quota is used up. Nothing was changed, unless this very transaction
+	// used it up: etcd runs that one, and refuses it all the same.
 	ErrNoSpace = errors.New("no space")
 	// ErrSessionExpired: a lease that something is put on has ended. Nothing was changed.
 	ErrSessionExpired = errors.New("session expired")

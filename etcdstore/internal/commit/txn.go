@@ -23,8 +23,8 @@ type Txn struct {
 	Patient bool   // it is in no hurry
 	Besides string // a key that nothing else in its batch may write either; empty: none
 
-	// Touch is a key that is put along, once for all of its batch, whatever comes of them; empty: none. Only a batch that is not
-	// nested, and does not hold, puts nothing at all.
+	// Touch is a key that is put along, once for all of its batch, whatever comes of them; empty:
+	// none. Only a batch that is not nested, and does not hold, puts nothing at all.
 	Touch string
 
 	// Refuse is asked when its turn has come: with an error, which is then its answer, it is not run. nil: it is.
