@@ -189,6 +189,11 @@ func TestNothingIsServed(t *testing.T) {
 						t.Errorf("%s: %v; want %v", name, got, want)
 					}
 				}
+				for name, got := range map[string]error{"Commit": committed, "Submit": submitted, "SubmitLater": later.err} {
+					if !NotSent(got) {
+						t.Errorf("%s: %v does not say that nothing was sent", name, got)
+					}
+				}
 				r.called(r.settle(), 0)
 			})
 		})

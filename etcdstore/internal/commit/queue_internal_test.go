@@ -311,6 +311,7 @@ func TestTooSlow(t *testing.T) {
 		calls := r.settle()
 		r.succeeded(all[0])
 		r.refused(ErrNoQuorum, all[1])
+		r.sent(false, all[1])
 		r.called(calls, 1) // the one that was held
 		if kv := r.etcd.get("k"); kv.Version != 1 {
 			r.Errorf("%v; want it put once", kv)
@@ -334,6 +335,7 @@ func TestNoAnswerInTime(t *testing.T) {
 		}
 		r.pass(1)
 		r.refused(ErrNoQuorum, all...)
+		r.sent(true, all...)
 		r.succeeded(later...)
 	})
 }
@@ -372,6 +374,8 @@ func TestRunEnds(t *testing.T) {
 					}
 				}
 				r.refused(ErrClosed, append(pending, later...)...)
+				r.sent(false, append(pending, later...)...)
+				r.sent(true, onItsWay...)
 				if n := len(r.etcd.keys); n > 0 {
 					r.Errorf("%d keys were put; want none", n)
 				}

@@ -72,7 +72,7 @@ func (tr *trial) answer(resp *pb.TxnResponse, err error) {
 
 // unclear reports whether it may have been run or not.
 func (tr *trial) unclear() bool {
-	return errors.Is(tr.err, ErrNoQuorum) || errors.Is(tr.err, ErrClosed) || errors.Is(tr.err, context.Canceled)
+	return !NotSent(tr.err) && (errors.Is(tr.err, ErrNoQuorum) || errors.Is(tr.err, ErrClosed) || errors.Is(tr.err, context.Canceled))
 }
 
 // chaos decides what is done, and what happens meanwhile.

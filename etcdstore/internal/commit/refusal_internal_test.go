@@ -165,6 +165,7 @@ func TestNoAnswer(t *testing.T) {
 				free()
 				calls := r.settle()
 				r.refused(test.want, all...)
+				r.sent(true, all...)
 				r.called(calls, 1)
 			})
 		})

@@ -221,6 +221,16 @@ func (r *rig) refused(want error, all ...*asked) {
 	}
 }
 
+// sent wants an error to say of transactions whether etcd was asked to run them.
+func (r *rig) sent(want bool, all ...*asked) {
+	r.Helper()
+	for i, a := range all {
+		if NotSent(a.err) == want {
+			r.Errorf("transaction %d: %v says that it was sent: %t; want %t", i, a.err, !want, want)
+		}
+	}
+}
+
 // called wants etcd to have been called so many times.
 func (r *rig) called(calls []*pb.TxnRequest, want int) {
 	r.Helper()
