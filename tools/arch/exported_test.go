@@ -19,19 +19,21 @@ import (
 	"testing"
 )
 
-// What the store exports is what somebody else calls. A name that is left over misleads: it has to be read, and kept working.
+// What the store exports is what somebody else calls. A name that is left over misleads: it has to
+// be read, and kept working.
 func TestStoreExportsNothingUnused(t *testing.T) {
 	for _, name := range unused(t, "../..", module+"/etcdstore") {
 		t.Errorf("nobody outside of etcdstore uses its %s, but tests perhaps", name)
 	}
 }
 
-// unused lists what a package exports, and no other package of the module in a directory uses. Tests do not count, nor do
-// packages below it, which help to test it; but for the interfaces that these declare: what a whole suite is run through is
-// no leftover.
+// unused lists what a package exports, and no other package of the module in a directory uses.
+// Tests do not count, nor do packages below it, which help to test it; but for the interfaces that
+// these declare: what a whole suite is run through is no leftover.
 //
-// A method is used as well if its type implements an interface outside that has it; a type, if it occurs in what is used.
-// Fields of structs are left out, and so are bounds and defaults: they are there to be read.
+// A method is used as well if its type implements an interface outside that has it; a type, if it
+// occurs in what is used. Fields of structs are left out, and so are bounds and defaults: they are
+// there to be read.
 func unused(t *testing.T, dir, of string) []string {
 	t.Helper()
 	c := load(t, dir)
@@ -63,7 +65,8 @@ func unused(t *testing.T, dir, of string) []string {
 	return names
 }
 
-// isBound reports whether a name is a constant's that says how much the package takes, or what it takes by default.
+// isBound reports whether a name is a constant's that says how much the package takes, or what it
+// takes by default.
 func isBound(object types.Object) bool {
 	_, constant := object.(*types.Const)
 	return constant && slices.ContainsFunc([]string{"Max", "Min", "Default"}, func(begin string) bool {
@@ -187,7 +190,8 @@ func (u usage) occurs(t types.Type) {
 	}
 }
 
-// compiled is the packages of a module, with what the compiler knows of them and of all that they import.
+// compiled is the packages of a module, with what the compiler knows of them and of all that they
+// import.
 type compiled struct {
 	types.Importer
 	files  *token.FileSet
@@ -318,8 +322,8 @@ var _ = lib.ErrHelper
 	}
 }
 
-// watch has the go command run a test again when a file in a directory has changed: what another process reads for it does
-// not count.
+// watch has the go command run a test again when a file in a directory has changed: what another
+// process reads for it does not count.
 func watch(t *testing.T, dir string) {
 	t.Helper()
 	if err := filepath.WalkDir(dir, func(string, fs.DirEntry, error) error { return nil }); err != nil {

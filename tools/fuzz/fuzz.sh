@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs each fuzz target of the module for FUZZTIME, one after the other, and says of each how many inputs it was tried with. An
-# input that fails is kept in the package's testdata, where plain `go test` finds it. Inputs that reach new code are kept in
-# the go command's cache, for the next run; `go clean -fuzzcache` throws them away. Arguments are patterns of what to run.
+# Runs each fuzz target of the module for FUZZTIME, one after the other, and says of each how many
+# inputs it was tried with. An input that fails is kept in the package's testdata, where plain `go
+# test` finds it. Inputs that reach new code are kept in the go command's cache, for the next run;
+# `go clean -fuzzcache` throws them away. Arguments are patterns of what to run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -12,9 +13,9 @@ cache=$($GO env GOCACHE)/fuzz
 work=$(mktemp -d "${TMPDIR:-/tmp}/dlm-fuzz.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# build makes a test binary that sees which code an input reaches: of the module, and of the parser that most inputs
-# go through. `go test -fuzz` would have it see all of etcd and gRPC, which takes more than a minute to build and makes each
-# input ten times slower.
+# build makes a test binary that sees which code an input reaches: of the module, and of the parser
+# that most inputs go through. `go test -fuzz` would have it see all of etcd and gRPC, which takes
+# more than a minute to build and makes each input ten times slower.
 build() {
 	$GO test -c -gcflags="$module/...=-d=libfuzzer" -gcflags='encoding/json=-d=libfuzzer' -o "$work/test" "$1"
 }
@@ -33,7 +34,8 @@ try() {
 	local package=$1 target=$2 log=$work/log code=0
 	"$work/test" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$FUZZTIME" -test.fuzzcachedir "$cache/$package" \
 		>"$log" 2>&1 || code=$?
-	# Go 1.26 may take the end of the time for a failure (golang/go#75804). Then there is no input that failed.
+	# Go 1.26 may take the end of the time for a failure (golang/go#75804). Then there is no input
+	# that failed.
 	if [ $code != 0 ] && grep -q '^ *context deadline exceeded$' "$log" && ! grep -q 'corpus entry\|Failing input' "$log"; then
 		code=0
 	fi
