@@ -12,12 +12,15 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// StartAppend is [Store.Append] without the wait for its end: see plain.go for what done may do.
+// StartAppend is [Store.Append] without the wait for its end. done is called once, from whichever
+// goroutine, and must not block: plain.go has its contract.
 func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
 	resolved := func(counted bool) {
 		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveAppend(ctx, r, counted) },
 			func(_ struct{}, err error) { done(err) })
 	}
+	// What needs a question to etcd first is resolved, and so is what looks refused: a repeat that
+	// is staged already is not refused.
 	c, known := s.known(r.Credential)
 	if !known || r.check() != nil || s.room() != nil || !s.usage.knows(r) && !s.countNew(r) {
 		resolved(false)
@@ -45,14 +48,30 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
 	})
 }
 
-// Append stages a record in its section. A repeat with the same request stages nothing more and succeeds, as long as
-// the section is open or published and not yet folded.
+// Append stages a record in its section: it becomes readable if and when the section is published.
+// It returns
+//
+//   - nil: the record is staged, once, by this call or by an earlier one under the same request.
+//   - [ErrLockExpired]: the token does not hold the lock for this session (any more). This call has
+//     staged nothing.
+//   - [ErrSessionExpired]: the credential is not that of its session. Nothing was staged.
+//   - [ErrTooLarge]: the record has more than [MaxRecord] bytes. Nothing was asked of etcd.
+//   - [ErrQuota]: with it, the section would have more than [MaxSection] bytes or [MaxSectionFiles]
+//     files.
+//   - [ErrNoSpace]: etcd is (nearly) full. With this and [ErrQuota] nothing of this request is
+//     staged, unless that could not be looked up: a repeat that is staged already is not refused.
+//   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
+//   - any other, ctx's included: indeterminate.
+//
+// A repeat stages nothing more, through whichever store. It succeeds as long as its section is
+// open, or is published and not folded yet. After that it is [ErrLockExpired], though the record is
+// in the file.
 func (s *Store) Append(ctx context.Context, r Record) error {
 	return finishCall(ctx, func(done func(error)) { s.StartAppend(ctx, r, done) })
 }
 
-// resolveAppend makes an append with everything that it may come to. counted reports whether its plain transaction has counted the
-// record, which then is this call's to give back.
+// resolveAppend makes an append with all that it may come to. counted: its plain transaction has
+// counted the record, so that it is this call's to give back.
 func (s *Store) resolveAppend(ctx context.Context, r Record, counted bool) error {
 	if err := r.check(); err != nil {
 		return err
@@ -98,6 +117,8 @@ func (s *Store) resolveAppend(ctx context.Context, r Record, counted bool) error
 	if counted { // else an earlier call counted it, and may have staged it
 		s.usage.giveBack(r)
 	}
+	// A record of a section that is neither held nor published was lost with it, and is to be
+	// swept.
 	staged, holder, marker, note := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)
 	held := holder != nil && holder.ModRevision == r.Token && clientv3.LeaseID(holder.Lease) == c.lease
 	switch {
@@ -126,7 +147,7 @@ func (s *Store) staging(c session, r Record) (guard []*pb.Compare, stage []*pb.R
 		[]*pb.RequestOp{op.Put(record, encodeRecord(r.Number, r.File, r.Data))}
 }
 
-// staged tells whether a record is there already, in a section that is open.
+// staged reports whether a record is there already, in a section that is open.
 func (s *Store) staged(ctx context.Context, c session, r Record) (bool, error) {
 	resp, err := s.engine.Commit(ctx, commit.Txn{
 		If:   s.guard(r.Lock, r.Token, c),

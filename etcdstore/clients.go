@@ -12,20 +12,29 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// Client is the durable record of a client that is known by a small number, for APIs whose clients remember neither
-// sessions nor tokens. The store keeps it; what is in it is the API's affair.
+// Client is what is kept of a client that is known by a small number, for APIs whose clients
+// remember neither sessions nor tokens. What is in its record is the API's affair.
 type Client struct {
 	ID     int32 // from 1
 	Record []byte
-	rev    int64
+	rev    int64 // the revision that the record was read from; 0: it was not read
 }
 
-// NewClient keeps a record under a number that was never given before.
+// NewClient keeps a record under a number that no client has had before. It returns
+//
+//   - a client, nil: its ID is the number. It can be saved.
+//   - [ErrQuota]: all numbers have been used.
+//   - [ErrNoSpace]: etcd is (nearly) full.
+//   - any other, ctx's included: indeterminate. The record may be kept under a number that nobody
+//     knows.
+//
+// A repeat keeps another record, under another number.
 func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
 	if err := s.room(); err != nil {
 		return Client{}, err
 	}
-	// One at a time: each attempt that another one overtakes is lost.
+	// One at a time: two that read the same highest number want the same next one, and one of them
+	// is lost.
 	unlock, err := s.numbering.lock(ctx, "")
 	if err != nil {
 		return Client{}, err
@@ -60,17 +69,20 @@ func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
 			c.rev = done.Header.Revision
 			return c, nil
 		}
-		if op.First(done, 0) != nil {
+		if op.First(done, 0) != nil { // there is such a client, whatever the highest number says
 			taken = int64(c.ID)
 		}
 	}
 }
 
-// numbers is the highest number that was given to a client, and the revisions of where that is kept: servers of before kept
-// it among the keys that every mirror follows, and go on there while they run beside this one.
+// numbers is the highest number that a client was ever given. It is kept in cluster/numbered. Older
+// servers keep it in numbered, which lies in the range that every mirror watches, so that each new
+// client was told to every server. Both are read and compared, and both are put if the older key is
+// there: an older server that runs beside this one on the same etcd then goes on behind the numbers
+// that were given here, and this one behind those given there.
 type numbers struct {
 	last           int64
-	rev, revBefore int64
+	rev, revBefore int64 // of the two keys; 0: there is none
 }
 
 func (s *Store) highestNumber(ctx context.Context) (n numbers, err error) {
@@ -90,7 +102,10 @@ func (s *Store) highestNumber(ctx context.Context) (n numbers, err error) {
 	return n, nil
 }
 
-// Client reads a client's record. ErrClientNotFound: there is none.
+// Client reads a client's record.
+//
+//   - [ErrClientNotFound]: no client has that number (any more).
+//   - any other error: it could not be read.
 func (s *Store) Client(ctx context.Context, id int32) (Client, error) {
 	resp, err := s.get(ctx, s.keys.client(id))
 	if err != nil {
@@ -102,7 +117,16 @@ func (s *Store) Client(ctx context.Context, id int32) (Client, error) {
 	return Client{ID: id, Record: resp.Kvs[0].Value, rev: resp.Kvs[0].ModRevision}, nil
 }
 
-// SaveClient changes a client's record if it is still as it was read, else it fails with ErrClientChanged.
+// SaveClient puts c.Record in the place of what c was read as. It returns
+//
+//   - a client, nil: the record is saved, and the client can be saved again.
+//   - [ErrClientChanged]: the record was changed or deleted since c was read, or c was never read.
+//     This call has changed nothing.
+//   - [ErrNoSpace]: etcd is full. Nothing was changed.
+//   - any other, ctx's included: indeterminate.
+//
+// A repeat of a call that was carried out is [ErrClientChanged]: whoever is in doubt reads the
+// record again.
 func (s *Store) SaveClient(ctx context.Context, c Client) (Client, error) {
 	if c.rev == 0 { // to etcd that would mean: if there is none
 		return Client{}, fmt.Errorf("%w: %d was never read", ErrClientChanged, c.ID)
@@ -122,7 +146,8 @@ func (s *Store) SaveClient(ctx context.Context, c Client) (Client, error) {
 	return c, nil
 }
 
-// DeleteClient forgets a client. A repeat succeeds.
+// DeleteClient deletes a client's record, and succeeds if there is none. Its number is not used
+// again. An error, ctx's included, is indeterminate; the call may be repeated.
 func (s *Store) DeleteClient(ctx context.Context, id int32) error {
 	_, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Delete(s.keys.client(id))}})
 	if err != nil {

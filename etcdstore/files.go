@@ -12,8 +12,17 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// Read answers a piece of a file: at most limit bytes from offset on, at most MaxRead; limit 0: MaxRead. It sees every
-// section that was published before it began.
+// Read returns a piece of a file, from offset on: at most limit bytes, and never more than
+// [MaxRead], which limit 0 stands for. It sees every section that was published before it began,
+// and may see later ones.
+//
+//   - a piece, nil: Data is all of that range that the file has: nothing, if offset is at its end
+//     or behind it.
+//   - [ErrFileNotFound]: the lock has no such file (yet).
+//   - [ErrNoSpace]: etcd is full, and sections that were published cannot be folded, and so not be
+//     read.
+//   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
+//   - any other, ctx's included: the file was not read. The call may be repeated.
 func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit int) (Piece, error) {
 	if err := errors.Join(CheckLock(lock), checkFile(file)); err != nil {
 		return Piece{}, err
@@ -38,8 +47,9 @@ func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit
 	return p, err
 }
 
-// published is a file's head with every section in it that was published before the call; sections published later
-// are welcome, not waited for.
+// published is a file's head, with every section in it that was published before the call: those
+// that are not folded yet are folded first. One that is published meanwhile may be in it, and is
+// not waited for. A file that does not exist has a head of revision 0.
 func (s *Store) published(ctx context.Context, lock, file string) (head, error) {
 	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
 		op.Get(s.keys.head(lock, file)),
@@ -65,8 +75,15 @@ func (s *Store) published(ctx context.Context, lock, file string) (head, error) 
 	return parseHead(kv)
 }
 
-// bytes reads [from, to) of a file; to is within the head. Chunks may hold more than the head tells of: what an
-// unfinished fold put there, which nobody is to see.
+// bytes reads a file from one offset to before another, which lies within the head. The chunks may
+// go on beyond that: behind the head is what a fold has put there that is not finished, or never
+// will be.
+//
+//	head at 3000, one chunk at 0 with 3500 bytes: the last 500 are of a fold whose last step
+//	has not come yet, and which may still be broken off
+//
+// What lies within the head never changes, though a chunk may grow. So the pages need not be of one
+// revision.
 func (s *Store) bytes(ctx context.Context, lock, file string, h headValue, from, to int64) ([]byte, error) {
 	data := make([]byte, 0, to-from)
 	chunks := scan{
@@ -97,8 +114,16 @@ func (s *Store) bytes(ctx context.Context, lock, file string, h headValue, from,
 	return data, nil
 }
 
-// Tail sends a file's bytes from offset on, and goes on as sections are published, until ctx ends or send fails, whose
-// error it answers. A file that does not exist is waited for.
+// Tail sends a file's bytes from offset on, and then those of every section that is published, in
+// pieces of at most [MaxRead]. A file that does not exist is waited for. send is called in the
+// caller's goroutine. Tail goes on until there is an error, which it returns:
+//
+//   - send's error, as it is.
+//   - the cause of ctx's end.
+//   - [ErrNoQuorum], [ErrClosed]: this store cannot read any more; another may, from the offset
+//     behind the last piece on.
+//   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
+//   - any other, as from [Store.Read].
 func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send func(Piece) error) error {
 	if err := errors.Join(CheckLock(lock), checkFile(file)); err != nil {
 		return err
@@ -109,7 +134,9 @@ func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for {
-		// A head moves only when somebody folds, so the markers are watched: whoever hears of one folds it.
+		// A head moves only when somebody folds, so the markers are watched, and who hears of one
+		// folds it. The watch is there before the file is read (its notice comes first): no marker
+		// falls in between.
 		watch := s.etcd.Watch(clientv3.WithRequireLeader(ctx), s.keys.markers(lock), clientv3.WithPrefix(), clientv3.WithCreatedNotify())
 		for open := true; open; {
 			var resp clientv3.WatchResponse
@@ -130,7 +157,7 @@ func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send 
 	}
 }
 
-// catchUp sends what a file has from offset on.
+// catchUp sends what a file has from offset on, and returns the offset behind it.
 func (s *Store) catchUp(ctx context.Context, lock, file string, offset int64, send func(Piece) error) (int64, error) {
 	for {
 		p, err := s.Read(ctx, lock, file, offset, 0)
@@ -150,8 +177,15 @@ func (s *Store) catchUp(ctx context.Context, lock, file string, offset int64, se
 	}
 }
 
-// ListFiles answers files by name, those of one lock or, if it is empty, of all: at most limit, 0 for MaxPage, from
-// behind the page that answered next as after.
+// ListFiles returns the files of a lock or, if lock is empty, of all locks, by name, in pages of at
+// most limit files, 0 for [MaxPage]. For the next page, pass next as after; an empty next says that
+// there are no more. The first page has every section in it that was published before the call. The
+// pages are not of one revision.
+//
+//   - [ErrNoSpace]: as from [Store.Read].
+//   - [ErrInvalidName], [ErrInvalidArgument]: limit is negative, after is not what a page returned,
+//     or no lock can have that name.
+//   - any other, ctx's included: the files were not read. The call may be repeated.
 func (s *Store) ListFiles(ctx context.Context, lock string, limit int, after string) (files []File, next string, err error) {
 	family, fold := s.keys.allHeads(), s.findAndFold
 	if lock != "" {
@@ -191,7 +225,7 @@ func (s *Store) ListFiles(ctx context.Context, lock string, limit int, after str
 	return files, next, nil
 }
 
-// findAndFold folds what is published of every lock.
+// findAndFold folds what is published of every lock, before it returns.
 func (s *Store) findAndFold(ctx context.Context) error {
 	var locks []string
 	if err := s.sections(ctx, s.keys.allMarkers(), func(k sectionKey) string {
@@ -208,8 +242,9 @@ func (s *Store) findAndFold(ctx context.Context) error {
 	return nil
 }
 
-// page turns a listing's arguments into a range. A page token is what a key of the family has behind it; isKey reports whether
-// there can be such a key.
+// page turns a listing's arguments into a range of a family's keys. A page's token, after, is what
+// the last key of the page before has behind the family's name; isKey reports whether there can be
+// such a key.
 func page(family string, limit int, after string, isKey func(key string) bool) (from, end string, n int, err error) {
 	if limit < 0 {
 		return "", "", 0, fmt.Errorf("%w: page of %d: want 0 to %d", ErrInvalidArgument, limit, MaxPage)

@@ -14,9 +14,30 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// Folding turns a published section's records into file chunks. The section is readable from its marker on; folding
-// only moves bytes to where they are read from. It may be done by any store, several at once, and broken off anywhere:
-// every step is guarded by the marker and the heads that it was computed from.
+// Folding turns a published section's records into file chunks. The section is readable from its
+// marker on; folding only moves bytes to where they are read from. Who reads folds first, so that a
+// section that nobody has folded yet is read as well.
+//
+// Any store may fold, several at once, and one may be broken off anywhere. Two things make that
+// harmless:
+//
+//   - Every step, not only the last, compares the markers and the heads that it was made from
+//     (guard).
+//   - Only the last step moves the heads. What the steps before it put lies beyond the heads, where
+//     nobody reads, and is the same whoever puts it.
+//
+// Two stores fold sections 5 and 6, of 10 KiB each, into a file of 100 KiB:
+//
+//	A                             B                       without that compare A's step would
+//	remembers the head, at 100
+//	                              folds 5: head at 110
+//	reads 6, puts it at 100                               the head: overwrite 5, which is readable
+//
+//	reads marker 5
+//	                              folds 5: head at 110
+//	reads the head, puts 5 at 110                         the marker: have 5 in the file twice
+//
+// docs/protocol.md has these as the holes H8a and H8b.
 
 const (
 	chunkSize  = 64 << 10 // the most bytes in a chunk of a new file
@@ -28,7 +49,8 @@ const (
 // foldDelay is how long a published section waits for others to be folded with.
 const foldDelay = 200 * time.Millisecond
 
-// foldPublished folds what this store has published of a lock; if it knows of nothing, what anybody has.
+// foldPublished folds a lock's sections up to the latest that this store knows to have published.
+// If it knows of none it was asked by what has found a marker, and folds all that is published.
 func (s *Store) foldPublished(ctx context.Context, lock string) error {
 	latest := s.heads.latest(lock)
 	if latest.token == 0 {
@@ -43,7 +65,8 @@ func (s *Store) foldPublished(ctx context.Context, lock string) error {
 	return nil
 }
 
-// foldLater folds what this store has published of a lock, after a moment in which more may be.
+// foldLater asks for a fold of what this store has published of a lock, after a moment in which
+// more may be.
 func (s *Store) foldLater(lock string) {
 	time.AfterFunc(foldDelay, func() {
 		if s.heads.latest(lock).token != 0 { // no reader has been faster
@@ -65,7 +88,8 @@ func (s *Store) foldAll(ctx context.Context, lock string) error {
 	return s.foldUpTo(ctx, lock, last.token)
 }
 
-// foldUpTo folds a lock's published sections, oldest first, up to a token.
+// foldUpTo folds a lock's published sections, oldest first, up to a token. One goroutine of a store
+// at a time does so for a lock, for several would only overtake each other.
 func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 	unlock, err := s.folding.lock(ctx, lock)
 	if err != nil {
@@ -90,15 +114,17 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 	}
 }
 
-// errOvertaken: what a step was computed from has changed; another store folds as well.
+// errOvertaken: what a step was made from has changed, by a fold of another store; or what was
+// remembered of a head was wrong.
 var errOvertaken = errors.New("overtaken")
 
-// fold folds the oldest sections of a lock, all in one step. If that is too much for a step it folds the first of them alone, in
-// several. It returns the token of the last one that it has folded.
+// fold folds the oldest sections of a lock, all in one step. If that is too much for one step, it
+// folds the first of them alone, in as many as that takes. It returns the token of the last section
+// that it has folded.
 //
-// What the steps before the last put lies beyond the heads. Whoever takes up a fold that was broken off there has to put the same, and
-// what several sections come to depends on which of them are folded together: section 5 with 6 fills a chunk that section 5 alone
-// would not.
+// Only a single section may take several steps. If a fold is broken off between two, whoever takes
+// it up must put the same chunks; and what several sections come to depends on which of them are
+// folded together: 5 with 6 fills a chunk that 5 alone does not.
 func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) (through int64, err error) {
 	var guard []*pb.Compare
 	var files []string
@@ -142,7 +168,7 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 		last = append(last, op.Put(key, encode(f.headValue)))
 		grown[i] = f
 	}
-	// All but the last step put only bytes beyond the heads, which nobody reads.
+	// The last step moves the heads, and does away with what the file now has.
 	for _, sec := range secs {
 		last = append(last, op.Delete(s.keys.marker(lock, sec.token)), op.DeletePrefix(s.keys.records(lock, sec.token)))
 	}
@@ -156,7 +182,7 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 	}
 	var rev int64
 	for _, ops := range append(steps, last) {
-		t, run := commit.Txn{If: guard, Then: ops}, s.engine.Alone
+		t, run := commit.Txn{If: guard, Then: ops}, s.engine.Alone // a large one would hold up a batch
 		if t.Small() {
 			run = s.engine.Commit
 		}
@@ -165,7 +191,7 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 			err = errOvertaken
 		}
 		if err != nil {
-			for _, file := range files {
+			for _, file := range files { // what is remembered of them may be the reason
 				s.heads.drop(s.keys.head(lock, file))
 			}
 			return 0, err
@@ -205,8 +231,13 @@ func parseHead(kv *mvccpb.KeyValue) (head, error) {
 	return head{v, kv.ModRevision}, nil
 }
 
-// grow moves a head over new bytes and answers the chunks that hold them. It depends on nothing but the head and the
-// bytes, so that whoever does it again puts the same.
+// grow moves a head over new bytes, and returns the puts of the chunks that hold them. They depend
+// on nothing but the head, the bytes and what the head says is readable, so that whoever does it
+// again puts the same.
+//
+// A last chunk that stays small is put again with the new bytes behind the old, else thousands of
+// short sections would be as many keys. Of what is in it only the bytes within the head count:
+// behind them may be what a fold has left that was broken off.
 func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data []byte) ([]*pb.RequestOp, error) {
 	if len(data) == 0 {
 		return nil, nil
@@ -233,7 +264,7 @@ func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data 
 	return puts, nil
 }
 
-// split cuts puts into steps that etcd takes.
+// split cuts puts into steps, each within what etcd takes in a transaction.
 func split(puts []*pb.RequestOp) [][]*pb.RequestOp {
 	var steps [][]*pb.RequestOp
 	var bytes int

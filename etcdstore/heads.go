@@ -11,7 +11,7 @@ type heads struct {
 	mu        sync.Mutex
 	files     map[string]head        // by the head's key
 	published map[string]publication // by lock
-	through   map[string]int64       // by lock: all sections up to this token are folded, or were never published
+	through   map[string]int64       // by lock: all sections up to this token are folded, or never will be published
 }
 
 // publication is a section that this store published, the latest of its lock.
@@ -58,9 +58,10 @@ func (h *heads) folded(lock string, token, rev int64) {
 	h.through[lock] = max(h.through[lock], token)
 }
 
-// rest is the least token that a section of a lock may have which is not folded: sections are
-// published in the order of their tokens. To read a lock's sections from there on spares etcd the
-// keys of all that were folded, which it passes over one by one until history is dropped.
+// rest is the least token that a section of a lock may have that is still to be folded. Sections
+// are published in the order of their tokens: once 7 is published and all up to it are folded, none
+// at or below 7 will follow. To read a lock's sections from there on spares etcd the keys of all
+// that were folded, which it passes over one by one until history is dropped.
 func (h *heads) rest(lock string) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -12,12 +12,20 @@ import (
 )
 
 const (
-	listPage   = 1000
-	relistWait = 200 * time.Millisecond
+	listPage   = 1000                   // keys of one request
+	relistWait = 200 * time.Millisecond // after a failure, so that an etcd that is down is not flooded
 )
 
-// inform keeps the mirror: it lists, watches from the next revision, and lists again when the watch is lost or its
-// revisions have been compacted away. loaded is closed after the first listing.
+// inform keeps the mirror: it lists everything at one revision, and watches from the next. loaded
+// is closed after the first listing.
+//
+// Whenever the watch is lost it lists anew. It does not watch on from where the mirror is: what was
+// missed may be compacted, and that is the usual reason why a watch is lost. Until the listing is
+// done the mirror stays as it is, and calls go on: it is only behind, as it always may be.
+//
+// A listing has what is there, and not what has happened meanwhile. A wait whose grant fell into
+// the gap is judged by what is there: see mirror.reset. A section that was lost in it has no event
+// to be swept by: tidy finds it.
 func (s *Store) inform(loaded chan<- struct{}) {
 	for s.ctx.Err() == nil {
 		rev, err := s.list()
@@ -39,7 +47,10 @@ func (s *Store) inform(loaded chan<- struct{}) {
 	}
 }
 
-// list loads the mirror with everything as it was at one revision.
+// list loads the mirror with everything as it was at one revision, which it returns. All pages are
+// of that revision. With each as of its own, a waiter that is granted the lock between two of them
+// would be in neither: not yet a holder when the locks are read, and no waiter any more when the
+// queues are.
 func (s *Store) list() (rev int64, err error) {
 	sc := scan{page: listPage, pinned: true}
 	sc.from, sc.end = s.keys.mirrored()
@@ -54,14 +65,16 @@ func (s *Store) list() (rev int64, err error) {
 	return sc.rev, nil
 }
 
-// getAnyway reads past the refusal of calls while the store cannot commit: it begins so.
+// getAnyway reads even while calls are refused because the store cannot commit. A store begins so,
+// and opens with the first listing.
 func (s *Store) getAnyway(key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, commit.Timeout)
 	defer cancel()
 	return s.etcd.Get(ctx, key, opts...)
 }
 
-// follow feeds the mirror from a watch until the watch is lost.
+// follow feeds the mirror from a watch, from a revision on, until the watch is lost. It returns
+// why.
 func (s *Store) follow(rev int64) error {
 	from, end := s.keys.mirrored()
 	tell := func(events []*clientv3.Event) {

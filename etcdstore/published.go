@@ -15,9 +15,10 @@ import (
 
 // What a fold reads: sections that are published, and their records.
 
-const recordsPage = 256
+const recordsPage = 256 // records of one request
 
-// Sections of one lock are folded together within these bounds.
+// Sections of one lock are folded together within these bounds, which nearly always keep them to
+// one step.
 const (
 	mergeSections = 8
 	mergeFiles    = 8
@@ -33,7 +34,7 @@ type record struct {
 	data    []byte
 }
 
-// records reads a section in order.
+// records reads a section's records, in the order in which they are to be in its files.
 func (s *Store) records(ctx context.Context, lock string, token int64) ([]record, error) {
 	var kvs []*mvccpb.KeyValue
 	for resp, err := range s.pages(ctx, scanOf(s.keys.records(lock, token), recordsPage)) {
@@ -45,7 +46,9 @@ func (s *Store) records(ctx context.Context, lock string, token int64) ([]record
 	return inOrder(kvs)
 }
 
-// inOrder puts records in the order in which they are read: by number, then as stored.
+// inOrder reads records and puts them in order: by the number that their client gave them, then as
+// they were stored. Records that share a batch were stored at one revision: then by key, so that
+// whoever folds has the same order.
 func inOrder(kvs []*mvccpb.KeyValue) (rs []record, err error) {
 	for _, kv := range kvs {
 		r := record{key: string(kv.Key), created: kv.CreateRevision}
@@ -67,9 +70,22 @@ type publishedSection struct {
 	records []record
 }
 
-// oldest reads the oldest published sections of a lock, up to a token, as they are at a revision: as many as are folded
-// together. If this store has published under that token, the etcd member it speaks to is enough, once it has come that
-// far.
+// oldest reads the oldest published sections of a lock, up to a token: as many as are folded
+// together, as they are at one revision, which it returns with them.
+//
+// If it was this store that published under that token, it knows at which revision, and the read is
+// serializable: the etcd member that it speaks to looks into its own state, and asks no other
+// whether that is the latest. It need not be. At that revision the section and all that were
+// published before it are there, since a lock's sections are published in the order of their
+// tokens; what came later is not asked for. Only if the member has not come so far, the read is
+// made again through the quorum:
+//
+//	published here at 45   the member is at 44: the marker is missing, and the fold would
+//	                       take the section for folded. Read again.
+//	                       the member is at 50, etcd at 60: all up to 45 is there. What
+//	                       another store has folded since, the guard of the fold finds.
+//
+// If another store published it, this one does not know how far the member has to be.
 func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []publishedSection, rev int64, err error) {
 	latest := s.heads.latest(lock)
 	here := latest.token == token
@@ -100,7 +116,7 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []pu
 	if len(secs) == 0 {
 		return nil, rev, nil
 	}
-	if resp.Responses[1].GetResponseRange().More {
+	if resp.Responses[1].GetResponseRange().More { // more records than a page has: one section alone
 		secs[0].records, err = s.records(ctx, lock, secs[0].token)
 		return secs[:1], rev, err
 	}

@@ -6,16 +6,17 @@ import (
 	"sync/atomic"
 )
 
-// space is whether etcd has room.
+// space is what is known of etcd's room.
 type space struct {
 	tight atomic.Bool // new data is refused
 }
 
-// refuseAt is the part of etcd's space quota, in percent, at which new data is refused, so that what is held can
-// still be released, folded and swept.
+// refuseAt is the part of etcd's space quota, in percent, from which on new data is refused:
+// sessions, acquires, records. The rest is for ending what there is: to release, fold and sweep
+// also puts something, and at 100 % etcd refuses every put.
 const refuseAt = 80
 
-// room refuses new data when etcd's space is nearly used up.
+// room is [ErrNoSpace] while etcd's space is nearly used up.
 func (s *Store) room() error {
 	if s.space.tight.Load() {
 		return fmt.Errorf("%w: over %d %% of etcd's quota is used", ErrNoSpace, refuseAt)
@@ -23,7 +24,9 @@ func (s *Store) room() error {
 	return nil
 }
 
-// lookAtSpace asks how full etcd is. What counts is what is in use: free pages are used again.
+// lookAtSpace asks how full etcd is, and notes whether that is too much. The fullest member counts,
+// since each has its own file and refuses for all. What counts of the file is what is in use: its
+// free pages are used again, though the file does not shrink.
 func (s *Store) lookAtSpace() {
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()
@@ -31,14 +34,14 @@ func (s *Store) lookAtSpace() {
 	for _, endpoint := range s.statusEndpoints() {
 		st, err := s.etcd.Status(ctx, endpoint)
 		if err != nil {
-			continue // the quorum's watchdog tells of it
+			continue // probe logs it, if it matters
 		}
 		if st.DbSizeQuota > 0 && (quota == 0 || st.DbSizeInUse*quota > used*st.DbSizeQuota) {
 			used, quota = st.DbSizeInUse, st.DbSizeQuota
 		}
 	}
 	if quota == 0 {
-		return // an etcd too old to tell; its own alarm refuses
+		return // nobody answered, or an etcd too old to know its quota, whose own alarm refuses
 	}
 	tight := used*100 >= quota*refuseAt
 	if s.space.tight.Swap(tight) != tight {
@@ -50,7 +53,8 @@ func (s *Store) lookAtSpace() {
 	}
 }
 
-// statusEndpoints are the members to ask. An etcd in this process has no endpoints, and speaks for its own member.
+// statusEndpoints are the members to ask. The client of an etcd in this process has no endpoints,
+// and asks its own member whatever it is given.
 func (s *Store) statusEndpoints() []string {
 	if s.local != nil {
 		return []string{""}

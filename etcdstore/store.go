@@ -22,15 +22,16 @@ type Config struct {
 	Local  Local            // what goes with Client if etcd is in this process; nil: it is reached over a connection
 	Prefix string           // of every key; empty: DefaultPrefix
 	Logger *slog.Logger     // nil: discards
-	// History is how much of etcd's past is kept before it is compacted away. 0: the store does not compact, as in a
-	// shared etcd.
+	// History is how much of etcd's past is kept before it is compacted away. 0: the store does not
+	// compact, as in an etcd that others use as well.
 	History time.Duration
-	// OnServing is told when the store becomes able to commit, and when it no longer is; never concurrently. May be nil.
+	// OnServing is called with true when the store becomes able to commit, and with false when it
+	// no longer is. It is never called concurrently, and holds up whoever noticed. May be nil.
 	OnServing func(bool)
 }
 
-// Store turns lock calls into etcd transactions. It is safe for concurrent use. Any number of stores may work on one
-// etcd under one prefix.
+// Store turns lock calls into etcd transactions. It is safe for concurrent use. Any number of
+// stores may work on one etcd under one prefix.
 type Store struct {
 	etcd    *clientv3.Client
 	local   Local // nil: etcd is not in this process
@@ -39,27 +40,27 @@ type Store struct {
 	history time.Duration
 
 	engine *commit.Engine
-	// renewals is nil inside etcd's process.
+	// renewals is nil if etcd is in this process, where a lease is renewed by a mere call.
 	renewals  *renewals
 	mirror    *mirror
 	health    *commit.Health
 	usage     *usage
 	space     space
-	folding   keyedMutex
-	numbering keyedMutex
+	folding   keyedMutex // by lock: see foldUpTo
+	numbering keyedMutex // of one key: see NewClient
 
 	promotions *backlog[string]     // locks that look free and waited for
 	folds      *backlog[string]     // locks with sections to fold
-	heads      heads                // what is known of files from folding
+	heads      heads                // what is remembered of files, and of sections to fold
 	sweeps     *backlog[sectionKey] // sections whose records may be orphans
 	evictions  *backlog[sectionKey] // sections past their hold deadline
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	starting sync.RWMutex
-	closed   bool // nothing is started any more
-	running  sync.WaitGroup
+	starting sync.RWMutex   // held to read while something is started: see start
+	closed   bool           // nothing is started any more
+	running  sync.WaitGroup // what was started, for Close to wait for
 }
 
 // sectionKey names one section.
@@ -68,7 +69,11 @@ type sectionKey struct {
 	token int64
 }
 
-// Open starts a store. It returns when the mirror is loaded, or with an error when ctx ends first.
+// Open starts a store, and returns it when its mirror is loaded. ctx bounds only that; the store
+// itself runs until [Store.Close].
+//
+//   - [ErrNoQuorum]: ctx ended first. Nothing of the store is left running.
+//   - [ErrInvalidArgument]: etcd is in this process, and [Config.Local] is missing.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Local == nil && cfg.Client.ActiveConnection() == nil {
 		return nil, fmt.Errorf("%w: a client without a connection, of an etcd in this process, needs its Local", ErrInvalidArgument)
@@ -137,7 +142,8 @@ const (
 	evicters  = 4
 )
 
-// start runs f in a goroutine that Close waits for. It reports whether it does: a closed store starts nothing.
+// start runs f in a goroutine that Close waits for. It reports whether it does: a closed store
+// starts nothing. The lock keeps Close from waiting for a group that is still growing.
 func (s *Store) start(f func()) bool {
 	s.starting.RLock()
 	defer s.starting.RUnlock()
@@ -148,7 +154,10 @@ func (s *Store) start(f func()) bool {
 	return true
 }
 
-// Close stops the store's own work and waits for it. Calls in progress end with ErrClosed. A repeat does nothing.
+// Close stops the store's own work and waits for it. Calls in progress end with [ErrClosed], which
+// is indeterminate: what they have put in etcd stays, and a repeat through another store finds it.
+// Sessions go on, and with them what they hold and wait for. It returns nil; a repeat does nothing.
+// The etcd client is the caller's to close, afterwards.
 func (s *Store) Close() error {
 	s.starting.Lock()
 	s.closed = true
@@ -161,10 +170,11 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Serving reports whether the store can commit, as far as it knows.
+// Serving reports whether the store can commit, as far as it knows: it asks etcd twice a second. A
+// store that is closed cannot.
 func (s *Store) Serving() bool { return s.ctx.Err() == nil && s.health.Up() }
 
-// get reads linearizably.
+// get reads linearizably, within the bounds and with the errors of [commit.Engine.Call].
 func (s *Store) get(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
 	err = s.engine.Call(ctx, func(ctx context.Context) (err error) {
 		resp, err = s.etcd.Get(ctx, key, opts...)

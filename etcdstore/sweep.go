@@ -23,8 +23,16 @@ const (
 	waitedPage = 8 // each asks whether a queue is empty, which passes over all that were deleted there
 )
 
-// sweep removes the records of a section that ended without being published, and keeps a note that it was so. Each is
-// checked in the transaction: a mirror that lags must not sweep a section that is held, or published.
+// sweep removes the records of a section that ended without being published, and leaves a note that
+// it was so. It is asked for by a mirror, which may be behind. So the transaction compares what it
+// was decided from, and each compare stands for a way in which the mirror may be wrong:
+//
+//   - the lock is not at the token: else the section is held.
+//   - there is no marker: else it is published, and its records are still to be folded.
+//   - a record that was just read is there, the evidence: else it may be published and folded. Then
+//     neither a marker nor a record is left, as if nothing had ever been published; the sweep would
+//     delete nothing, and its note would be a lie, by which a repeat of the release is told that
+//     the section was lost.
 func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 	records := s.keys.records(k.lock, k.token)
 	for {
@@ -40,7 +48,7 @@ func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 			If: []*pb.Compare{
 				op.NotModifiedAt(s.keys.lock(k.lock), k.token),
 				op.Absent(s.keys.marker(k.lock, k.token)),
-				op.Present(evidence), // else a section folded meanwhile would be noted as undone
+				op.Present(evidence),
 			},
 			Then: []*pb.RequestOp{op.DeletePrefix(records)},
 			Else: []*pb.RequestOp{op.GetKey(evidence)},
@@ -66,12 +74,14 @@ func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 			return nil
 		}
 		if op.First(done, 0) != nil {
-			return nil // held, or published
+			return nil // the evidence is there: it is held, or published
 		}
+		// The evidence is gone, swept or folded by another store: is anything left?
 	}
 }
 
-// sweepAllButOne makes room while etcd is full and no note can be put: the record that stays is the evidence.
+// sweepAllButOne makes room while etcd is full and no note can be put. One record stays, which says
+// the same as a note: there is no marker with it, so its section was not published.
 func (s *Store) sweepAllButOne(ctx context.Context, ifs []*pb.Compare, evidence, records string) error {
 	_, err := s.engine.Alone(ctx, commit.Txn{If: ifs, Then: []*pb.RequestOp{
 		op.DeleteRange(evidence+"\x00", clientv3.GetPrefixRangeEnd(records)),
@@ -79,8 +89,8 @@ func (s *Store) sweepAllButOne(ctx context.Context, ifs []*pb.Compare, evidence,
 	return err
 }
 
-// tidy finds, now and then, what a store that crashed left undone: sections to fold, records to sweep; and what is kept for
-// a while only.
+// tidy finds, at once and then every minute, what a store has left undone that crashed or missed
+// it: sections to fold, and records to sweep. It also drops what is kept for a while only.
 func (s *Store) tidy() {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
@@ -116,7 +126,8 @@ func (s *Store) findOrphans(ctx context.Context) error {
 	})
 }
 
-// sections walks a family by its sections; found returns the key to go on from.
+// sections walks over a family by its sections: it reads one key, and found returns the key to go
+// on from, behind all others of the section or of its lock.
 func (s *Store) sections(ctx context.Context, under string, found func(sectionKey) (next string)) error {
 	sc := scanOf(under, 1)
 	sc.keysOnly = true
@@ -133,8 +144,12 @@ func (s *Store) sections(ctx context.Context, under string, found func(sectionKe
 	return nil
 }
 
-// dropNotes forgets notes older than a moment. The same transaction raises the horizon to their tokens: below it what
-// became of a section is not known, and never guessed.
+// dropNotes deletes notes that are older than a moment. The same transaction raises the horizon to
+// their tokens. Without it a release of token 7 that is repeated after two days would find no note,
+// and the session alive, and be told success, though 7 was evicted. At or below the horizon what
+// became of a section is not known any more, and not guessed: [ErrOutcomeUnknown].
+//
+// If another store has raised the horizon meanwhile, the page is left for the next time.
 func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 	for notes, err := range s.pages(ctx, scanOf(s.keys.allNotes(), notesPage)) {
 		if err != nil {
@@ -177,7 +192,7 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// horizonOf is the highest token whose note was dropped.
+// horizonOf reads the horizon, the highest token whose note was dropped; 0: none was.
 func horizonOf(kv *mvccpb.KeyValue) (int64, error) {
 	if kv == nil {
 		return 0, nil
@@ -189,8 +204,14 @@ func horizonOf(kv *mvccpb.KeyValue) (int64, error) {
 	return token, nil
 }
 
-// dropWaited forgets of locks that somebody waited for them, unless it was after *since: the revision of the call before,
-// which it moves on. As long as somebody waits it must not be forgotten: a grant to another relies on it.
+// dropWaited deletes waited/L of the locks that nobody waits for. It leaves those that were put
+// after *since, and sets that to its own revision for the next call: a lock that is waited for
+// every few seconds keeps its key.
+//
+// While somebody waits the key must stay, since a grant to another relies on it: it compares that
+// waited/L is no later than the revision as of which its mirror shows nobody waiting. A mirror that
+// has not heard of the waiter would then grant past it. So the queue itself is asked, in the
+// transaction.
 func (s *Store) dropWaited(ctx context.Context, since *int64) error {
 	before := *since
 	sc := scanOf(s.keys.allWaited(), waitedPage)

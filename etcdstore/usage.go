@@ -8,18 +8,21 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// usage counts what the open sections have staged through this store, so that what is too much is refused before etcd
-// is touched. A section that was not granted here is counted from what is staged when it is first seen. A client that
-// goes back and forth between servers in one section may exceed the bounds by what it sent elsewhere.
+// usage counts what the open sections have staged, so that what is too much is refused before etcd
+// is touched. A section that was granted by this store is counted from nothing, any other from what
+// is staged when its first record comes here. So a client that goes back and forth between servers
+// in one section may exceed the bounds, by what it has sent elsewhere.
 //
-// A record is counted once, from when it is first asked for, however often that is repeated:
+// A record is counted once, from when it is first asked for, however often that is repeated. Then
 //
-//   - It is staged: it counts until its section ends.
-//   - It certainly is not, and will not be by this call: it does not count any more.
-//   - Nobody knows, since its request or the answer was lost: it goes on counting, under its request, until a repeat finds out.
+//   - it is staged: it counts until its section ends;
+//   - it certainly is not, and will not be by this call: it does not count any more;
+//   - nobody knows, since the request or its answer was lost: it goes on counting, under its
+//     request, until a repeat finds out.
 //
-// Without the last a client that sends 33 records of 1 MiB at once through an outage, and all of them again, would be told that its
-// section has no room for them.
+// The third case is a client that sends 33 records of 1 MiB at once into an outage, and then all of
+// them again. Counted twice they would be more than [MaxSection], and be refused for ever. Not
+// counted at all, after a failure that need not be one, they would let the section grow beyond it.
 type usage struct {
 	mu    sync.Mutex
 	locks map[string]*sectionUsage
@@ -29,7 +32,7 @@ type sectionUsage struct {
 	token int64
 	bytes int64
 	files map[string]int      // how many records each has
-	asked map[string]struct{} // requests of records that count, and are not known to be staged
+	asked map[string]struct{} // by request: the records that count and are not known to be staged
 }
 
 func newSectionUsage(token int64) *sectionUsage {
@@ -38,7 +41,9 @@ func newSectionUsage(token int64) *sectionUsage {
 
 func newUsage() *usage { return &usage{locks: map[string]*sectionUsage{}} }
 
-// reserve counts a record before it is staged. counted reports whether this call has: an earlier one may.
+// reserve counts a record that is to be staged. counted: by this call, and not by an earlier one
+// under the same request. It fails with [ErrNoSpace], with [ErrQuota], or because etcd could not be
+// asked what is staged already.
 func (s *Store) reserve(ctx context.Context, r Record) (counted bool, err error) {
 	if err := s.room(); err != nil {
 		return false, err
@@ -51,14 +56,14 @@ func (s *Store) reserve(ctx context.Context, r Record) (counted bool, err error)
 	return s.usage.reserve(r)
 }
 
-// knows reports whether the record's section is being counted.
+// knows reports whether the record's section is counted.
 func (u *usage) knows(r Record) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.of(r) != nil
 }
 
-// of is the count of a record's section; nil: it is not being counted. mu is held.
+// of is the count of a record's section; nil: it is not counted. mu is held.
 func (u *usage) of(r Record) *sectionUsage {
 	if l := u.locks[r.Lock]; l != nil && l.token == r.Token {
 		return l
@@ -66,7 +71,9 @@ func (u *usage) of(r Record) *sectionUsage {
 	return nil
 }
 
-// reserve counts a record, unless it is asked for already.
+// reserve counts a record, unless one under its request counts already and is not known to be
+// staged. It fails with [ErrQuota]. A repeat of a record that is staged is counted again, since
+// requests are not remembered for so long: it finds the record, and gives its own count back.
 func (u *usage) reserve(r Record) (counted bool, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -98,8 +105,8 @@ func (u *usage) staged(r Record) {
 	}
 }
 
-// giveBack stops counting a record for the call that counted it, and that has not staged it: nobody has, or an earlier call, for
-// which it goes on counting.
+// giveBack takes back what a call has counted for a record that it has not staged. If the record is
+// not among those asked for any more, a repeat has staged it meanwhile, and it goes on counting.
 func (u *usage) giveBack(r Record) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -117,8 +124,8 @@ func (u *usage) giveBack(r Record) {
 	}
 }
 
-// drop stops counting a section, which has ended. What is counted of a later one stays: it may have begun before the answer
-// of the end has come.
+// drop stops counting a section that has ended. What is counted of a later one stays: its holder
+// may be granted the lock, and append, before this store has taken in the answer of the end.
 func (u *usage) drop(lock string, token int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -127,7 +134,8 @@ func (u *usage) drop(lock string, token int64) {
 	}
 }
 
-// recount begins to count a section: from nothing if it was granted here, else from what is staged.
+// recount begins to count a section: from nothing if it was granted by this store, else from what
+// is staged, which it asks etcd for.
 func (s *Store) recount(ctx context.Context, r Record) error {
 	if s.countNew(r) {
 		return nil
@@ -152,7 +160,8 @@ func (s *Store) recount(ctx context.Context, r Record) error {
 	return nil
 }
 
-// countNew begins to count a section that was granted by this store; false: it was not.
+// countNew begins to count a section if it was granted by this store, from nothing: nothing can
+// have been staged before. It reports whether it was.
 func (s *Store) countNew(r Record) bool {
 	h := s.mirror.holder(r.Lock)
 	if h == nil || h.token != r.Token || !h.local {
@@ -170,7 +179,8 @@ func (u *usage) begin(lock string, l *sectionUsage) {
 	}
 }
 
-// forget drops the counts of sections that were ended elsewhere.
+// forget stops counting sections that have ended, by the watch: through another store, or with
+// their session.
 func (u *usage) forget(k keys, events []*clientv3.Event) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
