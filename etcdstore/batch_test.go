@@ -23,8 +23,8 @@ type pair struct {
 	waiting etcdstore.Acquisition // b's
 }
 
-// A pair's calls are resolved: each is a transaction with another branch, nested in the batch's. For what is plain there are
-// the tests of packs.
+// A pair's calls are resolved: each is a transaction with another branch, nested in the batch's.
+// For what is plain there are the tests of packs.
 
 func (p *pair) Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error) {
 	return etcdstore.Resolving{Store: p.Store}.Acquire(ctx, args)
@@ -104,8 +104,9 @@ func (p *pair) cancel(ctx context.Context) error {
 	return err
 }
 
-// TestPairs asks for two things while a batch is on its way, and looks whether they share the next one. What must not:
-// whatever moves the lock's holder twice, or a waiter's place twice. What may: what writes no key in common.
+// TestPairs asks for two things while a batch is on its way, and looks whether they share the next
+// one. What must not: whatever moves the lock's holder twice, or a waiter's place twice. What may:
+// what writes no key in common.
 func TestPairs(t *testing.T) {
 	etcd := startEtcd(t)
 	for _, test := range []struct {
@@ -184,8 +185,9 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// TestGrantAndRepeatApart has a grant and a repeat of the same acquire, which found the lock held, wait for the same batch.
-// If both were in it, both would see the lock free and the queue empty: the acquisition would hold the lock and wait for it.
+// TestGrantAndRepeatApart has a grant and a repeat of the same acquire, which found the lock held,
+// wait for the same batch. If both were in it, both would see the lock free and the queue empty:
+// the acquisition would hold the lock and wait for it.
 func TestGrantAndRepeatApart(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

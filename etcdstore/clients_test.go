@@ -6,8 +6,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// TestNumbersAreGivenOnce: also where a server of before keeps the highest one in a place of its own, which lay among the keys that
-// every server follows. There is none in a new cluster.
+// TestNumbersAreGivenOnce: also where an older server keeps the highest one under a key of its own,
+// among those that every server watches. A new cluster has no such key.
 func TestNumbersAreGivenOnce(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

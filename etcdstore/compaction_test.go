@@ -66,8 +66,8 @@ func TestCompactionUnderAListing(t *testing.T) {
 	}
 }
 
-// TestEventsWithoutTheirPast sends events whose past etcd had compacted away: who left cannot be told, so the state comes
-// again.
+// TestEventsWithoutTheirPast sends events whose past etcd had compacted away: who left cannot be
+// told, so the state comes again.
 func TestEventsWithoutTheirPast(t *testing.T) {
 	t.Parallel()
 	s := openFaulty(t, startEtcd(t))

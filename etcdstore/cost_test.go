@@ -60,7 +60,8 @@ func costOf(op clientv3.Op) (c cost) {
 	return c
 }
 
-// started is a store whose calls are made as the server makes them: the wait for the answer is the caller's.
+// started is a store whose calls are made as the server makes them: the wait for the answer is the
+// caller's.
 type started struct{ *etcdstore.Store }
 
 func (s started) Acquire(ctx context.Context, args etcdstore.AcquireArgs) (grant etcdstore.Grant, err error) {
@@ -134,7 +135,8 @@ func (p *priced) costs() (calls, after cost) {
 	return p.calls, p.folds
 }
 
-// own is a cycle of the workload of that name: a client acquires a lock that is free, and releases it.
+// own is a cycle of the workload of that name: a client acquires a lock that is free, and releases
+// it.
 func (p *priced) own() { p.a.Release(p.a.Acquire(pricedLock)) }
 
 // handOver returns a cycle of the workload `one`: whoever holds the lock releases it, which hands

@@ -20,9 +20,10 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// crashes breaks an operation off at every step. scene is what the etcd holds before; each run gets a copy of it under a
-// prefix of its own, and a store whose calls fail from the n-th on that counts, done or not done. operate makes it do its
-// work, as far as it comes, until crashed is closed; check looks, with a store that opens afterwards, at what is left.
+// crashes breaks an operation off at every step. scene is what the etcd holds before; each run gets
+// a copy of it under a prefix of its own, and a store whose calls fail from the n-th on that
+// counts, done or not done. operate makes it do its work, as far as it comes, until crashed is
+// closed; check looks, with a store that opens afterwards, at what is left.
 type crashes struct {
 	etcd    *clientv3.Client
 	scene   string
@@ -73,13 +74,14 @@ func (c crashes) once(t *testing.T, prefix string, n int64, done bool) (reached 
 	return reached
 }
 
-// ofWork tells calls that are part of a piece of work from those that ask for the quorum, or load the mirror.
+// ofWork reports whether a call is part of a piece of work. Others ask for the quorum, or load the
+// mirror.
 func ofWork(_ context.Context, c faults.Call) bool {
 	key := string(c.Op.KeyBytes())
 	return c.Op.IsTxn() || key != "" && !strings.HasSuffix(key, "/horizon") && !strings.Contains(key, "/locks/")
 }
 
-// writes tells calls that change something.
+// writes reports whether a call changes something.
 func writes(_ context.Context, c faults.Call) bool {
 	return matches(clientv3.Op.IsPut, "/")(c.Op) || matches(clientv3.Op.IsDelete, "/")(c.Op)
 }
@@ -149,7 +151,8 @@ func (w content) check(t *testing.T, s *etcdstore.Store, lock string) {
 	}
 }
 
-// TestCrashFoldingSmall breaks off the folding of sections that share chunks, before and after each of its calls.
+// TestCrashFoldingSmall breaks off the folding of sections that share chunks, before and after each
+// of its calls.
 func TestCrashFoldingSmall(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -171,7 +174,8 @@ func TestCrashFoldingSmall(t *testing.T) {
 	crashes{etcd: etcd, scene: "/scene/", operate: readFiles, check: folded(etcd, want, "a")}.run(t)
 }
 
-// TestCrashFoldingLarge breaks off the folding of a section that takes many transactions, before and after each.
+// TestCrashFoldingLarge breaks off the folding of a section that takes many transactions, before
+// and after each.
 func TestCrashFoldingLarge(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -197,7 +201,8 @@ func TestCrashFoldingLarge(t *testing.T) {
 	crashes{etcd: etcd, scene: "/scene/", counts: writes, operate: readFiles, check: folded(etcd, want, "big")}.run(t)
 }
 
-// readFiles lists the files, so that what is published is folded, until that is done or the store has crashed.
+// readFiles lists the files, so that what is published is folded, until that is done or the store
+// has crashed.
 func readFiles(t *testing.T, s *etcdstore.Store, _ string, crashed <-chan struct{}) {
 	t.Helper()
 	storetest.Eventually(t, "a fold or a crash", func() bool {
@@ -211,7 +216,8 @@ func readFiles(t *testing.T, s *etcdstore.Store, _ string, crashed <-chan struct
 	})
 }
 
-// folded checks the bytes, that nothing is left of the sections, and that the next section goes on behind them.
+// folded checks the bytes, that nothing is left of the sections, and that the next section goes on
+// behind them.
 func folded(etcd *clientv3.Client, want content, file string) func(*testing.T, *etcdstore.Store, string) {
 	return func(t *testing.T, s *etcdstore.Store, prefix string) {
 		t.Helper()
@@ -225,7 +231,8 @@ func folded(etcd *clientv3.Client, want content, file string) func(*testing.T, *
 	}
 }
 
-// TestCrashSweeping breaks off the sweeping of sections that were lost or discarded, before and after each call.
+// TestCrashSweeping breaks off the sweeping of sections that were lost or discarded, before and
+// after each call.
 func TestCrashSweeping(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -278,8 +285,8 @@ func TestCrashSweeping(t *testing.T) {
 	}.run(t)
 }
 
-// TestCrashForgetting breaks off the dropping of old notes, before and after each call: whatever is forgotten of a
-// section, it is not taken for published.
+// TestCrashForgetting breaks off the dropping of old notes, before and after each call: whatever is
+// forgotten of a section, it is not taken for published.
 func TestCrashForgetting(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

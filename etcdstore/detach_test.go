@@ -9,8 +9,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// TestCloseWaitsForWhatItStarted closes a store while calls that were started are being resolved, and others wait in a queue:
-// each is answered, before Close returns.
+// TestCloseWaitsForWhatItStarted closes a store while calls that were started are being resolved,
+// and others wait in a queue: each is answered, before Close returns.
 func TestCloseWaitsForWhatItStarted(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

@@ -24,7 +24,8 @@
 // on a lease is preceded by c(sessions/S)>0, except in the plain transactions: etcd refuses what is
 // put on a lease that has ended, and all that shares its transaction.
 //
-//	acquire    if   c(locks/L)=0, m(waited/L) is no later than a revision at which nobody waited, c(sessions/S)>0
+//	acquire    if   c(locks/L)=0, c(sessions/S)>0,
+//	                m(waited/L) is no later than a revision at which nobody waited
 //	           then put locks/L on S's lease; T is this revision
 //	           else, and if the lock looks held or waited for: wait
 //	wait       if   held by this very (S, r)
@@ -36,12 +37,15 @@
 //	           the plain one, if the lock looks held: it only reads who holds it
 //	append     if   guard, c(record)=0
 //	           then put the record
-//	           else success if it is there and its section is open or published; else ErrLockExpired
+//	           else success if it is there and its section is open or published;
+//	                otherwise ErrLockExpired
 //	release    if   guard; with a waiter: its key at its CreateRevision, its session alive
-//	           then put locks/L on the waiter's lease and delete its key, or delete locks/L; put commits/L//T if appended
+//	           then put locks/L on the waiter's lease and delete its key, or delete locks/L;
+//	                put commits/L//T if appended
 //	           else a waiter that vanished: the next; otherwise the truth rule
 //	commit     if   guard
-//	           then put locks/L again with prev=T: its revision is the next token; put commits/L//T if appended
+//	           then put locks/L again with prev=T: its revision is the next token;
+//	                put commits/L//T if appended
 //	           else the same holder with prev=T: the same answer; otherwise the truth rule
 //	discard    as release, without the marker, with undone/L//T if appended
 //	evict      if   m(locks/L)=T
@@ -53,8 +57,10 @@
 //	           else the holder is (S, r): it was granted
 //	sweep      if   m(locks/L)!=T, c(commits/L//T)=0, c(a record of T just read)>0
 //	           then delete staged/L//T/, put undone/L//T unless a note is there
-//	fold       if   m(commits/L//T) of some sections, the oldest, and m(files/L//F) of every file touched are unchanged
-//	           then put chunks; in the last step move the heads, delete the markers and each staged/L//T/
+//	fold       if   m(commits/L//T) of some sections, the oldest, and m(files/L//F) of every file
+//	                touched are unchanged
+//	           then put chunks; in the last step move the heads, delete the markers and each
+//	                staged/L//T/
 //	forget     if   m(horizon) is unchanged
 //	           then delete notes older than a day, raise horizon to their tokens
 //	           if   m(waited/L) is unchanged, nothing under queue/L//

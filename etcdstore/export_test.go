@@ -9,10 +9,10 @@ import (
 // Pending is how many transactions wait for the batch that is being committed.
 func (s *Store) Pending() int { return s.engine.Pending() }
 
-// KnowsNext tells whether a waiter is known to whom the lock would be handed over.
+// KnowsNext reports whether a waiter is known to whom the lock would be handed over.
 func (s *Store) KnowsNext(lock string) bool { return s.mirror.next(lock, nil) != nil }
 
-// KnowsHolder tells whether a lock looks held.
+// KnowsHolder reports whether a lock looks held.
 func (s *Store) KnowsHolder(lock string) bool { return s.mirror.holder(lock) != nil }
 
 // HoldFolds lets nothing of a lock be folded until release is called.
@@ -28,7 +28,8 @@ func (s *Store) HoldFolds(t *testing.T, lock string) (release func()) {
 // DropWaited is one round of forgetting who waited.
 func (s *Store) DropWaited(ctx context.Context, since *int64) error { return s.dropWaited(ctx, since) }
 
-// Resolving is a store whose calls are not tried plainly first: they are resolved at once, as if that had come to nothing.
+// Resolving is a store whose calls are not tried plainly first: they are resolved at once, as if
+// that had come to nothing.
 type Resolving struct{ *Store }
 
 // Acquire resolves an acquire.
@@ -46,7 +47,8 @@ func (s Resolving) Release(ctx context.Context, sec Section) error {
 // Append resolves an append.
 func (s Resolving) Append(ctx context.Context, r Record) error { return s.resolveAppend(ctx, r, false) }
 
-// FoldTogether folds published sections of a lock, the oldest, whatever their size. It returns the token of the last one that was.
+// FoldTogether folds published sections of a lock, the oldest, whatever their size. It returns the
+// token of the last one that was.
 func (s *Store) FoldTogether(ctx context.Context, lock string, tokens ...int64) (through int64, err error) {
 	var secs []publishedSection
 	for _, token := range tokens {

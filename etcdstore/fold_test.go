@@ -8,8 +8,9 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// TestFoldOfSeveralStepsIsOfOneSection: what a fold puts before its last step depends on what it folds. Another store that takes up
-// what was broken off there must come to the same, so that several sections are folded in one step, or one by one.
+// TestFoldOfSeveralStepsIsOfOneSection: what a fold puts before its last step depends on what it
+// folds. Another store that takes up what was broken off there must come to the same, so that
+// several sections are folded in one step, or one by one.
 func TestFoldOfSeveralStepsIsOfOneSection(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

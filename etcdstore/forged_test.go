@@ -8,8 +8,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// TestSessionThatIsNotThere: a session whose record is gone authorises nothing, even if etcd still has its lease and
-// what is held on it. Nobody could check the secret.
+// TestSessionThatIsNotThere: a session whose record is gone authorises nothing, even if etcd still
+// has its lease and what is held on it. Nobody could check the secret.
 func TestSessionThatIsNotThere(t *testing.T) {
 	for name, open := range map[string]func(*etcdstore.Store) storetest.Subject{
 		"Called":   func(s *etcdstore.Store) storetest.Subject { return s },

@@ -15,8 +15,9 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
-// What is stored and what is sent has one form. The targets here take anything, and hold what a parser accepts against what
-// the builder beside it makes of the result: it has to be the same again, or two names would stand for one thing.
+// What is stored and what is sent has one form. The targets here take anything, and hold what a
+// parser accepts against what the builder beside it makes of the result: it has to be the same
+// again, or two names would stand for one thing.
 
 const (
 	fuzzSession = "00000000000000a1"
@@ -90,7 +91,8 @@ func FuzzKeys(f *testing.F) {
 	})
 }
 
-// FuzzNames: no name that is accepted reaches into the keys of another, and the quick check says what the thorough one says.
+// FuzzNames: no name that is accepted reaches into the keys of another, and the quick check says
+// what the thorough one says.
 func FuzzNames(f *testing.F) {
 	f.Add("a", "a/b", "f")
 	f.Add("a/", "a//b", "..")
@@ -208,8 +210,9 @@ func FuzzHead(f *testing.F) {
 	})
 }
 
-// FuzzEvents feeds what etcd's watch may bring: keys and values that nobody here wrote. Nothing of it may end the server, and
-// what a watcher is told names locks and sessions as they are named everywhere.
+// FuzzEvents feeds what etcd's watch may bring: keys and values that nobody here wrote. Nothing of
+// it may end the server, and what a watcher is told names locks and sessions as they are named
+// everywhere.
 func FuzzEvents(f *testing.F) {
 	k := keys("/dlm/")
 	a := acquisition{"a/b", fuzzSession, "7"}

@@ -32,7 +32,8 @@ func begin(t *testing.T, s storetest.Subject) *storetest.Client {
 	return storetest.Begin(t, s, "c")
 }
 
-// hold makes the calls that match wait before they reach etcd, until release is called; reached is closed when one does.
+// hold makes the calls that match wait before they reach etcd, until release is called; reached is
+// closed when one does.
 func hold(t *testing.T, f *faults.Faults, match func(clientv3.Op) bool) (reached <-chan struct{}, release func()) {
 	t.Helper()
 	held, released := make(chan struct{}), make(chan struct{})
@@ -53,7 +54,8 @@ func hold(t *testing.T, f *faults.Faults, match func(clientv3.Op) bool) (reached
 	return held, release
 }
 
-// busy keeps a store's batch on its way to etcd until free is called, so that what is asked for meanwhile shares the next one.
+// busy keeps a store's batch on its way to etcd until free is called, so that what is asked for
+// meanwhile shares the next one.
 func busy(t *testing.T, s *faulty, prefix string) (free func()) {
 	t.Helper()
 	decoy := begin(t, s)
@@ -63,7 +65,8 @@ func busy(t *testing.T, s *faulty, prefix string) (free func()) {
 	return free
 }
 
-// lose loses the reply of the first call that matches; the answer tells when it did.
+// lose loses the reply of the first call that matches. It returns a channel that is closed when it
+// has.
 func lose(f *faults.Faults, match func(clientv3.Op) bool) (lost <-chan struct{}) {
 	done := make(chan struct{})
 	var once sync.Once
@@ -79,7 +82,7 @@ func lose(f *faults.Faults, match func(clientv3.Op) bool) (lost <-chan struct{})
 	return done
 }
 
-// answered is closed when etcd has answered a call that matches.
+// answered returns a channel that is closed when etcd has answered a call that matches.
 func answered(f *faults.Faults, match func(clientv3.Op) bool) <-chan struct{} {
 	done := make(chan struct{})
 	var once sync.Once
@@ -104,7 +107,8 @@ func every(op clientv3.Op, f func(clientv3.Op)) {
 	}
 }
 
-// matches tells whether an operation, or one nested in it, is of a kind and on a key that begins so.
+// matches returns a function that reports whether an operation, or one nested in it, is of a kind
+// and on a key that begins so.
 func matches(kind func(clientv3.Op) bool, key string) func(clientv3.Op) bool {
 	return func(op clientv3.Op) (found bool) {
 		every(op, func(o clientv3.Op) { found = found || kind(o) && strings.HasPrefix(string(o.KeyBytes()), key) })
@@ -149,7 +153,8 @@ func gone(t *testing.T, etcd *clientv3.Client, family string) {
 	storetest.Eventually(t, "no keys under "+family, func() bool { return len(keys(t, etcd, family)) == 0 })
 }
 
-// caughtUp waits until a store's watch has told it of everything so far: of a waiter, put there by hand, that comes last.
+// caughtUp waits until a store's watch has told it of everything so far: of a waiter, put there by
+// hand, that comes last.
 func caughtUp(t *testing.T, etcd *clientv3.Client, s storetest.Subject) {
 	t.Helper()
 	c := begin(t, s)

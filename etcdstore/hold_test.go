@@ -9,7 +9,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// A deadline deadline counts from the grant, over commits, in every store that hears of it: the first that is due evicts.
+// A hold deadline counts from the grant, over commits, in every store that hears of it: the
+// first that is due evicts.
 func TestHoldDeadline(t *testing.T) {
 	t.Parallel()
 	const deadline = time.Second

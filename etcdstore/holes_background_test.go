@@ -9,8 +9,9 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// Without its compares a sweep, which is decided by a mirror that may be behind, deletes the records of a section that is
-// held, or published and acknowledged; or notes as undone what was folded meanwhile.
+// Without its compares a sweep, which is decided by a mirror that may be behind, deletes the
+// records of a section that is held, or published and acknowledged; or notes as undone what was
+// folded meanwhile.
 func TestH4SweepBehindTheMirror(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -31,7 +32,8 @@ func TestH4SweepBehindTheMirror(t *testing.T) {
 			if !c.folded {
 				_, folding = hold(t, a.Faults, folds)
 			}
-			// The other store looks for orphans when it opens; it finds the record, and its mirror knows of no holder.
+			// The other store looks for orphans when it opens; it finds the record, and its mirror
+			// knows of no holder.
 			f := newFaults(t, etcd)
 			looks, look := hold(t, f, gets("/dlm/staged/"))
 			b := &faulty{openStore(t, f.Client()), f}
@@ -69,9 +71,10 @@ func TestH4SweepBehindTheMirror(t *testing.T) {
 	}
 }
 
-// Without the guard on what a fold was computed from, a store that is slow publishes a section twice, or moves a file's
-// head back over what others have folded since: bytes that were read are gone. A head that was read just now is guarded by
-// the marker too, as sections are folded in order; one that is remembered has no other guard.
+// Without the guard on what a fold was computed from, a store that is slow publishes a section
+// twice, or moves a file's head back over what others have folded since: bytes that were read are
+// gone. A head that was read just now is guarded by the marker too, as sections are folded in
+// order; one that is remembered has no other guard.
 func TestH8SlowFold(t *testing.T) {
 	t.Parallel()
 	for name, step := range map[string]func(clientv3.Op) bool{

@@ -14,12 +14,12 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// The tests below are named after the holes that a model of the protocol's first version had. Each says what is lost
-// without its fix. H4 and H8, where sections are swept and folded, are in holes_background_test.go; H14, where etcd is
-// full, is in space_test.go.
+// The tests below are named after the holes that a model of the protocol's first version had. Each
+// says what is lost without its fix. H4 and H8, where sections are swept and folded, are in
+// holes_background_test.go; H14, where etcd is full, is in space_test.go.
 
-// Without "//" at the end of a lock's name, sweeping a section of one lock deletes the records of a lock that is named
-// like that section: its release is acknowledged, and nothing is readable.
+// Without "//" at the end of a lock's name, sweeping a section of one lock deletes the records of a
+// lock that is named like that section: its release is acknowledged, and nothing is readable.
 func TestH1KeyAliasing(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -38,8 +38,8 @@ func TestH1KeyAliasing(t *testing.T) {
 	waiter.Granted()
 }
 
-// Without a new token at a mid-way commit, a late repeat of an append from before it is staged once more, and published
-// twice.
+// Without a new token at a mid-way commit, a late repeat of an append from before it is staged once
+// more, and published twice.
 func TestH2LateAppendAfterCommit(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, startEtcd(t))
@@ -54,8 +54,8 @@ func TestH2LateAppendAfterCommit(t *testing.T) {
 	storetest.WantContents(t, s, "l", "f", "once;")
 }
 
-// Without a new token at a mid-way commit, a late repeat of the commit publishes the next section's records, which are
-// then lost: readable all the same.
+// Without a new token at a mid-way commit, a late repeat of the commit publishes the next section's
+// records, which are then lost: readable all the same.
 func TestH2LateCommit(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, startEtcd(t))
@@ -73,8 +73,8 @@ func TestH2LateCommit(t *testing.T) {
 	storetest.WantContents(t, s, "l", "f", "committed;")
 }
 
-// Without the truth rule, a release repeated after the session's end is refused though the section is in the file, and
-// the client publishes it again; or answered with success though it was lost.
+// Without the truth rule, a release repeated after the session's end is refused though the section
+// is in the file, and the client publishes it again; or succeeds though it was lost.
 func TestH3ReleaseRepeatedAfterTheSession(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -108,8 +108,8 @@ func TestH3ReleaseRepeatedAfterTheSession(t *testing.T) {
 	storetest.WantNoFile(t, b, "lost", "f")
 }
 
-// Without the look at the queue in the acquire's own transaction, a store whose mirror is behind grants a lock past
-// those who wait for it.
+// Without the look at the queue in the acquire's own transaction, a store whose mirror is behind
+// grants a lock past those who wait for it.
 func TestH5AcquireBehindTheMirror(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -138,8 +138,8 @@ func TestH5AcquireBehindTheMirror(t *testing.T) {
 	behind.Granted()
 }
 
-// Without that look a waiter's own retry is granted while its place stays in the queue: holder and waiter at once, it
-// hands the lock to itself.
+// Without that look a waiter's own retry is granted while its place stays in the queue: holder and
+// waiter at once, it hands the lock to itself.
 func TestH5HolderAndWaiter(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -168,8 +168,8 @@ func TestH5HolderAndWaiter(t *testing.T) {
 	}
 }
 
-// Without a note of what was ended other than by its release, a release of it answers success to a holder that had lost
-// the lock, or whose records were dropped.
+// Without a note of what was ended other than by its release, a release of it succeeds for a holder
+// that had lost the lock, or whose records were dropped.
 func TestH6NotesOfWhatWasUndone(t *testing.T) {
 	t.Parallel()
 	s := openFaulty(t, startEtcd(t))
@@ -196,7 +196,8 @@ func TestH6NotesOfWhatWasUndone(t *testing.T) {
 	storetest.Want(t, "Release of what was discarded", s.Release(storetest.Bounded(t), h.Section), etcdstore.ErrLockExpired)
 }
 
-// Without comparing when the session began, a session whose id was given again answers for one that lost the lock.
+// Without comparing when the session began, a session whose id was given again ends the section of
+// one that lost the lock.
 func TestH7SessionIDGivenAgain(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -216,8 +217,8 @@ func TestH7SessionIDGivenAgain(t *testing.T) {
 	storetest.Want(t, "Release by a session of the same id", s.Release(storetest.Bounded(t), h.Section), etcdstore.ErrLockExpired)
 }
 
-// Without the highest number in a heartbeat, one that was sent before an acquire and comes after it ends a hold that its
-// client knows.
+// Without the highest number in a heartbeat, one that was sent before an acquire and comes after it
+// ends a hold that its client knows.
 func TestH9LateHeartbeat(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -238,8 +239,8 @@ func TestH9LateHeartbeat(t *testing.T) {
 	p.Waits()
 }
 
-// Without remembering what has ended, a late repeat of an acquire parks the lock with nobody; without reconciliation it
-// stays there where the repeat came by a server that does not know.
+// Without remembering what has ended, a late repeat of an acquire parks the lock with nobody;
+// without reconciliation it stays there where the repeat came by a server that does not know.
 func TestH10LateAcquire(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -289,8 +290,8 @@ func TestH11TokenOfAnother(t *testing.T) {
 	storetest.WantNoFile(t, s, "l", "late")
 }
 
-// Without the look at the session before a put on its lease, etcd refuses the whole transaction: what would be batched
-// with it, and the release that would hand over to it.
+// Without the look at the session before a put on its lease, etcd refuses the whole transaction:
+// what would be batched with it, and the release that would hand over to it.
 func TestH12DeadLeaseInATransaction(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -330,8 +331,8 @@ func TestH12DeadLeaseInATransaction(t *testing.T) {
 	}
 }
 
-// Without a marker that is put unseen, the release of a large section has every member read all of it in one step that
-// holds up every other.
+// Without a marker that is put unseen, the release of a large section has every member read all of
+// it in one step that holds up every other.
 func TestH13ReleaseReadsNoRecords(t *testing.T) {
 	t.Parallel()
 	s := openFaulty(t, startEtcd(t))

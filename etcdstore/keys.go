@@ -24,7 +24,7 @@ import (
 //	horizon                                the highest token whose undone note was dropped
 //	clients/<id>                           what a server remembers of a client with a numbered id
 //	cluster/numbered                       the highest of these ids
-//	numbered                               the same, where a server of before has put it
+//	numbered                               the same, where an older server keeps it
 //
 // A lock's name has no empty segment, so "//" ends it and no name reaches into another's keys. With
 // a single slash, the range of all records of lock a, staged/a/, would have those of lock a/b in

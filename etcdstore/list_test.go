@@ -8,8 +8,9 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// TestListShowsWhatIsWaitedFor: a lock whose holder has just gone, and whose queue stands, is what somebody looks for who
-// calls because nothing moves. The keys that nobody here made are passed over, however many there are.
+// TestListShowsWhatIsWaitedFor: a lock whose holder has just gone, and whose queue stands, is what
+// somebody looks for who calls because nothing moves. The keys that nobody here made are passed
+// over, however many there are.
 func TestListShowsWhatIsWaitedFor(t *testing.T) {
 	etcd := startEtcd(t)
 	s := openStore(t, etcd)

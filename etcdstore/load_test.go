@@ -13,8 +13,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// TestTwoStoresFoldAndSweep has two stores fold and sweep the same locks at once, while sections are published, dropped and
-// lost through both, and compares every byte in the end.
+// TestTwoStoresFoldAndSweep has two stores fold and sweep the same locks at once, while sections
+// are published, dropped and lost through both, and compares every byte in the end.
 func TestTwoStoresFoldAndSweep(t *testing.T) {
 	t.Parallel()
 	const (

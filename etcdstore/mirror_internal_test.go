@@ -7,8 +7,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// The callers of a store's own transactions take in what they wrote out of order: a waiter was granted the lock before it
-// was evicted, though the mirror hears of the eviction first.
+// The callers of a store's own transactions take in what they wrote out of order: a waiter was
+// granted the lock before it was evicted, though the mirror hears of the eviction first.
 func TestOwnChangesOutOfOrder(t *testing.T) {
 	m := newMirror("/dlm/", func(string) {}, func(sectionKey) {}, func(sectionKey) {})
 	w := acquisition{"l", "0000000000000007", "1"}
@@ -31,8 +31,8 @@ func TestOwnChangesOutOfOrder(t *testing.T) {
 	}
 }
 
-// What a lock's next grant compares with is what the watch has told: of a waiter elsewhere it is too old, whatever this
-// store has written since.
+// What a lock's next grant compares with is what the watch has told: of a waiter elsewhere it is
+// too old, whatever this store has written since.
 func TestVacant(t *testing.T) {
 	m := newMirror("/dlm/", func(string) {}, func(sectionKey) {}, func(sectionKey) {})
 	w := acquisition{"l", "0000000000000007", "1"}
@@ -58,7 +58,8 @@ func TestVacant(t *testing.T) {
 	want(8, true)
 }
 
-// Two ends of one section may be on their way, an eviction and its holder's release: the one that fails takes back its own mark only.
+// Two ends of one section may be on their way, an eviction and its holder's release: the one that
+// fails takes back its own mark only.
 func TestEndsAreCounted(t *testing.T) {
 	m := newMirror("/dlm/", func(string) {}, func(sectionKey) {}, func(sectionKey) {})
 	a := acquisition{"l", "0000000000000007", "1"}

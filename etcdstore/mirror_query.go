@@ -133,9 +133,9 @@ func (m *mirror) hasEnded(a acquisition) (over, held bool) {
 	return late, late
 }
 
-// endsSoon reports whether the end of an acquisition is on its way to etcd: of its section, or of its
-// wait. It may come to nothing. An acquire asks when its transaction has its turn, and what ended in
-// a batch before was marked by then:
+// endsSoon reports whether the end of an acquisition is on its way to etcd: of its section, or of
+// its wait. It may come to nothing. An acquire asks when its transaction has its turn, and what
+// ended in a batch before was marked by then:
 //
 //	acquire 4 holds l
 //	release of it is submitted: marked

@@ -11,8 +11,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// A store knows of its own waiters before its mirror has seen those that came earlier elsewhere. It must not hand the
-// lock to its own past them.
+// A store knows of its own waiters before its mirror has seen those that came earlier elsewhere. It
+// must not hand the lock to its own past them.
 func TestOwnWaiterDoesNotOvertake(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -32,8 +32,8 @@ func TestOwnWaiterDoesNotOvertake(t *testing.T) {
 	second.Granted()
 }
 
-// A session's acquisition that a store made before it heard of the session is the session's all the same: a heartbeat
-// that does not list it ends it.
+// A session's acquisition that a store made before it heard of the session is the session's all the
+// same: a heartbeat that does not list it ends it.
 func TestAcquisitionBeforeItsSessionIsKnown(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -51,8 +51,8 @@ func TestAcquisitionBeforeItsSessionIsKnown(t *testing.T) {
 	})
 }
 
-// A lock that was granted and lost before a waiting call could hear of it was not cancelled by anybody, and the late
-// repeat of its acquire gets nothing.
+// A lock that was granted and lost before a waiting call could hear of it was not cancelled by
+// anybody, and the late repeat of its acquire gets nothing.
 func TestGrantLostUnseen(t *testing.T) {
 	t.Parallel()
 	for _, listed := range []bool{false, true} {
@@ -96,8 +96,8 @@ func TestGrantLostUnseen(t *testing.T) {
 	}
 }
 
-// A heartbeat still lists what its client has not heard the end of. It has ended all the same: a repeat of its acquire
-// is refused.
+// A heartbeat still lists what its client has not heard the end of. It has ended all the same: a
+// repeat of its acquire is refused.
 func TestLateAcquireOfWhatIsListed(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, startEtcd(t))
@@ -113,7 +113,8 @@ func TestLateAcquireOfWhatIsListed(t *testing.T) {
 	}
 }
 
-// What a session does through a store that has not been told of it is remembered there all the same.
+// What a session does through a store that has not been told of it is remembered there all the
+// same.
 func TestLateAcquireOfAnUnknownSession(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -129,7 +130,8 @@ func TestLateAcquireOfAnUnknownSession(t *testing.T) {
 	}
 }
 
-// A wait whose place was taken through another store, and of which this one was told nothing until it was over.
+// A wait whose place was taken through another store, and of which this one was told nothing until
+// it was over.
 func TestGrantLostNeverSeen(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -157,7 +159,8 @@ func TestGrantLostNeverSeen(t *testing.T) {
 	follow()
 }
 
-// A waiter that left, unknown to the store that releases, is passed over in the same call; so is one whose session ended.
+// A waiter that left, unknown to the store that releases, is passed over in the same call; so is
+// one whose session ended.
 func TestHandOverPastWhoLeft(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// together asks for something while a batch is on its way, so that it shares the next one, and gives the answers in order.
-// Before that one leaves, meanwhile is called.
+// together asks for something while a batch is on its way, so that it shares the next one, and
+// returns the answers in order. Before that one leaves, meanwhile is called.
 func together(t *testing.T, s *faulty, meanwhile func(), ask ...func(done func(error))) []error {
 	t.Helper()
 	free := busy(t, s, "/dlm/")
@@ -54,8 +54,8 @@ func (s *faulty) releases(t *testing.T, h *storetest.Held) func(func(error)) {
 	return func(done func(error)) { s.StartRelease(t.Context(), h.Section, done) }
 }
 
-// One whose compares fail must not cost the others of its pack more than another commit: without running them again they
-// would be told nothing, or its failure.
+// One whose compares fail must not cost the others of its pack more than another commit: without
+// running them again they would be told nothing, or its failure.
 func TestPackFails(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -90,8 +90,8 @@ func TestPackFails(t *testing.T) {
 	}
 }
 
-// Etcd refuses a whole batch for one lease that has ended: of who asks, and of who is next in line. The others must not pay
-// for it with a commit each.
+// Etcd refuses a whole batch for one lease that has ended: of who asks, and of who is next in line.
+// The others must not pay for it with a commit each.
 func TestPackOnEndedLeases(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -136,8 +136,8 @@ func TestPackOnEndedLeases(t *testing.T) {
 	}
 }
 
-// As many as a batch takes fit into what etcd takes of one transaction, with the most of compares and operations that each of
-// them has.
+// As many as a batch takes fit into what etcd takes of one transaction, with the most of compares
+// and operations that each of them has.
 func TestPackBounds(t *testing.T) {
 	t.Parallel()
 	s := openFaulty(t, startEtcd(t))
@@ -203,8 +203,8 @@ func TestTriesShareABatch(t *testing.T) {
 	}
 }
 
-// Etcd that is full refuses whatever puts, and all that shares its transaction. Who only deletes must not suffer for it, and
-// nobody must be tried one by one.
+// Etcd that is full refuses whatever puts, and all that shares its transaction. Who only deletes
+// must not suffer for it, and nobody must be tried one by one.
 func TestPackWithoutSpace(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -244,7 +244,8 @@ func TestPackWithoutSpace(t *testing.T) {
 	}
 }
 
-// Some versions of etcd refuse deletions as well when they are full: that must be told, not tried again and again.
+// Some versions of etcd refuse deletions as well when they are full: that must be told, not tried
+// again and again.
 func TestPackRefusedWhatever(t *testing.T) {
 	t.Parallel()
 	s := openFaulty(t, startEtcd(t))

@@ -46,15 +46,15 @@ const (
 	plainUnclear                         // the call has to be resolved
 )
 
-// outcomeOf is the one rule for where a call goes on. An error ends it, but for three, which need not
-// be the call's own fate:
+// outcomeOf is the one rule for where a call goes on. An error ends it, but for three, which need
+// not be the call's own fate:
 //
 //   - [ErrNoSpace]: etcd is full, and refuses a put even in a branch that would not run. But a
 //     repeat may find what it put when there was room, and a lock can be released by a deletion.
 //   - [ErrSessionExpired]: a lease that the transaction puts on has ended. That may be the next
 //     waiter's, which is no reason to refuse a release.
-//   - errStale: an acquire has been overtaken by its own end. Whether that was a release, a cancel or
-//     nothing after all is known when the end is answered.
+//   - errStale: an acquire has been overtaken by its own end. Whether that was a release, a cancel
+//     or nothing after all is known when the end is answered.
 func outcomeOf(resp *pb.TxnResponse, err error) plainOutcome {
 	switch {
 	case errors.Is(err, ErrNoSpace), errors.Is(err, ErrSessionExpired), errors.Is(err, errStale):

@@ -75,8 +75,8 @@ func (m *members) stop(which ...int) {
 	wg.Wait()
 }
 
-// TestQuorumLost stops two of three members: a store says so within seconds, to those who wait as well, and goes on with
-// the same holders and waiters when they are back.
+// TestQuorumLost stops two of three members: a store says so within seconds, to those who wait as
+// well, and goes on with the same holders and waiters when they are back.
 func TestQuorumLost(t *testing.T) {
 	t.Parallel()
 	m := startMembers(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-// actor is one client. It does what a client may: repeat what it does not know the outcome of, end a section in one way
-// only, and never release over an append that may not have arrived.
+// actor is one client. It does what a client may: repeat what it does not know the outcome of, end
+// a section in one way only, and never release over an append that may not have arrived.
 type actor struct {
 	*random
 	rng        *rand.Rand

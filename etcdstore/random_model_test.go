@@ -20,7 +20,8 @@ const (
 	undone                // it was discarded or lost, and nobody ever asked for its publication with success
 )
 
-// modelSection is one section as its holder sees it. Only its holder changes it, under the model's lock.
+// modelSection is one section as its holder sees it. Only its holder changes it, under the model's
+// lock.
 type modelSection struct {
 	etcdstore.Section
 	files map[string]string
@@ -82,8 +83,9 @@ func (m *model) granted(sec etcdstore.Section, ended int64) *modelSection {
 	return s
 }
 
-// appended notes a record that was acknowledged. From then on its holder says so when it ends the section; an append
-// whose outcome it does not know, or that was refused, it does not end with a release.
+// appended notes a record that was acknowledged. From then on its holder says so when it ends the
+// section; an append whose outcome it does not know, or that was refused, it does not end with a
+// release.
 func (m *model) appended(s *modelSection, file, data string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,8 +121,8 @@ func (m *model) saw(lock string, s snapshot) {
 	l.read = append(l.read, s)
 }
 
-// check compares, when all is over, what is readable with what was acknowledged. What was left open is asked for: a
-// release repeated tells the truth.
+// check compares, when all is over, what is readable with what was acknowledged. What was left open
+// is asked for: a release that is repeated finds the truth.
 func (m *model) check(s *etcdstore.Store) (acknowledged int) {
 	m.t.Helper()
 	for name, l := range m.locks {

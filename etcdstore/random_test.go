@@ -20,9 +20,10 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// TestRandom has several clients do what they like through two stores, while requests and replies are lost, watches
-// held and broken, sessions ended and holders evicted, and any earlier call comes again at any time. DLM_RANDOM is how
-// long, 3 s by default; DLM_RANDOM_SEED repeats the choices of a run, though not their timing.
+// TestRandom has several clients do what they like through two stores, while requests and replies
+// are lost, watches held and broken, sessions ended and holders evicted, and any earlier call comes
+// again at any time. DLM_RANDOM is how long, 3 s by default; DLM_RANDOM_SEED repeats the choices of
+// a run, though not their timing.
 func TestRandom(t *testing.T) {
 	t.Parallel()
 	length, seed := 3*time.Second, rand.Uint64()
@@ -174,7 +175,7 @@ func (r *random) read(rng *rand.Rand) {
 	}
 }
 
-// indeterminate tells the errors after which a call is to be repeated.
+// indeterminate reports whether a call is to be repeated after an error.
 func indeterminate(err error) bool {
 	return errors.Is(err, etcdstore.ErrNoQuorum) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// An acquire that is repeated while its section ends may share a batch with the end: what it compares is from before the
-// batch, and what it reads from in the middle of it. Its answer is its own grant, or that it is over.
+// An acquire that is repeated while its section ends may share a batch with the end: what it
+// compares is from before the batch, and what it reads from in the middle of it. Its answer is its
+// own grant, or that it is over.
 func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -69,8 +70,9 @@ func TestAcquireRepeatedBesideItsEnd(t *testing.T) {
 	}
 }
 
-// Of several repeats of one acquire, each needs a batch of its own. One whose section, or wait, was ended in a batch before
-// it must not come to hold or to wait again: its client does not know of it.
+// Of several repeats of one acquire, each needs a batch of its own. One whose section, or wait, was
+// ended in a batch before it must not come to hold or to wait again: its client does not know of
+// it.
 func TestAcquireRepeatedBehindItsEnd(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -125,8 +127,9 @@ func TestAcquireRepeatedBehindItsEnd(t *testing.T) {
 	}
 }
 
-// An acquire that finds the lock taken against what it looked like takes a place in the queue in a second transaction. A cancel that
-// comes in between finds neither: the place must not be taken after it, for a client that knows nothing of it.
+// An acquire that finds the lock taken against what it looked like takes a place in the queue in a
+// second transaction. A cancel that comes in between finds neither: the place must not be taken
+// after it, for a client that knows nothing of it.
 func TestCancelBeforeTheWait(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -165,8 +168,9 @@ func TestCancelBeforeTheWait(t *testing.T) {
 	o.Release(h)
 }
 
-// An end that is on its way may come to nothing: an eviction, for instance, for want of space. Until that is known a repeat of the acquire
-// is not told that its section is over, for it may be held all the same.
+// An end that is on its way may come to nothing: an eviction, for instance, for want of space.
+// Until that is known a repeat of the acquire is not told that its section is over, for it may be
+// held all the same.
 func TestAcquireRepeatedBesideAnEndThatFails(t *testing.T) {
 	t.Parallel()
 	for _, resolved := range []bool{false, true} {
@@ -208,7 +212,8 @@ func TestAcquireRepeatedBesideAnEndThatFails(t *testing.T) {
 	}
 }
 
-// A cancel that takes an acquisition out of a queue which this store had not heard of yet must be remembered as well.
+// A cancel that takes an acquisition out of a queue which this store had not heard of yet must be
+// remembered as well.
 func TestCancelOfAnUnknownPlace(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

@@ -7,7 +7,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// What is asked of a store is tried plainly first, so that the suite seldom comes to what resolves the rest. Here all of it does.
+// What is asked of a store is tried plainly first, so that the suite seldom comes to what resolves
+// the rest. Here all of it does.
 
 func TestResolving(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Subject { return etcdstore.Resolving{Store: openStore(t, startEtcd(t))} })
@@ -25,7 +26,8 @@ func TestResolvingOnTwoStores(t *testing.T) {
 	})
 }
 
-// TestPlainBesideResolving makes the calls plainly through one store and resolves them through another, by turns.
+// TestPlainBesideResolving makes the calls plainly through one store and resolves them through
+// another, by turns.
 func TestPlainBesideResolving(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Subject {
 		etcd := startEtcd(t)

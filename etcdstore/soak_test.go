@@ -19,8 +19,9 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
 )
 
-// TestSoak runs two million cycles of acquire, append and release, or as many as DLM_SOAK says, and wants etcd's database
-// to end on a plateau: once compaction has begun to drop history, cycles must not make it grow.
+// TestSoak runs two million cycles of acquire, append and release, or as many as DLM_SOAK says, and
+// wants etcd's database to end on a plateau: once compaction has begun to drop history, cycles must
+// not make it grow.
 func TestSoak(t *testing.T) {
 	cycles := int64(2_000_000)
 	if v := os.Getenv("DLM_SOAK"); v != "" {
@@ -66,8 +67,8 @@ func TestSoak(t *testing.T) {
 		}
 		return st.DbSizeInUse, st.DbSize
 	}
-	// Written files stay, so the plateau is what is in use beyond them. It is looked at from when history has been
-	// dropped a few times; the first half then bounds the second.
+	// Written files stay, so the plateau is what is in use beyond them. It is looked at from when
+	// history has been dropped a few times; the first half then bounds the second.
 	var first, second int64
 	start, tick := time.Now(), time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -15,7 +15,8 @@ import (
 
 const smallQuota = 16 << 20
 
-// smallEtcd has little space. ops is what an operator would use: a client over the network, whose Defragment works.
+// smallEtcd has little space. ops is what an operator would use: a client over the network, whose
+// Defragment works.
 func smallEtcd(t *testing.T) (etcd, ops *clientv3.Client) {
 	t.Helper()
 	server := startEtcdWith(t, embedded.Config{Quota: smallQuota, ClientListen: "127.0.0.1:0"})
@@ -64,8 +65,9 @@ func empty(t *testing.T, etcd, ops *clientv3.Client) {
 	}
 }
 
-// Without endings that only delete, nothing can be given up once etcd is full, since it refuses every transaction with a
-// put in any branch; without a record left as evidence, what was discarded then is taken for published.
+// Without endings that only delete, nothing can be given up once etcd is full, since it refuses
+// every transaction with a put in any branch; without a record left as evidence, what was discarded
+// then is taken for published.
 func TestH14NoSpace(t *testing.T) {
 	t.Parallel()
 	etcd, ops := smallEtcd(t)

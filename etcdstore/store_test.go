@@ -16,8 +16,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A member of a cluster asks the others who they are, and etcd leaves the connection open until either side has been
-	// idle for long enough.
+	// A member of a cluster asks the others who they are, and etcd leaves the connection open until
+	// either side has been idle for long enough.
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),

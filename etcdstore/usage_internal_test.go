@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// What is certainly not staged is given back, what is not known is kept for the repeat, and what is staged stays.
+// What is certainly not staged is given back, what is not known is kept for the repeat, and what is
+// staged stays.
 func TestUsageCountsOnce(t *testing.T) {
 	u := newUsage()
 	record := func(request string, size int) Record {
@@ -46,7 +47,8 @@ func TestUsageCountsOnce(t *testing.T) {
 	want("another section's", 10, 1)
 }
 
-// The answer of a release may come after the watch has told of it, and after the next holder has begun to append.
+// The answer of a release may come after the watch has told of it, and after the next holder has
+// begun to append.
 func TestUsageOfTheNextSectionStays(t *testing.T) {
 	u := newUsage()
 	u.begin("l", newSectionUsage(9))

@@ -10,8 +10,9 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// TestAppendsThroughAnOutage: large appends, many at once, whose requests or replies are lost, and which are repeated until they
-// are answered. A record is counted once however often it is asked for: the section has room for all of them.
+// TestAppendsThroughAnOutage: large appends, many at once, whose requests or replies are lost, and
+// which are repeated until they are answered. A record is counted once however often it is asked
+// for: the section has room for all of them.
 func TestAppendsThroughAnOutage(t *testing.T) {
 	t.Parallel()
 	const records = etcdstore.MaxSection/etcdstore.MaxRecord/2 + 1 // twice as many would be too much

@@ -12,8 +12,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// What tells a grant that somebody may wait is dropped when nobody does, by etcd's word and not by a mirror's, and not
-// while it is new.
+// What tells a grant that somebody may wait is dropped when nobody does, by etcd's word and not by
+// a mirror's, and not while it is new.
 func TestWaitedDropped(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

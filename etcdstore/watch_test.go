@@ -27,8 +27,8 @@ func compact(t *testing.T, etcd *clientv3.Client) {
 	}
 }
 
-// TestCompactionWhileTheWatchIsBroken drops the history of what the mirror has not been told: it lists anew, and whoever
-// waits learns of the grant.
+// TestCompactionWhileTheWatchIsBroken drops the history of what the mirror has not been told: it
+// lists anew, and whoever waits learns of the grant.
 func TestCompactionWhileTheWatchIsBroken(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -79,7 +79,8 @@ func TestCompactionWhileTheWatchIsBroken(t *testing.T) {
 	}
 }
 
-// TestFreeLockFoundByListing ends a holder's session while the watch is broken: nobody is told that the lock is free.
+// TestFreeLockFoundByListing ends a holder's session while the watch is broken: nobody is told that
+// the lock is free.
 func TestFreeLockFoundByListing(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -94,8 +95,8 @@ func TestFreeLockFoundByListing(t *testing.T) {
 	p.Granted()
 }
 
-// TestWatchLostUnderHandOvers loses the watch again and again while a lock goes through 50 waiters: in order, and past
-// nobody.
+// TestWatchLostUnderHandOvers loses the watch again and again while a lock goes through 50 waiters:
+// in order, and past nobody.
 func TestWatchLostUnderHandOvers(t *testing.T) {
 	t.Parallel()
 	const waiters = 50

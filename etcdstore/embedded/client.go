@@ -25,7 +25,8 @@ func local(etcd *etcdserver.EtcdServer) *Local {
 	return &Local{etcd: etcd, kv: adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(etcd))}
 }
 
-// KV is etcd's key-value service in etcd's own messages, which clientv3 makes its own of by copying.
+// KV is etcd's key-value service in etcd's own messages, which clientv3 makes its own of by
+// copying.
 func (l *Local) KV() pb.KVClient { return l.kv }
 
 // inProcess makes a client that calls an etcd in this process. It renews a lease without a stream.

@@ -57,7 +57,8 @@ type Faults struct {
 	watches map[*watch]struct{}
 }
 
-// New puts a client before another, of an etcd in this process, which it does not close. kv is that etcd's key-value service.
+// New puts a client before another, of an etcd in this process, which it does not close. kv is that
+// etcd's key-value service.
 func New(etcd *clientv3.Client, kv pb.KVClient) *Faults {
 	f := &Faults{gate: make(chan struct{}, 1), watches: map[*watch]struct{}{}}
 	f.gate <- struct{}{}

@@ -15,7 +15,8 @@ func Present(key string) *pb.Compare {
 	return c
 }
 
-// Empty holds while there is no key under a prefix. Etcd passes over every deleted key that it still remembers.
+// Empty holds while there is no key under a prefix. Etcd passes over every deleted key that it
+// still remembers.
 func Empty(prefix string) *pb.Compare {
 	c := Absent(prefix)
 	c.RangeEnd = []byte(clientv3.GetPrefixRangeEnd(prefix))

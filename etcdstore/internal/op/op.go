@@ -61,7 +61,8 @@ func Any(prefix string) *pb.RangeRequest {
 	return r
 }
 
-// Oldest gets what was created first under a prefix; what one transaction created comes in no particular order.
+// Oldest gets what was created first under a prefix; what one transaction created comes in no
+// particular order.
 func Oldest(prefix string, limit int64) *pb.RangeRequest {
 	r := Prefix(prefix)
 	r.Limit, r.SortOrder, r.SortTarget = limit, pb.RangeRequest_ASCEND, pb.RangeRequest_CREATE
