@@ -163,7 +163,8 @@ func (a *acquisition) outcome(ctx context.Context, an answer) (*Lock, error) {
 			a.s.lose(fmt.Errorf("%w: %w", ErrLockExpired, an.err))
 			return nil, fmt.Errorf("%w: %w", errAgain, an.err)
 		case errors.Is(an.err, ErrLockExpired):
-			// It was granted and ended before the grant was known here, by an eviction for instance.
+			// It was granted and ended before the grant was known here, by an eviction for
+			// instance.
 			return nil, fmt.Errorf("%w: %w", errAgain, an.err)
 		}
 		return nil, an.err

@@ -20,7 +20,8 @@ import (
 type scripted struct {
 	dlmv1.UnimplementedLockServiceServer
 	addr string
-	// answer may give an answer in place of the usual one; nil: the usual one. silence: none at all.
+	// answer may give an answer in place of the usual one; nil: the usual one. silence: none at
+	// all.
 	answer func(*dlmv1.StreamRequest) *dlmv1.StreamResponse
 
 	mu      sync.Mutex

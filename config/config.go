@@ -85,5 +85,5 @@ func Default() Config {
 	}
 }
 
-// External says whether the server uses an etcd that is not its own.
+// External reports whether the server uses an etcd that is not its own.
 func (c Config) External() bool { return len(c.Etcd.Endpoints) > 0 }

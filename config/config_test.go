@@ -180,7 +180,8 @@ coursework: {lock: c/w, ttl: 20s, hold: 0s}
 }
 
 func TestForeignVariablesAreIgnored(t *testing.T) {
-	// What Kubernetes makes of services called dlm, dlm-log and dlm-etcd, and what the client commands read.
+	// What Kubernetes makes of services called dlm, dlm-log and dlm-etcd, and what the client
+	// commands read.
 	for key, value := range map[string]string{
 		"DLM_PORT": "tcp://10.0.0.1:50051", "DLM_SERVICE_HOST": "10.0.0.1", "DLM_PORT_50051_TCP_ADDR": "10.0.0.1",
 		"DLM_LOG": "x", "DLM_ETCD": "x", "DLM_CLUSTER": "x", "DLM_ETCD_PORT": "tcp://10.0.0.1:2379", "DLM_ENDPOINTS": "h:1", "DLM_TOKEN": "5",

@@ -14,10 +14,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Load puts a configuration together and checks it. The flags of a key, if there are any, are those that Flag names;
-// other flags are not looked at. No file is read when file is empty.
+// Load puts a configuration together and checks it. The flags of a key, if there are any, are those
+// that Flag names; other flags are not looked at. No file is read when file is empty.
 //
-// The error tells every fault that was found, one a line.
+// The error names every fault that was found, one a line.
 func Load(flags *pflag.FlagSet, file string) (Config, error) {
 	v := viper.New()
 	var faults []error
@@ -36,7 +36,8 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 	def := Default()
 	for _, s := range settings() {
 		v.SetDefault(s.name, written(s.field(&def)))
-		// Not AutomaticEnv: with it a variable that is named like a section, such as DLM_LOG, hides all keys of it.
+		// Not AutomaticEnv: with it a variable that is named like a section, such as DLM_LOG, hides
+		// all keys of it.
 		err := v.BindEnv(s.name, Env(s.name))
 		if flags != nil {
 			if flag := flags.Lookup(Flag(s.name)); flag != nil {
@@ -85,7 +86,8 @@ func readFile(file string) (map[string]any, error) {
 	return content, nil
 }
 
-// unknown finds what a file has but should not. A section with nothing in it, its lines commented out, is all right.
+// unknown finds what a file has but should not. A section with nothing in it, its lines commented
+// out, is all right.
 func unknown(prefix string, content map[string]any) []error {
 	var faults []error
 	for name, value := range content {
@@ -109,7 +111,8 @@ func unknown(prefix string, content map[string]any) []error {
 	return faults
 }
 
-// assign converts a value as flags, environment and YAML give it. Nothing is guessed: a number is not a duration.
+// assign converts a value as flags, environment and YAML give it. Nothing is guessed: a number is
+// not a duration.
 func assign(field, value any) error {
 	text, isText := value.(string)
 	switch f := field.(type) {
@@ -171,7 +174,7 @@ func assign(field, value any) error {
 	return nil
 }
 
-// fault tells what is wrong with the value of a key.
+// fault is an error that says what is wrong with the value of a key.
 func fault(key string, value any, want string) error {
 	if s, ok := value.(string); ok {
 		return fmt.Errorf("%s: %q: want %s", key, s, want)

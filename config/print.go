@@ -11,7 +11,8 @@ import (
 
 const redacted = "(redacted)"
 
-// YAML is the configuration as a file that could be loaded, but for its secrets, which are not shown.
+// YAML is the configuration as a file that could be loaded, but for its secrets, which are not
+// shown.
 func (c Config) YAML() ([]byte, error) {
 	root := &yaml.Node{Kind: yaml.MappingNode}
 	for _, s := range settings() {

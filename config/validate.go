@@ -26,7 +26,7 @@ const (
 	maxQuota   = 16 << 30
 )
 
-// Validate checks each value and what they say together. The error tells every fault, one a line.
+// Validate checks each value and what they say together. The error names every fault, one a line.
 func (c Config) Validate() error {
 	var f faults
 	f.check(isHostPort(c.Listen), "listen", c.Listen, "host:port")
@@ -169,7 +169,7 @@ func (f *faults) oneOf(key, value string, choices ...string) {
 	f.check(slices.Contains(choices, value), key, value, strings.Join(choices, ", "))
 }
 
-// isHostPort says whether addr has a numeric port and maybe a host.
+// isHostPort reports whether addr has a numeric port and maybe a host.
 func isHostPort(addr string) bool {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || strings.ContainsAny(host, " /=,") {

@@ -21,8 +21,8 @@ import (
 // patience is how long anything may take before the test counts as stuck.
 const patience = 2 * time.Minute
 
-// TestContainers runs the compose files on the container engine of this machine, on ports of its choice, and removes
-// whatever it made.
+// TestContainers runs the compose files on the container engine of this machine, on ports of its
+// choice, and removes whatever it made.
 func TestContainers(t *testing.T) {
 	engine := findEngine(t)
 	dlm := filepath.Join(t.TempDir(), "dlm")
@@ -58,7 +58,8 @@ func cluster(t *testing.T, e *engine, dlm string) {
 	c.healthy()
 	tour(t, p, dlm, services)
 
-	// Whoever leads is killed sooner or later, because everyone is, one after the other, while a holder works on.
+	// Whoever leads is killed sooner or later, because everyone is, one after the other, while a
+	// holder works on.
 	const beats = 60
 	script := fmt.Sprintf(`i=1; while [ $i -le %d ]; do "$0" append long beats.log $i || exit 1; i=$((i+1)); sleep 0.3; done`, beats)
 	var log bytes.Buffer
@@ -321,7 +322,7 @@ func (c *client) until(what string, is func() bool) {
 	}
 }
 
-// run runs a command and gives its standard output.
+// run runs a command and returns its standard output.
 func run(t *testing.T, env []string, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)

@@ -107,7 +107,8 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// manifest is what is looked at of a Kubernetes object. That nothing else is misspelt is checked in deploy/kubernetes/test.
+// manifest is what is looked at of a Kubernetes object. That nothing else is misspelt is checked in
+// deploy/kubernetes/test.
 type manifest struct {
 	Kind     string
 	Metadata struct {
@@ -271,7 +272,8 @@ func named(t *testing.T, name string, cfg config.Config) {
 	}
 }
 
-// checkMembers checks that all members are reached where this one listens, under names that lead somewhere.
+// checkMembers checks that all members are reached where this one listens, under names that lead
+// somewhere.
 func checkMembers(t *testing.T, cfg config.Config, leads func(member, host string) bool) {
 	t.Helper()
 	members, err := cfg.Cluster.MemberMap()

@@ -15,7 +15,8 @@ import (
 // postgresClose bounds the good-bye to a server.
 const postgresClose = 5 * time.Second
 
-// postgresSystem is PostgreSQL's advisory locks. They belong to a connection, so that each client needs one of its own.
+// postgresSystem is PostgreSQL's advisory locks. They belong to a connection, so that each client
+// needs one of its own.
 type postgresSystem struct {
 	url   string
 	conns atomic.Int64

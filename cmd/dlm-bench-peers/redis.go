@@ -12,8 +12,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
 )
 
-// redisPool is how many connections there may be: one carries a single command at a time, so fewer would be Redis'
-// disadvantage and not its measure.
+// redisPool is how many connections there may be: one carries a single command at a time, so fewer
+// would be Redis' disadvantage and not its measure.
 const redisPool = 128
 
 // redisSystem is redsync with one Redis server.

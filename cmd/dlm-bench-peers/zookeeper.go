@@ -15,7 +15,8 @@ import (
 // zookeeperTTL is that of the sessions.
 const zookeeperTTL = 30 * time.Second
 
-// zookeeperSystem is ZooKeeper's lock recipe: a sequential, ephemeral node per waiter, which watches the one before it.
+// zookeeperSystem is ZooKeeper's lock recipe: a sequential, ephemeral node per waiter, which
+// watches the one before it.
 type zookeeperSystem struct {
 	conns []*zk.Conn
 }

@@ -16,7 +16,7 @@ import (
 const (
 	noticeAfter   = time.Second     // of waiting, before a user is told whom for
 	noticeTimeout = 2 * time.Second // for finding that out
-	settleTimeout = 5 * time.Second // for giving back what is not wanted any more
+	settleTimeout = 5 * time.Second // for ending what is not wanted any more
 	maxWait       = 24 * time.Hour  // the server's longest bounded wait
 )
 
@@ -52,8 +52,9 @@ func (a *acquisition) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// acquire gets the lock as the flags say. If it has to wait, it tells once, on stderr, whom for. Not getting the lock is
-// an error with the exit code that was asked for; nothing is left in the queue then.
+// acquire gets the lock as the flags say. If it has to wait, it writes to stderr, once, whom for.
+// Not getting the lock is an error with the exit code that was asked for; nothing is left in the
+// queue then.
 func (a *acquisition) acquire(ctx context.Context, c *client.Client, lock string, s *streams) (*client.Lock, error) {
 	if a.try || a.waitSet && a.wait == 0 {
 		l, err := c.TryLock(ctx, lock)
@@ -70,7 +71,8 @@ func (a *acquisition) acquire(ctx context.Context, c *client.Client, lock string
 	return l, a.busy(lock, err)
 }
 
-// busy gives a refusal its words and its exit code.
+// busy is the refusal err in words for people, and with its exit code; other errors are left as
+// they are.
 func (a *acquisition) busy(lock string, err error) error {
 	var busy *client.BusyError
 	if !errors.As(err, &busy) {
@@ -83,7 +85,8 @@ func (a *acquisition) busy(lock string, err error) error {
 	return coded
 }
 
-// notice tells whom a wait is for, if it lasts; the place in the queue is not touched by that. stop ends it.
+// notice writes to stderr whom a wait is for, if it lasts. The place in the queue is not touched by
+// that. stop ends it.
 func (a *acquisition) notice(ctx context.Context, c *client.Client, lock string, s *streams) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var done sync.WaitGroup
@@ -116,15 +119,15 @@ func contention(holder *dlmv1.Holder, queue int) string {
 	return fmt.Sprintf("%s, %d in the queue", holding, queue)
 }
 
-// abandon ends a section whose records nobody wants, and gives the lock back. If that fails, the session's end does it.
+// abandon discards a section whose records nobody wants. If that fails, the session's end does it.
 func abandon(l *client.Lock) {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
 	_ = l.Discard(ctx)
 }
 
-// publish releases the lock and publishes its section. The client rides an outage out for as long as the lock is
-// certainly held; whatever keeps the release from being confirmed counts as a loss.
+// publish releases the lock and publishes its section. The client rides an outage out for as long
+// as the lock is certainly held; whatever keeps the release from being confirmed counts as a loss.
 func publish(l *client.Lock) error {
 	if err := l.Unlock(context.Background()); err != nil {
 		return fmt.Errorf("%w: %w", errLost, err)

@@ -51,7 +51,8 @@ exits 70 if that lock was lost, and never takes it anew.`,
 	return cmd
 }
 
-// appender is what a section that is held here, and one that is held by an enclosing `dlm lock`, have in common.
+// appender is what a section that is held here, and one that is held by an enclosing `dlm lock`,
+// have in common.
 type appender interface {
 	Append(ctx context.Context, file string, data []byte) error
 }
@@ -95,11 +96,12 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 	return publish(held)
 }
 
-// copyRecords appends everything there is to read, record by record. It returns early when ctx ends, even if the source
-// gives nothing.
+// copyRecords appends everything there is to read, record by record. It returns when ctx ends, even
+// while the source has nothing to read.
 func copyRecords(ctx context.Context, to appender, file string, from io.Reader) error {
 	records := make(chan record)
-	// This goroutine may outlive the call: a read of a terminal or a pipe cannot be interrupted. The process ends then.
+	// This goroutine may outlive the call: a read of a terminal or a pipe cannot be interrupted.
+	// The process ends then.
 	go func() {
 		defer close(records)
 		for next := range splitRecords(from) {

@@ -98,7 +98,8 @@ func etcdTLS(ca, cert, key string) (*tls.Config, error) {
 	return transport.TLSInfo{TrustedCAFile: ca, CertFile: cert, KeyFile: key}.ClientConfig()
 }
 
-// openStore opens the store. An external etcd must answer in time; an embedded one answers when its cluster does.
+// openStore opens the store. An external etcd has to answer in time. An embedded one is waited for:
+// it answers when enough of its cluster has started.
 func openStore(ctx context.Context, cfg config.Config, storeConfig etcdstore.Config) (*etcdstore.Store, error) {
 	if cfg.External() {
 		var cancel context.CancelFunc

@@ -19,7 +19,8 @@ const progressEvery = 250 * time.Millisecond
 // clearLine moves a terminal's cursor to the beginning of its line and clears the line.
 const clearLine = "\r\x1b[K"
 
-// benchReport prints the rows of a benchmark, JSON at once and a table at the end, and on a terminal its progress.
+// benchReport prints the rows of a benchmark, JSON at once and a table at the end, and on a
+// terminal its progress.
 type benchReport struct {
 	*streams
 	asJSON bool

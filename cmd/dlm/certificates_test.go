@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// certificates are the PEM files of an authority and of one certificate of its, for 127.0.0.1 as server and as client.
+// certificates are the PEM files of an authority and of one certificate of its, for 127.0.0.1 as
+// server and as client.
 type certificates struct {
 	ca, cert, key string
 }

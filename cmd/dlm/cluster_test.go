@@ -18,7 +18,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// cluster is three servers that found a cluster, with TLS between them, each with a configuration file of its own.
+// cluster is three servers that found a cluster, with TLS between them, each with a configuration
+// file of its own.
 type cluster struct {
 	servers      []*server
 	listen       []string // where each serves
@@ -108,7 +109,8 @@ func (c *cluster) all(first int) string {
 	return strings.Join([]string{c.listen[first], c.listen[(first+1)%n], c.listen[(first+2)%n]}, ",")
 }
 
-// crowd is a holder that appends what it is told, and waiters behind it, each of which appends its number.
+// crowd is a holder that appends what it is told, and waiters behind it, each of which appends its
+// number.
 type crowd struct {
 	lock    string
 	holder  *background
@@ -181,8 +183,8 @@ func TestRollingRestart(t *testing.T) {
 	}
 }
 
-// The leader is killed under a holder, its clients are slowed down and nothing else; what is left without a quorum says so;
-// a member whose disk is lost is replaced as the manual says.
+// The leader is killed under a holder, its clients are slowed down and nothing else; what is left
+// without a quorum says so; a member whose disk is lost is replaced as the manual says.
 func TestClusterSurvives(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -227,7 +229,8 @@ func TestClusterSurvives(t *testing.T) {
 	}
 }
 
-// replace replaces the server that was lost, through another one that runs, as docs/operations.md says.
+// replace replaces the server that was lost, through another one that runs, as docs/operations.md
+// says.
 func (c *cluster) replace(t *testing.T, lost, through int) {
 	t.Helper()
 	name := fmt.Sprintf("dlm-%d", lost+1)

@@ -9,7 +9,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/client"
 )
 
-// What `dlm lock` tells its command, and the dlm commands that it calls.
+// What `dlm lock` puts into the environment of its command, for that and the dlm commands that it
+// calls.
 const (
 	envLock      = "DLM_LOCK"      // the lock that is held
 	envToken     = "DLM_TOKEN"     // its token
@@ -44,8 +45,9 @@ func heldLocks() []string {
 	return strings.FieldsFunc(os.Getenv(envHeld), func(r rune) bool { return r == ':' })
 }
 
-// heldSection returns the section that the enclosing `dlm lock` holds, if it is one of this lock. A lock that is held
-// further out cannot be appended to, and must not be waited for: that would be for ever.
+// heldSection returns the section that the enclosing `dlm lock` holds, if it is one of this lock. A
+// lock that is held further out cannot be appended to, and must not be waited for: that would be
+// for ever.
 func heldSection(lock string) (token int64, credential string, held bool, err error) {
 	if inner := os.Getenv(envLock); inner == "" || inner != lock {
 		if slices.Contains(heldLocks(), lock) {

@@ -32,8 +32,8 @@ const (
 	etcdTokenTTL                       = 3 // seconds that a login lasts while it is not used
 )
 
-// startEtcd builds etcd from the module that the embedded one comes from, and starts it. The user has its prefix, and
-// no other rights.
+// startEtcd builds etcd from the module that the embedded one comes from, and starts it. The user
+// has its prefix, and no other rights.
 func startEtcd(t *testing.T) *externalEtcd {
 	t.Helper()
 	e := &externalEtcd{binary: filepath.Join(t.TempDir(), "etcd"), certificates: newCertificates(t)}

@@ -11,8 +11,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
 )
 
-// The exit codes. `dlm lock` besides exits with its command's own code, and with 128+N if that died of signal N; so does
-// every command that was ended by one.
+// The exit codes. `dlm lock` besides exits with its command's own code, and with 128+N if that died
+// of signal N; so does every command that was ended by one.
 const (
 	exitOK          = 0
 	exitFailure     = 1   // anything that has no code of its own
@@ -26,7 +26,7 @@ const (
 	exitNotFound    = 127 // lock: there is no such command
 )
 
-// exitCodes tells which error has which code; the first that matches counts.
+// exitCodes returns which error has which code; the first that matches counts.
 func exitCodes() []struct {
 	err  error
 	code int
@@ -73,7 +73,7 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// exitError gives an error an exit code that the table does not know.
+// exitError is an error with an exit code of its own, which the table does not know.
 type exitError struct {
 	code int
 	err  error
@@ -114,12 +114,13 @@ func orSignal(ctx context.Context, err error) error {
 	return err
 }
 
-// exitWithMessage is an error with an exit code that the table would not give it.
+// exitWithMessage is an error with an exit code that is not that of the table.
 func exitWithMessage(code int, format string, args ...any) error {
 	return exitError{code: code, err: fmt.Errorf(format, args...)}
 }
 
-// ended is why ctx ended, if it did, or else err: what a call made of the context's end is of no interest.
+// ended is why ctx ended, if it did, or else err: what a call made of the context's end is of no
+// interest.
 func ended(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause

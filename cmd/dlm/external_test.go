@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A holder and a waiter notice nothing but pauses while the login at etcd expires, its leader is killed, and all of it
-// is restarted.
+// A holder and a waiter notice nothing but pauses while the login at etcd expires, its leader is
+// killed, and all of it is restarted.
 func TestExternalClusterWithTLSAndUser(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

@@ -102,7 +102,7 @@ func TestTailFollows(t *testing.T) {
 	must(t, dlm(t, "append", "follow", "file", "one"))
 	late.says(t, "one\n")
 	recent := start(t, dlm(t, "tail", "-f", "-n", "0", "follow", "file"))
-	// Nothing tells when a tail stands at the end, so lines are appended until it prints one.
+	// Nobody can see that a tail stands at the end, so lines are appended until it prints one.
 	eventually(t, "the tail", func() bool {
 		must(t, dlm(t, "append", "follow", "file", "two"))
 		return strings.Contains(recent.out.String(), "two\n")

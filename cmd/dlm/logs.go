@@ -17,8 +17,9 @@ type logs struct {
 	etcd *zap.Logger
 }
 
-// newLogs makes them. The level is debug, info, warn or error; the format is text, json or auto, which is text for a
-// terminal and JSON otherwise. What etcd tells of its daily work is shown at level debug only.
+// newLogs makes them. The level is debug, info, warn or error; the format is text, json or auto,
+// which is text for a terminal and JSON otherwise. What etcd logs of its daily work is shown at
+// level debug only.
 func newLogs(to *os.File, level, format string) (logs, error) {
 	least, err := zapcore.ParseLevel(level)
 	if err != nil {
@@ -41,13 +42,14 @@ func newLogs(to *os.File, level, format string) (logs, error) {
 	if least > zapcore.DebugLevel {
 		etcdCore = quiet{core}
 	}
-	// Where etcd panics it is about a disk or its data, and the log has said all: a stack would only hide it.
+	// Where etcd panics it is about a disk or its data, and the log has said all: a stack would
+	// only hide it.
 	etcd := zap.New(etcdCore, zap.WithPanicHook(zapcore.WriteThenFatal)).Named("etcd")
 	return logs{own: slog.New(zapslog.NewHandler(core)), etcd: etcd}, nil
 }
 
-// quiet lets through what an operator should look into: etcd's warnings and errors, but for those that it gives at every
-// start about ports and tokens, which it has been given no use for here.
+// quiet lets through what an operator should look into: etcd's warnings and errors, but for those
+// about ports and tokens that it logs at every start, for which there is no use here.
 type quiet struct{ zapcore.Core }
 
 func (q quiet) Enabled(level zapcore.Level) bool {

@@ -10,7 +10,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
 )
 
-// helperArg makes this binary a helper of `dlm lock`. It is read before the commands are, and is none of them.
+// helperArg makes this binary a helper of `dlm lock`. It is read before the commands are, and is
+// none of them.
 const helperArg = "process-group-helper"
 
 func main() {
@@ -41,8 +42,8 @@ func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) int
 	return exitCode(err)
 }
 
-// streams are the process's standard streams. They are files, not readers and writers, because `dlm lock` passes them
-// on to its command.
+// streams are the process's standard streams. They are files, not readers and writers, because `dlm
+// lock` passes them on to its command.
 type streams struct {
 	in, out, err *os.File
 }

@@ -21,7 +21,8 @@ import (
 // patience bounds everything that is waited for.
 const patience = 30 * time.Second
 
-// dlmPath is the built binary, endpoint the server that most tests share; each test has locks of its own.
+// dlmPath is the built binary, endpoint the server that most tests share; each test has locks of
+// its own.
 var (
 	dlmPath  string
 	endpoint string

@@ -14,8 +14,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// memberCommand is `dlm member`. It speaks to etcd itself, not to a dlm server: a cluster that needs it may have lost
-// some of those.
+// memberCommand is `dlm member`. It speaks to etcd itself, not to a dlm server: a cluster that
+// needs it may have lost some of those.
 type memberCommand struct {
 	*streams
 	endpoints     []string

@@ -45,7 +45,8 @@ func TestHealthOfNobodyIsInPlainWords(t *testing.T) {
 	}
 }
 
-// A token in any other form than the one that `dlm lock` puts into its command's environment is a mistake, not a section.
+// A token in any other form than the one that `dlm lock` puts into its command's environment is a
+// mistake, not a section.
 func TestTokenHasOneForm(t *testing.T) {
 	t.Parallel()
 	for token, want := range map[string]int{"7": 69, "+7": 64, "07": 64, "-7": 64, "0": 64, " 7": 64, "7x": 64, "": 64} {

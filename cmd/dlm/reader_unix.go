@@ -14,8 +14,9 @@ import (
 // readerCheck is how long a look for a reader takes at most.
 const readerCheck = 200 * time.Millisecond
 
-// whileRead returns a context that ends when nobody reads f any more. A command that follows something would otherwise
-// notice only when it has the next thing to write: "dlm tail -f … | grep -m 1 done" should end with grep.
+// whileRead returns a context that ends when nobody reads f any more. A command that follows
+// something would otherwise notice only when it has the next thing to write: "dlm tail -f … | grep
+// -m 1 done" should end with grep.
 func whileRead(parent context.Context, f *os.File) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	var watching sync.WaitGroup

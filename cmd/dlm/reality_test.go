@@ -35,7 +35,8 @@ func TestHundredShellsCount(t *testing.T) {
 	}
 }
 
-// A holder is stopped past its TTL, with its command. Another appends meanwhile; the first one's append is refused.
+// A holder is stopped past its TTL, with its command. Another appends meanwhile; the first one's
+// append is refused.
 func TestStoppedHolderIsRefused(t *testing.T) {
 	t.Parallel()
 	go1 := filepath.Join(t.TempDir(), "go")
@@ -77,8 +78,8 @@ func TestStoppedHolderIsRefused(t *testing.T) {
 	}
 }
 
-// The server is killed in the middle of sections and restarted: each is there whole or not at all, and those that were
-// acknowledged are there.
+// The server is killed in the middle of sections and restarted: each is there whole or not at all,
+// and those that were acknowledged are there.
 func TestServerKilledInTheMiddleOfSections(t *testing.T) {
 	t.Parallel()
 	const processes, sections, records = 5, 4, 5

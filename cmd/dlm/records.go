@@ -13,8 +13,8 @@ type record struct {
 	err  error
 }
 
-// splitRecords cuts a stream into as few records as fit it, each after a newline if it has one. An empty stream is one
-// empty record: it makes the file exist.
+// splitRecords cuts a stream into as few records as fit it, each after a newline if it has one. An
+// empty stream is one empty record: it makes the file exist.
 func splitRecords(from io.Reader) iter.Seq[record] {
 	return func(yield func(record) bool) {
 		buffer := make([]byte, maxRecord)

@@ -45,8 +45,9 @@ is wrong, 1 any other failure.`,
 	return cmd
 }
 
-// serverHeap is how large a server's heap may grow before it is collected: with few sessions some 10 MB of it are alive, and would
-// otherwise be gone through many times a second. With more than this, memory for ten thousand waiters grew beyond what they need.
+// serverHeap is how large a server's heap may grow before it is collected: with few sessions some
+// 10 MB of it are alive, and would otherwise be gone through many times a second. With more than
+// this, memory for ten thousand waiters grew beyond what they need.
 const serverHeap = 40 << 20
 
 // serve runs a server until a signal ends it, or a part of it fails.

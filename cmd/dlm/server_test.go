@@ -98,7 +98,8 @@ func TestRestartedServerKeepsHolderAndQueue(t *testing.T) {
 	}
 }
 
-// A holder rides an outage out, but not past its lease: its command is gone before the lock could pass on.
+// A holder rides an outage out, but not past its lease: its command is gone before the lock could
+// pass on.
 func TestHolderWithoutAServer(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/client"
 )
 
-// firstWindow is how many bytes from the end are searched for lines at first; each time there are too few in it, the
-// window is doubled.
+// firstWindow is how many bytes from the end are searched for lines at first; each time there are
+// too few in it, the window is doubled.
 const firstWindow = 64 << 10
 
 // tailCommand is `dlm tail`.
@@ -94,7 +94,8 @@ func fileSize(ctx context.Context, c *client.Client, lock, file string) (int64, 
 	return 0, fmt.Errorf("%w: %q of lock %q", client.ErrFileNotFound, file, lock)
 }
 
-// lastLines is where the last lines of a file begin. A file that does not end with a newline has a last line too.
+// lastLines is where the last lines of a file begin. A file that does not end with a newline has a
+// last line too.
 func lastLines(ctx context.Context, c *client.Client, lock, file string, size, lines int64) (int64, error) {
 	if size == 0 || lines == 0 {
 		return size, nil

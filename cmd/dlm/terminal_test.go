@@ -9,7 +9,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/ptytest"
 )
 
-// The details of job control are tested in internal/process; this is the whole, in a shell that a user would have.
+// The details of job control are tested in internal/process; this is the whole, in a shell that a
+// user would have.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
 	bash, err := exec.LookPath("bash")

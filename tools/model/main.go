@@ -92,7 +92,7 @@ func (t *table) line(name, states, depth, seconds, verdict string) {
 	fmt.Fprintf(t.out, columns, name, states, depth, seconds, verdict)
 }
 
-// row tells of one search: of the hole that was open in it, or of the protocol.
+// row is what came of one search: of the hole that was open in it, or of the protocol.
 func (t *table) row(name string, r result, want violation, hole string) {
 	verdict := r.verdict()
 	if want != holds {

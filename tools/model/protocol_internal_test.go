@@ -88,7 +88,8 @@ func TestHolesAreTold(t *testing.T) {
 	}
 }
 
-// The transactions are those of the table in the package comment of etcdstore, here and in docs/protocol.md.
+// The transactions are those of the table in the package comment of etcdstore, here and in
+// docs/protocol.md.
 func TestTransactionsAreThoseOfTheStore(t *testing.T) {
 	table, _, _ := strings.Cut(read(t, "etcdstore/doc.go"), "The truth rule")
 	for _, name := range matches(`(?m)^//\t([a-z]+) `, table) {

@@ -130,7 +130,8 @@ func (m *model) discard(s *state, v *server, t token, session int8, appended boo
 // commitSection is the transaction commit, by which a holder hands the lock over to itself.
 //
 //	if   guard
-//	then put locks/L again with prev=T: its revision is the next token; put commits/L//T if appended
+//	then put locks/L again with prev=T: its revision is the next token;
+//	     put commits/L//T if appended
 //	else the same holder with prev=T: the same answer; otherwise the truth rule
 func (m *model) commitSection(s *state, t token, session int8, appended bool) txn {
 	if m.guard(s, t, session) {

@@ -13,9 +13,10 @@ import (
 	"github.com/distributed-lock-manager/dlm/tools/scenarios/original"
 )
 
-// Sections of the coursework's clients, a thousand in `make scenarios`, with a tenth of the requests lost, a tenth of the replies, and a tenth
-// delivered twice: the file has exactly what was acknowledged, each section in one piece. A seed is a schedule of faults;
-// that of the goroutines is not reproducible.
+// Sections of the coursework's clients, a thousand in `make scenarios`, with a tenth of the
+// requests lost, a tenth of the replies, and a tenth delivered twice: the file has exactly what was
+// acknowledged, each section in one piece. A seed is a schedule of faults; that of the goroutines
+// is not reproducible.
 func TestCycles(t *testing.T) {
 	t.Parallel()
 	const workers, each = 20, cycles
@@ -32,7 +33,8 @@ func TestCycles(t *testing.T) {
 				return
 			}
 			defer proxy.Close()
-			// Most of what is lost takes the connection along: silence costs all others the time that it lasts.
+			// Most of what is lost takes the connection along: silence costs all others the time
+			// that it lasts.
 			proxy.SetRates(faultproxy.Rates{Requests: 0.1, Replies: 0.1, Twice: 0.1, Breaks: 0.95}, uint64(w)+1)
 			c, err := original.Open(t.Context(), original.Config{
 				Servers: []string{proxy.Addr()},

@@ -13,7 +13,8 @@ import (
 
 var long = flag.Bool("long", false, "let clients look for another server after 32 s, as the coursework's do, and not after 1 s")
 
-// A client of the coursework whose server is killed looks for another one after a long while, and still finds its hold there.
+// A client of the coursework whose server is killed looks for another one after a long while, and
+// still finds its hold there.
 func TestHoldSurvivesTheLookForAnotherServer(t *testing.T) {
 	const ttl = 60 * time.Second
 	servers := processes(3, ttl)(t).(*fleet)

@@ -22,7 +22,7 @@ type party interface {
 	release(ctx context.Context) error
 	// pause stops the client as a pause of its process would.
 	pause() (wake func())
-	// calls gives a call's name on the wire.
+	// calls returns a call's name on the wire.
 	call(name string) string
 }
 
@@ -33,7 +33,8 @@ type member struct {
 	proxy *faultproxy.Proxy
 }
 
-// joins makes a client whose messages go through proxies of its own, one for each server. It prefers the first.
+// joins makes a client whose messages go through proxies of its own, one for each server. It
+// prefers the first.
 func (s *stage) joins() member { return s.joinsAt(0) }
 
 // joinsAt makes one that prefers another.
@@ -94,7 +95,8 @@ func (m member) releases() {
 	m.s.must(m.bounded(m.release))
 }
 
-// section acquires, appends a text so many times to each file, and releases; all again if the hold is lost.
+// section acquires, appends a text so many times to each file, and releases; all again if the hold
+// is lost.
 func (m member) section(text string, times int, files ...string) error {
 	for {
 		err := m.timed(m.acquire)
@@ -211,7 +213,8 @@ func (p *sdkParty) stale(ctx context.Context, file, text string) error {
 
 func (p *sdkParty) release(ctx context.Context) error { return worded(p.lock.Unlock(ctx)) }
 
-// pause lets nothing of what the client sends arrive: its heartbeats come late, as everything of a stopped process.
+// pause lets nothing of what the client sends arrive: its heartbeats come late, as everything of a
+// stopped process.
 func (p *sdkParty) pause() (wake func()) {
 	over := make(chan struct{})
 	p.proxy.Every("", faultproxy.Request, faultproxy.Fate{After: over})

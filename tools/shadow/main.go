@@ -78,7 +78,8 @@ func shadowed(dir string) (lines []string, err error) {
 	return lines, nil
 }
 
-// functionsOf returns the names of a package's functions; methods do not count, they are never called without a receiver.
+// functionsOf returns the names of a package's functions; methods do not count, they are never
+// called without a receiver.
 func functionsOf(pkg []*ast.File) map[string]bool {
 	names := map[string]bool{}
 	for _, file := range pkg {
@@ -91,7 +92,8 @@ func functionsOf(pkg []*ast.File) map[string]bool {
 	return names
 }
 
-// declared returns the names that a file declares inside its functions, parameters and results included.
+// declared returns the names that a file declares inside its functions, parameters and results
+// included.
 func declared(file *ast.File) (names []*ast.Ident) {
 	add := func(exprs ...ast.Expr) {
 		for _, e := range exprs {

@@ -1,3 +1,3 @@
-// Package heap has a program collect its garbage less often than Go would, for more memory: with little alive, when that would be
-// many times a second, and with much.
+// Package heap has a program collect its garbage less often than Go would, for more memory: with
+// little alive, when that would be many times a second, and with much.
 package heap

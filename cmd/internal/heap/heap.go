@@ -7,16 +7,18 @@ import (
 	"runtime/metrics"
 )
 
-// Roomy lets the heap grow to floor bytes from now on before it is collected, if twice what is alive is less. Of what is alive
-// beyond floor each byte lets it grow by two, not by one as Go would: the percentage goes from 100 to 200. GOGC, if set, has
-// its way; so has GOMEMLIMIT, which Go puts above any percentage. It is for a program's main, once.
+// Roomy lets the heap grow to floor bytes from now on before it is collected, if twice what is
+// alive is less. Of what is alive beyond floor each byte lets it grow by two, not by one as Go
+// would: the percentage goes from 100 to 200. GOGC, if set, has its way; so has GOMEMLIMIT, which
+// Go puts above any percentage. It is for a program's main, once.
 func Roomy(floor uint64) {
 	if os.Getenv("GOGC") == "" {
 		adjust(floor)
 	}
 }
 
-// adjust sets the percentage after each collection: it is then that a cleanup of what only the last one found runs.
+// adjust sets the percentage after each collection: it is then that a cleanup of what only the last
+// one found runs.
 func adjust(floor uint64) {
 	heap := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
 	metrics.Read(heap)

@@ -64,8 +64,8 @@ func record(n int) []byte {
 	return b
 }
 
-// verify checks that a file consists of so many sections in order, each with every one of its records once. Records of a
-// section that were appended at once may be in any order.
+// verify checks that a file consists of so many sections in order, each with every one of its
+// records once. Records of a section that were appended at once may be in any order.
 func verify(data []byte, sections int) error {
 	if want := sections * SectionRecords * RecordSize; len(data) != want {
 		return fmt.Errorf("%d bytes, want %d", len(data), want)

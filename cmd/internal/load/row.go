@@ -1,6 +1,7 @@
 package load
 
-// Row is one line of the result, and what the program that measures other systems prints. Latencies are microseconds.
+// Row is one line of the result, and what the program that measures other systems prints. Latencies
+// are microseconds.
 type Row struct {
 	System      string  `json:"system"`
 	Workload    string  `json:"workload"`

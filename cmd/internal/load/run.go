@@ -12,9 +12,10 @@ import (
 // openAtOnce is how many clients are opened, or closed, at the same time.
 const openAtOnce = 32
 
-// Heap is how large the heap of a program that makes load should be let grow, in bytes, before it is collected. A thousand
-// clients and nothing else keep so little alive that the collector, and the stacks that it shrinks, would be a third of what is
-// measured on this side, of whichever system.
+// Heap is how large the heap of a program that makes load should be let grow, in bytes, before it
+// is collected. A thousand clients and nothing else keep so little alive that the collector, and
+// the stacks that it shrinks, would be a third of what is measured on this side, of whichever
+// system.
 const Heap = 128 << 20
 
 // Clock is told when the clock of a slice starts and stops. Both may be nil.
@@ -88,7 +89,7 @@ func drive(ctx context.Context, s Slice, clients []Client, clock Clock) (Row, er
 	return r.meter.Row(stopped.Sub(r.open)), nil
 }
 
-// keep keeps the clock until the work is done, and tells when it stopped.
+// keep keeps the clock until the work is done, and returns when it stopped.
 func (r *run) keep(ctx context.Context, working *sync.WaitGroup, clock Clock) time.Time {
 	until(ctx, r.open)
 	if clock.Start != nil {

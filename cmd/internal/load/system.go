@@ -19,8 +19,8 @@ type System interface {
 
 // Client is one client. Only one goroutine at a time uses it.
 type Client interface {
-	// Cycle acquires a lock and releases it. wait ends with the slice, and with it the wait for the lock; ctx lives on,
-	// for the release.
+	// Cycle acquires a lock and releases it. wait ends with the slice, and with it the wait for the
+	// lock; ctx lives on, for the release.
 	Cycle(ctx, wait context.Context, lock string) error
 	// Try acquires a lock that is free, and releases it. That it is not free is no error.
 	Try(ctx context.Context, lock string) error
@@ -33,7 +33,8 @@ type Appender interface {
 	Append(ctx context.Context, s *Section) error
 }
 
-// Reader is an Appender whose records become a file, which is read back and checked within the clock.
+// Reader is an Appender whose records become a file, which is read back and checked within the
+// clock.
 type Reader interface {
 	Read(ctx context.Context, lock, file string) ([]byte, error)
 }
@@ -47,7 +48,8 @@ type Section struct {
 	done    func(began time.Time)
 }
 
-// Each calls put for every record, as many at once as the slice says. It returns when all calls have, with the first error.
+// Each calls put for every record, as many at once as the slice says. It returns when all calls
+// have, with the first error.
 func (s *Section) Each(put func(record []byte) error) error {
 	return each(len(s.records), s.overlap, func(i int) error {
 		began := time.Now()
@@ -59,7 +61,8 @@ func (s *Section) Each(put func(record []byte) error) error {
 	})
 }
 
-// each calls f for 0 to n-1, at most so many at once, and none any more after an error, which it returns.
+// each calls f for 0 to n-1, at most so many at once, and none any more after an error, which it
+// returns.
 func each(n, atOnce int, f func(i int) error) error {
 	if atOnce <= 1 {
 		for i := range n {

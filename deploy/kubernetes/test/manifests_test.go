@@ -1,5 +1,5 @@
-// Package test decodes the Kubernetes manifests strictly, with Kubernetes' own types: a misspelt field is an error. It is a
-// module of its own because nothing else here needs those.
+// Package test decodes the Kubernetes manifests strictly, with Kubernetes' own types: a misspelt
+// field is an error. It is a module of its own because nothing else here needs those.
 package test
 
 import (

@@ -24,7 +24,7 @@ type Fate struct {
 	Again <-chan struct{} // delivered once more when this is closed, if it is a request; nil: it is not
 }
 
-// Met tells of the first message that a rule was for.
+// Met is the first message that a rule was for.
 type Met struct {
 	Arrived <-chan struct{} // closed when it has come to the proxy
 	Settled <-chan struct{} // closed when each of its deliveries was answered, or failed
@@ -123,7 +123,7 @@ func (f *fates) meet(method string, leg Leg) meeting {
 	return m
 }
 
-// over tells whether a rule that delays has no more to delay.
+// over reports whether a rule that delays has no more to delay.
 func (r *rule) over() bool {
 	return r.every && r.fate.After != nil && isClosed(r.fate.After)
 }

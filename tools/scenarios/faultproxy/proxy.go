@@ -42,8 +42,8 @@ type Proxy struct {
 	err      error
 }
 
-// Start begins to pass on to target, host:port, what comes to a port of its own on the loopback interface. The target
-// need not run yet. To be closed.
+// Start begins to pass on to target, host:port, what comes to a port of its own on the loopback
+// interface. The target need not run yet. To be closed.
 func Start(target string) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -67,7 +67,7 @@ func Start(target string) (*Proxy, error) {
 // Addr is where the proxy listens, host:port.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Close cuts every call off and waits for all that the proxy started. A repeat answers the same.
+// Close cuts every call off and waits for all that the proxy started. A repeat returns the same.
 func (p *Proxy) Close() error {
 	p.once.Do(func() {
 		p.cancel()
@@ -79,13 +79,14 @@ func (p *Proxy) Close() error {
 	return p.err
 }
 
-// Next says what becomes of the next message of a method and leg. An empty method is any. Rules are looked at in the
-// order in which they were given.
+// Next says what becomes of the next message of a method and leg. An empty method is any. Rules are
+// looked at in the order in which they were given.
 func (p *Proxy) Next(method string, leg Leg, fate Fate) Met {
 	return p.add(&rule{method: method, leg: leg, fate: fate})
 }
 
-// Every says what becomes of each message of a method and leg from now on; if it is delayed, until the delay ends.
+// Every says what becomes of each message of a method and leg from now on; if it is delayed, until
+// the delay ends.
 func (p *Proxy) Every(method string, leg Leg, fate Fate) Met {
 	return p.add(&rule{method: method, leg: leg, fate: fate, every: true})
 }
@@ -98,7 +99,7 @@ func (p *Proxy) SetRates(rates Rates, seed uint64) {
 	p.rnd = rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // to be repeated, not to be secret
 }
 
-// Counts tells what was done so far.
+// Counts returns what was done so far.
 func (p *Proxy) Counts() Counts {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,7 +117,7 @@ func (p *Proxy) settle(m meeting) {
 	})
 }
 
-// wait waits for a delay's end, and tells whether it came before the proxy's.
+// wait waits for a delay's end, and reports whether it came before the proxy's.
 func (p *Proxy) wait(until <-chan struct{}) bool {
 	if until == nil {
 		return true
@@ -251,7 +252,7 @@ func (p *Proxy) untouched(method string, in grpc.ServerStream) error {
 	}
 }
 
-// within gives a call's context that ends with the proxy as well.
+// within returns a call's context that ends with the proxy as well.
 func (p *Proxy) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(p.ctx, cancel)

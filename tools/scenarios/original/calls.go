@@ -38,7 +38,7 @@ func (c *Client) Acquire(ctx context.Context) error {
 	}
 }
 
-// Release gives the lock back. Errors: ErrFile, ErrExpired.
+// Release releases the lock. Errors: ErrFile, ErrExpired.
 func (c *Client) Release(ctx context.Context) error {
 	args := &pb.LockArgs{ClientId: c.id, RequestId: c.next()}
 	resp, err := call(ctx, c, func(ctx context.Context, api pb.LockServiceClient) (*pb.Response, error) {
@@ -58,12 +58,14 @@ func (c *Client) Release(ctx context.Context) error {
 	return nil
 }
 
-// Append appends to a file, under the lock, which it acquires first if it does not hold it. Errors: ErrFile, ErrExpired.
+// Append appends to a file, under the lock, which it acquires first if it does not hold it. Errors:
+// ErrFile, ErrExpired.
 func (c *Client) Append(ctx context.Context, file string, content []byte) error {
 	return c.append(ctx, file, content, true)
 }
 
-// AppendAtOnce is an Append that does not ask first whether the lock is held, as one is that was held up after it asked.
+// AppendAtOnce is an Append that does not ask first whether the lock is held, as one is that was
+// held up after it asked.
 func (c *Client) AppendAtOnce(ctx context.Context, file string, content []byte) error {
 	return c.append(ctx, file, content, false)
 }
@@ -97,7 +99,7 @@ func (c *Client) append(ctx context.Context, file string, content []byte, ask bo
 	}
 }
 
-// Holder tells which client holds the lock; 0: none, -1: one of another API.
+// Holder returns the number of the client that holds the lock; 0: none, -1: one of another API.
 func (c *Client) Holder(ctx context.Context) (int32, error) {
 	resp, err := call(ctx, c, func(ctx context.Context, api pb.LockServiceClient) (*pb.Response, error) {
 		return api.GetCurrentLockHolder(ctx, &pb.CurrentLockHolder{ClientId: c.id})
@@ -105,7 +107,8 @@ func (c *Client) Holder(ctx context.Context) (int32, error) {
 	return resp.GetCurrentLockHolder().GetClientId(), err
 }
 
-// Expired is closed when a heartbeat was answered TIMEOUT_ERROR. The original hangs up then, for good.
+// Expired is closed when a heartbeat was answered TIMEOUT_ERROR. The original hangs up then, for
+// good.
 func (c *Client) Expired() <-chan struct{} { return c.expired }
 
 // beat begins the heartbeats, once.

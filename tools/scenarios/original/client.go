@@ -125,7 +125,7 @@ func (c *Client) Continue() {
 	}
 }
 
-// pass waits while the client is stopped, and tells how often it was.
+// pass waits while the client is stopped, and returns how often it was.
 func (c *Client) pass() (stops int) {
 	c.mu.Lock()
 	stopped, stops := c.stopped, c.stops
@@ -220,7 +220,7 @@ func (c *Client) look(ctx context.Context, server int) error {
 	return ctx.Err()
 }
 
-// wait waits, and tells whether ctx did not end first.
+// wait waits, and reports whether ctx did not end first.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

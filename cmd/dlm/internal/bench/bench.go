@@ -124,10 +124,12 @@ func (c Config) Check() error {
 
 // Watcher is told how the measurement goes on. Its methods are called one after another.
 type Watcher interface {
-	// Slice begins: of a system, the nth run of so many. meter fills once the clock runs; nil while it cannot be seen.
+	// Slice begins: of a system, the nth run of so many. meter fills once the clock runs; nil while
+	// it cannot be seen.
 	Slice(system, workload string, clients, run int)
 	Meter(m *load.Meter)
-	// Rows are the medians of one workload with one number of clients: dlm's, then the other system's, if there is one.
+	// Rows are the medians of one workload with one number of clients: dlm's, then the other
+	// system's, if there is one.
 	Rows(rows []load.Row) error
 }
 

@@ -359,8 +359,8 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// BenchmarkSlice measures a server in this process, so that a profile shows both sides of the wire. An iteration is a
-// slice of a quarter of a second.
+// BenchmarkSlice measures a server in this process, so that a profile shows both sides of the wire.
+// An iteration is a slice of a quarter of a second.
 func BenchmarkSlice(b *testing.B) {
 	node := facadetest.Start(b, facadetest.WithFsync())
 	for _, workload := range []string{load.Own, load.One, load.Append} {

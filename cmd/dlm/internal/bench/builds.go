@@ -70,8 +70,8 @@ func (p Programs) Start(ctx context.Context, theirsFirst bool) (servers [2]Serve
 	return servers, stop, nil
 }
 
-// start starts a server, which ends with ctx, and returns when it says where it listens. It has this
-// program's environment but for settings of dlm, and only flags that every build has.
+// start starts a server, which ends with ctx, and returns when it says where it listens. It has
+// this program's environment but for settings of dlm, and only flags that every build has.
 func (p Programs) start(ctx context.Context, program, dir string) (cmd *exec.Cmd, endpoint string, err error) {
 	cmd = exec.CommandContext(ctx, program, "server", "--listen", "127.0.0.1:0", "--data-dir", dir, "--log-level", "warn")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

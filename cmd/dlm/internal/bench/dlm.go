@@ -8,7 +8,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
 )
 
-// dlm is the system that is measured: so many SDK clients, of one connection each, that the clients of the load share.
+// dlm is the system that is measured: so many SDK clients, of one connection each, that the clients
+// of the load share.
 type dlm struct {
 	clients []*client.Client
 }

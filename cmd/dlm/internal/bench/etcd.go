@@ -20,8 +20,8 @@ const etcdRoot = "/dlm-bench/"
 // deleteTimeout bounds the deletion of what was put.
 const deleteTimeout = 10 * time.Second
 
-// etcd is etcd's own mutex, over its client port, each client in a session of its own: two mutexes of one session do not
-// exclude each other. What it appends are plain puts.
+// etcd is etcd's own mutex, over its client port, each client in a session of its own: two mutexes
+// of one session do not exclude each other. What it appends are plain puts.
 type etcd struct {
 	clients []*clientv3.Client
 	root    string

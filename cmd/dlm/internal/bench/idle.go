@@ -9,8 +9,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
 )
 
-// idle keeps many sessions alive over few connections. An operation is a heartbeat. The clock runs for whole intervals of
-// them, at least one.
+// idle keeps many sessions alive over few connections. An operation is a heartbeat. The clock runs
+// for whole intervals of them, at least one.
 func (c Config) idle(ctx context.Context, s load.Slice, servers *servers, w Watcher) (row load.Row, err error) {
 	n := min(c.Connections, s.Clients)
 	beat := c.TTL / 3 // as the SDK does it

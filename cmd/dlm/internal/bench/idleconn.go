@@ -21,8 +21,8 @@ import (
 // idleCalls is how many Inits, or Closes, all connections together have unanswered.
 const idleCalls = 256
 
-// idleConn is one connection with its share of the sessions. It speaks the API's stream itself: the SDK makes a session
-// only where it needs one.
+// idleConn is one connection with its share of the sessions. It speaks the API's stream itself: the
+// SDK makes a session only where it needs one.
 type idleConn struct {
 	grpc   *grpc.ClientConn
 	ttl    time.Duration
@@ -69,7 +69,8 @@ func dialIdle(endpoint string, sessions, room int, ttl time.Duration, meter *loa
 	}, nil
 }
 
-// run makes the sessions, calls made, keeps them alive until ending is closed, and ends them. made is called in any case.
+// run makes the sessions, calls made, keeps them alive until ending is closed, and ends them. made
+// is called in any case.
 func (c *idleConn) run(ctx context.Context, made func(), ending <-chan struct{}) error {
 	made = sync.OnceFunc(made)
 	defer made()
@@ -138,8 +139,8 @@ func (c *idleConn) send(ctx context.Context, stream dlmv1.LockService_StreamClie
 	}
 }
 
-// next takes the call that is to be sent now, or tells when there may be one: a heartbeat that is due, an Init while
-// sessions are missing, and at the end a Close for each.
+// next takes the call that is to be sent now, or returns when there may be one: a heartbeat that is
+// due, an Init while sessions are missing, and at the end a Close for each.
 func (c *idleConn) next(end bool) (*dlmv1.StreamRequest, time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -179,7 +180,7 @@ func (c *idleConn) call(now time.Time, credential string, req *dlmv1.StreamReque
 	return req
 }
 
-// state tells whether all sessions are there, and whether none is any more.
+// state reports whether all sessions are there, and whether none is any more.
 func (c *idleConn) state() (made, ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,7 +6,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
 )
 
-// median is the row of several slices: the medians, and of the longest latency and the peak the highest.
+// median is the row of several slices: the medians, and of the longest latency and the peak the
+// highest.
 func median(rows []load.Row) load.Row {
 	m := rows[0]
 	m.Runs = len(rows)

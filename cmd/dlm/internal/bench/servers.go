@@ -20,8 +20,8 @@ type servers struct {
 	err  error   // the first
 }
 
-// newServers refuses processes that cannot be looked at. The peak of their memory counts from here on, where the system
-// lets one process say so for another.
+// newServers refuses processes that cannot be looked at. The peak of their memory counts from here
+// on, where the system lets one process say so for another.
 func newServers(pids []int) (*servers, error) {
 	s := &servers{pids: pids}
 	for _, pid := range pids {

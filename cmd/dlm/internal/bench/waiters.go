@@ -14,8 +14,8 @@ import (
 // queuePoll is how often it is looked whether all wait.
 const queuePoll = 50 * time.Millisecond
 
-// waiters lets a queue build up behind a holder, looks what it costs, and drains it: each waiter releases at once. An
-// operation is a hand-over, its latency the time since the one before.
+// waiters lets a queue build up behind a holder, looks what it costs, and drains it: each waiter
+// releases at once. An operation is a hand-over, its latency the time since the one before.
 func (c Config) waiters(ctx context.Context, s load.Slice, servers *servers, w Watcher) (row load.Row, err error) {
 	sys, err := c.open(s.Clients)
 	if err != nil {

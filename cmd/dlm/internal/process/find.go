@@ -15,8 +15,9 @@ var (
 	ErrNotRunnable = errors.New("command cannot be run")
 )
 
-// Find returns the file that a command's name stands for, as a shell would find it: by PATH, or as it is if it contains
-// a slash. Errors: ErrNotFound, ErrNotRunnable (there is a file, but it may not be run).
+// Find returns the file that a command's name stands for, as a shell would find it: by PATH, or as
+// it is if it contains a slash. Errors: ErrNotFound, ErrNotRunnable (there is a file, but it may
+// not be run).
 func Find(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	switch {

@@ -21,9 +21,10 @@ type Group struct {
 	gone    bool // Run saw its end: the number may be another group's now
 }
 
-// Prepare makes a group whose command will have the given standard streams. It starts two processes of this binary, each
-// called with arg and a second word that main must hand to Helper, and does not wait for them: their start costs
-// nothing if there is something else to wait for meanwhile. Close ends them.
+// Prepare makes a group whose command will have the given standard streams. It starts two processes
+// of this binary, each called with arg and a second word that main must hand to Helper, and does
+// not wait for them: their start costs nothing if there is something else to wait for meanwhile.
+// Close ends them.
 func Prepare(arg string, stdin, stdout, stderr *os.File) (*Group, error) {
 	g := &Group{stdio: [3]*os.File{stdin, stdout, stderr}, changes: make(chan unix.WaitStatus, 1)}
 	var err error
@@ -53,7 +54,8 @@ func (g *Group) ready() error {
 	return nil
 }
 
-// wait reports each time the leader stops, and its end, then closes the channel. os.Process.Wait would not see a stop.
+// wait reports each time the leader stops, and its end, then closes the channel. os.Process.Wait
+// would not see a stop.
 func (g *Group) wait() {
 	defer close(g.changes)
 	for {
@@ -84,7 +86,8 @@ func (g *Group) end() {
 
 // empty reports whether no process of the group runs any more.
 func (g *Group) empty() bool {
-	// Where the wrapper is a container's first process, orphans become its children and stay until it reaps them.
+	// Where the wrapper is a container's first process, orphans become its children and stay until
+	// it reaps them.
 	for {
 		pid, err := unix.Wait4(-g.id(), nil, unix.WNOHANG, nil)
 		if err != nil || pid <= 0 {
@@ -117,8 +120,8 @@ func (g *Group) Close() error {
 	return err
 }
 
-// drain waits for the leader's end, though not for ever: a process that hangs in the kernel does nothing more in user
-// space, but does not end either.
+// drain waits for the leader's end, though not for ever: a process that hangs in the kernel does
+// nothing more in user space, but does not end either.
 func (g *Group) drain() {
 	timeout := time.After(killGrace)
 	for {

@@ -26,14 +26,16 @@ func startGuard(arg string) (*helper, error) {
 		return nil, err
 	}
 	defer null.Close()
-	// None of the wrapper's standard streams: who reads one to its end must not wait for the guard. And no terminal, and
-	// no directory that it would keep from being unmounted.
+	// None of the wrapper's standard streams: who reads one to its end must not wait for the guard.
+	// And no terminal, and no directory that it would keep from being unmounted.
 	return startHelper(arg, guardRole, [3]*os.File{null, null, null}, "/", &syscall.SysProcAttr{Setsid: true})
 }
 
-// guard says that it is ready, reads which group to watch, and waits for the wrapper to be done or dead.
+// guard says that it is ready, reads which group to watch, and waits for the wrapper to be done or
+// dead.
 func guard(orders io.Reader, answers io.WriteCloser) int {
-	// It ends with its pipe and by nothing else: a SIGTERM for all processes of a service must not come between.
+	// It ends with its pipe and by nothing else: a SIGTERM for all processes of a service must not
+	// come between.
 	signal.Ignore()
 	if _, err := fmt.Fprintln(answers); err != nil {
 		return 1
@@ -50,7 +52,8 @@ func guard(orders io.Reader, answers io.WriteCloser) int {
 	return 0
 }
 
-// readOrders reads until the wrapper is done, or until the pipe breaks, and returns the group that it named.
+// readOrders reads until the wrapper is done, or until the pipe breaks, and returns the group that
+// it named.
 func readOrders(r io.Reader) (group int, finished bool) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {

@@ -31,7 +31,8 @@ type helper struct {
 	answers *os.File
 }
 
-// startHelper starts this binary with arg and a role, which must then call Helper. It does not wait for it.
+// startHelper starts this binary with arg and a role, which must then call Helper. It does not wait
+// for it.
 func startHelper(arg, role string, stdio [3]*os.File, dir string, attr *syscall.SysProcAttr) (*helper, error) {
 	self, err := executable()
 	if err != nil {
@@ -49,7 +50,8 @@ func startHelper(arg, role string, stdio [3]*os.File, dir string, attr *syscall.
 	defer answersIn.Close()
 	process, err := os.StartProcess(self, []string{filepath.Base(os.Args[0]), arg, role}, &os.ProcAttr{
 		Files: append(stdio[:], ordersOut, answersIn),
-		// Nothing of the environment: it may hold a credential, and a helper needs neither that nor a second thread.
+		// Nothing of the environment: it may hold a credential, and a helper needs neither that nor
+		// a second thread.
 		Env: []string{"GOMAXPROCS=1"},
 		Dir: dir,
 		Sys: attr,
@@ -60,8 +62,8 @@ func startHelper(arg, role string, stdio [3]*os.File, dir string, attr *syscall.
 	return &helper{process: process, orders: orders, answers: answers}, nil
 }
 
-// executable is the path of the running binary. On Linux it is the binary itself, even if an upgrade has put another one
-// in its place.
+// executable is the path of the running binary. On Linux it is the binary itself, even if an
+// upgrade has put another one in its place.
 func executable() (string, error) {
 	const self = "/proc/self/exe"
 	if _, err := os.Stat(self); err == nil {
@@ -70,8 +72,9 @@ func executable() (string, error) {
 	return os.Executable()
 }
 
-// Helper is the life of a helper process: the binary's main must call it, before anything else, when it was called with
-// the argument that Prepare was given and one more, the role. It returns the exit code.
+// Helper is the life of a helper process: the binary's main must call it, before anything else,
+// when it was called with the argument that Prepare was given and one more, the role. It returns
+// the exit code.
 func Helper(role string) int {
 	unix.CloseOnExec(ordersFD)
 	unix.CloseOnExec(answersFD)

@@ -20,12 +20,14 @@ type Lease struct {
 	Margin  time.Duration    // how long before the expiry the context ends, at least
 }
 
-// over reports whether the lease is lost. A process that was stopped may find that out before the context does.
+// over reports whether the lease is lost. A process that was stopped may find that out before the
+// context does.
 func (l Lease) over() bool {
 	return l.Context.Err() != nil || time.Until(l.Expiry()) < l.Margin/2
 }
 
-// killAt is when a group that was asked to end is killed: a quarter of the margin is left for the kernel to do it.
+// killAt is when a group that was asked to end is killed: a quarter of the margin is left for the
+// kernel to do it.
 func (l Lease) killAt(asked time.Time) time.Time {
 	latest := l.Expiry().Add(-l.Margin / 4)
 	if at := asked.Add(l.Margin * 3 / 4); at.Before(latest) {
@@ -38,7 +40,7 @@ func (l Lease) killAt(asked time.Time) time.Time {
 type Result struct {
 	Code int  // its exit code, 128+N if it died of signal N
 	Lost bool // the lease ended before the group did
-	// Interrupted: the command died of a ctrl-C or ctrl-\ that only its own group got. Who called the wrapper should
-	// see it die of that signal too; see Propagate.
+	// Interrupted: the command died of a ctrl-C or ctrl-\ that only its own group got. Who called
+	// the wrapper should see it die of that signal too; see Propagate.
 	Interrupted syscall.Signal
 }

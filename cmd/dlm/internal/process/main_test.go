@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// wrap runs a command under a lease of the given length, as `dlm lock` does, and returns the exit code; 70 if the lease
-// ended.
+// wrap runs a command under a lease of the given length, as `dlm lock` does, and returns the exit
+// code; 70 if the lease ended.
 func wrap(lease string, argv []string) int {
 	length, err := time.ParseDuration(lease)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// onlyDead reports whether all that is left of a group are processes that have ended and that their new parent has not
-// reaped yet, which in a container may never happen.
+// onlyDead reports whether all that is left of a group are processes that have ended and that their
+// new parent has not reaped yet, which in a container may never happen.
 func onlyDead(group int) bool {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil || len(stats) == 0 {
@@ -19,7 +19,8 @@ func onlyDead(group int) bool {
 		if err != nil {
 			continue // It has ended since.
 		}
-		// The name, in brackets, may contain anything; what follows it is state, parent, group, ..., the number of threads.
+		// The name, in brackets, may contain anything; what follows it is state, parent, group,
+		// ..., the number of threads.
 		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 		if len(fields) < 18 || fields[2] != strconv.Itoa(group) {
 			continue

@@ -20,9 +20,10 @@ const (
 	pollInterval  = 5 * time.Millisecond   // between looks at a group that is ending
 )
 
-// Run runs a command in the group, passes signals and the terminal on to it, those signals too that were caught but not
-// read before, and returns when no process of the group is left. A group runs one command only.
-// Errors, all before the command ran: ErrNotFound, ErrNotRunnable, or a helper that did not start.
+// Run runs a command in the group, passes signals and the terminal on to it, those signals too that
+// were caught but not read before, and returns when no process of the group is left. A group runs
+// one command only. Errors, all before the command ran: ErrNotFound, ErrNotRunnable, or a helper
+// that did not start.
 func (g *Group) Run(lease Lease, cmd Command, signals *Signals) (Result, error) {
 	if err := g.ready(); err != nil {
 		return Result{}, err
@@ -79,7 +80,8 @@ func (w *wrapper) run() Result {
 		case sig := <-w.signals.c:
 			w.forward(sig.(syscall.Signal))
 		case <-w.awake.C:
-			// Nobody stopped this process: it has no shell that could continue it, so the command must go on too.
+			// Nobody stopped this process: it has no shell that could continue it, so the command
+			// must go on too.
 			w.resume()
 		case <-leaseEnd:
 			leaseEnd = nil
@@ -91,8 +93,8 @@ func (w *wrapper) run() Result {
 	}
 }
 
-// lastStatus waits for the end of a command that was killed, though not for ever: a process that hangs in the kernel
-// does nothing more in user space, but does not end either.
+// lastStatus waits for the end of a command that was killed, though not for ever: a process that
+// hangs in the kernel does nothing more in user space, but does not end either.
 func (w *wrapper) lastStatus() unix.WaitStatus {
 	timeout := time.After(killGrace)
 	for {
@@ -107,7 +109,8 @@ func (w *wrapper) lastStatus() unix.WaitStatus {
 	}
 }
 
-// forward passes a signal on to the group, which does not get what a terminal or a caller sends to the wrapper's.
+// forward passes a signal on to the group, which does not get what a terminal or a caller sends to
+// the wrapper's.
 func (w *wrapper) forward(sig syscall.Signal) {
 	switch sig {
 	case unix.SIGPIPE:
@@ -119,7 +122,8 @@ func (w *wrapper) forward(sig syscall.Signal) {
 	}
 }
 
-// stopped follows a command that was stopped from the terminal, so that the shell sees its job stopped.
+// stopped follows a command that was stopped from the terminal, so that the shell sees its job
+// stopped.
 func (w *wrapper) stopped(by syscall.Signal) {
 	if w.lost || w.terminal == nil {
 		return
@@ -199,8 +203,8 @@ func (w *wrapper) finish(status unix.WaitStatus) Result {
 	return Result{Code: code, Lost: w.lost || w.lease.over(), Interrupted: interrupted}
 }
 
-// clear returns when the group is empty. What the command left running is asked to end, then killed: it must not work
-// on under a lock that is being given back.
+// clear returns when the group is empty. What the command left running is asked to end, then
+// killed: it must not work on under a lock that is being released.
 func (w *wrapper) clear() {
 	if w.group.empty() {
 		return
@@ -233,9 +237,9 @@ func (w *wrapper) clear() {
 	}
 }
 
-// Propagate ends this process, and the others of its process group, by the signal that the keyboard sent to the command
-// alone, so that a script is interrupted by ctrl-C as if its command had been called without the wrapper. It returns
-// only if the signal is ignored.
+// Propagate ends this process, and the others of its process group, by the signal that the keyboard
+// sent to the command alone, so that a script is interrupted by ctrl-C as if its command had been
+// called without the wrapper. It returns only if the signal is ignored.
 func Propagate(sig syscall.Signal) {
 	signal.Reset(sig)
 	unix.Kill(0, sig)

@@ -269,7 +269,8 @@ func code(err error) int {
 	return exit.ExitCode()
 }
 
-// state is a process's state as the kernel shows it: R, S, T for stopped, Z for dead but not reaped; empty if it is gone.
+// state is a process's state as the kernel shows it: R, S, T for stopped, Z for dead but not
+// reaped; empty if it is gone.
 func state(pid int) string {
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {

@@ -8,8 +8,9 @@ import (
 	"syscall"
 )
 
-// Signals are the signals that ask this process to end, caught. Those that were ignored when it started (nohup, a
-// script's background job) stay ignored: here, and in the commands that inherit that.
+// Signals are the signals that ask this process to end, caught. Those that were ignored when it
+// started (nohup, a script's background job) stay ignored: here, and in the commands that inherit
+// that.
 type Signals struct {
 	c chan os.Signal
 }
@@ -30,11 +31,11 @@ func (s *Signals) also(signals ...os.Signal) {
 	}
 }
 
-// Release gives the signals their usual effect back. A repeat does nothing.
+// Release stops catching the signals, which have their usual effect again. A repeat does nothing.
 func (s *Signals) Release() { signal.Stop(s.c) }
 
-// Context returns a context that the next signal ends, with a Caught as its cause. Until stop is called it takes the
-// signals for itself; later ones are kept for the next reader.
+// Context returns a context that the next signal ends, with a Caught as its cause. Until stop is
+// called it takes the signals for itself; later ones are kept for the next reader.
 func (s *Signals) Context(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	var done sync.WaitGroup

@@ -11,13 +11,15 @@ import (
 	"syscall"
 )
 
-// startStarter starts the process that will become the command. It leads the group before there is anything in it to
-// guard, so that no process of the command ever runs without the guard knowing of it.
+// startStarter starts the process that will become the command. It leads the group before there is
+// anything in it to guard, so that no process of the command ever runs without the guard knowing of
+// it.
 func startStarter(arg string, stdio [3]*os.File) (*helper, error) {
 	return startHelper(arg, starterRole, stdio, "", &syscall.SysProcAttr{Setpgid: true})
 }
 
-// starter waits for its order and becomes the command. If the wrapper ends before, or has nothing to run, so does it.
+// starter waits for its order and becomes the command. If the wrapper ends before, or has nothing
+// to run, so does it.
 func starter(orders io.Reader, answers io.Writer) int {
 	if _, err := fmt.Fprintln(answers); err != nil {
 		return 0
@@ -52,7 +54,7 @@ func (h *helper) exec(cmd Command) error {
 	return notStarted(cmd.Path, syscall.Errno(code))
 }
 
-// notStarted tells why a command does not run.
+// notStarted is why a command does not run.
 func notStarted(path string, errno syscall.Errno) error {
 	if errno != syscall.ENOENT {
 		return fmt.Errorf("%w: %s: %w", ErrNotRunnable, path, errno)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is the wrapper's controlling terminal. Of the process groups of a terminal one is in the foreground: it may
-// read, and ctrl-C and ctrl-Z go to it.
+// terminal is the wrapper's controlling terminal. Of the process groups of a terminal one is in the
+// foreground: it may read, and ctrl-C and ctrl-Z go to it.
 type terminal struct {
 	file *os.File
 	own  int // the wrapper's process group
@@ -43,8 +43,8 @@ func (t *terminal) has(group int) bool {
 	return err == nil && current == group
 }
 
-// give hands the terminal to a group of the wrapper's session. The group may be gone, and the terminal too: then there
-// is nobody left to whom it would matter.
+// give hands the terminal to a group of the wrapper's session. The group may be gone, and the
+// terminal too: then there is nobody left to whom it would matter.
 func (t *terminal) give(group int) {
 	withoutTTOU(func() {
 		unix.IoctlSetPointerInt(int(t.file.Fd()), unix.TIOCSPGRP, group)
@@ -58,9 +58,9 @@ func (t *terminal) take(group int) {
 	}
 }
 
-// interactive reports whether the wrapper is alone with its terminal. In a pipeline the neighbours share its process
-// group and may read the terminal themselves (a pager does), so the command starts in the background there and gets
-// the terminal when it asks for it.
+// interactive reports whether the wrapper is alone with its terminal. In a pipeline the neighbours
+// share its process group and may read the terminal themselves (a pager does), so the command
+// starts in the background there and gets the terminal when it asks for it.
 func (t *terminal) interactive(in, out *os.File) bool {
 	return t.foreground() && term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd()))
 }

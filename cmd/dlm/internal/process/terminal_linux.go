@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withoutTTOU runs f on a thread that blocks SIGTTOU, which the kernel would otherwise send to a background group that
-// sets the terminal's foreground group. Blocking it on one thread is not inherited by the command, ignoring it would be.
+// withoutTTOU runs f on a thread that blocks SIGTTOU, which the kernel would otherwise send to a
+// background group that sets the terminal's foreground group. Blocking it on one thread is not
+// inherited by the command, ignoring it would be.
 func withoutTTOU(f func()) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

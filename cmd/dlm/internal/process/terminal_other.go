@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withoutTTOU runs f while SIGTTOU is ignored, which the kernel would otherwise send to a background group that sets the
-// terminal's foreground group.
+// withoutTTOU runs f while SIGTTOU is ignored, which the kernel would otherwise send to a
+// background group that sets the terminal's foreground group.
 func withoutTTOU(f func()) {
 	signal.Ignore(unix.SIGTTOU)
 	defer signal.Reset(unix.SIGTTOU)

@@ -108,7 +108,8 @@ func TestLeaseLostWhileStopped(t *testing.T) {
 func TestBackgroundThenForeground(t *testing.T) {
 	t.Parallel()
 	term := shell(t)
-	// In the background it is stopped when it reads, and goes on when it is brought to the foreground.
+	// In the background it is stopped when it reads, and goes on when it is brought to the
+	// foreground.
 	term.Type("$SELF wrap 1m sh -c 'read x; echo got-$x' &\n")
 	term.Expect("prompt> ")
 	term.Type("while ! jobs -s | grep -q wrap; do sleep 0.05; done; echo is-stop\"ped\"\n")

@@ -1,3 +1,3 @@
-// Package ptytest runs a program on a terminal of its own, as tests of job control need it: types on its keyboard and
-// reads its screen.
+// Package ptytest runs a program on a terminal of its own, as tests of job control need it: types
+// on its keyboard and reads its screen.
 package ptytest

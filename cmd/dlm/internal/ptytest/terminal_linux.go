@@ -32,8 +32,8 @@ type Terminal struct {
 	changed chan struct{}   // closed and replaced when the screen changes
 }
 
-// Start runs cmd in a session of its own, with a new terminal as its controlling one. Both end with the test. Expect
-// waits for timeout at most.
+// Start runs cmd in a session of its own, with a new terminal as its controlling one. Both end with
+// the test. Expect waits for timeout at most.
 func Start(t testing.TB, cmd *exec.Cmd, timeout time.Duration) *Terminal {
 	t.Helper()
 	outer, inner, err := open()
@@ -106,7 +106,8 @@ func (term *Terminal) Type(keys string) {
 	}
 }
 
-// Expect waits until text appears on the screen, after what earlier calls found. It returns what came before it.
+// Expect waits until text appears on the screen, after what earlier calls found. It returns what
+// came before it.
 func (term *Terminal) Expect(text string) string {
 	term.t.Helper()
 	deadline := time.After(term.timeout)
