@@ -29,7 +29,7 @@ func settings() []setting {
 		{name: "data-dir", field: func(c *Config) any { return &c.DataDir },
 			meaning: "Directory of the embedded etcd's data; made if missing. Not used with `etcd.endpoints`."},
 		{name: "drain", field: func(c *Config) any { return &c.Drain },
-			meaning: "How long a server that was told to stop waits for calls in progress; `0s` to `10m`."},
+			meaning: "How long a server that was told to stop waits for calls in progress; " + bounds(0, maxDrain) + "."},
 		{name: "log.level", field: func(c *Config) any { return &c.Log.Level },
 			meaning: "The least severe messages that are logged: `debug`, `info`, `warn` or `error`."},
 		{name: "log.format", field: func(c *Config) any { return &c.Log.Format },
@@ -45,9 +45,9 @@ func settings() []setting {
 		{name: "etcd.prefix", field: func(c *Config) any { return &c.Etcd.Prefix },
 			meaning: "What all keys in etcd begin with; begins and ends with `/`. Servers with different prefixes know nothing of each other's locks."},
 		{name: "etcd.timeout", field: func(c *Config) any { return &c.Etcd.Timeout },
-			meaning: "How long connecting to the external etcd may take; `100ms` to `5m`."},
+			meaning: "How long connecting to the external etcd may take; " + bounds(minTimeout, maxTimeout) + "."},
 		{name: "etcd.history", field: func(c *Config) any { return &c.Etcd.History },
-			meaning: "Etcd's history is dropped when it is older than this; `10s` to `24h`. `0s`: never, which is allowed, and the default, with `etcd.endpoints` only, because others may need it there."},
+			meaning: "Etcd's history is dropped when it is older than this; " + bounds(minHistory, maxHistory) + ". `0s`: never, which is allowed, and the default, with `etcd.endpoints` only, because others may need it there."},
 		{name: "etcd.tls.ca", field: func(c *Config) any { return &c.Etcd.TLS.CA },
 			meaning: "PEM file of the authority that signed the external etcd's certificate. Empty: the system's, for `https://` endpoints."},
 		{name: "etcd.tls.cert", field: func(c *Config) any { return &c.Etcd.TLS.Cert },
@@ -67,7 +67,8 @@ func settings() []setting {
 		{name: "cluster.client-listen", field: func(c *Config) any { return &c.Cluster.ClientListen },
 			meaning: "Loopback address, `host:port`, on which etcd's own protocol is served, without protection, for `etcdctl`. Empty: not at all."},
 		{name: "cluster.quota", field: func(c *Config) any { return &c.Cluster.Quota },
-			meaning: "Bytes that the embedded etcd's database may take; 16777216 (16 MiB) to 17179869184 (16 GiB)."},
+			meaning: fmt.Sprintf("Bytes that the embedded etcd's database may take; %d (%d MiB) to %d (%d GiB).",
+				minQuota, minQuota>>20, maxQuota, maxQuota>>30)},
 		{name: "cluster.tls.ca", field: func(c *Config) any { return &c.Cluster.TLS.CA },
 			meaning: "PEM file of the authority that signs the peers' certificates, and nothing else. All three or none of `cluster.tls`."},
 		{name: "cluster.tls.cert", field: func(c *Config) any { return &c.Cluster.TLS.Cert },
@@ -77,9 +78,9 @@ func settings() []setting {
 		{name: "coursework.lock", field: func(c *Config) any { return &c.Coursework.Lock },
 			meaning: "The one lock of the coursework's API, `lock_service.LockService`. Empty: that API is not served."},
 		{name: "coursework.ttl", field: func(c *Config) any { return &c.Coursework.TTL },
-			meaning: "How long a client of that API outlives its last call; `2s` to `10m`."},
+			meaning: "How long a client of that API outlives its last call; " + bounds(minTTL, maxTTL) + "."},
 		{name: "coursework.hold", field: func(c *Config) any { return &c.Coursework.Hold },
-			meaning: "How long a client of that API may hold the lock, counted from the grant, before it is evicted; `1s` to `24h`, or `0s`: for ever."},
+			meaning: "How long a client of that API may hold the lock, counted from the grant, before it is evicted; " + bounds(minHold, maxHold) + ", or `0s`: for ever."},
 	}
 }
 
@@ -128,6 +129,11 @@ func written(field any) string {
 		return *f
 	}
 	panic(fmt.Sprintf("no setting is a %T", field))
+}
+
+// bounds says what a duration may be, in Markdown.
+func bounds(least, most time.Duration) string {
+	return "`" + duration(least) + "` to `" + duration(most) + "`"
 }
 
 // duration is d without the zero parts that its String has: 3m, not 3m0s.

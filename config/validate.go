@@ -12,6 +12,8 @@ import (
 	"time"
 )
 
+// The bounds of settings. Those of a session and of a hold are the store's, which this package does
+// not know: a test of cmd/dlm, which knows both, holds them together.
 const (
 	maxDrain   = 10 * time.Minute
 	minTimeout = 100 * time.Millisecond

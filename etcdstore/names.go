@@ -151,8 +151,8 @@ func checkWait(wait time.Duration) error {
 }
 
 func checkHold(hold time.Duration) error {
-	if hold != 0 && (hold < time.Second || hold > MaxHold) {
-		return fmt.Errorf("%w: hold %s: want 0, or %s to %s", ErrInvalidArgument, hold, time.Second, MaxHold)
+	if hold != 0 && (hold < MinHold || hold > MaxHold) {
+		return fmt.Errorf("%w: hold %s: want 0, or %s to %s", ErrInvalidArgument, hold, MinHold, MaxHold)
 	}
 	return nil
 }

@@ -10,7 +10,8 @@ const (
 	MinTTL     = 2 * time.Second  // the least that may be asked for
 	MaxTTL     = 10 * time.Minute // the most that may be asked for
 	MaxWait    = 24 * time.Hour   // the longest bounded wait
-	MaxHold    = 24 * time.Hour   // the longest hold deadline; the shortest is a second
+	MinHold    = time.Second      // the shortest hold deadline
+	MaxHold    = 24 * time.Hour   // the longest
 
 	MaxRecord       = 1 << 20  // bytes of one record
 	MaxSection      = 64 << 20 // bytes of one section
@@ -76,7 +77,7 @@ type AcquireArgs struct {
 	Acquisition
 	Wait  time.Duration // WaitForever, 0 = not at all, at most MaxWait
 	Label string        // for people, at most MaxLabel bytes; empty: the session's
-	Hold  time.Duration // evicted when it has held the lock for so long, a second at least; 0: never
+	Hold  time.Duration // evicted when it has held the lock for so long, MinHold to MaxHold; 0: never
 }
 
 // Grant is what came of an attempt to acquire that did not fail.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
@@ -17,7 +18,7 @@ const (
 	noticeAfter   = time.Second     // of waiting, before a user is told whom for
 	noticeTimeout = 2 * time.Second // for finding that out
 	settleTimeout = 5 * time.Second // for ending what is not wanted any more
-	maxWait       = 24 * time.Hour  // the server's longest bounded wait
+
 )
 
 // acquisition is how a command asks for its lock.
@@ -44,8 +45,8 @@ func (a *acquisition) check(cmd *cobra.Command) error {
 	switch {
 	case a.try && a.waitSet:
 		return usagef("--try and --wait exclude each other")
-	case a.wait < 0 || a.wait > maxWait:
-		return usagef("--wait is %v, must be between 0s and %v", a.wait, maxWait)
+	case a.wait < 0 || a.wait > etcdstore.MaxWait:
+		return usagef("--wait is %v, must be between 0s and %v", a.wait, etcdstore.MaxWait)
 	case a.conflict < 0 || a.conflict > 255:
 		return usagef("--conflict-exit-code is %d, must be between 0 and 255", a.conflict)
 	}

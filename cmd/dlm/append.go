@@ -10,10 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
+	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
-
-// maxRecord is the server's limit for the bytes of one record.
-const maxRecord = 1 << 20
 
 // appendCommand is `dlm append`.
 type appendCommand struct {
@@ -27,11 +25,11 @@ func newAppend(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "append [flags] LOCK FILE [TEXT]",
 		Short: "Append a line, or standard input, to a file",
-		Long: `Append TEXT and a newline to FILE of LOCK; without TEXT, standard input as it is. It takes the lock, appends, and
-releases: all of it appears at once, or nothing does. One call appends 64 MiB at most.
+		Long: fmt.Sprintf(`Append TEXT and a newline to FILE of LOCK; without TEXT, standard input as it is. It takes the lock, appends, and
+releases: all of it appears at once, or nothing does. One call appends %d MiB at most.
 
 Inside "dlm lock LOCK" it appends under the lock already held, and what it appends appears when that is released. It
-exits 70 if that lock was lost, and never takes it anew.`,
+exits 70 if that lock was lost, and never takes it anew.`, etcdstore.MaxSection>>20),
 		Example: `  dlm append orders audit.log 'shipped 42'
   journalctl -b | dlm append hosts/web1 boot.log`,
 		Args: arguments(2, 3),

@@ -54,7 +54,8 @@ CODE) the lock was not acquired.`,
 	cmd.Flags().SetInterspersed(false)
 	l.connection.flags(cmd)
 	l.acquisition.flags(cmd)
-	cmd.Flags().DurationVar(&l.ttl, "ttl", 0, "how long the lock outlives a dlm that was stopped or cut off (default 10s)")
+	cmd.Flags().DurationVar(&l.ttl, "ttl", 0,
+		fmt.Sprintf("how long the lock outlives a dlm that was stopped or cut off (default %v)", client.DefaultTTL))
 	return cmd
 }
 

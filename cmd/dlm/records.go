@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"iter"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
 // record is one append's bytes, or why there are no more.
@@ -17,7 +19,7 @@ type record struct {
 // empty stream is one empty record: it makes the file exist.
 func splitRecords(from io.Reader) iter.Seq[record] {
 	return func(yield func(record) bool) {
-		buffer := make([]byte, maxRecord)
+		buffer := make([]byte, etcdstore.MaxRecord)
 		kept := 0
 		for first := true; ; first = false {
 			n, err := io.ReadFull(from, buffer[kept:])

@@ -133,7 +133,7 @@ func (s *Server) handOver() {
 	go func() {
 		defer close(over)
 		if err := server.TryTransferLeadershipOnShutdown(); err != nil {
-			s.logger.Info("stopping without a successor", zap.Error(err))
+			s.logger.Info("stopping without a successor", zap.NamedError("err", err))
 		}
 	}()
 	timer := time.NewTimer(handOverWait)
@@ -254,7 +254,7 @@ func (s *Server) remember() {
 		err = s.high.raise(revision)
 	}
 	if err != nil {
-		s.logger.Warn("the highest revision was not written down", zap.Error(err))
+		s.logger.Warn("the highest revision was not written down", zap.NamedError("err", err))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/client"
 	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
+	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
 // The workloads that package load does not know.
@@ -34,9 +35,6 @@ const (
 
 // ErrBelowBar says that a ratio's interval does not reach the bar.
 var ErrBelowBar = errors.New("below the bar")
-
-// minTTL is what a server grants.
-const minTTL = 2 * time.Second
 
 // Workloads lists all workloads.
 func Workloads() []string { return append(load.Cycles(), load.Append, Idle, Waiters) }
@@ -95,8 +93,8 @@ func (c Config) Check() error {
 	if c.Connections < 1 {
 		fault("%d connections, want at least 1", c.Connections)
 	}
-	if c.TTL < minTTL {
-		fault("a TTL of %v, want at least %v", c.TTL, minTTL)
+	if c.TTL < etcdstore.MinTTL {
+		fault("a TTL of %v, want at least %v", c.TTL, etcdstore.MinTTL)
 	}
 	if c.Runs < 1 {
 		fault("%d runs, want at least 1", c.Runs)
