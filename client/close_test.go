@@ -5,11 +5,11 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
@@ -105,7 +105,7 @@ func TestAnswerAfterClose(t *testing.T) {
 			go func() { closed <- c.Close() }()
 			// Nobody reads the stream now, so this can only end by the client's own hand.
 			section := c.Section("a", "id.secret", 1)
-			eventually(t, "the end of all calls", func() bool {
+			storetest.Eventually(t, "the end of all calls", func() bool {
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
 				return errors.Is(section.Append(ctx, "f", nil), client.ErrClosed)
@@ -174,10 +174,6 @@ func TestCloseDuringEverything(t *testing.T) {
 			running.Wait()
 			close(done)
 		}()
-		select {
-		case <-done:
-		case <-time.After(patience):
-			t.Fatal("a call or Close did not return")
-		}
+		storetest.Await(t, "all calls and Close to return", done)
 	}
 }

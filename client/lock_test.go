@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
@@ -281,7 +282,7 @@ func TestManyWaiters(t *testing.T) {
 	}
 	waiting(t, c, name, n)
 	held := l.Expiry()
-	eventually(t, "a heartbeat with all of them", func() bool { return l.Expiry().After(held) })
+	storetest.Eventually(t, "a heartbeat with all of them", func() bool { return l.Expiry().After(held) })
 	waiting(t, c, name, n)
 	must(t, l.Unlock(t.Context()))
 	wg.Wait()

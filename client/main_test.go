@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
@@ -99,7 +100,7 @@ func open(t testing.TB, cfg client.Config) *client.Client {
 func lock(t testing.TB, c *client.Client, name string, opts ...client.LockOption) *client.Lock {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
+	defer cancel() // the lock outlives it
 	l, err := c.Lock(ctx, name, opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -133,26 +134,10 @@ func reads(t testing.TB, c *client.Client, name, file, want string) {
 	}
 }
 
-// eventually polls until ok.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatal(t.Context().Err())
-		}
-	}
-}
-
 // waiting polls until so many wait for a lock.
 func waiting(t testing.TB, c *client.Client, name string, n int32) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d waiting for %s", n, name), func() bool {
+	storetest.Eventually(t, fmt.Sprintf("%d waiting for %s", n, name), func() bool {
 		return state(t, c, name).GetQueueLength() == n
 	})
 }
@@ -171,11 +156,6 @@ func state(t testing.TB, c *client.Client, name string) *dlmv1.Lock {
 // ended waits for a context's end and returns its cause.
 func ended(t testing.TB, ctx context.Context) error {
 	t.Helper()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(patience):
-		t.Fatal("the context did not end")
-		return nil
-	}
+	storetest.Await(t, "the end of a context", ctx.Done())
+	return context.Cause(ctx)
 }

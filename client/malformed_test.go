@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
@@ -169,7 +170,7 @@ func TestMalformedHeartbeat(t *testing.T) {
 			}))
 			c := open(t, client.Config{Endpoints: []string{s.addr}, TTL: 3 * time.Second})
 			locks := []*client.Lock{lock(t, c, "a"), lock(t, c, "b")}
-			eventually(t, "a heartbeat that names both locks", func() bool { return beats.Load() > 0 })
+			storetest.Eventually(t, "a heartbeat that names both locks", func() bool { return beats.Load() > 0 })
 			for _, l := range locks {
 				must(t, l.Append(t.Context(), "f", nil)) // a round trip
 				must(t, l.Context().Err())

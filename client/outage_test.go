@@ -12,9 +12,11 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/client"
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 func TestUnavailable(t *testing.T) {
@@ -226,7 +228,7 @@ func TestRestartDuringSection(t *testing.T) {
 	}()
 	for range 2 {
 		n.Restart()
-		eventually(t, "an answer", func() bool { return state(t, c, name) != nil })
+		storetest.Eventually(t, "an answer", func() bool { return state(t, c, name) != nil })
 	}
 	close(stop)
 	must(t, <-stopped)
@@ -278,20 +280,11 @@ func TestFailoverKeepsSession(t *testing.T) {
 		want += fmt.Sprint(i)
 		var got string
 		for got != fmt.Sprint(i) {
-			select {
-			case s := <-tailed:
-				got += s
-			case <-time.After(patience):
-				t.Fatalf("tailed %q, want %d", got, i)
-			}
+			got += await.Receive(t, patience, fmt.Sprintf("%d to be tailed after %q", i, got), tailed)
 		}
 		for seen := false; !seen; {
-			select {
-			case e := <-events:
-				seen = e.GetToken() == l.Token()
-			case <-time.After(patience):
-				t.Fatalf("no event of token %d", l.Token())
-			}
+			e := await.Receive(t, patience, fmt.Sprintf("an event of token %d", l.Token()), events)
+			seen = e.GetToken() == l.Token()
 		}
 		n.StartFacade(i % 2)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/client"
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
@@ -57,7 +58,7 @@ func TestLostSessionIsClosedOnce(t *testing.T) {
 			<-reached
 			unlocked := make(chan error, 1)
 			go func() { unlocked <- l.Unlock(t.Context()) }()
-			eventually(t, "the Release", func() bool { return len(s.received(isRelease)) == 1 })
+			storetest.Eventually(t, "the Release", func() bool { return len(s.received(isRelease)) == 1 })
 			if answeredBefore {
 				release()
 				must(t, <-unlocked)
@@ -70,7 +71,7 @@ func TestLostSessionIsClosedOnce(t *testing.T) {
 				release()
 				must(t, <-unlocked)
 			}
-			eventually(t, "the Close", func() bool { return len(s.received(isClose)) > 0 })
+			storetest.Eventually(t, "the Close", func() bool { return len(s.received(isClose)) > 0 })
 			_, err := c.Read(t.Context(), "a", "f") // a round trip, for a Close too many
 			must(t, err)
 			if n := len(s.received(isClose)); n != 1 {
@@ -126,7 +127,7 @@ func TestManyHoldersLoseTheirSession(t *testing.T) {
 						}
 					})
 				}
-				eventually(t, "all of them to hold", func() bool {
+				storetest.Eventually(t, "all of them to hold", func() bool {
 					locks, err := c.List(t.Context(), prefix+"/")
 					must(t, err)
 					return len(locks) == holders*tc.locks

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
@@ -53,7 +54,7 @@ func TestFailedHeartbeatIsSoonRepeated(t *testing.T) {
 	c := open(t, client.Config{Endpoints: []string{s.addr}, TTL: 6 * time.Second})
 	l := lock(t, c, "a")
 	before := l.Expiry()
-	eventually(t, "a heartbeat that is served", func() bool { return l.Context().Err() != nil || l.Expiry().After(before) })
+	storetest.Eventually(t, "a heartbeat that is served", func() bool { return l.Context().Err() != nil || l.Expiry().After(before) })
 	must(t, l.Context().Err())
 }
 
@@ -71,7 +72,7 @@ func TestBusyServerIsNotLeft(t *testing.T) {
 	l := lock(t, c, "a")
 	appended := make(chan error, 1)
 	go func() { appended <- l.Append(t.Context(), "f", nil) }()
-	eventually(t, "the Append", func() bool { return len(s.received(isAppend)) == 1 })
+	storetest.Eventually(t, "the Append", func() bool { return len(s.received(isAppend)) == 1 })
 	_, err := c.Read(t.Context(), "a", "f")
 	must(t, err)
 	close(served)
@@ -108,10 +109,10 @@ func TestWaitsFollowTheFirstAnswer(t *testing.T) {
 			granted <- err
 		}()
 	}
-	eventually(t, "the Acquires", func() bool { return len(first.received(isAcquire)) == waits })
+	storetest.Eventually(t, "the Acquires", func() bool { return len(first.received(isAcquire)) == waits })
 	leaving.Store(true)
 	go func() { _, _ = c.Read(t.Context(), "a", "f") }()
-	eventually(t, "refusals", func() bool { return len(second.received(isHeartbeat)) > 3 })
+	storetest.Eventually(t, "refusals", func() bool { return len(second.received(isHeartbeat)) > 3 })
 	if n := len(second.received(isAcquire)); n != 0 {
 		t.Errorf("%d Acquires were sent to a server that does not serve", n)
 	}
@@ -186,11 +187,11 @@ func TestGivenUpWaitIsCancelled(t *testing.T) {
 			_, err := c.Lock(ctx, "a")
 			failed <- err
 		}()
-		eventually(t, "the Acquire", func() bool { return len(s.received(isAcquire)) > n })
+		storetest.Eventually(t, "the Acquire", func() bool { return len(s.received(isAcquire)) > n })
 		cancel()
 		is(t, <-failed, context.Canceled)
 		request = s.received(isAcquire)[n].GetAcquire().GetRequest()
-		eventually(t, "the Cancel", func() bool {
+		storetest.Eventually(t, "the Cancel", func() bool {
 			calls := s.received(isCancel)
 			return len(calls) > 0 && calls[len(calls)-1].GetCancel().GetRequest() == request
 		})
@@ -200,7 +201,7 @@ func TestGivenUpWaitIsCancelled(t *testing.T) {
 	number, err := strconv.ParseUint(request, 10, 64)
 	must(t, err)
 	n := len(s.received(isHeartbeat))
-	eventually(t, "a heartbeat", func() bool { return len(s.received(isHeartbeat)) > n })
+	storetest.Eventually(t, "a heartbeat", func() bool { return len(s.received(isHeartbeat)) > n })
 	if h := s.received(isHeartbeat)[n].GetHeartbeat(); h.GetHighestRequest() < number || len(h.GetUnfinished()) != 0 {
 		t.Errorf("the heartbeat says %v, request %s was given up", h, request)
 	}
@@ -209,7 +210,7 @@ func TestGivenUpWaitIsCancelled(t *testing.T) {
 	}
 	granted.Store(true)
 	giveUp()
-	eventually(t, "the Discard", func() bool {
+	storetest.Eventually(t, "the Discard", func() bool {
 		calls := s.received(isDiscard)
 		return len(calls) == 1 && calls[0].GetDiscard().GetToken() == 7
 	})
@@ -243,7 +244,7 @@ func TestUnlockWaitsForAppends(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	appended := make(chan error, 1)
 	go func() { appended <- l.Append(ctx, "f", nil) }()
-	eventually(t, "the Append", func() bool { return len(s.received(isAppend)) == 1 })
+	storetest.Eventually(t, "the Append", func() bool { return len(s.received(isAppend)) == 1 })
 	cancel()
 	is(t, <-appended, context.Canceled) // it goes on
 	unlocked := make(chan error, 1)
@@ -267,7 +268,7 @@ func TestUnlockGivenUpDiscards(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	appended := make(chan error, 1)
 	go func() { appended <- l.Append(ctx, "f", nil) }()
-	eventually(t, "the Append", func() bool { return len(s.received(isAppend)) == 1 })
+	storetest.Eventually(t, "the Append", func() bool { return len(s.received(isAppend)) == 1 })
 	cancel()
 	is(t, <-appended, context.Canceled)
 	is(t, l.Commit(ctx), context.Canceled)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // patience is how long anything may take before the test counts as stuck.
@@ -311,15 +312,7 @@ func (c *client) healthy() {
 
 func (c *client) until(what string, is func() bool) {
 	c.t.Helper()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(patience); !is(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			c.t.Fatalf("waited in vain for %s", what)
-		}
-	}
+	await.Eventually(c.t, patience, what, is)
 }
 
 // run runs a command and returns its standard output.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/facade"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // patience bounds whatever a test waits for.
@@ -142,11 +143,5 @@ func serveConfig(t *testing.T, cfg facade.Config) (*facade.Server, *grpc.ClientC
 // wait waits for a signal.
 func wait[T any](t *testing.T, signal <-chan T, what string) T {
 	t.Helper()
-	select {
-	case v := <-signal:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("waited in vain for %s", what)
-		panic("unreachable")
-	}
+	return await.Receive(t, patience, what, signal)
 }

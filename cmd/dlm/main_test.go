@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/ptytest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // patience bounds everything that is waited for.
@@ -251,16 +252,7 @@ func (b *background) wait(t *testing.T) int {
 // eventually polls until something is so.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited %v for %s", patience, what)
-		}
-	}
+	await.Eventually(t, patience, what, is)
 }
 
 // buffer is a bytes.Buffer that may be read while a command writes to it.

@@ -9,47 +9,33 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
-const (
-	patience = 30 * time.Second // the longest that anything here may take before it counts as missing
-	pollPace = 5 * time.Millisecond
-)
+// patience is the longest that anything here may take before it counts as missing.
+const patience = 30 * time.Second
 
 // Bounded is a context for a call that must return in time. It ends with the test at the latest.
-func Bounded(t *testing.T) context.Context {
+func Bounded(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
 
 // Eventually polls until ask returns true, and fails the test if that takes too long.
-func Eventually(t *testing.T, what string, ask func() bool) {
+func Eventually(t testing.TB, what string, ask func() bool) {
 	t.Helper()
-	ctx := Bounded(t)
-	tick := time.NewTicker(pollPace)
-	defer tick.Stop()
-	for !ask() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("waited %s for %s", patience, what)
-		}
-	}
+	await.Eventually(t, patience, what, ask)
 }
 
 // Await waits for a channel to be closed.
-func Await(t *testing.T, what string, done <-chan struct{}) {
+func Await(t testing.TB, what string, done <-chan struct{}) {
 	t.Helper()
-	select {
-	case <-done:
-	case <-Bounded(t).Done():
-		t.Fatalf("waited %s for %s", patience, what)
-	}
+	await.Receive(t, patience, what, done)
 }
 
 // Want checks an error against a sentinel; nil: that there is none.
-func Want(t *testing.T, what string, got, sentinel error) {
+func Want(t testing.TB, what string, got, sentinel error) {
 	t.Helper()
 	if !errors.Is(got, sentinel) {
 		t.Errorf("%s: %v; want %v", what, got, sentinel)

@@ -12,6 +12,7 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	pb "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 const (
@@ -113,16 +114,11 @@ func (c client) waits(id string) <-chan int64 {
 
 func receive(t *testing.T, granted <-chan int64) int64 {
 	t.Helper()
-	select {
-	case version := <-granted:
-		if version == 0 {
-			t.Fatal("not granted")
-		}
-		return version
-	case <-time.After(patience):
-		t.Fatal("not granted in time")
-		return 0
+	version := await.Receive(t, patience, "a grant", granted)
+	if version == 0 {
+		t.Fatal("not granted")
 	}
+	return version
 }
 
 // lock inspects the one lock; nil: nothing is known of it.

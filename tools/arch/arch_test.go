@@ -74,11 +74,12 @@ func layers() []layer {
 		{dir: "etcdstore/internal/op", not: []string{"google.golang.org"}, link: []string{server, "testing"}},
 		{dir: "etcdstore/internal/commit", own: []string{"etcdstore/internal/op"}, link: []string{server, "testing"}},
 		{dir: "etcdstore/embedded", link: []string{"testing"}},
-		{dir: "etcdstore/storetest", own: []string{"etcdstore", "etcdstore/embedded"}},
+		{dir: "etcdstore/storetest", own: []string{"etcdstore", "etcdstore/embedded", "internal/await"}},
 		{dir: "etcdstore", not: []string{"github.com/spf13"}, link: []string{server, "testing"}},
 		{dir: "client", own: []string{"facade/api"}, link: []string{"go.etcd.io", "github.com/spf13", "testing"}},
 		{dir: "config", not: []string{"google.golang.org", "go.etcd.io"}, link: []string{"go.etcd.io", "google.golang.org/grpc", "testing"}},
 		{dir: "deploy"},
+		{dir: "internal/await", not: []string{"go.etcd.io", "google.golang.org"}},
 		{dir: "tools/scenarios", own: []string{"facade/api"}, link: []string{"go.etcd.io", "testing"}},
 		{dir: "tools"},
 	}

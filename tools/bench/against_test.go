@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // patience bounds everything that is waited for: two builds of dlm, on a busy machine.
@@ -173,17 +175,8 @@ func TestAgainstInterrupted(t *testing.T) {
 // runs waits until what was built runs.
 func (a *against) runs() {
 	a.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(patience)
-	for {
-		if text, err := os.ReadFile(a.dir + ".runs"); err == nil && len(text) > 0 {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-late:
-			a.Fatal("it does not begin to measure")
-		}
-	}
+	await.Eventually(a, patience, "it to begin to measure", func() bool {
+		text, err := os.ReadFile(a.dir + ".runs")
+		return err == nil && len(text) > 0
+	})
 }

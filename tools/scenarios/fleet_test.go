@@ -19,6 +19,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // dlm builds the binary, once.
@@ -135,14 +136,9 @@ func (f *fleet) launch(i int) {
 // awaits waits until a server is ready.
 func (f *fleet) awaits(i int) {
 	f.t.Helper()
-	select {
-	case err := <-f.ships[i].ready:
-		if err != nil {
-			<-f.ships[i].ended
-			f.t.Fatalf("%v\n%s", err, f.ships[i].log)
-		}
-	case <-time.After(patience):
-		f.t.Fatalf("server %d is not ready in time", i)
+	if err := await.Receive(f.t, patience, fmt.Sprintf("server %d to be ready", i), f.ships[i].ready); err != nil {
+		<-f.ships[i].ended
+		f.t.Fatalf("%v\n%s", err, f.ships[i].log)
 	}
 }
 
@@ -155,12 +151,9 @@ func (f *fleet) kill(i int) {
 }
 
 // leader asks the servers that live which of them leads the cluster.
-func (f *fleet) leader(ctx context.Context) int {
+func (f *fleet) leader(ctx context.Context) (leader int) {
 	f.t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	await.Eventually(f.t, patience, "a leader", func() bool {
 		for i, s := range f.ships {
 			select {
 			case <-s.ended:
@@ -168,15 +161,13 @@ func (f *fleet) leader(ctx context.Context) int {
 			default:
 			}
 			if leads(ctx, s.etcd) {
-				return i
+				leader = i
+				return true
 			}
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			f.t.Fatal("no leader")
-		}
-	}
+		return false
+	})
+	return leader
 }
 
 func leads(ctx context.Context, addr string) bool {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/client"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 const (
@@ -88,38 +89,19 @@ func (s *stage) begin(do func() error) <-chan error {
 // done waits for what was begun.
 func (s *stage) done(what string, begun <-chan error) error {
 	s.Helper()
-	select {
-	case err := <-begun:
-		return err
-	case <-time.After(patience):
-		s.Fatalf("not within %v: %s", patience, what)
-		return nil
-	}
+	return await.Receive(s.TB, patience, what, begun)
 }
 
 // comes waits for a channel to be closed.
 func (s *stage) comes(what string, c <-chan struct{}) {
 	s.Helper()
-	select {
-	case <-c:
-	case <-time.After(patience):
-		s.Fatalf("not within %v: %s", patience, what)
-	}
+	await.Receive(s.TB, patience, what, c)
 }
 
 // eventually polls until ok.
 func (s *stage) eventually(what string, ok func() bool) {
 	s.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			s.Fatalf("not within %v: %s", patience, what)
-		}
-	}
+	await.Eventually(s.TB, patience, what, ok)
 }
 
 // queued waits until so many wait for the lock.

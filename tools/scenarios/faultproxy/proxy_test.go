@@ -13,6 +13,7 @@ import (
 
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 	"github.com/distributed-lock-manager/dlm/tools/scenarios/faultproxy"
 )
 
@@ -48,11 +49,7 @@ func start(t *testing.T) (*faultproxy.Proxy, dlmv1.LockServiceClient, context.Co
 
 func settles(t *testing.T, what string, c <-chan struct{}) {
 	t.Helper()
-	select {
-	case <-c:
-	case <-time.After(patience):
-		t.Fatalf("not in time: %s", what)
-	}
+	await.Receive(t, patience, what, c)
 }
 
 // holder is the token that a lock is held under; 0: it is free.

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // patience bounds everything that is waited for.
@@ -287,12 +289,7 @@ func alive(pid int) bool {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for tick := time.NewTicker(5 * time.Millisecond); !is(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %v for %s", patience, what)
-		}
-	}
+	await.Eventually(t, patience, what, is)
 }
 
 func write(t *testing.T, path string, mode os.FileMode, text string) {
