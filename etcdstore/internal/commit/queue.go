@@ -1,6 +1,8 @@
 package commit
 
 import (
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,8 +38,15 @@ func (m *member) made() Txn {
 	return m.Txn
 }
 
-// refused is why a transaction whose turn has come is not to be run; nil: it is.
-func (m *member) refused() error {
+// refused is why a transaction whose turn has come is not to be run; nil: it is. A panic of what is
+// asked then is a reason.
+func (m *member) refused() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.engine.env.Panicked(p, debug.Stack())
+			err = notSent{fmt.Errorf("panic: %v", p)}
+		}
+	}()
 	if refuse := m.made().Refuse; refuse != nil {
 		return refuse()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -438,6 +439,48 @@ func TestPanic(t *testing.T) {
 				}
 				if got := fmt.Sprint(r.panicked); got != "[over an answer]" {
 					r.Errorf("what was told of the panic is %s", got)
+				}
+			})
+		})
+	}
+}
+
+// What a caller has asked at its turn may panic as well: it is answered with that, and nobody else notices.
+func TestPanicAtItsTurn(t *testing.T) {
+	t.Parallel()
+	for name, submit := range map[string]func(*rig, Answer){
+		"Refuse": func(r *rig, answer Answer) {
+			asked := put("b")
+			asked.Refuse = func() error { panic("at its turn") }
+			r.Submit(asked, answer)
+		},
+		"build": func(r *rig, answer Answer) {
+			for i := range batchMembers { // so many that it is built later
+				r.ask(put(fmt.Sprint("many", i)))
+			}
+			r.SubmitLater(func() Footprint { return Footprint{Keys: []string{"b"}} }, func() Txn { panic("at its turn") }, answer)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			withRig(t, func(r *rig) {
+				free := r.busy()
+				var err error
+				answers := 0
+				submit(r, func(_ *pb.TxnResponse, e error) {
+					err = e
+					answers++
+				})
+				others := r.ask(put("a"), put("c"))
+				free()
+				r.settle()
+				if answers != 1 || err == nil || !NotSent(err) || !strings.Contains(err.Error(), "at its turn") {
+					r.Errorf("%d answers, %v; want one, with the panic", answers, err)
+				}
+				for i, a := range others {
+					if a.n != 1 || a.err != nil {
+						r.Errorf("transaction %d has %d answers, %v; want one", i, a.n, a.err)
+					}
 				}
 			})
 		})
