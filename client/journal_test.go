@@ -27,8 +27,8 @@ func (s *stuck) Handle(context.Context, slog.Record) error {
 	return nil
 }
 
-// A holder learns in time that it can no longer be certain of its lock, and Close returns, though nobody takes the client's log
-// lines off its hands.
+// A holder learns in time that it can no longer be certain of its lock, and Close returns, though
+// nobody takes the client's log lines off its hands.
 func TestStuckLogStopsNobody(t *testing.T) {
 	t.Parallel()
 	n := facadetest.Start(t)

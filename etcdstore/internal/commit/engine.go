@@ -15,7 +15,8 @@ import (
 type Env struct {
 	// Apply makes one call of etcd, by which a transaction takes effect whole or not at all.
 	Apply func(context.Context, *pb.TxnRequest) (*pb.TxnResponse, error)
-	// Start runs a function in a goroutine that somebody waits for. It reports whether it does; it does not once Closed.
+	// Start runs a function in a goroutine that somebody waits for. It reports whether it does; it
+	// does not once Closed.
 	Start func(func()) bool
 	// Closed reports whether the engine is being closed.
 	Closed func() bool
@@ -36,8 +37,8 @@ func New(env Env) *Engine {
 	return &Engine{env: env, queue: queue{arrived: make(chan struct{}, 1)}}
 }
 
-// Run commits one batch after another, until ctx ends. Then it answers all that is pending, and all that comes later, with
-// [ErrClosed].
+// Run commits one batch after another, until ctx ends. Then it answers all that is pending, and all
+// that comes later, with [ErrClosed].
 func (e *Engine) Run(ctx context.Context) {
 	defer func() {
 		for _, m := range e.queue.close() {
@@ -68,8 +69,9 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 }
 
-// Commit runs a transaction: together with others if it writes. If ctx ends first, or etcd becomes unavailable, the transaction is
-// not run if it is not on its way yet; else what becomes of it is not known.
+// Commit runs a transaction: together with others if it writes. If ctx ends first, or etcd becomes
+// unavailable, the transaction is not run if it is not on its way yet; else what becomes of it is
+// not known.
 func (e *Engine) Commit(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 	if !e.env.Health.Up() { // known, so that no client waits to hear it
 		return nil, notSent{e.Unserved()}
@@ -112,8 +114,8 @@ func (e *Engine) Alone(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 	return resp, nil
 }
 
-// Call makes another call of etcd, within the same bounds and with the same errors. It passes over a refusal of calls while etcd
-// is unavailable only by being one.
+// Call makes another call of etcd, within the same bounds and with the same errors. It passes over
+// a refusal of calls while etcd is unavailable only by being one.
 func (e *Engine) Call(ctx context.Context, call func(context.Context) error) error {
 	if !e.env.Health.Up() {
 		return e.Unserved()
@@ -126,8 +128,8 @@ func (e *Engine) Call(ctx context.Context, call func(context.Context) error) err
 	return nil
 }
 
-// Submit is [Engine.Commit] without the wait, for a transaction that may share a batch even if it only reads: answer is told,
-// from whichever goroutine.
+// Submit is [Engine.Commit] without the wait, for a transaction that may share a batch even if it
+// only reads: answer is told, from whichever goroutine.
 func (e *Engine) Submit(t Txn, answer Answer) {
 	if !e.env.Health.Up() {
 		answer(nil, notSent{e.Unserved()})
@@ -136,8 +138,9 @@ func (e *Engine) Submit(t Txn, answer Answer) {
 	e.add(&member{Txn: t, Footprint: t.footprint(), answer: answer})
 }
 
-// SubmitLater is [Engine.Submit] for a transaction that is made when its turn has come, if more is pending than the next batch
-// takes: what waits is then small. writes is what it will write. It is [Txn.Patient].
+// SubmitLater is [Engine.Submit] for a transaction that is made when its turn has come, if more is
+// pending than the next batch takes: what waits is then small. writes is what it will write. It is
+// [Txn.Patient].
 func (e *Engine) SubmitLater(writes func() Footprint, build func() Txn, answer Answer) {
 	if !e.env.Health.Up() || e.queue.len() < batchMembers {
 		e.Submit(build(), answer)
@@ -173,8 +176,8 @@ func (e *Engine) rescue() {
 	}
 }
 
-// fill makes a batch of what is pending: in the order of arrival, without those that have to wait for one before them. Who is
-// not to be tried is answered.
+// fill makes a batch of what is pending: in the order of arrival, without those that have to wait
+// for one before them. Who is not to be tried is answered.
 func fill(pending []*member) (b *batch, left []*member) {
 	b = newBatch()
 	now := time.Now()
@@ -213,7 +216,8 @@ func (e *Engine) commit(ctx context.Context, b *batch) {
 	}
 }
 
-// refused deals with a batch of several that etcd has refused as a whole, for what one or some of it are: see the package's comment.
+// refused deals with a batch of several that etcd has refused as a whole, for what one or some of
+// it are: see the package's comment.
 func (e *Engine) refused(ctx context.Context, b *batch, err error) {
 	members := b.members()
 	if errors.Is(err, ErrNoSpace) {

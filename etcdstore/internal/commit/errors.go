@@ -11,10 +11,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// What becomes of a transaction but for an answer. An error that is none of these, and neither the caller's own end, is etcd's
-// word for what this package has none for; whether the transaction took effect is then not known.
+// What becomes of a transaction but for an answer. An error that is none of these, and neither the
+// caller's own end, is etcd's word for what this package has none for; whether the transaction took
+// effect is then not known.
 var (
-	// ErrNoQuorum: etcd could not be reached, has no leader, or did not answer in time. Indeterminate.
+	// ErrNoQuorum: etcd could not be reached, has no leader, or did not answer in time.
+	// Indeterminate.
 	ErrNoQuorum = errors.New("no quorum")
 	// ErrClosed: there will be no answer, as the engine is being closed. Indeterminate.
 	ErrClosed = errors.New("store closed")
@@ -30,14 +32,15 @@ type notSent struct{ error }
 
 func (e notSent) Unwrap() error { return e.error }
 
-// NotSent reports whether an error says that etcd was never asked to run the transaction: it has changed nothing, and will not.
+// NotSent reports whether an error says that etcd was never asked to run the transaction: it has
+// changed nothing, and will not.
 func NotSent(err error) bool {
 	_, is := errors.AsType[notSent](err)
 	return is
 }
 
-// explain turns what etcd said into one of the errors above, where it is one. ctx is that of the call of etcd, whose cause tells
-// the caller's end from a bound of ours.
+// explain turns what etcd said into one of the errors above, where it is one. ctx is that of the
+// call of etcd, whose cause tells the caller's end from a bound of ours.
 func (e *Engine) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):

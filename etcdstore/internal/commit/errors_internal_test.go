@@ -11,7 +11,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// What etcd says in the middle of an election sends a client elsewhere: it is not a failure of ours.
+// What etcd says in the middle of an election sends a client elsewhere: it is not a failure of
+// ours.
 func TestUnavailable(t *testing.T) {
 	for err, want := range map[error]bool{
 		rpctypes.ErrLeaderChanged:                        true,

@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// Timeout bounds one call of etcd: long enough for an election and a slow disk, short enough to tell a client to look
-// elsewhere.
+// Timeout bounds one call of etcd: long enough for an election and a slow disk, short enough to
+// tell a client to look elsewhere.
 const Timeout = 5 * time.Second
 
-// lastWord is how long after an election a call that was made before it may still be answered. What the old leader had handed on
-// to others is applied by then; the rest is lost, and etcd would say nothing of it for seconds.
+// lastWord is how long after an election a call that was made before it may still be answered. What
+// the old leader had handed on to others is applied by then; the rest is lost, and etcd would say
+// nothing of it for seconds.
 const lastWord = 500 * time.Millisecond
 
 // Health is whether etcd can commit, as far as is known: somebody else finds out, and sets it.
@@ -51,8 +52,8 @@ func (h *Health) Down() <-chan struct{} { return h.while().Done() }
 // Up reports whether etcd can commit.
 func (h *Health) Up() bool { return h.while().Err() == nil }
 
-// Bound ends a call of etcd after Timeout, and as soon as it is known that there is no quorum to answer it, or that the
-// leader is gone who would have.
+// Bound ends a call of etcd after Timeout, and as soon as it is known that there is no quorum to
+// answer it, or that the leader is gone who would have.
 func (h *Health) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	h.mu.Lock()
 	reign := h.reign
@@ -67,8 +68,8 @@ func (h *Health) Bound(ctx context.Context) (context.Context, context.CancelFunc
 	}
 }
 
-// Led notes in which term etcd has just answered. A call that is older than a new leader, and that this one knows nothing of, ends
-// without an answer.
+// Led notes in which term etcd has just answered. A call that is older than a new leader, and that
+// this one knows nothing of, ends without an answer.
 func (h *Health) Led(term uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

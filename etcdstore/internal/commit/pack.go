@@ -54,7 +54,8 @@ func (b *batch) members() (all []*member) {
 	return all
 }
 
-// full reports whether there is no room for one more, which may be a pack of its own, and touch a key.
+// full reports whether there is no room for one more, which may be a pack of its own, and touch a
+// key.
 func (b *batch) full() bool {
 	return b.size == batchMembers || len(b.packs)+len(b.touched)+2 > batchPacks
 }

@@ -11,8 +11,9 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// patience is how long a batch of nothing but patient transactions waits for company. The patient ones are places in queues:
-// they have to wait anyway, and a batch of their own would stand in the way of the release that follows.
+// patience is how long a batch of nothing but patient transactions waits for company. The patient
+// ones are places in queues: they have to wait anyway, and a batch of their own would stand in the
+// way of the release that follows.
 const patience = 3 * time.Millisecond // longer than most hand-overs of a lock that goes from one to the next
 
 // Answer is told once what became of a transaction. It must not block: others wait behind it.
@@ -93,7 +94,8 @@ func (q *queue) close() []*member {
 	return pending
 }
 
-// take returns what is pending, and leaves nothing. If that should wait for company, it returns how long instead.
+// take returns what is pending, and leaves nothing. If that should wait for company, it returns how
+// long instead.
 func (q *queue) take() (pending []*member, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

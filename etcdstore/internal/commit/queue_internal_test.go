@@ -445,7 +445,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// What a caller has asked at its turn may panic as well: it is answered with that, and nobody else notices.
+// What a caller has asked at its turn may panic as well: it is answered with that, and nobody else
+// notices.
 func TestPanicAtItsTurn(t *testing.T) {
 	t.Parallel()
 	for name, submit := range map[string]func(*rig, Answer){

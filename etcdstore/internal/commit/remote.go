@@ -9,8 +9,9 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Remote makes an [Env.Apply] of etcd's key-value service, without clientv3's own messages in between. It makes a call as clientv3
-// would: it waits for a connection, and takes an answer of any size.
+// Remote makes an [Env.Apply] of etcd's key-value service, without clientv3's own messages in
+// between. It makes a call as clientv3 would: it waits for a connection, and takes an answer of any
+// size.
 func Remote(kv pb.KVClient) func(context.Context, *pb.TxnRequest) (*pb.TxnResponse, error) {
 	return func(ctx context.Context, req *pb.TxnRequest) (*pb.TxnResponse, error) {
 		resp, err := kv.Txn(ctx, req, grpc.WaitForReady(true), grpc.MaxCallRecvMsgSize(math.MaxInt32))

@@ -6,8 +6,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// MaxOps is how many compares and operations etcd takes in a transaction by default. What a nested one has counts on top
-// of the longest list of those around it.
+// MaxOps is how many compares and operations etcd takes in a transaction by default. What a nested
+// one has counts on top of the longest list of those around it.
 const MaxOps = 128
 
 // Txn is one transaction.
@@ -16,8 +16,9 @@ type Txn struct {
 	Then []*pb.RequestOp
 	Else []*pb.RequestOp
 
-	// Alive is the key of the session whose lease it puts on, if it does not compare that it is there; empty: it puts on no lease,
-	// or compares. It will compare after a refusal: etcd looks for the lease, and refuses all that shares the batch.
+	// Alive is the key of the session whose lease it puts on, if it does not compare that it is
+	// there; empty: it puts on no lease, or compares. It will compare after a refusal: etcd looks
+	// for the lease, and refuses all that shares the batch.
 	Alive string
 
 	Patient bool   // it is in no hurry
@@ -27,7 +28,8 @@ type Txn struct {
 	// none. Only a batch that is not nested, and does not hold, puts nothing at all.
 	Touch string
 
-	// Refuse is asked when its turn has come: with an error, which is then its answer, it is not run. nil: it is.
+	// Refuse is asked when its turn has come: with an error, which is then its answer, it is not
+	// run. nil: it is.
 	Refuse func() error
 }
 
