@@ -75,6 +75,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$rev" ] || wrong "which commit is it to be held against?"
 [[ $pairs =~ ^[1-9][0-9]*$ ]] || wrong "--pairs $pairs: want a number from 1"
+[[ $limit =~ ^[0-9]*\.?[0-9]+[smhd]?$ ]] || wrong "--limit $limit: want a time such as 2h"
 [[ $bar =~ ^[0-9]*\.?[0-9]+$ ]] || wrong "--bar $bar: want a number such as 0.97"
 
 . "$(dirname "$0")/common.sh"
@@ -102,12 +103,18 @@ echo "other-dlm  $rev, $(git log -1 --format='%h %s' "$commit")"
 echo "GOGC ${GOGC:-as they choose}, GOMAXPROCS ${GOMAXPROCS:-$(nproc)}; $pairs pairs of $duration"
 echo
 
-# In the background, so that a signal to this script alone ends it as well.
-timeout -k 20 "$limit" "$work/load" bench --against dlm --builds "$work/new,$work/old" --data-dir "$work" \
+# In the background, so that a signal to this script alone ends it as well. The limit is a process
+# beside it: one in between, such as timeout, may be ended before it knows what it has started.
+"$work/load" bench --against dlm --builds "$work/new,$work/old" --data-dir "$work" \
 	--workload "$workloads" --clients "$clients" --runs "$pairs" --duration "$duration" --warmup "$warmup" \
 	--bar "$bar" "$@" &
-pids+=($!)
+load=$!
+sleep "$limit" &
+pids+=("$load" $!)
 code=0
-wait $! || code=$?
-if [ $code = 124 ]; then echo "against: not done after $limit" >&2; fi
+wait -n || code=$?
+if kill -0 "$load" 2>/dev/null; then
+	echo "against: not done after $limit" >&2
+	code=124
+fi
 exit $code
