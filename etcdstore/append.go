@@ -15,19 +15,14 @@ import (
 // StartAppend is [Store.Append] without the wait for its end. done is called once, from whichever
 // goroutine, and must not block: plain.go has its contract.
 func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
-	resolved := func(counted bool) {
-		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveAppend(ctx, r, counted) },
+	resolved := func(reserved bool) {
+		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveAppend(ctx, r, reserved) },
 			func(_ struct{}, err error) { done(err) })
 	}
 	// What needs a question to etcd first is resolved, and so is what looks refused: a repeat that
 	// is staged already is not refused.
 	c, known := s.known(r.Credential)
-	if !known || r.check() != nil || s.room() != nil || !s.usage.knows(r) && !s.countNew(r) {
-		resolved(false)
-		return
-	}
-	counted, err := s.usage.reserve(r)
-	if err != nil {
+	if !known || r.check() != nil || s.room() != nil || !s.usage.knows(r) && !s.countNew(r) || s.usage.reserve(r) != nil {
 		resolved(false)
 		return
 	}
@@ -38,12 +33,12 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
 			s.usage.staged(r)
 			done(nil)
 		case plainFailed:
-			if counted && commit.NotSent(err) {
+			if commit.NotSent(err) {
 				s.usage.giveBack(r)
 			}
 			done(fmt.Errorf("append: %w", err))
 		case plainUnclear:
-			resolved(counted)
+			resolved(true)
 		}
 	})
 }
@@ -70,9 +65,9 @@ func (s *Store) Append(ctx context.Context, r Record) error {
 	return finishCall(ctx, func(done func(error)) { s.StartAppend(ctx, r, done) })
 }
 
-// resolveAppend makes an append with all that it may come to. counted: its plain transaction has
-// counted the record, so that it is this call's to give back.
-func (s *Store) resolveAppend(ctx context.Context, r Record, counted bool) error {
+// resolveAppend makes an append with all that it may come to. reserved: its plain transaction has
+// counted the record already.
+func (s *Store) resolveAppend(ctx context.Context, r Record, reserved bool) error {
 	if err := r.check(); err != nil {
 		return err
 	}
@@ -80,14 +75,14 @@ func (s *Store) resolveAppend(ctx context.Context, r Record, counted bool) error
 	if err != nil {
 		return err
 	}
-	fresh, err := s.reserve(ctx, r)
-	if err != nil {
-		if repeat, _ := s.staged(ctx, c, r); repeat {
-			return nil
+	if !reserved {
+		if err := s.reserve(ctx, r); err != nil {
+			if repeat, _ := s.staged(ctx, c, r); repeat {
+				return nil
+			}
+			return err
 		}
-		return err
 	}
-	counted = counted || fresh
 	guard, stage := s.staging(c, r)
 	resp, err := s.engine.Commit(ctx, commit.Txn{
 		If:   guard,
@@ -99,13 +94,14 @@ func (s *Store) resolveAppend(ctx context.Context, r Record, counted bool) error
 			op.Get(s.keys.note(r.Lock, r.Token)),
 		},
 	})
-	if counted && (errors.Is(err, ErrNoSpace) || commit.NotSent(err)) {
-		s.usage.giveBack(r)
-	}
-	if errors.Is(err, ErrNoSpace) {
-		if repeat, _ := s.staged(ctx, c, r); repeat {
+	if errors.Is(err, ErrNoSpace) { // which etcd also says of what it has just found room for
+		if there, _ := s.staged(ctx, c, r); there {
+			s.usage.staged(r)
 			return nil
 		}
+	}
+	if errors.Is(err, ErrNoSpace) || commit.NotSent(err) {
+		s.usage.giveBack(r)
 	}
 	if err != nil {
 		return fmt.Errorf("append: %w", err)
@@ -114,9 +110,7 @@ func (s *Store) resolveAppend(ctx context.Context, r Record, counted bool) error
 		s.usage.staged(r)
 		return nil
 	}
-	if counted { // else an earlier call counted it, and may have staged it
-		s.usage.giveBack(r)
-	}
+	s.usage.giveBack(r) // what an earlier call has staged goes on counting for that one
 	// A record of a section that is neither held nor published was lost with it, and is to be
 	// swept.
 	staged, holder, marker, note := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)

@@ -31,26 +31,27 @@ type usage struct {
 type sectionUsage struct {
 	token int64
 	bytes int64
-	files map[string]int      // how many records each has
-	asked map[string]struct{} // by request: the records that count and are not known to be staged
+	files map[string]int // how many records each has
+	// asked has, by request, the records that count and are not known to be staged, and how many
+	// calls rely on that.
+	asked map[string]int
 }
 
 func newSectionUsage(token int64) *sectionUsage {
-	return &sectionUsage{token: token, files: map[string]int{}, asked: map[string]struct{}{}}
+	return &sectionUsage{token: token, files: map[string]int{}, asked: map[string]int{}}
 }
 
 func newUsage() *usage { return &usage{locks: map[string]*sectionUsage{}} }
 
-// reserve counts a record that is to be staged. counted: by this call, and not by an earlier one
-// under the same request. It fails with [ErrNoSpace], with [ErrQuota], or because etcd could not be
-// asked what is staged already.
-func (s *Store) reserve(ctx context.Context, r Record) (counted bool, err error) {
+// reserve counts a record that is to be staged. It fails with [ErrNoSpace], with [ErrQuota], or
+// because etcd could not be asked what is staged already.
+func (s *Store) reserve(ctx context.Context, r Record) error {
 	if err := s.room(); err != nil {
-		return false, err
+		return err
 	}
 	if !s.usage.knows(r) {
 		if err := s.recount(ctx, r); err != nil {
-			return false, err
+			return err
 		}
 	}
 	return s.usage.reserve(r)
@@ -74,26 +75,29 @@ func (u *usage) of(r Record) *sectionUsage {
 // reserve counts a record, unless one under its request counts already and is not known to be
 // staged. It fails with [ErrQuota]. A repeat of a record that is staged is counted again, since
 // requests are not remembered for so long: it finds the record, and gives its own count back.
-func (u *usage) reserve(r Record) (counted bool, err error) {
+//
+// The call says what came of it: staged, or giveBack, or nothing while nobody knows.
+func (u *usage) reserve(r Record) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	l := u.of(r)
 	if l == nil {
-		return false, nil // ended meanwhile: the guard refuses
+		return nil // ended meanwhile: the guard refuses
 	}
-	if _, asked := l.asked[r.Request]; asked {
-		return false, nil
+	if calls := l.asked[r.Request]; calls > 0 {
+		l.asked[r.Request] = calls + 1
+		return nil
 	}
 	if l.bytes+int64(len(r.Data)) > MaxSection {
-		return false, fmt.Errorf("%w: the section would exceed %d bytes", ErrQuota, MaxSection)
+		return fmt.Errorf("%w: the section would exceed %d bytes", ErrQuota, MaxSection)
 	}
 	if l.files[r.File] == 0 && len(l.files) == MaxSectionFiles {
-		return false, fmt.Errorf("%w: the section would exceed %d files", ErrQuota, MaxSectionFiles)
+		return fmt.Errorf("%w: the section would exceed %d files", ErrQuota, MaxSectionFiles)
 	}
 	l.bytes += int64(len(r.Data))
 	l.files[r.File]++
-	l.asked[r.Request] = struct{}{}
-	return true, nil
+	l.asked[r.Request] = 1
+	return nil
 }
 
 // staged notes that a record is staged: it counts until its section ends.
@@ -105,8 +109,8 @@ func (u *usage) staged(r Record) {
 	}
 }
 
-// giveBack takes back what a call has counted for a record that it has not staged. If the record is
-// not among those asked for any more, a repeat has staged it meanwhile, and it goes on counting.
+// giveBack is the word of a call that it has certainly not staged the record. It goes on counting
+// for other calls that have not said so, and if one of them has staged it meanwhile.
 func (u *usage) giveBack(r Record) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -114,10 +118,15 @@ func (u *usage) giveBack(r Record) {
 	if l == nil {
 		return
 	}
-	if _, asked := l.asked[r.Request]; !asked {
+	switch calls := l.asked[r.Request]; calls {
+	case 0:
+		return
+	case 1:
+		delete(l.asked, r.Request)
+	default:
+		l.asked[r.Request] = calls - 1
 		return
 	}
-	delete(l.asked, r.Request)
 	l.bytes -= int64(len(r.Data))
 	if l.files[r.File]--; l.files[r.File] <= 0 {
 		delete(l.files, r.File)

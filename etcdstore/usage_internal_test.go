@@ -19,32 +19,43 @@ func TestUsageCountsOnce(t *testing.T) {
 			t.Errorf("%s: %d bytes in %d files; want %d in %d", step, l.bytes, len(l.files), bytes, files)
 		}
 	}
-	reserve := func(r Record, counted bool) {
+	reserve := func(r Record) {
 		t.Helper()
-		if got, err := u.reserve(r); got != counted || err != nil {
-			t.Errorf("reserve %s = %t, %v; want %t", r.Request, got, err, counted)
+		if err := u.reserve(r); err != nil {
+			t.Errorf("reserve %s: %v", r.Request, err)
 		}
 	}
 	a, b := record("a", 10), record("b", MaxSection-10)
-	reserve(a, true)
-	reserve(a, false) // a repeat while it is on its way
+	reserve(a)
+	reserve(a) // a repeat while it is on its way
 	want("asked for twice", 10, 1)
 	u.staged(a)
-	reserve(a, true) // a repeat of what was answered
-	u.giveBack(a)    // it finds it staged
+	u.giveBack(a) // the repeat finds it staged
+	want("staged, and repeated at the same time", 10, 1)
+	reserve(a)    // a repeat of what was answered
+	u.giveBack(a) // it finds it staged
 	want("staged, and repeated", 10, 1)
-	u.giveBack(a)
-	want("given back twice", 10, 1)
 
-	reserve(b, true)
-	if _, err := u.reserve(record("c", 1)); !errors.Is(err, ErrQuota) {
+	reserve(b)
+	if err := u.reserve(record("c", 1)); !errors.Is(err, ErrQuota) {
 		t.Errorf("one byte too many: %v; want %v", err, ErrQuota)
 	}
-	reserve(b, false) // its answer was lost
+	reserve(b) // the answer of the first was lost
 	u.giveBack(b)
-	want("not sent after all", 10, 1)
-	reserve(Record{Lock: "l", Token: 6, Request: "x"}, false) // not this section
-	want("another section's", 10, 1)
+	want("the repeat was not sent, the first may have been", MaxSection, 2)
+	reserve(b)
+	reserve(b)
+	u.giveBack(b) // one was not sent, while
+	u.staged(b)   // another stages it
+	want("staged beside one that was not sent", MaxSection, 2)
+
+	u.begin("l", newSectionUsage(7))
+	b.Token = 7
+	reserve(b)
+	u.giveBack(b)
+	want("not sent at all", 0, 0)
+	reserve(Record{Lock: "l", Token: 6, Request: "x"}) // not this section
+	want("another section's", 0, 0)
 }
 
 // The answer of a release may come after the watch has told of it, and after the next holder has
