@@ -59,11 +59,11 @@ func (s *Store) published(ctx context.Context, lock, file string) (head, error) 
 		return head{}, err
 	}
 	if marker := op.First(resp, 1); marker != nil {
-		last, ok := s.keys.parseSection(s.keys.allMarkers(), string(marker.Key))
-		if !ok {
-			return head{}, fmt.Errorf("a marker's key is malformed: %s", quoted(string(marker.Key)))
+		last, err := s.markedBy(marker)
+		if err != nil {
+			return head{}, err
 		}
-		if err := s.foldUpTo(ctx, lock, last.token); err != nil {
+		if err := s.foldUpTo(ctx, lock, last); err != nil {
 			return head{}, err
 		}
 		return s.headOf(ctx, lock, file)

@@ -81,11 +81,11 @@ func (s *Store) foldAll(ctx context.Context, lock string) error {
 	if err != nil || op.First(resp, 0) == nil {
 		return err
 	}
-	last, ok := s.keys.parseSection(s.keys.allMarkers(), string(op.First(resp, 0).Key))
-	if !ok {
-		return fmt.Errorf("a marker's key is malformed: %s", quoted(string(op.First(resp, 0).Key)))
+	last, err := s.markedBy(op.First(resp, 0))
+	if err != nil {
+		return err
 	}
-	return s.foldUpTo(ctx, lock, last.token)
+	return s.foldUpTo(ctx, lock, last)
 }
 
 // foldUpTo folds a lock's published sections, oldest first, up to a token. One goroutine of a store

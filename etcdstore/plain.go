@@ -100,9 +100,10 @@ func finishCall(ctx context.Context, start func(done func(error))) error {
 // but its own.
 const resolveTimeout = 2 * commit.Timeout
 
-// detach makes a call in a goroutine of its own, which Close waits for. A panic of the call becomes
-// its error: it must not cost the others their server.
-func detach[T any](s *Store, call func() (T, error), done func(T, error)) {
+// resolve makes a call in a goroutine of its own, which Close waits for. It is bounded by
+// resolveTimeout, and by the store's own end. A panic of the call becomes its error: it must not
+// cost the others their server.
+func resolve[T any](ctx context.Context, s *Store, call func(context.Context) (T, error), done func(T, error)) {
 	running := s.start(func() {
 		done(func() (result T, err error) {
 			defer func() {
@@ -110,23 +111,16 @@ func detach[T any](s *Store, call func() (T, error), done func(T, error)) {
 					err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 				}
 			}()
-			return call()
+			ctx, cancel := context.WithTimeoutCause(ctx, resolveTimeout, ErrNoQuorum)
+			defer cancel()
+			ctx, end := context.WithCancelCause(ctx)
+			defer end(nil)
+			defer context.AfterFunc(s.ctx, func() { end(ErrClosed) })()
+			return call(ctx)
 		}())
 	})
 	if !running {
 		var none T
 		done(none, ErrClosed)
 	}
-}
-
-// resolve is detach for what is bounded by resolveTimeout, and by the store's own end.
-func resolve[T any](ctx context.Context, s *Store, call func(context.Context) (T, error), done func(T, error)) {
-	detach(s, func() (T, error) {
-		ctx, cancel := context.WithTimeoutCause(ctx, resolveTimeout, ErrNoQuorum)
-		defer cancel()
-		ctx, end := context.WithCancelCause(ctx)
-		defer end(nil)
-		defer context.AfterFunc(s.ctx, func() { end(ErrClosed) })()
-		return call(ctx)
-	}, done)
 }

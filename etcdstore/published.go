@@ -63,6 +63,15 @@ func inOrder(kvs []*mvccpb.KeyValue) (rs []record, err error) {
 	return rs, nil
 }
 
+// markedBy returns the token of the section that a marker publishes.
+func (s *Store) markedBy(marker *mvccpb.KeyValue) (token int64, err error) {
+	sec, ok := s.keys.parseSection(s.keys.allMarkers(), string(marker.Key))
+	if !ok {
+		return 0, fmt.Errorf("a marker's key is malformed: %s", quoted(string(marker.Key)))
+	}
+	return sec.token, nil
+}
+
 // publishedSection is one that is to be folded.
 type publishedSection struct {
 	token   int64
@@ -105,12 +114,12 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []pu
 	}
 	rev = resp.Header.Revision
 	for _, kv := range op.Ranged(resp, 0) {
-		sec, ok := s.keys.parseSection(s.keys.allMarkers(), string(kv.Key))
-		if !ok {
-			return nil, 0, fmt.Errorf("a marker's key is malformed: %s", quoted(string(kv.Key)))
+		marked, err := s.markedBy(kv)
+		if err != nil {
+			return nil, 0, err
 		}
-		if sec.token <= token {
-			secs = append(secs, publishedSection{token: sec.token, marker: kv.ModRevision})
+		if marked <= token {
+			secs = append(secs, publishedSection{token: marked, marker: kv.ModRevision})
 		}
 	}
 	if len(secs) == 0 {
