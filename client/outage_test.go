@@ -174,11 +174,11 @@ type darkStore struct {
 	dark atomic.Bool
 }
 
-func (s *darkStore) Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (time.Duration, []etcdstore.AcquisitionState, error) {
+func (s *darkStore) Heartbeat(ctx context.Context, args etcdstore.HeartbeatArgs) (etcdstore.Renewal, error) {
 	if s.dark.Load() {
-		return 0, nil, etcdstore.ErrNoQuorum
+		return etcdstore.Renewal{}, etcdstore.ErrNoQuorum
 	}
-	return s.Store.Heartbeat(ctx, credential, highest, unfinished)
+	return s.Store.Heartbeat(ctx, args)
 }
 
 func (s *darkStore) StartRelease(ctx context.Context, section etcdstore.Section, done func(error)) {

@@ -148,10 +148,10 @@ type endingStore struct {
 	refused atomic.Pointer[func()] // called with the first refusal; nil: none is refused
 }
 
-func (s *endingStore) Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (time.Duration, []etcdstore.AcquisitionState, error) {
+func (s *endingStore) Heartbeat(ctx context.Context, args etcdstore.HeartbeatArgs) (etcdstore.Renewal, error) {
 	if refused := s.refused.Load(); refused != nil {
 		(*refused)()
-		return 0, nil, etcdstore.ErrSessionExpired
+		return etcdstore.Renewal{}, etcdstore.ErrSessionExpired
 	}
-	return s.Store.Heartbeat(ctx, credential, highest, unfinished)
+	return s.Store.Heartbeat(ctx, args)
 }

@@ -31,7 +31,7 @@ func TestClose(t *testing.T) {
 	storetest.Want(t, "the waiting Acquire", err, etcdstore.ErrClosed)
 	closing.Wait()
 	storetest.Want(t, "Release after Close", s.Release(storetest.Bounded(t), h.Section), etcdstore.ErrClosed)
-	_, err = s.Init(storetest.Bounded(t), 0, "")
+	_, err = s.Init(storetest.Bounded(t), etcdstore.InitArgs{})
 	storetest.Want(t, "Init after Close", err, etcdstore.ErrClosed)
 	if got := fmt.Sprint(told); got != "[true false]" || s.Serving() {
 		t.Errorf("told %s, Serving = %t; want true, then false", got, s.Serving())

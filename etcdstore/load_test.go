@@ -55,7 +55,7 @@ func TestTwoStoresFoldAndSweep(t *testing.T) {
 			s, ctx := stores[rng.IntN(2)], t.Context()
 			var err error
 			if c.ID == "" {
-				if c, err = s.Init(ctx, 0, fmt.Sprint("w", w)); err != nil {
+				if c, err = s.Init(ctx, etcdstore.InitArgs{Label: fmt.Sprint("w", w)}); err != nil {
 					return err
 				}
 			}

@@ -114,9 +114,9 @@ func TestQuorumLost(t *testing.T) {
 	}
 	hear(false)
 	began = time.Now()
-	_, err := s.Init(storetest.Bounded(t), 0, "")
+	_, err := s.Init(storetest.Bounded(t), etcdstore.InitArgs{})
 	storetest.Want(t, "Init", err, etcdstore.ErrNoQuorum)
-	_, _, err = s.Heartbeat(storetest.Bounded(t), c.Credential, 0, nil)
+	_, err = s.Heartbeat(storetest.Bounded(t), etcdstore.HeartbeatArgs{Credential: c.Credential})
 	storetest.Want(t, "Heartbeat", err, etcdstore.ErrNoQuorum)
 	storetest.Want(t, "Release", s.Release(storetest.Bounded(t), h.Section), etcdstore.ErrNoQuorum)
 	_, err = s.Acquire(storetest.Bounded(t), w.Args("free", w.Request(), 0))

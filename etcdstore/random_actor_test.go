@@ -48,7 +48,7 @@ func (a *actor) any() *faulty {
 }
 
 func (a *actor) begin() bool {
-	s, err := a.any().Init(a.ctx, 0, "actor")
+	s, err := a.any().Init(a.ctx, etcdstore.InitArgs{Label: "actor"})
 	if err != nil {
 		return false
 	}
@@ -296,8 +296,10 @@ func (a *actor) heartbeat() {
 		return
 	}
 	credential, highest, listed := a.session.Credential, a.number, slices.Clone(a.unfinished)
-	a.past = append(a.past, func() { _, _, _ = a.any().Heartbeat(a.ctx, credential, highest, listed) })
-	_, _, err := a.any().Heartbeat(a.ctx, credential, highest, listed)
+	a.past = append(a.past, func() {
+		_, _ = a.any().Heartbeat(a.ctx, etcdstore.HeartbeatArgs{Credential: credential, Highest: highest, Unfinished: listed})
+	})
+	_, err := a.any().Heartbeat(a.ctx, etcdstore.HeartbeatArgs{Credential: credential, Highest: highest, Unfinished: listed})
 	if errors.Is(err, etcdstore.ErrSessionExpired) {
 		a.forgetSession()
 	} else if err != nil && !indeterminate(err) {

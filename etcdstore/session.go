@@ -20,8 +20,8 @@ import (
 // secretBytes is how long a session's secret is. Etcd has its hash only.
 const secretBytes = 16
 
-// Init begins a session of the given TTL, 0 for [DefaultTTL]. A part of a second is rounded up, and
-// etcd may grant more: Session.TTL says how much. label is for people.
+// Init begins a session. A part of a second of its TTL is rounded up, and etcd may grant more:
+// Session.TTL says how much.
 //
 //   - [ErrInvalidTTL], [ErrInvalidArgument]: the TTL, or the label, is out of bounds.
 //   - [ErrNoSpace]: etcd is (nearly) full.
@@ -29,17 +29,17 @@ const secretBytes = 16
 //     ends by itself after its TTL.
 //
 // A repeat begins another session.
-func (s *Store) Init(ctx context.Context, ttl time.Duration, label string) (Session, error) {
-	if ttl == 0 {
-		ttl = DefaultTTL
+func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
+	if args.TTL == 0 {
+		args.TTL = DefaultTTL
 	}
-	if err := errors.Join(checkTTL(ttl), checkText("label", label, MaxLabel)); err != nil {
+	if err := errors.Join(checkTTL(args.TTL), checkText("label", args.Label, MaxLabel)); err != nil {
 		return Session{}, err
 	}
 	if err := s.room(); err != nil {
 		return Session{}, err
 	}
-	granted, err := s.grant(ctx, ttl)
+	granted, err := s.grant(ctx, args.TTL)
 	if err != nil {
 		return Session{}, err
 	}
@@ -48,7 +48,7 @@ func (s *Store) Init(ctx context.Context, ttl time.Duration, label string) (Sess
 	text := hex.EncodeToString(secret)
 	sum := sha256.Sum256([]byte(text))
 	id := hex16(int64(granted.ID))
-	key, value := s.keys.session(id), encode(sessionValue{Label: label, Secret: sum[:]})
+	key, value := s.keys.session(id), encode(sessionValue{Label: args.Label, Secret: sum[:]})
 	resp, err := s.engine.Commit(ctx, commit.Txn{
 		If:   []*pb.Compare{op.Absent(key)},
 		Then: []*pb.RequestOp{op.PutOn(granted.ID, key, value)},
@@ -59,8 +59,9 @@ func (s *Store) Init(ctx context.Context, ttl time.Duration, label string) (Sess
 	if err != nil {
 		return Session{}, fmt.Errorf("begin a session: %w", err)
 	}
-	s.mirror.own(change{key: key, rev: resp.Header.Revision, created: resp.Header.Revision, value: []byte(value)})
-	return Session{ID: id, Credential: id + "." + text, TTL: time.Duration(granted.TTL) * time.Second}, nil
+	rev := resp.Header.Revision
+	s.mirror.own(change{key: key, rev: rev, created: rev, value: []byte(value)})
+	return Session{ID: id, Credential: id + "." + text, TTL: time.Duration(granted.TTL) * time.Second, Revision: rev}, nil
 }
 
 func (s *Store) grant(ctx context.Context, ttl time.Duration) (*clientv3.LeaseGrantResponse, error) {
@@ -151,14 +152,11 @@ func (s *Store) living(ctx context.Context, credential string) (session, error) 
 	return c, err
 }
 
-// Heartbeat renews a session. It returns the TTL, which begins when etcd renews the lease, so that
-// a client counts it from when it sent the call; and the state of each acquisition in unfinished,
-// in that order, read from etcd after that.
+// Heartbeat renews a session. The TTL begins when etcd renews the lease, so that a client counts it
+// from when it sent the call; the states of what is unfinished are read from etcd after that.
 //
-// highest is the highest request number that the client had issued when it sent the call, and
-// unfinished, at most [MaxUnfinished], is what it has not finished by then. What the session has
-// besides, under a number up to highest, is ended, since its client knows nothing of it any more: a
-// wait is cancelled, a hold is evicted. highest 0 ends nothing. The number is what makes a late
+// What the session has besides, under a number up to args.Highest, is ended, since its client knows
+// nothing of it any more: a wait is cancelled, a hold is evicted. The number is what makes a late
 // heartbeat harmless:
 //
 //	heartbeat, highest 4, nothing unfinished   sent, and held up on its way
@@ -172,35 +170,36 @@ func (s *Store) living(ctx context.Context, credential string) (session, error) 
 //   - any other: indeterminate. The lease may have been renewed, and some of the rest ended.
 //
 // It may be repeated.
-func (s *Store) Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []Acquisition) (time.Duration, []AcquisitionState, error) {
+func (s *Store) Heartbeat(ctx context.Context, args HeartbeatArgs) (Renewal, error) {
+	unfinished := args.Unfinished
 	if len(unfinished) > MaxUnfinished {
-		return 0, nil, fmt.Errorf("%w: %d acquisitions: want at most %d", ErrInvalidArgument, len(unfinished), MaxUnfinished)
+		return Renewal{}, fmt.Errorf("%w: %d acquisitions: want at most %d", ErrInvalidArgument, len(unfinished), MaxUnfinished)
 	}
 	var listed map[Acquisition]bool
 	for _, a := range unfinished {
 		if err := checkAcquisition(a); err != nil {
-			return 0, nil, err
+			return Renewal{}, err
 		}
 		if listed == nil {
 			listed = make(map[Acquisition]bool, len(unfinished))
 		}
 		listed[a] = true
 	}
-	c, err := s.living(ctx, credential)
+	c, err := s.living(ctx, args.Credential)
 	if err != nil {
-		return 0, nil, err
+		return Renewal{}, err
 	}
 	ttl, err := s.renew(ctx, c.lease)
 	if err != nil {
-		return 0, nil, err
+		return Renewal{}, err
 	}
-	for _, a := range s.mirror.unlisted(c.id, highest, listed) {
+	for _, a := range s.mirror.unlisted(c.id, args.Highest, listed) {
 		if err := s.abandon(ctx, a); err != nil && !errors.Is(err, ErrNoSpace) { // without space: at a later heartbeat
-			return 0, nil, fmt.Errorf("end what is not listed: %w", err)
+			return Renewal{}, fmt.Errorf("end what is not listed: %w", err)
 		}
 	}
-	states, _, err := s.states(ctx, c.id, unfinished)
-	return ttl, states, err
+	states, rev, err := s.states(ctx, c.id, unfinished)
+	return Renewal{TTL: ttl, States: states, Revision: rev}, err
 }
 
 func (s *Store) renew(ctx context.Context, lease clientv3.LeaseID) (time.Duration, error) {
@@ -241,7 +240,7 @@ func (s *Store) abandon(ctx context.Context, a acquisition) error {
 }
 
 // states reads the states of acquisitions from etcd: what a client is told of its holds never comes
-// from the mirror. Each is as of one revision; rev is that of the last.
+// from the mirror. Each is as of one revision; rev is the earliest of these, 0 if there is none.
 func (s *Store) states(ctx context.Context, id string, as []Acquisition) (states []AcquisitionState, rev int64, err error) {
 	states = make([]AcquisitionState, 0, len(as))
 	for len(as) > 0 {
@@ -256,7 +255,9 @@ func (s *Store) states(ctx context.Context, id string, as []Acquisition) (states
 		if err != nil {
 			return nil, 0, err
 		}
-		rev = resp.Header.Revision
+		if rev == 0 {
+			rev = resp.Header.Revision
+		}
 		for i, a := range as[:n] {
 			st := AcquisitionState{Acquisition: a}
 			if kv := op.First(resp, 2*i); kv != nil && holds(kv, acquisition{a.Lock, id, a.Request}) {

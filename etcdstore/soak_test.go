@@ -103,7 +103,7 @@ const soakRecord = 32 // bytes
 
 // soak is one client: nine cycles in ten on one of a few shared locks without an append, one with.
 func soak(ctx context.Context, s *etcdstore.Store, client int, cycles int64, done, appended *atomic.Int64) error {
-	sess, err := s.Init(ctx, time.Minute, fmt.Sprint("soak ", client))
+	sess, err := s.Init(ctx, etcdstore.InitArgs{TTL: time.Minute, Label: fmt.Sprint("soak ", client)})
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func soak(ctx context.Context, s *etcdstore.Store, client int, cycles int64, don
 			return s.CloseSession(ctx, sess.Credential)
 		}
 		if time.Since(beat) > 10*time.Second {
-			if _, _, err := s.Heartbeat(ctx, sess.Credential, n-1, nil); err != nil {
+			if _, err := s.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: sess.Credential, Highest: n - 1}); err != nil {
 				return err
 			}
 			beat = time.Now()

@@ -118,7 +118,7 @@ func TestH14NoSpace(t *testing.T) {
 			return err
 		},
 		"Init": func() error {
-			_, err := s.Init(ctx, 0, "")
+			_, err := s.Init(ctx, etcdstore.InitArgs{})
 			return err
 		},
 	} {
@@ -190,8 +190,8 @@ func TestNearlyFull(t *testing.T) {
 	}
 	ctx := storetest.Bounded(t)
 	storetest.Eventually(t, "new data to be refused", func() bool {
-		_, errA := a.Init(ctx, 0, "")
-		_, errB := b.Init(ctx, 0, "")
+		_, errA := a.Init(ctx, etcdstore.InitArgs{})
+		_, errB := b.Init(ctx, etcdstore.InitArgs{})
 		return errors.Is(errA, etcdstore.ErrNoSpace) && errors.Is(errB, etcdstore.ErrNoSpace)
 	})
 	_, err := a.Acquire(ctx, c.Args("free", c.Request(), 0))
@@ -217,7 +217,7 @@ func TestNearlyFull(t *testing.T) {
 	}
 	storetest.Eventually(t, "new data to be taken again", func() bool {
 		_, errA := a.Acquire(ctx, c.Args("free", "1000", 0))
-		_, errB := b.Init(ctx, 0, "")
+		_, errB := b.Init(ctx, etcdstore.InitArgs{})
 		return errA == nil && errB == nil
 	})
 }

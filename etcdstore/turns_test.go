@@ -3,7 +3,6 @@ package etcdstore_test
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
@@ -23,14 +22,12 @@ func (u *turns) next() storetest.Subject {
 	return u.stores[u.calls.Add(1)%int64(len(u.stores))]
 }
 
-func (u *turns) Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error) {
-	return u.next().Init(ctx, ttl, label)
+func (u *turns) Init(ctx context.Context, args etcdstore.InitArgs) (etcdstore.Session, error) {
+	return u.next().Init(ctx, args)
 }
 
-func (u *turns) Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (
-	time.Duration, []etcdstore.AcquisitionState, error,
-) {
-	return u.next().Heartbeat(ctx, credential, highest, unfinished)
+func (u *turns) Heartbeat(ctx context.Context, args etcdstore.HeartbeatArgs) (etcdstore.Renewal, error) {
+	return u.next().Heartbeat(ctx, args)
 }
 
 func (u *turns) CloseSession(ctx context.Context, credential string) error {

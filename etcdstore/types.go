@@ -27,11 +27,34 @@ const (
 // cancelled, or its session ends.
 const WaitForever time.Duration = -1
 
+// InitArgs are the arguments of [Store.Init].
+type InitArgs struct {
+	TTL   time.Duration // 0: DefaultTTL
+	Label string        // for people, at most MaxLabel bytes
+	Link  *Link         // by which the call came; nil: by none
+}
+
 // Session is what a client gets from [Store.Init].
 type Session struct {
 	ID         string        // the public half, which others see: the lease id, 16 hex digits
 	Credential string        // ID, a dot, and a secret: whoever has it is the session
 	TTL        time.Duration // as granted, in whole seconds
+	Revision   int64         // at which it was begun
+}
+
+// HeartbeatArgs are the arguments of [Store.Heartbeat].
+type HeartbeatArgs struct {
+	Credential string
+	Highest    uint64        // the highest request number issued when the heartbeat was sent; 0: ends nothing
+	Unfinished []Acquisition // what the client has not finished by then, at most MaxUnfinished
+	Link       *Link         // by which the call came; nil: by none
+}
+
+// Renewal is what a client gets from [Store.Heartbeat].
+type Renewal struct {
+	TTL      time.Duration      // from when the heartbeat was sent
+	States   []AcquisitionState // of what was listed as unfinished, in that order
+	Revision int64              // as of which they were read, the earliest if they were read in parts; 0: none were read
 }
 
 // Acquisition names one attempt to get one lock within a session. What is asked under the same
@@ -99,6 +122,11 @@ type Section struct {
 	// the client's word and does not look. If it is false and something was staged, that is not
 	// published.
 	Appended bool
+
+	// Last is the request of the append, of those that were answered in the section, whose answer
+	// has the highest revision; empty: it is not looked for. For [Store.Release] and
+	// [Store.Commit].
+	Last string
 }
 
 // Record is one append.

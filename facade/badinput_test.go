@@ -101,7 +101,7 @@ func TestBadInput(t *testing.T) {
 	store := byUnary(conn)
 	ctx := storetest.Bounded(t)
 	start := func(label string) etcdstore.Session {
-		session, err := store.Init(ctx, 10*time.Minute, label)
+		session, err := store.Init(ctx, etcdstore.InitArgs{TTL: 10 * time.Minute, Label: label})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +242,7 @@ func TestMalformedMessages(t *testing.T) {
 			}
 		})
 	}
-	if _, err := byUnary(conn).Init(storetest.Bounded(t), 0, ""); err != nil {
+	if _, err := byUnary(conn).Init(storetest.Bounded(t), etcdstore.InitArgs{}); err != nil {
 		t.Errorf("after malformed messages: %v", err)
 	}
 }

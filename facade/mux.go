@@ -25,6 +25,7 @@ const maxRefusals = 256
 type mux struct {
 	service *service
 	stream  grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]
+	link    *etcdstore.Link
 	broken  chan error // the sender's error
 
 	mu       sync.Mutex
@@ -66,6 +67,8 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	waiting, release := bind(ctx, s.drain.ending)
 	defer release()
 	m := &mux{service: s, stream: stream, broken: make(chan error, 1)}
+	m.link = s.store.NewLink(func(etcdstore.Loss) {})
+	defer m.link.Close(false)
 	m.room, m.more = sync.NewCond(&m.mu), sync.NewCond(&m.mu)
 	var sender sync.WaitGroup
 	sender.Go(m.send)

@@ -33,14 +33,14 @@ func (s scripted) start(f func()) {
 	}
 }
 
-func (s scripted) Init(ctx context.Context, _ time.Duration, _ string) (etcdstore.Session, error) {
+func (s scripted) NewLink(func(etcdstore.Loss)) *etcdstore.Link { return &etcdstore.Link{} }
+
+func (s scripted) Init(ctx context.Context, _ etcdstore.InitArgs) (etcdstore.Session, error) {
 	return etcdstore.Session{ID: "0123456789abcdef", Credential: credential, TTL: time.Second}, s.do(ctx, "Init")
 }
 
-func (s scripted) Heartbeat(ctx context.Context, _ string, _ uint64, _ []etcdstore.Acquisition) (
-	time.Duration, []etcdstore.AcquisitionState, error,
-) {
-	return time.Second, nil, s.do(ctx, "Heartbeat")
+func (s scripted) Heartbeat(ctx context.Context, _ etcdstore.HeartbeatArgs) (etcdstore.Renewal, error) {
+	return etcdstore.Renewal{TTL: time.Second}, s.do(ctx, "Heartbeat")
 }
 
 func (s scripted) CloseSession(ctx context.Context, _ string) error { return s.do(ctx, "Close") }

@@ -19,27 +19,43 @@ type service struct {
 }
 
 func (s *service) Init(ctx context.Context, req *dlmv1.InitRequest) (*dlmv1.InitResponse, error) {
+	return s.initOver(ctx, nil, req)
+}
+
+// initOver is Init that came by a link; nil: by a call of its own.
+func (s *service) initOver(ctx context.Context, link *etcdstore.Link, req *dlmv1.InitRequest) (*dlmv1.InitResponse, error) {
 	ttl, err := decodeTTL(req.GetTtl())
 	if err != nil {
 		return nil, err
 	}
-	session, err := s.store.Init(ctx, ttl, req.GetLabel())
+	session, err := s.store.Init(ctx, etcdstore.InitArgs{TTL: ttl, Label: req.GetLabel(), Link: link})
 	if err != nil {
 		return nil, err
 	}
-	return &dlmv1.InitResponse{Session: session.Credential, Ttl: durationpb.New(session.TTL), Id: session.ID}, nil
+	return &dlmv1.InitResponse{Session: session.Credential, Ttl: durationpb.New(session.TTL), Id: session.ID, Revision: session.Revision}, nil
 }
 
 func (s *service) Heartbeat(ctx context.Context, req *dlmv1.HeartbeatRequest) (*dlmv1.HeartbeatResponse, error) {
+	return s.heartbeatOver(ctx, nil, req)
+}
+
+// heartbeatOver is Heartbeat that came by a link; nil: by a call of its own.
+func (s *service) heartbeatOver(
+	ctx context.Context, link *etcdstore.Link, req *dlmv1.HeartbeatRequest,
+) (*dlmv1.HeartbeatResponse, error) {
 	unfinished := make([]etcdstore.Acquisition, len(req.GetUnfinished()))
 	for i, a := range req.GetUnfinished() {
 		unfinished[i] = etcdstore.Acquisition{Lock: a.GetLock(), Request: a.GetRequest()}
 	}
-	ttl, states, err := s.store.Heartbeat(ctx, req.GetSession(), req.GetHighestRequest(), unfinished)
+	renewal, err := s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{
+		Credential: req.GetSession(), Highest: req.GetHighestRequest(), Unfinished: unfinished, Link: link,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &dlmv1.HeartbeatResponse{Ttl: durationpb.New(ttl), States: encodeAll(states, encodeState)}, nil
+	return &dlmv1.HeartbeatResponse{
+		Ttl: durationpb.New(renewal.TTL), States: encodeAll(renewal.States, encodeState), Revision: renewal.Revision,
+	}, nil
 }
 
 func (s *service) Close(ctx context.Context, req *dlmv1.CloseRequest) (*dlmv1.CloseResponse, error) {

@@ -41,12 +41,12 @@ func testMessages(t *testing.T, store storetest.Subject, lock string) {
 			t.Fatal(err)
 		}
 	}
-	alice, err := store.Init(ctx, time.Minute, "alice")
+	alice, err := store.Init(ctx, etcdstore.InitArgs{TTL: time.Minute, Label: "alice"})
 	must(err)
 	if alice.TTL < time.Minute || alice.ID == "" || alice.Credential == alice.ID {
 		t.Errorf("session %+v", alice)
 	}
-	bob, err := store.Init(ctx, 0, "bob")
+	bob, err := store.Init(ctx, etcdstore.InitArgs{Label: "bob"})
 	must(err)
 	if bob.TTL < etcdstore.DefaultTTL || bob.TTL >= time.Minute {
 		t.Errorf("default TTL %v", bob.TTL)
@@ -84,8 +84,9 @@ func testMessages(t *testing.T, store storetest.Subject, lock string) {
 		t.Errorf("waiters %+v", w)
 	}
 
-	ttl, states, err := store.Heartbeat(ctx, bob.Credential, 1, []etcdstore.Acquisition{first})
+	renewal, err := store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: bob.Credential, Highest: 1, Unfinished: []etcdstore.Acquisition{first}})
 	must(err)
+	ttl, states := renewal.TTL, renewal.States
 	if ttl != bob.TTL || len(states) != 1 || states[0] != (etcdstore.AcquisitionState{Acquisition: first, State: etcdstore.Waiting}) {
 		t.Errorf("heartbeat: %v, %+v", ttl, states)
 	}
@@ -165,7 +166,7 @@ func testMessages(t *testing.T, store storetest.Subject, lock string) {
 		t.Errorf("evicted %+v", evicted)
 	}
 	must(store.CloseSession(ctx, alice.Credential))
-	if _, _, err := store.Heartbeat(ctx, alice.Credential, 0, nil); !errors.Is(err, etcdstore.ErrSessionExpired) {
+	if _, err := store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: alice.Credential}); !errors.Is(err, etcdstore.ErrSessionExpired) {
 		t.Errorf("heartbeat of a closed session: %v", err)
 	}
 }
@@ -176,8 +177,8 @@ type recorded struct {
 	ttl, wait time.Duration
 }
 
-func (r *recorded) Init(_ context.Context, ttl time.Duration, _ string) (etcdstore.Session, error) {
-	r.ttl = ttl
+func (r *recorded) Init(_ context.Context, args etcdstore.InitArgs) (etcdstore.Session, error) {
+	r.ttl = args.TTL
 	return etcdstore.Session{}, nil
 }
 
@@ -250,7 +251,7 @@ func (w watched) StartAcquire(ctx context.Context, args etcdstore.AcquireArgs, d
 func queueUp(t *testing.T, store storetest.Subject, conn *grpc.ClientConn) (etcdstore.Section, etcdstore.Session, <-chan error) {
 	t.Helper()
 	ctx := storetest.Bounded(t)
-	session, err := store.Init(ctx, time.Minute, "")
+	session, err := store.Init(ctx, etcdstore.InitArgs{TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +261,7 @@ func queueUp(t *testing.T, store storetest.Subject, conn *grpc.ClientConn) (etcd
 	if err != nil {
 		t.Fatal(err)
 	}
-	waiting, err := store.Init(ctx, time.Minute, "")
+	waiting, err := store.Init(ctx, etcdstore.InitArgs{TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +347,7 @@ func TestRecordTooLarge(t *testing.T) {
 	conn := node.Dial(0)
 	store := byUnary(conn)
 	ctx := storetest.Bounded(t)
-	session, err := store.Init(ctx, time.Minute, "")
+	session, err := store.Init(ctx, etcdstore.InitArgs{TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

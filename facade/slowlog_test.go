@@ -53,7 +53,7 @@ func TestStuckLogStopsNobodyElse(t *testing.T) {
 		return map[string]grpc.ClientConnInterface{"unary": node.Dial(0), "mux": openMux(t, node.Dial(0))}
 	}
 	ctx := storetest.Bounded(t)
-	session, err := byUnary(node.Dial(0)).Init(ctx, time.Minute, "")
+	session, err := byUnary(node.Dial(0)).Init(ctx, etcdstore.InitArgs{TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestStuckLogStopsNobodyElse(t *testing.T) {
 	}
 	for by, conn := range byConn() {
 		store := wire{conn: conn}
-		other, err := store.Init(ctx, time.Minute, "")
+		other, err := store.Init(ctx, etcdstore.InitArgs{TTL: time.Minute})
 		if err != nil {
 			t.Fatalf("%s: init: %v", by, err)
 		}

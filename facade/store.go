@@ -2,7 +2,6 @@ package facade
 
 import (
 	"context"
-	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
@@ -15,9 +14,9 @@ import (
 // time: other clients' work waits behind it. A call that was started and does not wait is ended by
 // the store itself, also if its context has no deadline.
 type Store interface {
-	Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error)
-	Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (
-		time.Duration, []etcdstore.AcquisitionState, error)
+	NewLink(tell func(etcdstore.Loss)) *etcdstore.Link
+	Init(ctx context.Context, args etcdstore.InitArgs) (etcdstore.Session, error)
+	Heartbeat(ctx context.Context, args etcdstore.HeartbeatArgs) (etcdstore.Renewal, error)
 	CloseSession(ctx context.Context, credential string) error
 
 	StartAcquire(ctx context.Context, args etcdstore.AcquireArgs, done func(etcdstore.Grant, error))

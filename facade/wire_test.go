@@ -61,20 +61,20 @@ func TestConformance(t *testing.T) {
 
 func (w wire) calls() dlmv1.LockServiceClient { return dlmv1.NewLockServiceClient(w.conn) }
 
-func (w wire) Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error) {
-	req := &dlmv1.InitRequest{Label: label}
-	if ttl != 0 {
-		req.Ttl = durationpb.New(ttl)
+func (w wire) Init(ctx context.Context, args etcdstore.InitArgs) (etcdstore.Session, error) {
+	req := &dlmv1.InitRequest{Label: args.Label}
+	if args.TTL != 0 {
+		req.Ttl = durationpb.New(args.TTL)
 	}
 	resp, err := w.calls().Init(ctx, req)
-	return etcdstore.Session{ID: resp.GetId(), Credential: resp.GetSession(), TTL: resp.GetTtl().AsDuration()}, storeError(err)
+	return etcdstore.Session{
+		ID: resp.GetId(), Credential: resp.GetSession(), TTL: resp.GetTtl().AsDuration(), Revision: resp.GetRevision(),
+	}, storeError(err)
 }
 
-func (w wire) Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (
-	time.Duration, []etcdstore.AcquisitionState, error,
-) {
-	req := &dlmv1.HeartbeatRequest{Session: credential, HighestRequest: highest}
-	for _, a := range unfinished {
+func (w wire) Heartbeat(ctx context.Context, args etcdstore.HeartbeatArgs) (etcdstore.Renewal, error) {
+	req := &dlmv1.HeartbeatRequest{Session: args.Credential, HighestRequest: args.Highest}
+	for _, a := range args.Unfinished {
 		req.Unfinished = append(req.Unfinished, &dlmv1.Acquisition{Lock: a.Lock, Request: a.Request})
 	}
 	resp, err := w.calls().Heartbeat(ctx, req)
@@ -83,13 +83,14 @@ func (w wire) Heartbeat(ctx context.Context, credential string, highest uint64, 
 		dlmv1.AcquisitionState_STATE_WAITING: etcdstore.Waiting,
 		dlmv1.AcquisitionState_STATE_HOLDING: etcdstore.Holding,
 	}
-	return resp.GetTtl().AsDuration(), decodeAll(resp.GetStates(), func(s *dlmv1.AcquisitionState) etcdstore.AcquisitionState {
+	list := decodeAll(resp.GetStates(), func(s *dlmv1.AcquisitionState) etcdstore.AcquisitionState {
 		return etcdstore.AcquisitionState{
 			Acquisition: etcdstore.Acquisition{Lock: s.GetLock(), Request: s.GetRequest()},
 			State:       states[s.GetState()],
 			Token:       s.GetToken(),
 		}
-	}), storeError(err)
+	})
+	return etcdstore.Renewal{TTL: resp.GetTtl().AsDuration(), States: list, Revision: resp.GetRevision()}, storeError(err)
 }
 
 func (w wire) CloseSession(ctx context.Context, credential string) error {

@@ -38,7 +38,7 @@ func Begin(t *testing.T, s Subject, label string) *Client {
 // BeginFor is Begin with a TTL.
 func BeginFor(t *testing.T, s Subject, label string, ttl time.Duration) *Client {
 	t.Helper()
-	session, err := s.Init(Bounded(t), ttl, label)
+	session, err := s.Init(Bounded(t), etcdstore.InitArgs{TTL: ttl, Label: label})
 	if err != nil {
 		t.Fatalf("Init(%s, %s): %v", ttl, label, err)
 	}
@@ -167,7 +167,8 @@ func (c *Client) Lost(h *Held) {
 // Heartbeat returns the states of the acquisitions that it lists.
 func (c *Client) Heartbeat(highest uint64, unfinished ...etcdstore.Acquisition) []etcdstore.AcquisitionState {
 	c.Helper()
-	_, states, err := c.s.Heartbeat(Bounded(c.T), c.Credential, highest, unfinished)
+	renewal, err := c.s.Heartbeat(Bounded(c.T), etcdstore.HeartbeatArgs{Credential: c.Credential, Highest: highest, Unfinished: unfinished})
+	states := renewal.States
 	if err != nil || len(states) != len(unfinished) {
 		c.Fatalf("Heartbeat(%d, %v) = %v, %v; want as many states as acquisitions", highest, unfinished, states, err)
 	}

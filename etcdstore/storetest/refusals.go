@@ -92,7 +92,7 @@ func refusals(t *testing.T, s Subject, c, o *Client, h *Held) (all []refusal) {
 
 	for _, ttl := range []time.Duration{-1, -time.Hour, 1, time.Second, 2*time.Second - 1, 10*time.Minute + 1, 11 * time.Minute, 1 << 62} {
 		add("TTL "+ttl.String(), etcdstore.ErrInvalidTTL, func(ctx context.Context) error {
-			_, err := s.Init(ctx, ttl, "c")
+			_, err := s.Init(ctx, etcdstore.InitArgs{TTL: ttl, Label: "c"})
 			return err
 		})
 	}
@@ -102,7 +102,7 @@ func refusals(t *testing.T, s Subject, c, o *Client, h *Held) (all []refusal) {
 	for _, label := range []string{strings.Repeat("x", etcdstore.MaxLabel+1), "a\nb", "a\x00b", "a\x7fb", "a\u0085b", "a\xffb"} {
 		first := len(all)
 		add("label "+brief(label), etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
-			_, err := s.Init(ctx, 0, label)
+			_, err := s.Init(ctx, etcdstore.InitArgs{Label: label})
 			return err
 		})
 		add("acquisition's label "+brief(label), etcdstore.ErrInvalidArgument, acquire(c, "refusals/free", "l", 0, label))
@@ -134,7 +134,7 @@ func refusals(t *testing.T, s Subject, c, o *Client, h *Held) (all []refusal) {
 		return err
 	})
 	add("too many unfinished", etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
-		_, _, err := s.Heartbeat(ctx, c.Credential, 1, make([]etcdstore.Acquisition, etcdstore.MaxUnfinished+1))
+		_, err := s.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: c.Credential, Highest: 1, Unfinished: make([]etcdstore.Acquisition, etcdstore.MaxUnfinished+1)})
 		return err
 	})
 	for _, n := range []int64{-1, -1 << 63} {
@@ -211,7 +211,7 @@ func badNames(s Subject, c *Client, h *Held, add func(string, error, func(contex
 				return err
 			},
 			"Heartbeat": func(ctx context.Context) error {
-				_, _, err := s.Heartbeat(ctx, c.Credential, 1<<40, []etcdstore.Acquisition{{Lock: lock, Request: "bad"}})
+				_, err := s.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: c.Credential, Highest: 1 << 40, Unfinished: []etcdstore.Acquisition{{Lock: lock, Request: "bad"}}})
 				return err
 			},
 			"Release": func(ctx context.Context) error { return s.Release(ctx, section) },
@@ -300,7 +300,7 @@ func badCredentials(t *testing.T, s Subject, c, o *Client, h *Held, add func(str
 			return err
 		})
 		add("Heartbeat with "+name, living, func(ctx context.Context) error {
-			_, _, err := s.Heartbeat(ctx, credential, o.Requests(), nil)
+			_, err := s.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: credential, Highest: o.Requests()})
 			return err
 		})
 		add("Append with "+name, guarded, func(ctx context.Context) error {

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
@@ -11,9 +10,8 @@ import (
 // Subject is what the suite tests: the calls of an [etcdstore.Store]. Errors are compared with
 // [errors.Is] against the sentinels of etcdstore, and must carry their text.
 type Subject interface {
-	Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error)
-	Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (
-		time.Duration, []etcdstore.AcquisitionState, error)
+	Init(ctx context.Context, args etcdstore.InitArgs) (etcdstore.Session, error)
+	Heartbeat(ctx context.Context, args etcdstore.HeartbeatArgs) (etcdstore.Renewal, error)
 	CloseSession(ctx context.Context, credential string) error
 
 	Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error)

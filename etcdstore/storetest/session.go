@@ -22,9 +22,9 @@ func testSessionTTL(t *testing.T, s Subject) {
 		if session.TTL < c.want || session.TTL > c.want+2*time.Second {
 			t.Errorf("Init(%s) grants %s; want %s, or a little more", c.ask, session.TTL, c.want)
 		}
-		ttl, _, err := s.Heartbeat(Bounded(t), session.Credential, 0, nil)
-		if err != nil || ttl != session.TTL {
-			t.Errorf("Heartbeat answers %s, %v; want %s", ttl, err, session.TTL)
+		renewal, err := s.Heartbeat(Bounded(t), etcdstore.HeartbeatArgs{Credential: session.Credential})
+		if err != nil || renewal.TTL != session.TTL {
+			t.Errorf("Heartbeat answers %s, %v; want %s", renewal.TTL, err, session.TTL)
 		}
 	}
 	a, b := Begin(t, s, "same"), Begin(t, s, "same")
@@ -75,7 +75,8 @@ func testHeartbeatKeepsAlive(t *testing.T, s Subject) {
 	for time.Since(began) < 2*c.TTL {
 		<-tick.C
 		now := time.Now()
-		_, states, err := s.Heartbeat(Bounded(t), c.Credential, 0, []etcdstore.Acquisition{h.Acquisition()})
+		renewal, err := s.Heartbeat(Bounded(t), etcdstore.HeartbeatArgs{Credential: c.Credential, Unfinished: []etcdstore.Acquisition{h.Acquisition()}})
+		states := renewal.States
 		if late := time.Since(sent); late >= c.TTL {
 			t.Skipf("%s between two heartbeats", late)
 		}
@@ -186,7 +187,7 @@ func (c *Client) dead() {
 	Want(c.T, "Acquire of a session that has ended", err, etcdstore.ErrSessionExpired)
 	_, err = c.s.Cancel(Bounded(c.T), c.Credential, etcdstore.Acquisition{Lock: "dead", Request: "1"})
 	Want(c.T, "Cancel of a session that has ended", err, etcdstore.ErrSessionExpired)
-	_, _, err = c.s.Heartbeat(Bounded(c.T), c.Credential, 0, nil)
+	_, err = c.s.Heartbeat(Bounded(c.T), etcdstore.HeartbeatArgs{Credential: c.Credential})
 	Want(c.T, "Heartbeat of a session that has ended", err, etcdstore.ErrSessionExpired)
 	if err := c.s.CloseSession(Bounded(c.T), c.Credential); err != nil {
 		c.Errorf("CloseSession of a session that has ended: %v", err)

@@ -175,7 +175,7 @@ func (s *Service) renew(ctx context.Context, session string) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	_, _, err = s.store.Heartbeat(ctx, session, 0, nil)
+	_, err = s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: session})
 	return err
 }
 

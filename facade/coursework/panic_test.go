@@ -30,9 +30,7 @@ func (faulty) SaveClient(_ context.Context, c etcdstore.Client) (etcdstore.Clien
 
 func (faulty) Holder(context.Context, string) (*etcdstore.Holder, error) { return nil, nil }
 
-func (f faulty) Heartbeat(context.Context, string, uint64, []etcdstore.Acquisition) (
-	time.Duration, []etcdstore.AcquisitionState, error,
-) {
+func (f faulty) Heartbeat(context.Context, etcdstore.HeartbeatArgs) (etcdstore.Renewal, error) {
 	switch f.beats.Add(1) {
 	case 2:
 		panic("the first renewal")
@@ -40,7 +38,7 @@ func (f faulty) Heartbeat(context.Context, string, uint64, []etcdstore.Acquisiti
 		close(f.renewed)
 		panic("the second renewal")
 	}
-	return time.Second, nil, nil
+	return etcdstore.Renewal{TTL: time.Second}, nil
 }
 
 func (f faulty) Acquire(ctx context.Context, _ etcdstore.AcquireArgs) (etcdstore.Grant, error) {

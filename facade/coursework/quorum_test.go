@@ -16,7 +16,7 @@ import (
 // lost is a store without a quorum.
 type lost struct{ coursework.Store }
 
-func (lost) Init(context.Context, time.Duration, string) (etcdstore.Session, error) {
+func (lost) Init(context.Context, etcdstore.InitArgs) (etcdstore.Session, error) {
 	return etcdstore.Session{}, etcdstore.ErrNoQuorum
 }
 

@@ -111,7 +111,7 @@ func (s *Service) caller(ctx context.Context, number int32) (*caller, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, _, err = s.store.Heartbeat(ctx, c.Session, 0, nil)
+		_, err = s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: c.Session})
 		if err == nil {
 			return c, nil
 		}

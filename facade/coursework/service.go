@@ -19,9 +19,8 @@ import (
 
 // Store is what the service needs of an etcdstore.Store.
 type Store interface {
-	Init(ctx context.Context, ttl time.Duration, label string) (etcdstore.Session, error)
-	Heartbeat(ctx context.Context, credential string, highest uint64, unfinished []etcdstore.Acquisition) (
-		time.Duration, []etcdstore.AcquisitionState, error)
+	Init(ctx context.Context, args etcdstore.InitArgs) (etcdstore.Session, error)
+	Heartbeat(ctx context.Context, args etcdstore.HeartbeatArgs) (etcdstore.Renewal, error)
 	CloseSession(ctx context.Context, credential string) error
 	Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error)
 	Release(ctx context.Context, section etcdstore.Section) error
@@ -86,7 +85,7 @@ func (s *Service) ClientInit(ctx context.Context, _ *pb.Int) (*pb.Int, error) {
 
 // begin begins a session for a client; number 0: a client that has no number yet.
 func (s *Service) begin(ctx context.Context, number int32) (etcdstore.Session, error) {
-	return s.store.Init(ctx, s.ttl, label(number))
+	return s.store.Init(ctx, etcdstore.InitArgs{TTL: s.ttl, Label: label(number)})
 }
 
 // label returns what operators see of a client.

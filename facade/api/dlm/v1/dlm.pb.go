@@ -12,6 +12,7 @@
 //
 // Errors. Every error carries a google.rpc.ErrorInfo with domain "dlm" and one of these reasons:
 //   LOCK_EXPIRED, SESSION_EXPIRED, OUTCOME_UNKNOWN        FAILED_PRECONDITION
+//   WENT_BACK, OTHER_CLUSTER, DATA_LOSS                   FAILED_PRECONDITION
 //   INVALID_NAME, INVALID_TTL, INVALID_ARGUMENT           INVALID_ARGUMENT
 //   TOO_LARGE, QUOTA, NO_SPACE                            RESOURCE_EXHAUSTED
 //   FILE_NOT_FOUND, LOCK_NOT_FOUND                        NOT_FOUND
@@ -103,7 +104,7 @@ func (x AcquisitionState_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AcquisitionState_State.Descriptor instead.
 func (AcquisitionState_State) EnumDescriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{5, 0}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // Outcome says what became of it.
@@ -160,7 +161,7 @@ func (x AcquireResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AcquireResponse_Outcome.Descriptor instead.
 func (AcquireResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{9, 0}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // Type says what happened.
@@ -229,7 +230,7 @@ func (x Event_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Event_Type.Descriptor instead.
 func (Event_Type) EnumDescriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{36, 0}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{37, 0}
 }
 
 // InitRequest asks for a session.
@@ -238,7 +239,15 @@ type InitRequest struct {
 	// How long the session outlives its last heartbeat, 2 s to 10 min. Absent: 10 s. etcd may grant more.
 	Ttl *durationpb.Duration `protobuf:"bytes,1,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	// Who this is, for the eyes of operators: any UTF-8 without control characters, 128 bytes at most. May be empty.
-	Label         string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// The session ends when the stream that it is attached to was closed by the client's side, and the session was not
+	// attached to another one within this time: 1 s to the TTL. Absent: it lives its TTL, whatever becomes of the stream.
+	// Only for Init over a Stream, which is the session's first attachment, number 1; elsewhere it attaches to nothing.
+	Linger *durationpb.Duration `protobuf:"bytes,3,opt,name=linger,proto3" json:"linger,omitempty"`
+	// Whether the client takes Lost messages on this stream for this session.
+	TakesLost bool `protobuf:"varint,4,opt,name=takes_lost,json=takesLost,proto3" json:"takes_lost,omitempty"`
+	// What the client has seen of the cluster. Absent: nothing.
+	Seen          *Seen `protobuf:"bytes,5,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +296,83 @@ func (x *InitRequest) GetLabel() string {
 	return ""
 }
 
+func (x *InitRequest) GetLinger() *durationpb.Duration {
+	if x != nil {
+		return x.Linger
+	}
+	return nil
+}
+
+func (x *InitRequest) GetTakesLost() bool {
+	if x != nil {
+		return x.TakesLost
+	}
+	return false
+}
+
+func (x *InitRequest) GetSeen() *Seen {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
+}
+
+// Seen is what a client has seen of a cluster, so that it notices if that went back, as after the restore of an old
+// snapshot, or is another one.
+type Seen struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cluster's id. Empty: none was seen.
+	Cluster string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// The highest revision of any answer that had come before this message was sent; tokens are revisions.
+	Revision      int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Seen) Reset() {
+	*x = Seen{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Seen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Seen) ProtoMessage() {}
+
+func (x *Seen) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Seen.ProtoReflect.Descriptor instead.
+func (*Seen) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Seen) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *Seen) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // InitResponse is a new session.
 type InitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -295,14 +381,18 @@ type InitResponse struct {
 	// The TTL that was granted: count with this one, from the moment the call was sent.
 	Ttl *durationpb.Duration `protobuf:"bytes,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	// The session's public id, the first half of the credential; status calls show it.
-	Id            string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	// The cluster's id.
+	Cluster string `protobuf:"bytes,4,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// The revision at which the session was begun.
+	Revision      int64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InitResponse) Reset() {
 	*x = InitResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[1]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +404,7 @@ func (x *InitResponse) String() string {
 func (*InitResponse) ProtoMessage() {}
 
 func (x *InitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[1]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +417,7 @@ func (x *InitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitResponse.ProtoReflect.Descriptor instead.
 func (*InitResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{1}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *InitResponse) GetSession() string {
@@ -351,6 +441,20 @@ func (x *InitResponse) GetId() string {
 	return ""
 }
 
+func (x *InitResponse) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *InitResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // Acquisition names one attempt to get one lock; the session is the message's.
 type Acquisition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -364,7 +468,7 @@ type Acquisition struct {
 
 func (x *Acquisition) Reset() {
 	*x = Acquisition{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[2]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +480,7 @@ func (x *Acquisition) String() string {
 func (*Acquisition) ProtoMessage() {}
 
 func (x *Acquisition) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[2]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +493,7 @@ func (x *Acquisition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acquisition.ProtoReflect.Descriptor instead.
 func (*Acquisition) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{2}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Acquisition) GetLock() string {
@@ -416,14 +520,22 @@ type HeartbeatRequest struct {
 	// section is undone, its place in the queue given up. 0: end nothing.
 	HighestRequest uint64 `protobuf:"varint,2,opt,name=highest_request,json=highestRequest,proto3" json:"highest_request,omitempty"`
 	// The acquisitions that the client still wants, waiting and held, whatever their number; 1,000 at most.
-	Unfinished    []*Acquisition `protobuf:"bytes,3,rep,name=unfinished,proto3" json:"unfinished,omitempty"`
+	Unfinished []*Acquisition `protobuf:"bytes,3,rep,name=unfinished,proto3" json:"unfinished,omitempty"`
+	// The number of the session's attachment: 1 for the stream of its Init, one more for each stream that the client moves
+	// to. A number above the one that is recorded attaches the session to the stream that this message came by, or to none
+	// if it came as a call of its own: then it does not linger. 0: attaches nothing.
+	Attachment uint64 `protobuf:"varint,4,opt,name=attachment,proto3" json:"attachment,omitempty"`
+	// As in InitRequest.
+	TakesLost bool `protobuf:"varint,5,opt,name=takes_lost,json=takesLost,proto3" json:"takes_lost,omitempty"`
+	// As in InitRequest.
+	Seen          *Seen `protobuf:"bytes,6,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[3]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +547,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[3]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +560,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{3}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *HeartbeatRequest) GetSession() string {
@@ -472,20 +584,48 @@ func (x *HeartbeatRequest) GetUnfinished() []*Acquisition {
 	return nil
 }
 
+func (x *HeartbeatRequest) GetAttachment() uint64 {
+	if x != nil {
+		return x.Attachment
+	}
+	return 0
+}
+
+func (x *HeartbeatRequest) GetTakesLost() bool {
+	if x != nil {
+		return x.TakesLost
+	}
+	return false
+}
+
+func (x *HeartbeatRequest) GetSeen() *Seen {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
+}
+
 // HeartbeatResponse is what became of a renewal.
 type HeartbeatResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session lives at least this long, from the moment the heartbeat was sent.
 	Ttl *durationpb.Duration `protobuf:"bytes,1,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	// The state of each acquisition that was named, in the order of the request, read from the store and not from a cache.
-	States        []*AcquisitionState `protobuf:"bytes,2,rep,name=states,proto3" json:"states,omitempty"`
+	States []*AcquisitionState `protobuf:"bytes,2,rep,name=states,proto3" json:"states,omitempty"`
+	// The revision as of which the states were read: the earliest of them, if they were read in parts.
+	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The cluster's id.
+	Cluster string `protobuf:"bytes,4,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// The number of the attachment that is recorded. Lower than the one that was sent: attaching was not possible now, for
+	// etcd is full, and the heartbeat is to be sent again. 0: the session does not linger.
+	Attachment    uint64 `protobuf:"varint,5,opt,name=attachment,proto3" json:"attachment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[4]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +637,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[4]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +650,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{4}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HeartbeatResponse) GetTtl() *durationpb.Duration {
@@ -525,6 +665,27 @@ func (x *HeartbeatResponse) GetStates() []*AcquisitionState {
 		return x.States
 	}
 	return nil
+}
+
+func (x *HeartbeatResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *HeartbeatResponse) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *HeartbeatResponse) GetAttachment() uint64 {
+	if x != nil {
+		return x.Attachment
+	}
+	return 0
 }
 
 // AcquisitionState is what one acquisition is now.
@@ -544,7 +705,7 @@ type AcquisitionState struct {
 
 func (x *AcquisitionState) Reset() {
 	*x = AcquisitionState{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[5]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +717,7 @@ func (x *AcquisitionState) String() string {
 func (*AcquisitionState) ProtoMessage() {}
 
 func (x *AcquisitionState) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[5]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +730,7 @@ func (x *AcquisitionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcquisitionState.ProtoReflect.Descriptor instead.
 func (*AcquisitionState) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{5}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AcquisitionState) GetLock() string {
@@ -611,7 +772,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[6]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +784,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[6]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +797,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{6}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CloseRequest) GetSession() string {
@@ -655,7 +816,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[7]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +828,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[7]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +841,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{7}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{8}
 }
 
 // AcquireRequest asks for a lock.
@@ -703,7 +864,7 @@ type AcquireRequest struct {
 
 func (x *AcquireRequest) Reset() {
 	*x = AcquireRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[8]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +876,7 @@ func (x *AcquireRequest) String() string {
 func (*AcquireRequest) ProtoMessage() {}
 
 func (x *AcquireRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[8]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +889,7 @@ func (x *AcquireRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcquireRequest.ProtoReflect.Descriptor instead.
 func (*AcquireRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{8}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AcquireRequest) GetSession() string {
@@ -785,7 +946,7 @@ type AcquireResponse struct {
 
 func (x *AcquireResponse) Reset() {
 	*x = AcquireResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[9]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +958,7 @@ func (x *AcquireResponse) String() string {
 func (*AcquireResponse) ProtoMessage() {}
 
 func (x *AcquireResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[9]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +971,7 @@ func (x *AcquireResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcquireResponse.ProtoReflect.Descriptor instead.
 func (*AcquireResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{9}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AcquireResponse) GetOutcome() AcquireResponse_Outcome {
@@ -863,7 +1024,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[10]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +1036,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[10]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +1049,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{10}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CancelRequest) GetSession() string {
@@ -923,7 +1084,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[11]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1096,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[11]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1109,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{11}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CancelResponse) GetToken() int64 {
@@ -969,14 +1130,17 @@ type ReleaseRequest struct {
 	Token int64 `protobuf:"varint,3,opt,name=token,proto3" json:"token,omitempty"`
 	// Whether at least one Append was sent in this section, answered or not. The answer to a late repeat relies on it.
 	// Do not release while an append's outcome is unknown: repeat the append first, or discard.
-	Appended      bool `protobuf:"varint,4,opt,name=appended,proto3" json:"appended,omitempty"`
+	Appended bool `protobuf:"varint,4,opt,name=appended,proto3" json:"appended,omitempty"`
+	// The request of that Append, of those of this holder's that were answered in this section, whose answer has the
+	// highest revision. If that record is gone the section is not published: DATA_LOSS. Empty: it is not looked for.
+	Last          string `protobuf:"bytes,5,opt,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[12]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1152,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[12]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1165,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{12}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReleaseRequest) GetSession() string {
@@ -1032,6 +1196,13 @@ func (x *ReleaseRequest) GetAppended() bool {
 	return false
 }
 
+func (x *ReleaseRequest) GetLast() string {
+	if x != nil {
+		return x.Last
+	}
+	return ""
+}
+
 // ReleaseResponse says that the section was published and the lock given up.
 type ReleaseResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1041,7 +1212,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[13]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1224,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[13]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1237,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{13}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{14}
 }
 
 // CommitRequest publishes a section and begins another.
@@ -1079,14 +1250,16 @@ type CommitRequest struct {
 	// The section's token.
 	Token int64 `protobuf:"varint,3,opt,name=token,proto3" json:"token,omitempty"`
 	// As in ReleaseRequest.
-	Appended      bool `protobuf:"varint,4,opt,name=appended,proto3" json:"appended,omitempty"`
+	Appended bool `protobuf:"varint,4,opt,name=appended,proto3" json:"appended,omitempty"`
+	// As in ReleaseRequest.
+	Last          string `protobuf:"bytes,5,opt,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[14]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +1271,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[14]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +1284,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{14}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CommitRequest) GetSession() string {
@@ -1142,6 +1315,13 @@ func (x *CommitRequest) GetAppended() bool {
 	return false
 }
 
+func (x *CommitRequest) GetLast() string {
+	if x != nil {
+		return x.Last
+	}
+	return ""
+}
+
 // CommitResponse says that the section was published.
 type CommitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1153,7 +1333,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[15]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1345,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[15]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1358,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{15}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CommitResponse) GetToken() int64 {
@@ -1205,7 +1385,7 @@ type DiscardRequest struct {
 
 func (x *DiscardRequest) Reset() {
 	*x = DiscardRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[16]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1397,7 @@ func (x *DiscardRequest) String() string {
 func (*DiscardRequest) ProtoMessage() {}
 
 func (x *DiscardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[16]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1410,7 @@ func (x *DiscardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardRequest.ProtoReflect.Descriptor instead.
 func (*DiscardRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{16}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DiscardRequest) GetSession() string {
@@ -1272,7 +1452,7 @@ type DiscardResponse struct {
 
 func (x *DiscardResponse) Reset() {
 	*x = DiscardResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[17]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1464,7 @@ func (x *DiscardResponse) String() string {
 func (*DiscardResponse) ProtoMessage() {}
 
 func (x *DiscardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[17]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1477,7 @@ func (x *DiscardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardResponse.ProtoReflect.Descriptor instead.
 func (*DiscardResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{17}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DiscardResponse) GetPublished() bool {
@@ -1331,7 +1511,7 @@ type AppendRequest struct {
 
 func (x *AppendRequest) Reset() {
 	*x = AppendRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[18]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1523,7 @@ func (x *AppendRequest) String() string {
 func (*AppendRequest) ProtoMessage() {}
 
 func (x *AppendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[18]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1536,7 @@ func (x *AppendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRequest.ProtoReflect.Descriptor instead.
 func (*AppendRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{18}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AppendRequest) GetSession() string {
@@ -1410,14 +1590,16 @@ func (x *AppendRequest) GetNumber() uint64 {
 
 // AppendResponse says that the record is staged, durably.
 type AppendResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The revision at which the record was staged.
+	Revision      int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AppendResponse) Reset() {
 	*x = AppendResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[19]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1611,7 @@ func (x *AppendResponse) String() string {
 func (*AppendResponse) ProtoMessage() {}
 
 func (x *AppendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[19]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1624,14 @@ func (x *AppendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendResponse.ProtoReflect.Descriptor instead.
 func (*AppendResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{19}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *AppendResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
 }
 
 // ReadRequest asks for a piece of a file.
@@ -1462,7 +1651,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[20]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1663,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[20]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1676,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{20}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReadRequest) GetLock() string {
@@ -1533,7 +1722,7 @@ type ReadResponse struct {
 
 func (x *ReadResponse) Reset() {
 	*x = ReadResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[21]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1734,7 @@ func (x *ReadResponse) String() string {
 func (*ReadResponse) ProtoMessage() {}
 
 func (x *ReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[21]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1747,7 @@ func (x *ReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
 func (*ReadResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{21}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReadResponse) GetData() []byte {
@@ -1597,7 +1786,7 @@ type TailRequest struct {
 
 func (x *TailRequest) Reset() {
 	*x = TailRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[22]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1798,7 @@ func (x *TailRequest) String() string {
 func (*TailRequest) ProtoMessage() {}
 
 func (x *TailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[22]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1811,7 @@ func (x *TailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailRequest.ProtoReflect.Descriptor instead.
 func (*TailRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{22}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TailRequest) GetLock() string {
@@ -1659,7 +1848,7 @@ type TailResponse struct {
 
 func (x *TailResponse) Reset() {
 	*x = TailResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[23]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1671,7 +1860,7 @@ func (x *TailResponse) String() string {
 func (*TailResponse) ProtoMessage() {}
 
 func (x *TailResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[23]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1684,7 +1873,7 @@ func (x *TailResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailResponse.ProtoReflect.Descriptor instead.
 func (*TailResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{23}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *TailResponse) GetData() []byte {
@@ -1716,7 +1905,7 @@ type ListFilesRequest struct {
 
 func (x *ListFilesRequest) Reset() {
 	*x = ListFilesRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1728,7 +1917,7 @@ func (x *ListFilesRequest) String() string {
 func (*ListFilesRequest) ProtoMessage() {}
 
 func (x *ListFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1741,7 +1930,7 @@ func (x *ListFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFilesRequest.ProtoReflect.Descriptor instead.
 func (*ListFilesRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{24}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListFilesRequest) GetLock() string {
@@ -1778,7 +1967,7 @@ type ListFilesResponse struct {
 
 func (x *ListFilesResponse) Reset() {
 	*x = ListFilesResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1790,7 +1979,7 @@ func (x *ListFilesResponse) String() string {
 func (*ListFilesResponse) ProtoMessage() {}
 
 func (x *ListFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1803,7 +1992,7 @@ func (x *ListFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFilesResponse.ProtoReflect.Descriptor instead.
 func (*ListFilesResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{25}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListFilesResponse) GetFiles() []*File {
@@ -1837,7 +2026,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2038,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2051,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{26}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *File) GetLock() string {
@@ -1904,7 +2093,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1916,7 +2105,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1929,7 +2118,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{27}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *InspectRequest) GetLock() string {
@@ -1950,7 +2139,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2151,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2164,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{28}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *InspectResponse) GetLock() *Lock {
@@ -2000,7 +2189,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2012,7 +2201,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2025,7 +2214,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{29}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListRequest) GetPrefix() string {
@@ -2063,7 +2252,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2264,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2277,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{30}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListResponse) GetLocks() []*Lock {
@@ -2126,7 +2315,7 @@ type Lock struct {
 
 func (x *Lock) Reset() {
 	*x = Lock{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2327,7 @@ func (x *Lock) String() string {
 func (*Lock) ProtoMessage() {}
 
 func (x *Lock) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2340,7 @@ func (x *Lock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lock.ProtoReflect.Descriptor instead.
 func (*Lock) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{31}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Lock) GetName() string {
@@ -2215,7 +2404,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2416,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2429,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{32}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Holder) GetSession() string {
@@ -2295,7 +2484,7 @@ type Waiter struct {
 
 func (x *Waiter) Reset() {
 	*x = Waiter{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2307,7 +2496,7 @@ func (x *Waiter) String() string {
 func (*Waiter) ProtoMessage() {}
 
 func (x *Waiter) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2320,7 +2509,7 @@ func (x *Waiter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiter.ProtoReflect.Descriptor instead.
 func (*Waiter) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{33}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Waiter) GetSession() string {
@@ -2362,7 +2551,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2374,7 +2563,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2387,7 +2576,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{34}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WatchRequest) GetPrefix() string {
@@ -2408,7 +2597,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2609,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2622,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{35}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WatchResponse) GetEvents() []*Event {
@@ -2470,7 +2659,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2671,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2684,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{36}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Event) GetType() Event_Type {
@@ -2576,7 +2765,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2588,7 +2777,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2601,7 +2790,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{37}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *EvictRequest) GetLock() string {
@@ -2636,7 +2825,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2648,7 +2837,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2661,7 +2850,7 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{38}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *EvictResponse) GetEvicted() *Holder {
@@ -2701,7 +2890,7 @@ type StreamRequest struct {
 
 func (x *StreamRequest) Reset() {
 	*x = StreamRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2713,7 +2902,7 @@ func (x *StreamRequest) String() string {
 func (*StreamRequest) ProtoMessage() {}
 
 func (x *StreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2726,7 +2915,7 @@ func (x *StreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
 func (*StreamRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{39}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StreamRequest) GetCall() uint64 {
@@ -2971,10 +3160,95 @@ func (*StreamRequest_List) isStreamRequest_Request() {}
 
 func (*StreamRequest_Evict) isStreamRequest_Request() {}
 
-// StreamResponse is one call's answer.
+// Lost tells, without being asked, that a hold or a whole session is over. It is sent only for sessions whose Init or
+// Heartbeat over this stream said takes_lost. It may come late, twice, and beside the answer to the call that ended the
+// hold: then the answer decides.
+type Lost struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session's public id.
+	Session string `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// The lock. Empty: the session has ended, and with it all that it held and waited for.
+	Lock string `protobuf:"bytes,2,opt,name=lock,proto3" json:"lock,omitempty"`
+	// The acquisition's request. Empty: the session has ended.
+	Request string `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`
+	// As of this revision the acquisition, which held, holds nothing; or there is no session. It says nothing of a token
+	// above it.
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Why, for people.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lost) Reset() {
+	*x = Lost{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lost) ProtoMessage() {}
+
+func (x *Lost) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lost.ProtoReflect.Descriptor instead.
+func (*Lost) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Lost) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *Lost) GetLock() string {
+	if x != nil {
+		return x.Lock
+	}
+	return ""
+}
+
+func (x *Lost) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+func (x *Lost) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Lost) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// StreamResponse is one call's answer, or a message that nobody asked for.
 type StreamResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The call that it answers.
+	// The call that it answers. 0: it answers none.
 	Call uint64 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
 	// The answer.
 	//
@@ -2995,6 +3269,7 @@ type StreamResponse struct {
 	//	*StreamResponse_Inspect
 	//	*StreamResponse_List
 	//	*StreamResponse_Evict
+	//	*StreamResponse_Lost
 	Response      isStreamResponse_Response `protobuf_oneof:"response"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3002,7 +3277,7 @@ type StreamResponse struct {
 
 func (x *StreamResponse) Reset() {
 	*x = StreamResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3014,7 +3289,7 @@ func (x *StreamResponse) String() string {
 func (*StreamResponse) ProtoMessage() {}
 
 func (x *StreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3027,7 +3302,7 @@ func (x *StreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamResponse.ProtoReflect.Descriptor instead.
 func (*StreamResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{40}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StreamResponse) GetCall() uint64 {
@@ -3179,6 +3454,15 @@ func (x *StreamResponse) GetEvict() *EvictResponse {
 	return nil
 }
 
+func (x *StreamResponse) GetLost() *Lost {
+	if x != nil {
+		if x, ok := x.Response.(*StreamResponse_Lost); ok {
+			return x.Lost
+		}
+	}
+	return nil
+}
+
 type isStreamResponse_Response interface {
 	isStreamResponse_Response()
 }
@@ -3258,6 +3542,11 @@ type StreamResponse_Evict struct {
 	Evict *EvictResponse `protobuf:"bytes,16,opt,name=evict,proto3,oneof"`
 }
 
+type StreamResponse_Lost struct {
+	// A loss, which answers no call.
+	Lost *Lost `protobuf:"bytes,17,opt,name=lost,proto3,oneof"`
+}
+
 func (*StreamResponse_Error) isStreamResponse_Response() {}
 
 func (*StreamResponse_Init) isStreamResponse_Response() {}
@@ -3288,6 +3577,8 @@ func (*StreamResponse_List) isStreamResponse_Response() {}
 
 func (*StreamResponse_Evict) isStreamResponse_Response() {}
 
+func (*StreamResponse_Lost) isStreamResponse_Response() {}
+
 // Error is a google.rpc.Status, field for field: one can be decoded as the other.
 type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3303,7 +3594,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3315,7 +3606,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3328,7 +3619,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{41}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Error) GetCode() int32 {
@@ -3356,26 +3647,46 @@ var File_dlm_v1_dlm_proto protoreflect.FileDescriptor
 
 const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\n" +
-	"\x10dlm/v1/dlm.proto\x12\x06dlm.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"P\n" +
+	"\x10dlm/v1/dlm.proto\x12\x06dlm.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x01\n" +
 	"\vInitRequest\x12+\n" +
 	"\x03ttl\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x14\n" +
-	"\x05label\x18\x02 \x01(\tR\x05label\"e\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x121\n" +
+	"\x06linger\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06linger\x12\x1d\n" +
+	"\n" +
+	"takes_lost\x18\x04 \x01(\bR\ttakesLost\x12 \n" +
+	"\x04seen\x18\x05 \x01(\v2\f.dlm.v1.SeenR\x04seen\"<\n" +
+	"\x04Seen\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\"\x9b\x01\n" +
 	"\fInitResponse\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12+\n" +
 	"\x03ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\tR\x02id\";\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12\x18\n" +
+	"\acluster\x18\x04 \x01(\tR\acluster\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\x03R\brevision\";\n" +
 	"\vAcquisition\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x18\n" +
-	"\arequest\x18\x02 \x01(\tR\arequest\"\x8a\x01\n" +
+	"\arequest\x18\x02 \x01(\tR\arequest\"\xeb\x01\n" +
 	"\x10HeartbeatRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12'\n" +
 	"\x0fhighest_request\x18\x02 \x01(\x04R\x0ehighestRequest\x123\n" +
 	"\n" +
 	"unfinished\x18\x03 \x03(\v2\x13.dlm.v1.AcquisitionR\n" +
-	"unfinished\"r\n" +
+	"unfinished\x12\x1e\n" +
+	"\n" +
+	"attachment\x18\x04 \x01(\x04R\n" +
+	"attachment\x12\x1d\n" +
+	"\n" +
+	"takes_lost\x18\x05 \x01(\bR\ttakesLost\x12 \n" +
+	"\x04seen\x18\x06 \x01(\v2\f.dlm.v1.SeenR\x04seen\"\xc8\x01\n" +
 	"\x11HeartbeatResponse\x12+\n" +
 	"\x03ttl\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x120\n" +
-	"\x06states\x18\x02 \x03(\v2\x18.dlm.v1.AcquisitionStateR\x06states\"\xe2\x01\n" +
+	"\x06states\x18\x02 \x03(\v2\x18.dlm.v1.AcquisitionStateR\x06states\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x18\n" +
+	"\acluster\x18\x04 \x01(\tR\acluster\x12\x1e\n" +
+	"\n" +
+	"attachment\x18\x05 \x01(\x04R\n" +
+	"attachment\"\xe2\x01\n" +
 	"\x10AcquisitionState\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\tR\arequest\x124\n" +
@@ -3412,18 +3723,20 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +
 	"\arequest\x18\x03 \x01(\tR\arequest\"&\n" +
 	"\x0eCancelResponse\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\x03R\x05token\"p\n" +
+	"\x05token\x18\x01 \x01(\x03R\x05token\"\x84\x01\n" +
 	"\x0eReleaseRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x14\n" +
 	"\x05token\x18\x03 \x01(\x03R\x05token\x12\x1a\n" +
-	"\bappended\x18\x04 \x01(\bR\bappended\"\x11\n" +
-	"\x0fReleaseResponse\"o\n" +
+	"\bappended\x18\x04 \x01(\bR\bappended\x12\x12\n" +
+	"\x04last\x18\x05 \x01(\tR\x04last\"\x11\n" +
+	"\x0fReleaseResponse\"\x83\x01\n" +
 	"\rCommitRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x14\n" +
 	"\x05token\x18\x03 \x01(\x03R\x05token\x12\x1a\n" +
-	"\bappended\x18\x04 \x01(\bR\bappended\"&\n" +
+	"\bappended\x18\x04 \x01(\bR\bappended\x12\x12\n" +
+	"\x04last\x18\x05 \x01(\tR\x04last\"&\n" +
 	"\x0eCommitResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x03R\x05token\"p\n" +
 	"\x0eDiscardRequest\x12\x18\n" +
@@ -3440,8 +3753,9 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\arequest\x18\x04 \x01(\tR\arequest\x12\x12\n" +
 	"\x04file\x18\x05 \x01(\tR\x04file\x12\x12\n" +
 	"\x04data\x18\x06 \x01(\fR\x04data\x12\x16\n" +
-	"\x06number\x18\a \x01(\x04R\x06number\"\x10\n" +
-	"\x0eAppendResponse\"c\n" +
+	"\x06number\x18\a \x01(\x04R\x06number\",\n" +
+	"\x0eAppendResponse\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\"c\n" +
 	"\vReadRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x16\n" +
@@ -3548,7 +3862,13 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\ainspect\x18\r \x01(\v2\x16.dlm.v1.InspectRequestH\x00R\ainspect\x12)\n" +
 	"\x04list\x18\x0e \x01(\v2\x13.dlm.v1.ListRequestH\x00R\x04list\x12,\n" +
 	"\x05evict\x18\x0f \x01(\v2\x14.dlm.v1.EvictRequestH\x00R\x05evictB\t\n" +
-	"\arequest\"\x9a\x06\n" +
+	"\arequest\"\x82\x01\n" +
+	"\x04Lost\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
+	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +
+	"\arequest\x18\x03 \x01(\tR\arequest\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xbe\x06\n" +
 	"\x0eStreamResponse\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12%\n" +
 	"\x05error\x18\x02 \x01(\v2\r.dlm.v1.ErrorH\x00R\x05error\x12*\n" +
@@ -3567,7 +3887,8 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"list_files\x18\r \x01(\v2\x19.dlm.v1.ListFilesResponseH\x00R\tlistFiles\x123\n" +
 	"\ainspect\x18\x0e \x01(\v2\x17.dlm.v1.InspectResponseH\x00R\ainspect\x12*\n" +
 	"\x04list\x18\x0f \x01(\v2\x14.dlm.v1.ListResponseH\x00R\x04list\x12-\n" +
-	"\x05evict\x18\x10 \x01(\v2\x15.dlm.v1.EvictResponseH\x00R\x05evictB\n" +
+	"\x05evict\x18\x10 \x01(\v2\x15.dlm.v1.EvictResponseH\x00R\x05evict\x12\"\n" +
+	"\x04lost\x18\x11 \x01(\v2\f.dlm.v1.LostH\x00R\x04lostB\n" +
 	"\n" +
 	"\bresponse\"e\n" +
 	"\x05Error\x12\x12\n" +
@@ -3606,146 +3927,152 @@ func file_dlm_v1_dlm_proto_rawDescGZIP() []byte {
 }
 
 var file_dlm_v1_dlm_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_dlm_v1_dlm_proto_goTypes = []any{
 	(AcquisitionState_State)(0),   // 0: dlm.v1.AcquisitionState.State
 	(AcquireResponse_Outcome)(0),  // 1: dlm.v1.AcquireResponse.Outcome
 	(Event_Type)(0),               // 2: dlm.v1.Event.Type
 	(*InitRequest)(nil),           // 3: dlm.v1.InitRequest
-	(*InitResponse)(nil),          // 4: dlm.v1.InitResponse
-	(*Acquisition)(nil),           // 5: dlm.v1.Acquisition
-	(*HeartbeatRequest)(nil),      // 6: dlm.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),     // 7: dlm.v1.HeartbeatResponse
-	(*AcquisitionState)(nil),      // 8: dlm.v1.AcquisitionState
-	(*CloseRequest)(nil),          // 9: dlm.v1.CloseRequest
-	(*CloseResponse)(nil),         // 10: dlm.v1.CloseResponse
-	(*AcquireRequest)(nil),        // 11: dlm.v1.AcquireRequest
-	(*AcquireResponse)(nil),       // 12: dlm.v1.AcquireResponse
-	(*CancelRequest)(nil),         // 13: dlm.v1.CancelRequest
-	(*CancelResponse)(nil),        // 14: dlm.v1.CancelResponse
-	(*ReleaseRequest)(nil),        // 15: dlm.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),       // 16: dlm.v1.ReleaseResponse
-	(*CommitRequest)(nil),         // 17: dlm.v1.CommitRequest
-	(*CommitResponse)(nil),        // 18: dlm.v1.CommitResponse
-	(*DiscardRequest)(nil),        // 19: dlm.v1.DiscardRequest
-	(*DiscardResponse)(nil),       // 20: dlm.v1.DiscardResponse
-	(*AppendRequest)(nil),         // 21: dlm.v1.AppendRequest
-	(*AppendResponse)(nil),        // 22: dlm.v1.AppendResponse
-	(*ReadRequest)(nil),           // 23: dlm.v1.ReadRequest
-	(*ReadResponse)(nil),          // 24: dlm.v1.ReadResponse
-	(*TailRequest)(nil),           // 25: dlm.v1.TailRequest
-	(*TailResponse)(nil),          // 26: dlm.v1.TailResponse
-	(*ListFilesRequest)(nil),      // 27: dlm.v1.ListFilesRequest
-	(*ListFilesResponse)(nil),     // 28: dlm.v1.ListFilesResponse
-	(*File)(nil),                  // 29: dlm.v1.File
-	(*InspectRequest)(nil),        // 30: dlm.v1.InspectRequest
-	(*InspectResponse)(nil),       // 31: dlm.v1.InspectResponse
-	(*ListRequest)(nil),           // 32: dlm.v1.ListRequest
-	(*ListResponse)(nil),          // 33: dlm.v1.ListResponse
-	(*Lock)(nil),                  // 34: dlm.v1.Lock
-	(*Holder)(nil),                // 35: dlm.v1.Holder
-	(*Waiter)(nil),                // 36: dlm.v1.Waiter
-	(*WatchRequest)(nil),          // 37: dlm.v1.WatchRequest
-	(*WatchResponse)(nil),         // 38: dlm.v1.WatchResponse
-	(*Event)(nil),                 // 39: dlm.v1.Event
-	(*EvictRequest)(nil),          // 40: dlm.v1.EvictRequest
-	(*EvictResponse)(nil),         // 41: dlm.v1.EvictResponse
-	(*StreamRequest)(nil),         // 42: dlm.v1.StreamRequest
-	(*StreamResponse)(nil),        // 43: dlm.v1.StreamResponse
-	(*Error)(nil),                 // 44: dlm.v1.Error
-	(*durationpb.Duration)(nil),   // 45: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
-	(*anypb.Any)(nil),             // 47: google.protobuf.Any
+	(*Seen)(nil),                  // 4: dlm.v1.Seen
+	(*InitResponse)(nil),          // 5: dlm.v1.InitResponse
+	(*Acquisition)(nil),           // 6: dlm.v1.Acquisition
+	(*HeartbeatRequest)(nil),      // 7: dlm.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),     // 8: dlm.v1.HeartbeatResponse
+	(*AcquisitionState)(nil),      // 9: dlm.v1.AcquisitionState
+	(*CloseRequest)(nil),          // 10: dlm.v1.CloseRequest
+	(*CloseResponse)(nil),         // 11: dlm.v1.CloseResponse
+	(*AcquireRequest)(nil),        // 12: dlm.v1.AcquireRequest
+	(*AcquireResponse)(nil),       // 13: dlm.v1.AcquireResponse
+	(*CancelRequest)(nil),         // 14: dlm.v1.CancelRequest
+	(*CancelResponse)(nil),        // 15: dlm.v1.CancelResponse
+	(*ReleaseRequest)(nil),        // 16: dlm.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),       // 17: dlm.v1.ReleaseResponse
+	(*CommitRequest)(nil),         // 18: dlm.v1.CommitRequest
+	(*CommitResponse)(nil),        // 19: dlm.v1.CommitResponse
+	(*DiscardRequest)(nil),        // 20: dlm.v1.DiscardRequest
+	(*DiscardResponse)(nil),       // 21: dlm.v1.DiscardResponse
+	(*AppendRequest)(nil),         // 22: dlm.v1.AppendRequest
+	(*AppendResponse)(nil),        // 23: dlm.v1.AppendResponse
+	(*ReadRequest)(nil),           // 24: dlm.v1.ReadRequest
+	(*ReadResponse)(nil),          // 25: dlm.v1.ReadResponse
+	(*TailRequest)(nil),           // 26: dlm.v1.TailRequest
+	(*TailResponse)(nil),          // 27: dlm.v1.TailResponse
+	(*ListFilesRequest)(nil),      // 28: dlm.v1.ListFilesRequest
+	(*ListFilesResponse)(nil),     // 29: dlm.v1.ListFilesResponse
+	(*File)(nil),                  // 30: dlm.v1.File
+	(*InspectRequest)(nil),        // 31: dlm.v1.InspectRequest
+	(*InspectResponse)(nil),       // 32: dlm.v1.InspectResponse
+	(*ListRequest)(nil),           // 33: dlm.v1.ListRequest
+	(*ListResponse)(nil),          // 34: dlm.v1.ListResponse
+	(*Lock)(nil),                  // 35: dlm.v1.Lock
+	(*Holder)(nil),                // 36: dlm.v1.Holder
+	(*Waiter)(nil),                // 37: dlm.v1.Waiter
+	(*WatchRequest)(nil),          // 38: dlm.v1.WatchRequest
+	(*WatchResponse)(nil),         // 39: dlm.v1.WatchResponse
+	(*Event)(nil),                 // 40: dlm.v1.Event
+	(*EvictRequest)(nil),          // 41: dlm.v1.EvictRequest
+	(*EvictResponse)(nil),         // 42: dlm.v1.EvictResponse
+	(*StreamRequest)(nil),         // 43: dlm.v1.StreamRequest
+	(*Lost)(nil),                  // 44: dlm.v1.Lost
+	(*StreamResponse)(nil),        // 45: dlm.v1.StreamResponse
+	(*Error)(nil),                 // 46: dlm.v1.Error
+	(*durationpb.Duration)(nil),   // 47: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
+	(*anypb.Any)(nil),             // 49: google.protobuf.Any
 }
 var file_dlm_v1_dlm_proto_depIdxs = []int32{
-	45, // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
-	45, // 1: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
-	5,  // 2: dlm.v1.HeartbeatRequest.unfinished:type_name -> dlm.v1.Acquisition
-	45, // 3: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
-	8,  // 4: dlm.v1.HeartbeatResponse.states:type_name -> dlm.v1.AcquisitionState
-	0,  // 5: dlm.v1.AcquisitionState.state:type_name -> dlm.v1.AcquisitionState.State
-	45, // 6: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
-	1,  // 7: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
-	35, // 8: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
-	29, // 9: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
-	34, // 10: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
-	34, // 11: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
-	35, // 12: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
-	36, // 13: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
-	46, // 14: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
-	46, // 15: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
-	39, // 16: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
-	2,  // 17: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
-	35, // 18: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
-	3,  // 19: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
-	6,  // 20: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
-	9,  // 21: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
-	11, // 22: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
-	13, // 23: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
-	15, // 24: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
-	17, // 25: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
-	19, // 26: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
-	21, // 27: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
-	23, // 28: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
-	27, // 29: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
-	30, // 30: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
-	32, // 31: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
-	40, // 32: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
-	44, // 33: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
-	4,  // 34: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
-	7,  // 35: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
-	10, // 36: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
-	12, // 37: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
-	14, // 38: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
-	16, // 39: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
-	18, // 40: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
-	20, // 41: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
-	22, // 42: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
-	24, // 43: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
-	28, // 44: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
-	31, // 45: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
-	33, // 46: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
-	41, // 47: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
-	47, // 48: dlm.v1.Error.details:type_name -> google.protobuf.Any
-	3,  // 49: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
-	6,  // 50: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
-	9,  // 51: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
-	11, // 52: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
-	13, // 53: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
-	15, // 54: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
-	17, // 55: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
-	19, // 56: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
-	21, // 57: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
-	23, // 58: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
-	25, // 59: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
-	27, // 60: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
-	30, // 61: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
-	32, // 62: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
-	37, // 63: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
-	40, // 64: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
-	42, // 65: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
-	4,  // 66: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
-	7,  // 67: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
-	10, // 68: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
-	12, // 69: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
-	14, // 70: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
-	16, // 71: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
-	18, // 72: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
-	20, // 73: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
-	22, // 74: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
-	24, // 75: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
-	26, // 76: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
-	28, // 77: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
-	31, // 78: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
-	33, // 79: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
-	38, // 80: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
-	41, // 81: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
-	43, // 82: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
-	66, // [66:83] is the sub-list for method output_type
-	49, // [49:66] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	47, // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
+	47, // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
+	4,  // 2: dlm.v1.InitRequest.seen:type_name -> dlm.v1.Seen
+	47, // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
+	6,  // 4: dlm.v1.HeartbeatRequest.unfinished:type_name -> dlm.v1.Acquisition
+	4,  // 5: dlm.v1.HeartbeatRequest.seen:type_name -> dlm.v1.Seen
+	47, // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
+	9,  // 7: dlm.v1.HeartbeatResponse.states:type_name -> dlm.v1.AcquisitionState
+	0,  // 8: dlm.v1.AcquisitionState.state:type_name -> dlm.v1.AcquisitionState.State
+	47, // 9: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
+	1,  // 10: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
+	36, // 11: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
+	30, // 12: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
+	35, // 13: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
+	35, // 14: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
+	36, // 15: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
+	37, // 16: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
+	48, // 17: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
+	48, // 18: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
+	40, // 19: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
+	2,  // 20: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
+	36, // 21: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
+	3,  // 22: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
+	7,  // 23: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
+	10, // 24: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
+	12, // 25: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
+	14, // 26: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
+	16, // 27: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
+	18, // 28: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
+	20, // 29: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
+	22, // 30: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
+	24, // 31: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
+	28, // 32: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
+	31, // 33: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
+	33, // 34: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
+	41, // 35: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
+	46, // 36: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
+	5,  // 37: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
+	8,  // 38: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
+	11, // 39: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
+	13, // 40: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
+	15, // 41: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
+	17, // 42: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
+	19, // 43: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
+	21, // 44: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
+	23, // 45: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
+	25, // 46: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
+	29, // 47: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
+	32, // 48: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
+	34, // 49: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
+	42, // 50: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
+	44, // 51: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
+	49, // 52: dlm.v1.Error.details:type_name -> google.protobuf.Any
+	3,  // 53: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
+	7,  // 54: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
+	10, // 55: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
+	12, // 56: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
+	14, // 57: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
+	16, // 58: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
+	18, // 59: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
+	20, // 60: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
+	22, // 61: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
+	24, // 62: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
+	26, // 63: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
+	28, // 64: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
+	31, // 65: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
+	33, // 66: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
+	38, // 67: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
+	41, // 68: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
+	43, // 69: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
+	5,  // 70: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
+	8,  // 71: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
+	11, // 72: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
+	13, // 73: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
+	15, // 74: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
+	17, // 75: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
+	19, // 76: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
+	21, // 77: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
+	23, // 78: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
+	25, // 79: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
+	27, // 80: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
+	29, // 81: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
+	32, // 82: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
+	34, // 83: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
+	39, // 84: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
+	42, // 85: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
+	45, // 86: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
+	70, // [70:87] is the sub-list for method output_type
+	53, // [53:70] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_dlm_v1_dlm_proto_init() }
@@ -3753,7 +4080,7 @@ func file_dlm_v1_dlm_proto_init() {
 	if File_dlm_v1_dlm_proto != nil {
 		return
 	}
-	file_dlm_v1_dlm_proto_msgTypes[39].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[40].OneofWrappers = []any{
 		(*StreamRequest_Init)(nil),
 		(*StreamRequest_Heartbeat)(nil),
 		(*StreamRequest_Close)(nil),
@@ -3769,7 +4096,7 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamRequest_List)(nil),
 		(*StreamRequest_Evict)(nil),
 	}
-	file_dlm_v1_dlm_proto_msgTypes[40].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[42].OneofWrappers = []any{
 		(*StreamResponse_Error)(nil),
 		(*StreamResponse_Init)(nil),
 		(*StreamResponse_Heartbeat)(nil),
@@ -3785,6 +4112,7 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamResponse_Inspect)(nil),
 		(*StreamResponse_List)(nil),
 		(*StreamResponse_Evict)(nil),
+		(*StreamResponse_Lost)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3792,7 +4120,7 @@ func file_dlm_v1_dlm_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dlm_v1_dlm_proto_rawDesc), len(file_dlm_v1_dlm_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   42,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

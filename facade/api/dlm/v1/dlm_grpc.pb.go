@@ -12,6 +12,7 @@
 //
 // Errors. Every error carries a google.rpc.ErrorInfo with domain "dlm" and one of these reasons:
 //   LOCK_EXPIRED, SESSION_EXPIRED, OUTCOME_UNKNOWN        FAILED_PRECONDITION
+//   WENT_BACK, OTHER_CLUSTER, DATA_LOSS                   FAILED_PRECONDITION
 //   INVALID_NAME, INVALID_TTL, INVALID_ARGUMENT           INVALID_ARGUMENT
 //   TOO_LARGE, QUOTA, NO_SPACE                            RESOURCE_EXHAUSTED
 //   FILE_NOT_FOUND, LOCK_NOT_FOUND                        NOT_FOUND

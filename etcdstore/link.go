@@ -1,0 +1,25 @@
+package etcdstore
+
+// Link is one stream of a client's, by which calls of several sessions may come. A call that was
+// not sent over a stream has none: nil.
+type Link struct {
+	tell func(Loss)
+}
+
+// Loss is that a hold is over, or a whole session: then Lock and Request are empty.
+type Loss struct {
+	Session  string // public id
+	Lock     string
+	Request  string
+	Revision int64 // as of which it is over
+	Reason   string
+}
+
+// NewLink makes a link for a new stream. tell is called with the losses of the sessions that asked
+// for them over this link, until Close. It must not block, for others' calls wait behind it, and may
+// be called from any goroutine.
+func (s *Store) NewLink(tell func(Loss)) *Link { return &Link{tell: tell} }
+
+// Close ends the link. byPeer: the client's side has closed the stream, for certain; false: it
+// broke, timed out, or this side ended it.
+func (l *Link) Close(byPeer bool) {}
