@@ -98,6 +98,14 @@ soak: ## run two million cycles and see that the database stops growing (about a
 scenarios: ## play the coursework's fault scenarios and tell what happened (about two minutes)
 	$(GO) test -tags scenarios -count=1 -timeout 15m -v ./tools/scenarios
 
+ROBUSTNESS_FOR ?= 10m
+
+.PHONY: robustness
+robustness: ## break real clusters at random, and check every answer (twice ROBUSTNESS_FOR, 10m)
+	@mkdir -p bin && $(GO) build -o bin/robustness ./tools/robustness
+	bin/robustness -layout embedded -for $(ROBUSTNESS_FOR)
+	bin/robustness -layout external -for $(ROBUSTNESS_FOR)
+
 .PHONY: image
 image: build ## build the container image
 	deploy/image/image.sh bin/dlm $(IMAGE)

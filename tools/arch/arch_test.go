@@ -80,6 +80,7 @@ func layers() []layer {
 		{dir: "config", not: []string{"google.golang.org", "go.etcd.io"}, link: []string{"go.etcd.io", "google.golang.org/grpc", "testing"}},
 		{dir: "deploy"},
 		{dir: "internal/await", not: []string{"go.etcd.io", "google.golang.org"}},
+		{dir: "tools/robustness", own: []string{"client", "facade/api"}, link: []string{"testing"}},
 		{dir: "tools/scenarios", own: []string{"facade/api"}, link: []string{"go.etcd.io", "testing"}},
 		{dir: "tools"},
 	}

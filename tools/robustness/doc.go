@@ -1,0 +1,20 @@
+// Robustness runs real servers, breaks them at random, and checks every answer that clients got
+// against what really happened.
+//
+//	go run ./tools/robustness -layout embedded -for 10m -seed 1
+//	go run ./tools/robustness -layout external -for 10m
+//
+// A run starts the servers of a layout and worker processes, which take locks, append, end their
+// sections in every way, repeat calls through other servers, late and twice, and write down each
+// answer (history.go). Meanwhile processes are killed, stopped and restarted, connections cut,
+// holders evicted, and the cluster is restored from a snapshot (faults.go). What really happened is
+// what a watch of all of etcd's keys says (truth.go); of the servers' own code it uses nothing, and
+// knows only the keys, as docs/protocol.md lists them.
+//
+// Then every answer is judged (judge.go): success was answered only for what happened, a definite
+// refusal only for what did not, and whose outcome was called unknown is counted. In the end every
+// file has to hold the published sections, whole, in order, and nothing else.
+//
+// The exit code is 0 if all answers were true, 1 if one was not, 2 if the run proves nothing: too
+// few calls or faults, or etcd could not be watched.
+package main

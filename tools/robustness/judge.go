@@ -1,0 +1,274 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// verdicts is what judging a run has come to.
+type verdicts struct {
+	untrue  []string
+	answers map[string]int // by call and reason
+	checked int
+}
+
+func (v *verdicts) accuse(a answer, why string, args ...any) {
+	v.untrue = append(v.untrue, fmt.Sprintf(why, args...)+": "+a.String())
+}
+
+// soon is how long after a section's end its outcome must be known, whatever was compacted.
+const soon = 10 * time.Second
+
+// judge holds all answers against what happened. Every epoch's answers are judged by what had
+// happened in it: what a restore has undone was true until then.
+func judge(answers []answer, epochs []*epoch) (*verdicts, error) {
+	v := &verdicts{answers: map[string]int{}}
+	slices.SortStableFunc(answers, func(a, b answer) int { return a.Answered.Compare(b.Answered) })
+	discards := map[sectionID]bool{}         // of which a discard was asked for
+	appends := map[sectionID][]answer{}      // that were acknowledged
+	refused := map[string][]answer{}         // appends, by section and request: all their definite refusals
+	acknowledged := map[string]bool{}        // appends
+	busyOrCancelled := map[string][]answer{} // acquires
+	for _, a := range answers {
+		if a.Call == callDiscard {
+			discards[sectionID{a.Lock, a.Token}] = true
+		}
+	}
+	for i, e := range epochs {
+		f, err := e.facts()
+		if err != nil {
+			return nil, fmt.Errorf("what etcd says is impossible: %w", err)
+		}
+		until := time.Now()
+		if i+1 < len(epochs) {
+			until = epochs[i+1].from
+		}
+		for _, a := range answers {
+			if a.Answered.Before(e.from) || !a.Answered.Before(until) {
+				continue
+			}
+			name := a.Reason
+			if name == ok {
+				name = "OK"
+			}
+			v.answers[a.Call+" "+name]++
+			if a.Reason == indeterminate {
+				continue
+			}
+			v.checked++
+			id := sectionID{a.Lock, a.Token}
+			s := f.sections[id]
+			if s != nil && a.Session == "" {
+				a.Session = s.session
+			}
+			switch a.Call {
+			case callAcquire:
+				v.acquire(a, f)
+				if a.Reason == busy || a.Reason == cancelled {
+					key := acqKey(a.Lock, a.Session, a.Request)
+					busyOrCancelled[key] = append(busyOrCancelled[key], a)
+				}
+			case callAppend:
+				key := fmt.Sprint(id, a.Request)
+				switch a.Reason {
+				case ok:
+					acknowledged[key] = true
+					appends[id] = append(appends[id], a)
+					v.append(a, s)
+				case "LOCK_EXPIRED", "NO_SPACE", "QUOTA", "SESSION_EXPIRED", "DATA_LOSS":
+					refused[key] = append(refused[key], a)
+				}
+			case callRelease, callCommit, callDiscard:
+				v.ending(a, s, f, discards[id], appends[id])
+			case callHeartbeat:
+				v.heartbeat(a, f)
+			case callEvict:
+				if a.Reason == ok && a.Got > 0 && (s == nil || !s.noted) {
+					v.accuse(a, "evicted, and it was not")
+				}
+			}
+		}
+		// A definite refusal of a record that is staged all the same, in this epoch.
+		for key, as := range refused {
+			if a := as[0]; !acknowledged[key] && !a.Answered.Before(e.from) && a.Answered.Before(until) {
+				if s := f.sections[sectionID{a.Lock, a.Token}]; s != nil {
+					if _, there := s.records[a.Request]; there && !mayCome(as) {
+						v.accuse(a, "refused, and staged")
+					}
+				}
+			}
+		}
+		for key, as := range busyOrCancelled {
+			if s := f.byAcq[key]; len(s) > 0 && as[0].Reason == busy {
+				v.accuse(as[0], "busy, and it was granted %d", s[0].token)
+			}
+		}
+		clear(busyOrCancelled)
+	}
+	return v, nil
+}
+
+// mayCome reports whether an append was sent more than once. A copy of it may have come before: what
+// is refused is then the repeat, of a section that is folded.
+func mayCome(as []answer) bool {
+	return len(as) > 1 || as[0].Sends != 1
+}
+
+func (v *verdicts) acquire(a answer, f *facts) {
+	granted := f.byAcq[acqKey(a.Lock, a.Session, a.Request)]
+	switch a.Reason {
+	case ok:
+		s := f.sections[sectionID{a.Lock, a.Got}]
+		if s == nil || a.Session != "" && (s.session != a.Session || s.request != a.Request) {
+			v.accuse(a, "granted, and it was not")
+		}
+	case "LOCK_EXPIRED": // it is over
+		if len(granted) > 0 && granted[len(granted)-1].end == 0 {
+			v.accuse(a, "refused as over, and it holds the lock for good")
+		}
+	}
+}
+
+func (v *verdicts) append(a answer, s *section) {
+	if s == nil {
+		v.accuse(a, "staged in a section that never was")
+		return
+	}
+	r, there := s.records[a.Request]
+	if !there && a.Request == "" { // the SDK's requests are its own
+		for _, one := range s.records {
+			if strings.HasSuffix(string(one.text), a.Data) {
+				r, there = one, true
+			}
+		}
+	}
+	if !there || !strings.HasSuffix(string(r.text), a.Data) {
+		v.accuse(a, "staged, and it is not")
+	} else if a.Got != 0 && a.Got != r.rev {
+		v.accuse(a, "staged at %d, and answered %d", r.rev, a.Got)
+	}
+}
+
+// ending judges a release, commit or discard of a section; s is nil if it never was. appends are
+// those that were acknowledged in it, discarded says that a discard of it was asked for.
+func (v *verdicts) ending(a answer, s *section, f *facts, discarded bool, appends []answer) {
+	own := s != nil && s.session == a.Session
+	switch {
+	case a.Reason == "OUTCOME_UNKNOWN":
+		if s != nil && s.end > 0 && !s.ended.IsZero() && a.Answered.Sub(s.ended) < soon {
+			v.accuse(a, "unknown, %v after its end", a.Answered.Sub(s.ended))
+		}
+	case a.Call == callDiscard && (a.Reason == ok || a.Reason == published):
+		if was := own && s.published(); was != (a.Reason == published) {
+			v.accuse(a, "discarded, and published: %t", was)
+		}
+		if own && s.end == 0 {
+			v.accuse(a, "discarded, and it is held")
+		}
+	case a.Reason == ok:
+		switch {
+		case !own:
+			v.accuse(a, "success for a section that is not the caller's")
+		case !s.own():
+			v.accuse(a, "success for a section that was not ended by its holder (undone %t, session ended %t, ended at %d)", s.noted, s.expired, s.end)
+		case a.Appended && len(s.records) > 0 && !s.marked:
+			v.accuse(a, "success for records that are not published")
+		case a.Call == callCommit && a.Got != 0 && s.next != a.Got:
+			v.accuse(a, "committed to %d, and it was %d", a.Got, s.next)
+		case a.Call == callCommit && a.Got == 0:
+			if next := f.sections[sectionID{a.Lock, s.next}]; next != nil && next.end == 0 {
+				v.accuse(a, "committed and lost, and it is held")
+			}
+		}
+		for _, one := range appends {
+			if own && s.own() {
+				v.append(one, s)
+			}
+		}
+	case a.Reason == "LOCK_EXPIRED":
+		switch {
+		case !own:
+		case s.marked:
+			v.accuse(a, "refused, and published at %d", s.end)
+		case s.end == 0:
+			v.accuse(a, "refused, and held for good")
+		case s.own() && !discarded:
+			v.accuse(a, "refused, and ended by nobody else")
+		}
+	case a.Reason == "DATA_LOSS":
+		if own && s.marked {
+			v.accuse(a, "data lost, and published")
+		}
+	}
+}
+
+// heartbeat judges what a heartbeat says of one acquisition, as of a revision.
+func (v *verdicts) heartbeat(a answer, f *facts) {
+	if a.Reason != ok || a.Got == 0 {
+		return
+	}
+	var now *section // what it held at that revision
+	for _, s := range f.byAcq[acqKey(a.Lock, a.Session, a.Request)] {
+		if s.token <= a.Got && (s.end == 0 || s.end > a.Got) {
+			now = s
+		}
+	}
+	switch {
+	case a.Holding && (now == nil || now.token != a.Token):
+		v.accuse(a, "held, and it was not")
+	case !a.Holding && now != nil:
+		v.accuse(a, "not held, and it held %d", now.token)
+	}
+}
+
+// files holds what the files say against what was published: each published section whole, in the
+// order of tokens, and nothing else.
+func (v *verdicts) files(f *facts, files map[string]string) {
+	type content struct{ records []string }
+	want := map[string]map[int64]*content{}
+	for id, s := range f.sections {
+		if !s.marked || len(s.records) == 0 {
+			continue
+		}
+		var lines []string
+		for _, r := range s.records {
+			text := string(r.text)
+			lines = append(lines, text[strings.Index(text, id.lock+" "):])
+		}
+		slices.SortFunc(lines, func(a, b string) int {
+			_, _, m, _ := parseRecord(a)
+			_, _, n, _ := parseRecord(b)
+			return m - n
+		})
+		if want[id.lock] == nil {
+			want[id.lock] = map[int64]*content{}
+		}
+		want[id.lock][id.token] = &content{lines}
+	}
+	for lock, sections := range want {
+		tokens := make([]int64, 0, len(sections))
+		for token := range sections {
+			tokens = append(tokens, token)
+		}
+		slices.Sort(tokens)
+		var text strings.Builder
+		for _, token := range tokens {
+			text.WriteString(strings.Join(sections[token].records, ""))
+		}
+		if got := files[lock]; got != text.String() {
+			at := 0
+			for at < min(len(got), text.Len()) && got[at] == text.String()[at] {
+				at++
+			}
+			v.untrue = append(v.untrue, fmt.Sprintf("the file of %s has %d bytes, and published are %d; they differ at %d: has %.80q, want %.80q",
+				lock, len(got), text.Len(), at, got[at:], text.String()[at:]))
+		}
+	}
+	for lock, text := range files {
+		if want[lock] == nil && text != "" {
+			v.untrue = append(v.untrue, fmt.Sprintf("the file of %s has %d bytes, and nothing was published", lock, len(text)))
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	alice = "00000000000000aa"
+	bob   = "00000000000000bb"
+)
+
+// past is an epoch in which every fate of a section occurs.
+func past() *epoch {
+	e := &epoch{from: time.Unix(0, 0)}
+	put := func(rev int64, key, value string) {
+		e.changes = append(e.changes, change{rev: rev, key: key, value: []byte(value), seen: time.Unix(rev, 0)})
+	}
+	del := func(rev int64, key string) {
+		e.changes = append(e.changes, change{rev: rev, key: key, deleted: true, seen: time.Unix(rev, 0)})
+	}
+	hold := func(rev int64, lock, session string, request int, prev int64) {
+		put(rev, "locks/"+lock, fmt.Sprintf("%s.%d\x00{\"prev\":%d}", session, request, prev))
+	}
+	under := func(family, lock string, token int64) string { return fmt.Sprintf("%s/%s//%016x", family, lock, token) }
+	put(1, "sessions/"+alice, "{}")
+	put(2, "sessions/"+bob, "{}")
+	// a: published, and handed to bob, who is evicted.
+	hold(10, "a", alice, 1, 0)
+	put(11, under("staged", "a", 10)+"/2", "\x01\x03log"+record("a", 10, 0))
+	hold(12, "a", bob, 1, 0)
+	put(12, under("commits", "a", 10), alice)
+	put(13, under("staged", "a", 12)+"/2", "\x01\x03log"+record("a", 12, 0))
+	del(14, "locks/a")
+	put(14, under("undone", "a", 12), "{}")
+	// b: released with nothing in it; then committed, and held.
+	hold(20, "b", alice, 3, 0)
+	del(21, "locks/b")
+	hold(22, "b", alice, 4, 0)
+	hold(23, "b", alice, 4, 22)
+	put(23, under("commits", "b", 22), alice)
+	// c: its session ends.
+	hold(30, "c", bob, 5, 0)
+	del(31, "locks/c")
+	del(31, "sessions/"+bob)
+	return e
+}
+
+// Each untrue answer is found, and none that is true.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	end := func(call, session, lock string, token int64, reason string) answer {
+		return answer{Call: call, Session: session, Lock: lock, Token: token, Reason: reason}
+	}
+	with := func(a answer, change func(*answer)) answer {
+		change(&a)
+		return a
+	}
+	const expired = "LOCK_EXPIRED"
+	for _, test := range []struct {
+		name   string
+		answer answer
+		untrue bool
+	}{
+		{"published", end(callRelease, alice, "a", 10, ok), false},
+		{"published, to the SDK", end(callRelease, "", "a", 10, ok), false},
+		{"published, and refused", end(callRelease, alice, "a", 10, expired), true},
+		{"published, to another", end(callRelease, bob, "a", 10, ok), true},
+		{"published, refused to another", end(callRelease, bob, "a", 10, expired), false},
+		{"published, and discarded", end(callDiscard, alice, "a", 10, ok), true},
+		{"published, and discarded too late", end(callDiscard, alice, "a", 10, published), false},
+		{"evicted, and refused", end(callRelease, bob, "a", 12, expired), false},
+		{"evicted, and success", end(callRelease, bob, "a", 12, ok), true},
+		{"evicted, and committed", end(callCommit, bob, "a", 12, ok), true},
+		{"evicted, and discarded", end(callDiscard, bob, "a", 12, ok), false},
+		{"evicted, and discarded too late", end(callDiscard, bob, "a", 12, published), true},
+		{"evicted, and told so", with(end(callEvict, "", "a", 12, ok), func(a *answer) { a.Got = 12 }), false},
+		{"not evicted, and told so", with(end(callEvict, "", "a", 10, ok), func(a *answer) { a.Got = 10 }), true},
+		{"empty, and released", end(callRelease, alice, "b", 20, ok), false},
+		{"empty, and refused", end(callRelease, alice, "b", 20, expired), true},
+		{"empty, and unknown at once", with(end(callRelease, alice, "b", 20, "OUTCOME_UNKNOWN"), func(a *answer) { a.Answered = time.Unix(22, 0) }), true},
+		{"empty, and unknown later", with(end(callRelease, alice, "b", 20, "OUTCOME_UNKNOWN"), func(a *answer) { a.Answered = time.Unix(60, 0) }), false},
+		{"committed", with(end(callCommit, alice, "b", 22, ok), func(a *answer) { a.Got = 23 }), false},
+		{"committed, to another token", with(end(callCommit, alice, "b", 22, ok), func(a *answer) { a.Got = 24 }), true},
+		{"committed and lost, and held", end(callCommit, alice, "b", 22, ok), true},
+		{"held, and refused", end(callRelease, alice, "b", 23, expired), true},
+		{"held, and success", end(callRelease, alice, "b", 23, ok), true},
+		{"held, and discarded", end(callDiscard, alice, "b", 23, ok), true},
+		{"held, and its data lost", end(callRelease, alice, "b", 23, "DATA_LOSS"), false},
+		{"published, and its data lost", end(callRelease, alice, "a", 10, "DATA_LOSS"), true},
+		{"expired, and refused", end(callRelease, bob, "c", 30, expired), false},
+		{"expired, and success", end(callRelease, bob, "c", 30, ok), true},
+		{"never granted, and refused", end(callRelease, bob, "c", 29, expired), false},
+		{"never granted, and success", end(callRelease, bob, "c", 29, ok), true},
+		{"not known, and not judged", end(callRelease, bob, "c", 30, indeterminate), false},
+
+		{"granted", answer{Call: callAcquire, Session: alice, Lock: "a", Request: "1", Got: 10}, false},
+		{"granted to another", answer{Call: callAcquire, Session: bob, Lock: "a", Request: "1", Got: 10}, true},
+		{"granted to nobody", answer{Call: callAcquire, Lock: "a", Got: 11}, true},
+		{"granted, and busy", answer{Call: callAcquire, Session: alice, Lock: "a", Request: "1", Reason: busy}, true},
+		{"not granted, and busy", answer{Call: callAcquire, Session: alice, Lock: "a", Request: "9", Reason: busy}, false},
+		{"over, and refused", answer{Call: callAcquire, Session: alice, Lock: "a", Request: "1", Reason: expired}, false},
+		{"held for good, and refused", answer{Call: callAcquire, Session: alice, Lock: "b", Request: "4", Reason: expired}, true},
+
+		{"staged", answer{Call: callAppend, Session: alice, Lock: "a", Token: 10, Request: "2", Data: record("a", 10, 0), Got: 11}, false},
+		{"staged, at another revision", answer{Call: callAppend, Session: alice, Lock: "a", Token: 10, Request: "2", Data: record("a", 10, 0), Got: 12}, true},
+		{"staged, something else", answer{Call: callAppend, Session: alice, Lock: "a", Token: 10, Request: "2", Data: record("a", 10, 1)}, true},
+		{"staged, and it is not", answer{Call: callAppend, Session: alice, Lock: "a", Token: 10, Request: "3", Data: record("a", 10, 0)}, true},
+		{"staged, by the SDK", answer{Call: callAppend, Lock: "a", Token: 10, Data: record("a", 10, 0)}, false},
+		{"refused, and staged", answer{Call: callAppend, Session: bob, Lock: "a", Token: 12, Request: "2", Reason: expired, Sends: 1}, true},
+		{"refused as a repeat, and staged", answer{Call: callAppend, Session: bob, Lock: "a", Token: 12, Request: "2", Reason: expired, Sends: 2}, false},
+		{"refused", answer{Call: callAppend, Session: bob, Lock: "a", Token: 12, Request: "7", Reason: expired, Sends: 1}, false},
+
+		{"holding", answer{Call: callHeartbeat, Session: bob, Lock: "a", Request: "1", Token: 12, Got: 13, Holding: true}, false},
+		{"holding, and not any more", answer{Call: callHeartbeat, Session: bob, Lock: "a", Request: "1", Token: 12, Got: 14, Holding: true}, true},
+		{"not holding, and holding", answer{Call: callHeartbeat, Session: bob, Lock: "a", Request: "1", Got: 13}, true},
+		{"not holding", answer{Call: callHeartbeat, Session: bob, Lock: "a", Request: "1", Got: 14}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if test.answer.Answered.IsZero() {
+				test.answer.Answered = time.Unix(100, 0)
+			}
+			v, err := judge([]answer{test.answer}, []*epoch{past()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := len(v.untrue) > 0; got != test.untrue {
+				t.Errorf("untrue: %q; want any: %t", v.untrue, test.untrue)
+			}
+		})
+	}
+}
+
+// An acknowledged append has to be in the section that is published, also after a restore that has
+// lost it.
+func TestJudgeLostAppend(t *testing.T) {
+	t.Parallel()
+	staged := answer{Call: callAppend, Session: alice, Lock: "a", Token: 10, Request: "3", Data: record("a", 10, 1), Answered: time.Unix(99, 0)}
+	released := answer{Call: callRelease, Session: alice, Lock: "a", Token: 10, Appended: true, Answered: time.Unix(300, 0)}
+	first, second := past(), past()
+	second.from = time.Unix(200, 0)
+	first.changes = slices.Insert(first.changes, 4, change{rev: 11, key: fmt.Sprintf("staged/a//%016x/3", 10), value: []byte("\x02\x03log" + staged.Data)})
+	v, err := judge([]answer{staged, released}, []*epoch{first, second})
+	if err != nil || len(v.untrue) == 0 {
+		t.Errorf("got %v, %v; want the release to be untrue: a record of it is lost", v, err)
+	}
+	released.Reason = "DATA_LOSS"
+	second.changes = slices.DeleteFunc(second.changes, func(c change) bool { return c.rev >= 12 && c.rev < 15 })
+	v, err = judge([]answer{staged, released}, []*epoch{first, second})
+	if err != nil || len(v.untrue) > 0 {
+		t.Errorf("got %v, %v; want it to be true that data was lost", v, err)
+	}
+}
+
+// What no order of transactions leads to is found in what etcd says.
+func TestImpossible(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]change{
+		"published after its end":   {rev: 40, key: fmt.Sprintf("commits/c//%016x", 30)},
+		"undone, and published":     {rev: 40, key: fmt.Sprintf("undone/a//%016x", 10)},
+		"staged after its end":      {rev: 40, key: fmt.Sprintf("staged/c//%016x/9", 30)},
+		"staged twice":              {rev: 40, key: fmt.Sprintf("staged/a//%016x/2", 10)},
+		"staged in no section":      {rev: 40, key: fmt.Sprintf("staged/a//%016x/2", 11)},
+		"undone while it is held":   {rev: 40, key: fmt.Sprintf("undone/b//%016x", 23)},
+		"committed by another":      {rev: 40, key: "locks/b", value: []byte(bob + ".9\x00{\"prev\":23}")},
+		"committed from another":    {rev: 40, key: "locks/b", value: []byte(alice + ".4\x00{\"prev\":22}")},
+		"committed, and held by no": {rev: 40, key: "locks/c", value: []byte(alice + ".4\x00{\"prev\":30}")},
+	} {
+		e := past()
+		e.changes = append(e.changes, c)
+		if _, err := e.facts(); err == nil {
+			t.Errorf("%s: got no error", name)
+		}
+	}
+	if _, err := past().facts(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestJudgeFiles(t *testing.T) {
+	t.Parallel()
+	f, err := past().facts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := record("a", 10, 0)
+	for name, test := range map[string]struct {
+		files  map[string]string
+		untrue bool
+	}{
+		"whole":       {map[string]string{"a": whole}, false},
+		"lost":        {map[string]string{}, true},
+		"torn":        {map[string]string{"a": whole[:3]}, true},
+		"twice":       {map[string]string{"a": whole + whole}, true},
+		"undone":      {map[string]string{"a": whole + record("a", 12, 0)}, true},
+		"from nobody": {map[string]string{"a": whole, "c": "x"}, true},
+	} {
+		v := &verdicts{}
+		if v.files(f, test.files); len(v.untrue) > 0 != test.untrue {
+			t.Errorf("%s: untrue: %q; want any: %t", name, v.untrue, test.untrue)
+		}
+	}
+}
+
+// What a restore has undone was true until then.
+func TestRestoredTruth(t *testing.T) {
+	t.Parallel()
+	tr := newTruth()
+	tr.epochs[0].changes = past().changes
+	tr.restore(13, 1000)
+	f, err := tr.current().facts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := f.sections[sectionID{"a", 12}]; s == nil || s.end != 0 || s.noted {
+		t.Errorf("got %+v; want the section held again", s)
+	}
+	if s := f.sections[sectionID{"b", 20}]; s != nil {
+		t.Errorf("got %+v; want it never granted", s)
+	}
+	if tr.rev != 1000 || len(tr.epochs[0].changes) != len(past().changes) {
+		t.Errorf("at %d with %d changes before; want 1000, and %d", tr.rev, len(tr.epochs[0].changes), len(past().changes))
+	}
+	if lines := strings.Count(record("a", 1, 2), "\n"); lines != 1 {
+		t.Errorf("a record has %d lines; want one", lines)
+	}
+}

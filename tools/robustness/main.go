@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/client"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "worker" {
+		if err := work(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	var o options
+	flag.StringVar(&o.layout, "layout", "embedded", "`embedded`: three servers with an etcd each; `external`: three of etcd, and two servers")
+	flag.DurationVar(&o.last, "for", 10*time.Minute, "how long to break things")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the faults and the workers; the interleaving is not repeated")
+	flag.IntVar(&o.restores, "restores", 2, "how often the cluster is restored from a snapshot")
+	flag.StringVar(&o.keep, "keep", "", "`directory` for logs and histories; empty: a temporary one, kept if the run fails")
+	flag.Parse()
+	o.out = os.Stdout
+	os.Exit(o.run(context.Background()))
+}
+
+type options struct {
+	layout   string
+	last     time.Duration
+	seed     uint64
+	restores int
+	keep     string
+	out      io.Writer
+}
+
+// run is one run.
+type run struct {
+	l        *layout
+	rand     *rand.Rand
+	truth    *truth
+	watching *watching
+	h        *history // of the run's own calls
+	workers  []*process
+	started  int
+	out      io.Writer
+}
+
+const workers = 3 // processes
+
+// run returns the exit code: see the package comment.
+func (o options) run(ctx context.Context) int {
+	dir, keep := o.keep, o.keep != ""
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "dlm-robustness-"); err != nil {
+			fmt.Fprintln(o.out, err)
+			return 2
+		}
+	} else if err := os.MkdirAll(dir, 0o700); err != nil {
+		fmt.Fprintln(o.out, err)
+		return 2
+	}
+	fmt.Fprintf(o.out, "%s, %v, seed %d\n", o.layout, o.last, o.seed)
+	code, err := o.in(ctx, dir)
+	if err != nil {
+		fmt.Fprintln(o.out, err)
+	}
+	if keep || code != 0 {
+		fmt.Fprintln(o.out, "logs and histories are in", dir)
+	} else {
+		_ = os.RemoveAll(dir)
+	}
+	return code
+}
+
+func (o options) in(ctx context.Context, dir string) (code int, err error) {
+	l, err := build(dir, o.layout == "external")
+	if err != nil {
+		return 2, err
+	}
+	switch o.layout {
+	case "embedded":
+		err = embedded(l)
+	case "external":
+		err = external(l)
+	default:
+		err = fmt.Errorf("no layout %q", o.layout)
+	}
+	if err != nil {
+		return 2, err
+	}
+	defer l.close()
+	if err := l.up(); err != nil {
+		return 2, err
+	}
+	r := &run{l: l, rand: rand.New(rand.NewPCG(o.seed, 0)), truth: newTruth(), out: o.out}
+	r.watching = r.watch()
+	defer func() { r.watching.stop() }()
+	if r.h, err = newHistory(filepath.Join(dir, "run.history")); err != nil {
+		return 2, err
+	}
+	for i := range workers {
+		w := &process{name: fmt.Sprint("worker ", i), log: filepath.Join(dir, fmt.Sprint("worker", i, ".log"))}
+		r.workers = append(r.workers, w)
+		if err := r.startWorker(w); err != nil {
+			return 2, err
+		}
+	}
+	counts, err := r.breakThings(ctx, o.last, o.restores)
+	for _, w := range r.workers {
+		w.input.Close()
+		w.end(0)
+	}
+	if err != nil {
+		return 2, err
+	}
+	return r.judge(ctx, dir, counts)
+}
+
+// startWorker starts a worker process with a history of its own.
+func (r *run) startWorker(w *process) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	r.started++
+	w.args = []string{
+		self, "worker", "-dir", r.l.dir, "-name", fmt.Sprint("worker", r.started), "-seed", fmt.Sprint(r.rand.Uint64()),
+		"-endpoints", strings.Join(r.l.endpoints(), ","),
+	}
+	return w.start()
+}
+
+// breakThings makes one fault after the other, with a pause between them, and restores in equal
+// steps.
+func (r *run) breakThings(ctx context.Context, last time.Duration, restores int) (counts map[string]int, err error) {
+	counts = map[string]int{}
+	all := faults(r.l.separate())
+	began := time.Now()
+	for restored := 0; time.Since(began) < last; {
+		pause(ctx, time.Duration(r.rand.IntN(2500))*time.Millisecond)
+		for _, w := range r.workers {
+			if !w.running() {
+				return counts, fmt.Errorf("%s ended by itself", w.name)
+			}
+		}
+		if restored < restores && time.Since(began) > last*time.Duration(restored+1)/time.Duration(restores+1) {
+			restored++
+			counts["restored"]++
+			if err := r.restore(ctx); err != nil {
+				return counts, fmt.Errorf("restore: %w", err)
+			}
+			continue
+		}
+		f := choose(r.rand, all)
+		counts[f.name]++
+		if err := f.do(ctx, r); err != nil {
+			return counts, fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return counts, nil
+}
+
+// watching is a watch that goes on until it is stopped.
+type watching struct {
+	etcd   *clientv3.Client
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
+}
+
+func (r *run) watch() *watching {
+	w := &watching{done: make(chan struct{})}
+	var ctx context.Context
+	ctx, w.cancel = context.WithCancel(context.Background())
+	if w.etcd, w.err = r.l.client(); w.err != nil {
+		close(w.done)
+		return w
+	}
+	go func() {
+		defer close(w.done)
+		r.truth.watch(ctx, w.etcd)
+	}()
+	return w
+}
+
+func (w *watching) stop() {
+	w.cancel()
+	<-w.done
+	if w.etcd != nil {
+		_ = w.etcd.Close()
+	}
+}
+
+// settled is how long the cluster is given to end all sessions and to fold all sections.
+const settled = 90 * time.Second
+
+// judge waits until all is at rest, and judges.
+func (r *run) judge(ctx context.Context, dir string, counts map[string]int) (code int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, settled)
+	defer cancel()
+	if err := r.l.up(); err != nil {
+		return 2, err
+	}
+	c, err := client.Open(client.Config{Endpoints: r.l.endpoints(), ConnectTimeout: time.Minute})
+	if err != nil {
+		return 2, err
+	}
+	defer c.Close()
+	if err := free(ctx, c); err != nil {
+		return 1, err
+	}
+	files := map[string]string{}
+	for i := range locks {
+		lock := fmt.Sprint("lock", i)
+		text, err := c.Read(ctx, lock, file)
+		if err != nil && !errors.Is(err, client.ErrFileNotFound) {
+			return 1, fmt.Errorf("read %s of %s: %w", file, lock, err)
+		}
+		files[lock] = string(text)
+	}
+	resp, err := r.watching.etcd.Get(ctx, "x")
+	if err != nil {
+		return 2, err
+	}
+	// Everything up to here is seen when something after it is.
+	put, err := r.watching.etcd.Put(ctx, prefix+"~robustness", "")
+	if err != nil {
+		return 2, err
+	}
+	if err := r.truth.await(ctx, max(put.Header.Revision, resp.Header.Revision)); err != nil {
+		return 2, err
+	}
+	answers, err := readHistories(dir)
+	if err != nil {
+		return 2, err
+	}
+	v, err := judge(answers, r.truth.epochs)
+	if err != nil {
+		return 1, err
+	}
+	last, err := r.truth.current().facts()
+	if err != nil {
+		return 1, err
+	}
+	v.files(last, files)
+	return r.report(v, counts, len(last.sections)), nil
+}
+
+// free waits until nobody holds a lock or waits for one: what the workers have left ends with their
+// sessions.
+func free(ctx context.Context, c *client.Client) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		list, err := c.List(ctx, "")
+		if err == nil && len(list) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not all locks became free: %v, %w", list, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// least is what a run must have seen, each minute, to prove anything.
+const (
+	leastAnswers = 300
+	leastFaults  = 4
+)
+
+func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int) {
+	faults := 0
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(r.out, "%6d %s\n", counts[name], name)
+		faults += counts[name]
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.answers)) {
+		fmt.Fprintf(r.out, "%6d %s\n", v.answers[name], name)
+	}
+	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", faults, v.checked, sections, len(v.untrue))
+	for i, text := range v.untrue {
+		if i == 50 {
+			fmt.Fprintf(r.out, "and %d more\n", len(v.untrue)-i)
+			break
+		}
+		fmt.Fprintln(r.out, "UNTRUE", text)
+	}
+	switch {
+	case len(v.untrue) > 0:
+		return 1
+	case v.checked < leastAnswers || faults < leastFaults:
+		fmt.Fprintln(r.out, "too little happened to prove anything")
+		return 2
+	}
+	return 0
+}

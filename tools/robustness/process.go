@@ -1,0 +1,180 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// process is one process of a run, started again and again with the same arguments.
+type process struct {
+	name string
+	args []string
+	log  string // a file that its output is added to
+
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	input   io.WriteCloser // its end tells a worker to end
+	ended   chan struct{}
+	stopped bool // by SIGSTOP
+}
+
+func (p *process) start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	cmd := exec.Command(p.args[0], p.args[1:]...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = childOf()
+	if p.input, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	p.cmd, p.ended, p.stopped = cmd, ended, false
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	return nil
+}
+
+func (p *process) running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// signal sends a signal to a process that runs.
+func (p *process) signal(sig syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd != nil {
+		_ = p.cmd.Process.Signal(sig) // it may have ended
+		p.stopped = sig == syscall.SIGSTOP
+	}
+}
+
+// end ends a process with a signal, and waits for that; after a while it kills.
+func (p *process) end(sig syscall.Signal) {
+	if !p.running() {
+		return
+	}
+	p.signal(syscall.SIGCONT)
+	p.signal(sig)
+	p.mu.Lock()
+	ended := p.ended
+	p.mu.Unlock()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		p.signal(syscall.SIGKILL)
+		<-ended
+	}
+}
+
+// proxy is a relay to one server: what clients connect to, so that their connections can be cut.
+type proxy struct {
+	listener net.Listener
+	to       string
+	mu       sync.Mutex
+	conns    map[net.Conn]struct{}
+	running  sync.WaitGroup
+}
+
+func newProxy(to string) (*proxy, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &proxy{listener: l, to: to, conns: map[net.Conn]struct{}{}}
+	p.running.Go(p.accept)
+	return p, nil
+}
+
+func (p *proxy) accept() {
+	for {
+		from, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		to, err := net.DialTimeout("tcp", p.to, 2*time.Second)
+		if err != nil {
+			from.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns[from], p.conns[to] = struct{}{}, struct{}{}
+		p.mu.Unlock()
+		p.running.Go(func() { p.relay(from, to) })
+		p.running.Go(func() { p.relay(to, from) })
+	}
+}
+
+func (p *proxy) relay(from, to net.Conn) {
+	_, _ = io.Copy(to, from)
+	from.Close()
+	to.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, from)
+}
+
+// cut closes every connection there is.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		c.Close()
+	}
+}
+
+func (p *proxy) close() {
+	p.listener.Close()
+	p.cut()
+	p.running.Wait()
+}
+
+// freeAddr is an address of the loopback interface that nobody listens on just now.
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// awaitPort waits until somebody accepts connections.
+func awaitPort(addr string, within time.Duration) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(within); ; <-tick.C {
+		c, err := net.DialTimeout("tcp", addr, time.Second)
+		if err == nil {
+			return c.Close()
+		}
+		if time.Now().After(deadline) {
+			return errors.Join(fmt.Errorf("nobody listens on %s", addr), err)
+		}
+	}
+}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// prefix is what all keys of the servers begin with.
+const prefix = "/dlm/"
+
+// change is one put or deletion of a key.
+type change struct {
+	rev     int64
+	key     string // without the prefix
+	value   []byte
+	deleted bool
+	seen    time.Time
+}
+
+// section is what really became of one section.
+type section struct {
+	lock, session, request string
+	token                  int64
+	prev                   int64 // the token before a commit
+	end                    int64 // the revision at which the token stopped to hold; 0: it holds
+	ended                  time.Time
+	next                   int64 // the token that its own commit made, 0: none
+	marked, noted, expired bool
+	records                map[string]recorded // by request
+}
+
+type recorded struct {
+	rev  int64
+	text []byte
+}
+
+// published reports whether the section became readable.
+func (s *section) published() bool { return s.marked }
+
+// own reports whether the section was ended by a call of its holder that is not known to have
+// undone it.
+func (s *section) own() bool { return s.end > 0 && (s.marked || !s.noted && !s.expired) }
+
+type sectionID struct {
+	lock  string
+	token int64
+}
+
+// epoch is the time between two restores. A restored cluster has the past of its snapshot, and
+// another future than the one it had.
+type epoch struct {
+	from     time.Time // when it began
+	changes  []change
+	restored bool
+}
+
+// truth is what a watch of etcd saw.
+type truth struct {
+	mu     sync.Mutex
+	epochs []*epoch
+	rev    int64 // seen up to here
+	failed error
+}
+
+func newTruth() *truth { return &truth{epochs: []*epoch{{from: time.Now()}}} }
+
+func (t *truth) current() *epoch { return t.epochs[len(t.epochs)-1] }
+
+// restore begins a new epoch: what was seen above the snapshot's revision has not happened.
+func (t *truth) restore(snapshot, rev int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	kept := slices.DeleteFunc(slices.Clone(t.current().changes), func(c change) bool { return c.rev > snapshot })
+	t.epochs = append(t.epochs, &epoch{from: time.Now(), changes: kept, restored: true})
+	t.rev = rev
+}
+
+// watch takes in all changes until ctx ends, from where it stopped before.
+func (t *truth) watch(ctx context.Context, etcd *clientv3.Client) {
+	for ctx.Err() == nil {
+		t.mu.Lock()
+		from := t.rev + 1
+		t.mu.Unlock()
+		wctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+		for resp := range etcd.Watch(wctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(from)) {
+			if resp.CompactRevision > 0 {
+				t.mu.Lock()
+				t.failed = fmt.Errorf("etcd's history is compacted to %d, and was seen to %d", resp.CompactRevision, from-1)
+				t.mu.Unlock()
+			}
+			if resp.Err() != nil {
+				break
+			}
+			t.take(resp.Events)
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (t *truth) take(events []*clientv3.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	for _, e := range events {
+		t.rev = max(t.rev, e.Kv.ModRevision)
+		t.current().changes = append(t.current().changes, change{
+			rev: e.Kv.ModRevision, key: strings.TrimPrefix(string(e.Kv.Key), prefix), value: e.Kv.Value,
+			deleted: e.Type == clientv3.EventTypeDelete, seen: now,
+		})
+	}
+}
+
+// await waits until everything up to a revision was seen.
+func (t *truth) await(ctx context.Context, rev int64) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		t.mu.Lock()
+		seen, failed := t.rev, t.failed
+		t.mu.Unlock()
+		if seen >= rev || failed != nil {
+			return failed
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("etcd was seen to %d, and is at %d: %w", seen, rev, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// facts is what is known of one epoch.
+type facts struct {
+	sections map[sectionID]*section
+	byAcq    map[string][]*section // by lock, session and request
+	sessions map[string]int64      // → the revision at which it ended, 0: it lives
+}
+
+func acqKey(lock, session, request string) string { return lock + "\n" + session + "." + request }
+
+// facts works out what became of each section.
+func (e *epoch) facts() (*facts, error) {
+	f := &facts{sections: map[sectionID]*section{}, byAcq: map[string][]*section{}, sessions: map[string]int64{}}
+	held := map[string]*section{}
+	for i := 0; i < len(e.changes); {
+		j := i
+		for j < len(e.changes) && e.changes[j].rev == e.changes[i].rev {
+			j++
+		}
+		if err := f.revision(e.changes[i:j], held); err != nil {
+			return nil, err
+		}
+		i = j
+	}
+	return f, nil
+}
+
+// revision takes in all changes of one revision: what ends a section, and what says how it ended,
+// are in the same one.
+func (f *facts) revision(changes []change, held map[string]*section) error {
+	gone := map[string]bool{}
+	for _, c := range changes {
+		if id, ok := strings.CutPrefix(c.key, "sessions/"); ok {
+			if gone[id] = c.deleted; c.deleted {
+				f.sessions[id] = c.rev
+			} else {
+				f.sessions[id] = 0
+			}
+		}
+	}
+	for _, c := range changes {
+		lock, isLock := strings.CutPrefix(c.key, "locks/")
+		if !isLock {
+			continue
+		}
+		old := held[lock]
+		if old != nil {
+			old.end, old.ended, old.expired = c.rev, c.seen, gone[old.session]
+			delete(held, lock)
+		}
+		if c.deleted {
+			continue
+		}
+		s, err := granted(lock, c)
+		if err != nil {
+			return err
+		}
+		if s.prev != 0 {
+			if old == nil || old.token != s.prev || old.session != s.session || old.request != s.request {
+				return fmt.Errorf("lock %s: the commit at %d is of token %d, and %+v held", lock, c.rev, s.prev, old)
+			}
+			old.next = s.token
+		}
+		held[lock] = s
+		f.sections[sectionID{lock, s.token}] = s
+		key := acqKey(lock, s.session, s.request)
+		f.byAcq[key] = append(f.byAcq[key], s)
+	}
+	for _, c := range changes {
+		if c.deleted {
+			continue
+		}
+		family, rest, _ := strings.Cut(c.key, "/")
+		lock, tail, _ := strings.Cut(rest, "//")
+		token16, request, _ := strings.Cut(tail, "/")
+		switch family {
+		case "commits", "undone", "staged":
+			token, err := strconv.ParseInt(token16, 16, 64)
+			if err != nil {
+				return fmt.Errorf("key %s: %w", c.key, err)
+			}
+			s := f.sections[sectionID{lock, token}]
+			if s == nil {
+				return fmt.Errorf("%s at %d is of a token that was never granted", c.key, c.rev)
+			}
+			switch family {
+			case "commits":
+				if s.end != c.rev || s.noted {
+					return fmt.Errorf("%s is put at %d, and the section ended at %d (undone: %t)", c.key, c.rev, s.end, s.noted)
+				}
+				s.marked = true
+			case "undone":
+				if s.marked || s.end == 0 {
+					return fmt.Errorf("%s is put at %d: published %t, ended at %d", c.key, c.rev, s.marked, s.end)
+				}
+				s.noted = true
+			default:
+				if _, twice := s.records[request]; twice || s.end != 0 && s.end != c.rev {
+					return fmt.Errorf("%s is staged at %d: twice %t, ended at %d", c.key, c.rev, twice, s.end)
+				}
+				s.records[request] = recorded{c.rev, c.value}
+			}
+		}
+	}
+	return nil
+}
+
+// granted reads a holder's value.
+func granted(lock string, c change) (*section, error) {
+	owner, rest, _ := bytes.Cut(c.value, []byte{0})
+	session, request, found := strings.Cut(string(owner), ".")
+	var v struct {
+		Prev int64 `json:"prev"`
+	}
+	if err := json.Unmarshal(rest, &v); err != nil {
+		return nil, fmt.Errorf("lock %s at %d: holder %q: %w", lock, c.rev, c.value, err)
+	}
+	if !found {
+		return nil, fmt.Errorf("lock %s at %d: holder %q", lock, c.rev, c.value)
+	}
+	return &section{lock: lock, session: session, request: request, token: c.rev, prev: v.Prev, records: map[string]recorded{}}, nil
+}

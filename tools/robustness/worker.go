@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/distributed-lock-manager/dlm/client"
+)
+
+const (
+	locks = 4     // few, so that there are always waiters
+	file  = "log" // every section's
+)
+
+func lockName(r *rand.Rand) string { return fmt.Sprint("lock", r.IntN(locks)) }
+
+// work is a worker process: it uses the service until it is killed or its input ends, by the SDK
+// and by raw calls, and writes down what it is answered.
+func work(args []string) error {
+	flags := flag.NewFlagSet("worker", flag.ContinueOnError)
+	dir := flags.String("dir", "", "where the histories are")
+	name := flags.String("name", "", "of this worker")
+	seed := flags.Uint64("seed", 0, "")
+	endpoints := flags.String("endpoints", "", "")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	h, err := newHistory(filepath.Join(*dir, *name+".history"))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { // the end of the run, or of whoever started this
+		_, _ = os.Stdin.Read(make([]byte, 1))
+		cancel()
+	}()
+	list := strings.Split(*endpoints, ",")
+	var running sync.WaitGroup
+	for i := range 3 {
+		running.Go(func() { (&sdkWorker{h: h, rand: rand.New(rand.NewPCG(*seed, uint64(i)))}).run(ctx, list) })
+	}
+	for i := range 2 {
+		w, err := newRawWorker(h, rand.New(rand.NewPCG(*seed, uint64(100+i))), list)
+		if err != nil {
+			return err
+		}
+		running.Go(func() { w.run(ctx) })
+	}
+	running.Wait()
+	return nil
+}
+
+// sdkWorker uses the SDK as a user does.
+type sdkWorker struct {
+	h    *history
+	rand *rand.Rand
+}
+
+func (w *sdkWorker) run(ctx context.Context, endpoints []string) {
+	for ctx.Err() == nil {
+		shuffled := append([]string(nil), endpoints...)
+		w.rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		cfg := client.Config{Endpoints: shuffled, TTL: time.Duration(2+w.rand.IntN(6)) * time.Second, ConnectTimeout: 5 * time.Second}
+		lingering(&cfg, w.rand)
+		c, err := client.Open(cfg)
+		if err != nil {
+			panic(err)
+		}
+		for range 1 + w.rand.IntN(40) {
+			w.section(ctx, c)
+		}
+		_ = c.Close()
+	}
+}
+
+// section is one hold, from its acquire to its end.
+func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
+	lock := lockName(w.rand)
+	a := answer{Call: callAcquire, Asked: time.Now(), Lock: lock, Sends: 0}
+	var l *client.Lock
+	var err error
+	if w.rand.IntN(4) == 0 {
+		l, err = c.TryLock(ctx, lock)
+	} else {
+		l, err = c.Lock(ctx, lock, client.WithWait(time.Duration(1+w.rand.IntN(15))*time.Second))
+	}
+	if err != nil {
+		if ctx.Err() == nil && !errors.Is(err, client.ErrBusy) {
+			a.Reason, a.Text = reasonOf(err), err.Error()
+			w.h.add(a)
+			pause(ctx, 50*time.Millisecond)
+		}
+		return
+	}
+	a.Got = l.Token()
+	w.h.add(a)
+	appended := false
+	for n := range w.rand.IntN(6) {
+		token := l.Token()
+		data := record(lock, token, n)
+		err := w.call(answer{Call: callAppend, Lock: lock, Token: token, Data: data}, func(*answer) error {
+			return l.Append(ctx, file, []byte(data))
+		})
+		if err != nil {
+			break
+		}
+		appended = true
+		if w.rand.IntN(8) == 0 {
+			pause(ctx, time.Duration(w.rand.IntN(400))*time.Millisecond)
+		}
+		if w.rand.IntN(6) == 0 {
+			err := w.call(answer{Call: callCommit, Lock: lock, Token: token, Appended: true}, func(a *answer) error {
+				err := l.Commit(ctx)
+				if err == nil && l.Token() != token {
+					a.Got = l.Token()
+				}
+				return err
+			})
+			appended = appended && err != nil
+		}
+	}
+	if w.rand.IntN(50) == 0 {
+		pause(ctx, time.Duration(w.rand.IntN(4000))*time.Millisecond)
+	}
+	end := answer{Call: callRelease, Lock: lock, Token: l.Token(), Appended: appended}
+	if w.rand.IntN(6) == 0 {
+		end.Call = callDiscard
+		_ = w.call(end, func(*answer) error { return l.Discard(context.WithoutCancel(ctx)) })
+		return
+	}
+	_ = w.call(end, func(*answer) error { return l.Unlock(context.WithoutCancel(ctx)) })
+}
+
+// call makes one call and writes down its answer. An error that is the client's own, about its
+// hold, says nothing of the call.
+func (w *sdkWorker) call(a answer, do func(*answer) error) error {
+	a.Asked = time.Now()
+	err := do(&a)
+	if err != nil {
+		a.Reason, a.Text = reasonOf(err), err.Error()
+	}
+	w.h.add(a)
+	return err
+}
+
+// reasonOf is an SDK's error as the API's reason.
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, client.ErrPublished):
+		return published
+	case errors.Is(err, client.ErrOutcomeUnknown):
+		return "OUTCOME_UNKNOWN"
+	case errors.Is(err, client.ErrLockExpired):
+		return "LOCK_EXPIRED"
+	case errors.Is(err, client.ErrBusy):
+		return busy
+	}
+	var e *client.Error
+	if errors.As(err, &e) && e.Reason != "" {
+		return e.Reason
+	}
+	return indeterminate
+}
+
+// pause waits a while: load, not synchronisation.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
