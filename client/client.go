@@ -48,7 +48,7 @@ func New(endpoints ...string) (*Client, error) {
 }
 
 // Open makes a client. It does not connect: the first call does. It fails if the configuration is
-// faulty, and its error names every fault.
+// faulty, and its error names every fault: see [Config.Validate].
 func Open(cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/user"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -22,12 +25,19 @@ const (
 	DefaultConnectTimeout = 10 * time.Second
 )
 
+// What the servers take. A test holds it equal to what they say themselves.
 const (
-	maxLabel   = 128 // bytes
+	minTTL   = 2 * time.Second
+	maxTTL   = 10 * time.Minute
+	maxLabel = 128 // bytes
+)
+
+const (
 	minMargin  = 300 * time.Millisecond
 	maxMessage = 4 << 20  // bytes of one call; one that no server receives breaks the stream for all
 	maxAnswer  = 16 << 20 // bytes of one answer
 	maxPiece   = 1 << 20  // bytes of a file that one call reads
+	minConnect = 10 * time.Millisecond
 	minStall   = 100 * time.Millisecond
 	maxStall   = 3 * time.Second // the longest that a server may be silent while it owes an answer
 )
@@ -35,14 +45,14 @@ const (
 // Config is what a [Client] needs to know. The zero value is usable.
 type Config struct {
 	// Endpoints are servers, host:port, in order of preference. The client stays with one while it
-	// works. None: DefaultEndpoint.
+	// works. One that is named twice counts once. None: DefaultEndpoint.
 	Endpoints []string
 	// TTL is how long a session outlives its last heartbeat, 2 s to 10 min; servers may grant more.
 	// A heartbeat is sent every third of it, and a thirtieth of it after one that failed. 0:
 	// DefaultTTL.
 	TTL time.Duration
 	// ConnectTimeout is how long a call that holds nothing looks for a server before it fails with
-	// [ErrUnavailable]. 0: DefaultConnectTimeout.
+	// [ErrUnavailable], 10 ms at least. 0: DefaultConnectTimeout.
 	ConnectTimeout time.Duration
 	// Label says who this is, for the eyes of operators: UTF-8 without control characters, 128
 	// bytes at most. Empty: user@host:pid.
@@ -53,6 +63,13 @@ type Config struct {
 	DialOptions []grpc.DialOption
 }
 
+// Validate returns an error that names every fault of the configuration, an [ErrInvalidArgument] or
+// [ErrInvalidTTL]. It asks no server. [Open] fails with the same error.
+func (cfg Config) Validate() error {
+	_, err := cfg.withDefaults()
+	return err
+}
+
 // withDefaults returns the configuration with what was left out, and an error that names every
 // fault.
 func (cfg Config) withDefaults() (Config, error) {
@@ -60,35 +77,82 @@ func (cfg Config) withDefaults() (Config, error) {
 	if len(cfg.Endpoints) == 0 {
 		cfg.Endpoints = []string{DefaultEndpoint}
 	}
+	var endpoints []string
 	for _, e := range cfg.Endpoints {
-		// gRPC would take anything and guess a port, and each call would have to find out that
-		// nobody is there.
-		if _, port, err := net.SplitHostPort(e); err != nil || port == "" || !utf8.ValidString(e) {
-			faults = append(faults, fmt.Errorf("client: endpoint %q is not host:port", e))
+		if slices.Contains(endpoints, e) {
+			continue // otherwise it would pass for another server to try
+		}
+		endpoints = append(endpoints, e)
+		if err := checkEndpoint(e); err != nil {
+			faults = append(faults, err)
 		}
 	}
+	cfg.Endpoints = endpoints
 	if cfg.TTL == 0 {
 		cfg.TTL = DefaultTTL
 	}
-	if cfg.TTL < 0 {
-		faults = append(faults, fmt.Errorf("client: TTL %v is negative", cfg.TTL))
+	if cfg.TTL < minTTL || cfg.TTL > maxTTL {
+		faults = append(faults, fmt.Errorf("%w: %v: want %v to %v", ErrInvalidTTL, cfg.TTL, minTTL, maxTTL))
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = DefaultConnectTimeout
 	}
-	if cfg.ConnectTimeout < 0 {
-		faults = append(faults, fmt.Errorf("client: ConnectTimeout %v is negative", cfg.ConnectTimeout))
+	if cfg.ConnectTimeout < minConnect {
+		faults = append(faults, fmt.Errorf("%w: connect timeout %v: want %v at least", ErrInvalidArgument, cfg.ConnectTimeout, minConnect))
 	}
 	if cfg.Label == "" {
 		cfg.Label = defaultLabel()
 	}
-	if err := checkText(cfg.Label); err != nil {
-		faults = append(faults, fmt.Errorf("client: label: %w", err))
+	if err := checkLabel(cfg.Label); err != nil {
+		faults = append(faults, err)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if slices.Contains(cfg.DialOptions, nil) {
+		faults = append(faults, fmt.Errorf("%w: a dial option is nil", ErrInvalidArgument))
+	}
 	return cfg, errors.Join(faults...)
+}
+
+// checkEndpoint refuses what no server could be reached by. gRPC would take anything and guess a
+// port, and each call would look for its whole connect timeout before it said so.
+func checkEndpoint(e string) error {
+	host, port, err := net.SplitHostPort(e)
+	if n, nan := strconv.ParseUint(port, 10, 16); err != nil || nan != nil || n == 0 || !isHost(host) {
+		return fmt.Errorf("%w: endpoint %q: want host:port, with a port from 1 to 65535", ErrInvalidArgument, e)
+	}
+	return nil
+}
+
+// isHost reports whether a host can have this name or address. None is this machine.
+func isHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil || host == "" {
+		return true
+	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	for _, label := range labels {
+		odd := strings.ContainsFunc(label, func(r rune) bool {
+			return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_'
+		})
+		if odd || label == "" || len(label) > 63 {
+			return false
+		}
+	}
+	// No top-level domain is a number: what looks like one is an address with a mistake in it.
+	_, err := strconv.Atoi(labels[len(labels)-1])
+	return err != nil && len(host) <= 254
+}
+
+// checkLabel refuses a label as the servers do.
+func checkLabel(label string) error {
+	if len(label) > maxLabel {
+		return fmt.Errorf("%w: label of %d bytes: want at most %d", ErrInvalidArgument, len(label), maxLabel)
+	}
+	if !utf8.ValidString(label) || strings.ContainsFunc(label, unicode.IsControl) {
+		return fmt.Errorf("%w: label %q: want UTF-8 without control characters", ErrInvalidArgument, label)
+	}
+	return nil
 }
 
 // stall is how long a server may owe an answer without saying anything before another one is tried.

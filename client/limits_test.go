@@ -14,6 +14,9 @@ func TestLimitsFitTheServers(t *testing.T) {
 	if client.DefaultTTL != etcdstore.DefaultTTL {
 		t.Errorf("the default TTL is %v, that of the servers %v", client.DefaultTTL, etcdstore.DefaultTTL)
 	}
+	if client.MinTTL != etcdstore.MinTTL || client.MaxTTL != etcdstore.MaxTTL {
+		t.Errorf("a TTL is %v to %v, with the servers %v to %v", client.MinTTL, client.MaxTTL, etcdstore.MinTTL, etcdstore.MaxTTL)
+	}
 	if listen := config.Default().Listen; client.DefaultEndpoint != listen {
 		t.Errorf("the default endpoint is %s, that of the servers %s", client.DefaultEndpoint, listen)
 	}

@@ -356,7 +356,7 @@ func TestStuckConnectionHoldsNobody(t *testing.T) {
 		return stoppable{conn, &going}, err
 	}
 	c := open(t, client.Config{
-		Endpoints: []string{s.addr}, TTL: time.Hour, DialOptions: []grpc.DialOption{grpc.WithContextDialer(dial)},
+		Endpoints: []string{s.addr}, TTL: 10 * time.Minute, DialOptions: []grpc.DialOption{grpc.WithContextDialer(dial)},
 	})
 	l := lock(t, c, "a")
 	must(t, l.Append(t.Context(), "f", nil))

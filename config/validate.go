@@ -57,15 +57,10 @@ func (c Coursework) validate(f *faults) {
 // validate checks what holds for any etcd.
 func (e Etcd) validate(f *faults) {
 	for _, endpoint := range e.Endpoints {
-		addr, scheme := endpoint, ""
-		if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
-			scheme, addr = u.Scheme, u.Host
-			f.check(slices.Contains([]string{"http", "https"}, scheme) && strings.Trim(u.Path, "/") == "",
-				"etcd.endpoints", endpoint, "host:port, http://host:port or https://host:port")
+		if err := CheckEtcdEndpoint(endpoint); err != nil {
+			*f = append(*f, fmt.Errorf("etcd.endpoints: %w", err))
 		}
-		host, _, _ := net.SplitHostPort(addr)
-		f.check(isHostPort(addr) && host != "", "etcd.endpoints", endpoint, "host:port, http://host:port or https://host:port")
-		f.check(scheme != "http" || e.TLS == TLS{}, "etcd.endpoints", endpoint, "https://, because etcd.tls is given")
+		f.check(!strings.HasPrefix(endpoint, "http://") || e.TLS == TLS{}, "etcd.endpoints", endpoint, "https://, because etcd.tls is given")
 	}
 	f.check(e.Username == "" || e.Password != "" || e.PasswordFile != "", "etcd.username", e.Username, "a password with it")
 	f.check(e.Username != "" || e.Password == "", "etcd.password", redacted, "etcd.username with it")
@@ -76,6 +71,25 @@ func (e Etcd) validate(f *faults) {
 		f.between("etcd.history", e.History, minHistory, maxHistory)
 	}
 	f.check((e.TLS.Cert == "") == (e.TLS.Key == ""), "etcd.tls.cert", e.TLS.Cert, "both etcd.tls.cert and etcd.tls.key, or none")
+}
+
+// CheckEtcdEndpoint returns an error if no etcd can be reached by an endpoint.
+func CheckEtcdEndpoint(endpoint string) error {
+	addr, good := endpoint, true
+	if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
+		addr, good = u.Host, (u.Scheme == "http" || u.Scheme == "https") && strings.Trim(u.Path, "/") == ""
+	}
+	if !good || !IsPeerAddress(addr) {
+		return fmt.Errorf("%q: want host:port, http://host:port or https://host:port", endpoint)
+	}
+	return nil
+}
+
+// IsPeerAddress reports whether another machine can be reached by addr: it has a host, and a
+// numeric port that is not 0.
+func IsPeerAddress(addr string) bool {
+	host, port, _ := net.SplitHostPort(addr)
+	return isHostPort(addr) && host != "" && strings.Trim(port, "0") != ""
 }
 
 // embedded checks what holds without an external etcd.
@@ -137,8 +151,7 @@ const wantMember = "name=host:port"
 
 func splitMember(member string) (name, addr string, ok bool) {
 	name, addr, _ = strings.Cut(member, "=")
-	host, port, _ := net.SplitHostPort(addr)
-	return name, addr, name != "" && isHostPort(addr) && host != "" && port != "0"
+	return name, addr, name != "" && IsPeerAddress(addr)
 }
 
 // MemberMap is cluster.members by name. It fails on what Validate would have found.

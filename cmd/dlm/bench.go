@@ -82,10 +82,11 @@ docs/benchmarks.md says what the columns are, and what was measured.`,
 
 func (b *benchCommand) run(ctx context.Context) error {
 	heap.Roomy(load.Heap)
-	if b.conn.timeout <= 0 {
-		return usagef("--connect-timeout is %v, must be above 0", b.conn.timeout)
+	conn, err := b.conn.config(b.cfg.TTL, "")
+	if err != nil {
+		return err
 	}
-	b.cfg.Endpoints, b.cfg.ConnectTimeout = b.conn.list(), b.conn.timeout
+	b.cfg.Endpoints, b.cfg.ConnectTimeout = conn.Endpoints, conn.ConnectTimeout
 	if len(b.builds) == 2 {
 		programs := bench.Programs{Ours: b.builds[0], Theirs: b.builds[1], Dir: b.dir, Stderr: b.err}
 		b.cfg.Builds = programs.Start
@@ -109,6 +110,6 @@ func (b *benchCommand) run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, signals.Release)()
 
 	report := newBenchReport(b.streams, b.asJSON, b.cfg.Bar)
-	err := bench.Run(ctx, b.cfg, report)
+	err = bench.Run(ctx, b.cfg, report)
 	return orSignal(ctx, errors.Join(err, report.close()))
 }

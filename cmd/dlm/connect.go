@@ -1,12 +1,13 @@
 package main
 
 import (
-	"net"
+	"errors"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/distributed-lock-manager/dlm/client"
 )
@@ -19,6 +20,7 @@ const (
 // connection is how a command reaches a server.
 type connection struct {
 	endpoints []string
+	flag      *pflag.Flag // of the endpoints
 	timeout   time.Duration
 }
 
@@ -28,48 +30,50 @@ func (c *connection) flags(cmd *cobra.Command) {
 		"servers, as host:port separated by commas (env "+envEndpoints+", default "+defaultEndpoint+")")
 	cmd.Flags().DurationVar(&c.timeout, "connect-timeout", defaultConnectTimeout,
 		"how long to look for a server before giving up")
+	c.flag = cmd.Flags().Lookup("endpoints")
 }
 
 // list returns the endpoints: the flag's, the environment's or the default.
 func (c *connection) list() []string {
-	given := c.endpoints
-	if len(given) == 0 {
-		given = strings.Split(os.Getenv(envEndpoints), ",")
+	if c.flag.Changed {
+		return named(c.endpoints)
 	}
-	var list []string
-	for _, endpoint := range given {
-		if endpoint = strings.TrimSpace(endpoint); endpoint != "" {
-			list = append(list, endpoint)
-		}
+	if list := named(strings.Split(os.Getenv(envEndpoints), ",")); len(list) > 0 {
+		return list
 	}
-	if len(list) == 0 {
-		return []string{defaultEndpoint}
-	}
-	return list
+	return []string{defaultEndpoint}
 }
 
-// valid refuses what no server could be reached with.
-func (c *connection) valid() error {
-	if c.timeout <= 0 {
-		return usagef("--connect-timeout is %v, must be above 0", c.timeout)
-	}
-	for _, endpoint := range c.list() {
-		if _, port, err := net.SplitHostPort(endpoint); err != nil || port == "" {
-			return usagef("endpoint %q: want host:port", endpoint)
+// named is a list without the items that are blank.
+func named(list []string) []string {
+	var out []string
+	for _, item := range list {
+		if item = strings.TrimSpace(item); item != "" {
+			out = append(out, item)
 		}
 	}
-	return nil
+	return out
+}
+
+// config is the client's configuration. Its faults are mistakes of the command line or of the
+// environment, and are all named at once.
+func (c *connection) config(ttl time.Duration, label string) (client.Config, error) {
+	cfg := client.Config{Endpoints: c.list(), TTL: ttl, ConnectTimeout: c.timeout, Label: label}
+	var faults []error
+	if len(cfg.Endpoints) == 0 { // a variable of a script that is not set, more likely than not
+		faults = append(faults, usagef("--endpoints names no server"))
+	}
+	if c.timeout == 0 {
+		faults = append(faults, usagef("--connect-timeout is 0s, must be above"))
+	}
+	return cfg, errors.Join(append(faults, cfg.Validate())...)
 }
 
 // open returns a client, which dials when it is first used.
 func (c *connection) open(ttl time.Duration, label string) (*client.Client, error) {
-	if err := c.valid(); err != nil {
+	cfg, err := c.config(ttl, label)
+	if err != nil {
 		return nil, err
 	}
-	return client.Open(client.Config{
-		Endpoints:      c.list(),
-		TTL:            ttl,
-		ConnectTimeout: c.timeout,
-		Label:          label,
-	})
+	return client.Open(cfg)
 }

@@ -20,12 +20,13 @@ func newHealth(s *streams) *cobra.Command {
 without a shell uses it as its health check.`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := conn.valid(); err != nil {
+			cfg, err := conn.config(0, "")
+			if err != nil {
 				return err
 			}
 			well := true
-			for _, endpoint := range conn.list() {
-				ctx, cancel := context.WithTimeout(cmd.Context(), conn.timeout)
+			for _, endpoint := range cfg.Endpoints {
+				ctx, cancel := context.WithTimeout(cmd.Context(), cfg.ConnectTimeout)
 				state, err := serverHealth(ctx, endpoint)
 				cancel()
 				if err != nil {

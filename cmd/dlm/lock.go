@@ -48,14 +48,16 @@ CODE) the lock was not acquired.`,
 			if err := l.check(cmd); err != nil {
 				return err
 			}
+			if l.ttl == 0 {
+				return usagef("--ttl is 0s, must be above")
+			}
 			return l.run(cmd.Context(), args[0], args[1:])
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
 	l.connection.flags(cmd)
 	l.acquisition.flags(cmd)
-	cmd.Flags().DurationVar(&l.ttl, "ttl", 0,
-		fmt.Sprintf("how long the lock outlives a dlm that was stopped or cut off (default %v)", client.DefaultTTL))
+	cmd.Flags().DurationVar(&l.ttl, "ttl", client.DefaultTTL, "how long the lock outlives a dlm that was stopped or cut off, 2s to 10m")
 	return cmd
 }
 

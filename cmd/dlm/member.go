@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +11,8 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/distributed-lock-manager/dlm/config"
 )
 
 // memberCommand is `dlm member`. It speaks to etcd itself, not to a dlm server: a cluster that
@@ -75,7 +76,7 @@ func (m *memberCommand) add() *cobra.Command {
 		Args:  arguments(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, peer := args[0], args[1]
-			if _, _, err := net.SplitHostPort(peer); err != nil {
+			if !config.IsPeerAddress(peer) {
 				return usagef("%q is not HOST:PORT", peer)
 			}
 			scheme := "http"
@@ -155,6 +156,14 @@ func (m *memberCommand) remove() *cobra.Command {
 
 // with calls f with a client of etcd.
 func (m *memberCommand) with(ctx context.Context, f func(context.Context, *clientv3.Client) error) error {
+	if m.timeout <= 0 {
+		return usagef("--timeout is %v, must be above 0s", m.timeout)
+	}
+	for _, endpoint := range m.endpoints {
+		if err := config.CheckEtcdEndpoint(endpoint); err != nil {
+			return usagef("--etcd-endpoints: %v", err)
+		}
+	}
 	tlsConfig, err := etcdTLS(m.ca, m.cert, m.key)
 	if err != nil {
 		return usagef("etcd TLS: %v", err)

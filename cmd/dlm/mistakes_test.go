@@ -14,14 +14,32 @@ func TestMistakesAreNamed(t *testing.T) {
 		code int
 		says string // on standard error
 	}{
-		"misspelt command":       {[]string{"lok", "x", "true"}, 64, "did you mean lock"},
-		"empty lock":             {[]string{"append", "", "file", "text"}, 64, "invalid name"},
-		"no such file":           {[]string{"tail", "mistakes", "nothing"}, 1, `"nothing" of lock "mistakes"`},
-		"endpoint without port":  {[]string{"status", "--endpoints", "127.0.0.1"}, 64, `"127.0.0.1": want host:port`},
-		"endpoint that is a URL": {[]string{"cat", "--endpoints", "http://127.0.0.1:1", "x", "y"}, 64, `"http://127.0.0.1:1": want host:port`},
-		"second endpoint":        {[]string{"health", "--endpoints", "127.0.0.1:1,other"}, 64, `"other": want host:port`},
-		"port that is none":      {[]string{"lock", "--endpoints", "127.0.0.1:", "x", "true"}, 64, "want host:port"},
-		"no etcd client port":    {[]string{"member", "list", "--timeout", "100ms", "--etcd-endpoints", "127.0.0.1:1"}, 69, "cluster.client-listen"},
+		"misspelt command":                {[]string{"lok", "x", "true"}, 64, "did you mean lock"},
+		"empty lock":                      {[]string{"append", "", "file", "text"}, 64, "invalid name"},
+		"no such file":                    {[]string{"tail", "mistakes", "nothing"}, 1, `"nothing" of lock "mistakes"`},
+		"endpoint without port":           {[]string{"status", "--endpoints", "127.0.0.1"}, 64, `"127.0.0.1": want host:port`},
+		"endpoint that is a URL":          {[]string{"cat", "--endpoints", "http://127.0.0.1:1", "x", "y"}, 64, `"http://127.0.0.1:1": want host:port`},
+		"second endpoint":                 {[]string{"health", "--endpoints", "127.0.0.1:1,other"}, 64, `"other": want host:port`},
+		"port that is none":               {[]string{"lock", "--endpoints", "127.0.0.1:", "x", "true"}, 64, "want host:port"},
+		"endpoint with a port too large":  {[]string{"ls", "--endpoints", "h:99999", "x"}, 64, `"h:99999": want host:port`},
+		"endpoint with a word for a port": {[]string{"tail", "--endpoints", "h:abc", "x", "y"}, 64, `"h:abc": want host:port`},
+		"endpoint of bytes that are none": {[]string{"watch", "--endpoints", "\xff:1", "x"}, 64, `"\xff:1": want host:port`},
+		"both endpoints":                  {[]string{"evict", "--reason", "r", "--endpoints", "h:abc,i", "x"}, 64, `"i": want host:port`},
+		"no endpoint at all":              {[]string{"status", "--endpoints", ""}, 64, "--endpoints names no server"},
+		"commas for endpoints":            {[]string{"health", "--endpoints", " , "}, 64, "--endpoints names no server"},
+		"no time to connect":              {[]string{"status", "--connect-timeout", "0s"}, 64, "--connect-timeout is 0s"},
+		"time to connect is negative":     {[]string{"health", "--connect-timeout", "-1s"}, 64, "connect timeout -1s"},
+		"TTL too short":                   {[]string{"lock", "--ttl", "1s", "x", "true"}, 64, "invalid ttl: 1s"},
+		"TTL too long":                    {[]string{"lock", "--ttl", "1h", "x", "true"}, 64, "invalid ttl: 1h0m0s"},
+		"TTL negative":                    {[]string{"lock", "--ttl", "-5s", "x", "true"}, 64, "invalid ttl: -5s"},
+		"TTL of nothing":                  {[]string{"lock", "--ttl", "0s", "x", "true"}, 64, "--ttl is 0s"},
+		"label with a line break":         {[]string{"lock", "--label", "a\nb", "x", "true"}, 64, `label "a\nb"`},
+		"label too long":                  {[]string{"append", "--label", strings.Repeat("x", 129), "x", "y", "z"}, 64, "label of 129 bytes"},
+		"load on a port that is none":     {[]string{"bench", "--endpoints", "h:abc"}, 64, `"h:abc": want host:port`},
+		"etcd on a port that is none":     {[]string{"member", "list", "--etcd-endpoints", "h:abc"}, 64, `"h:abc": want host:port`},
+		"no time for etcd":                {[]string{"member", "list", "--timeout", "0s"}, 64, "--timeout is 0s"},
+		"member on a port that is none":   {[]string{"member", "add", "a", "h:abc"}, 64, `"h:abc" is not HOST:PORT`},
+		"no etcd client port":             {[]string{"member", "list", "--timeout", "100ms", "--etcd-endpoints", "127.0.0.1:1"}, 69, "cluster.client-listen"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -34,6 +52,23 @@ func TestMistakesAreNamed(t *testing.T) {
 				t.Errorf("it took %v to say so", took)
 			}
 		})
+	}
+}
+
+// The environment's endpoints are looked at as the command line's are, and one command names all
+// that is wrong with it.
+func TestEveryMistakeIsNamed(t *testing.T) {
+	t.Parallel()
+	cmd := dlm(t, "lock", "--ttl", "1s", "--label", "\x1b", "x", "true")
+	cmd.Env = append(cmd.Env, "DLM_ENDPOINTS=h:abc, h:99999 ,,good:1")
+	r := run(t, cmd)
+	if r.code != 64 {
+		t.Errorf("exit code %d, want 64", r.code)
+	}
+	for _, mistake := range []string{`"h:abc"`, `"h:99999"`, "invalid ttl: 1s", `label "\x1b"`} {
+		if !strings.Contains(r.err, mistake) {
+			t.Errorf("%s is not named in %q", mistake, r.err)
+		}
 	}
 }
 
