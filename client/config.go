@@ -59,6 +59,10 @@ type Config struct {
 	Label string
 	// Logger is told of moves between servers and of lost sessions. nil: nothing is logged.
 	Logger *slog.Logger
+	// Proxy has connections go through the HTTP proxy that the environment names (HTTPS_PROXY,
+	// NO_PROXY). What they carry is in plain text, credentials included, so without it the
+	// environment's proxy is left alone.
+	Proxy bool
 	// DialOptions are added to the client's own: no transport security, and keepalive pings.
 	DialOptions []grpc.DialOption
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync"
 	"time"
 
@@ -74,7 +75,7 @@ func (l *link) run() {
 }
 
 func (l *link) serve() error {
-	options := append([]grpc.DialOption{
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
@@ -82,8 +83,14 @@ func (l *link) serve() error {
 		grpc.WithStaticConnWindowSize(connectionWindow),
 		grpc.WithDisableRetry(), // the transport is the only layer that retries
 		grpc.WithDisableServiceConfig(),
-	}, l.t.cfg.DialOptions...)
-	conn, err := grpc.NewClient(l.endpoint, options...)
+	}
+	if !l.t.cfg.Proxy {
+		options = append(options, grpc.WithNoProxy())
+	}
+	options = append(options, l.t.cfg.DialOptions...)
+	// Spelt out, since a server's name may be that of a scheme: unix:50051.
+	target := url.URL{Scheme: "dns", Path: "/" + l.endpoint}
+	conn, err := grpc.NewClient(target.String(), options...)
 	if err != nil {
 		return err
 	}

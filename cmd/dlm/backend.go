@@ -9,6 +9,7 @@ import (
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/config"
 	"github.com/distributed-lock-manager/dlm/etcdstore"
@@ -79,6 +80,7 @@ func connectEtcd(ctx context.Context, cfg config.Config, logs logs) (*backend, e
 		Username:             cfg.Etcd.Username,
 		Password:             cfg.Etcd.Password,
 		Logger:               logs.etcd,
+		DialOptions:          []grpc.DialOption{grpc.WithNoProxy()},
 	})
 	if err != nil {
 		return nil, unreachable(cfg, err)

@@ -86,7 +86,7 @@ func (b *benchCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.cfg.Endpoints, b.cfg.ConnectTimeout = conn.Endpoints, conn.ConnectTimeout
+	b.cfg.Endpoints, b.cfg.ConnectTimeout, b.cfg.Proxy = conn.Endpoints, conn.ConnectTimeout, conn.Proxy
 	if len(b.builds) == 2 {
 		programs := bench.Programs{Ours: b.builds[0], Theirs: b.builds[1], Dir: b.dir, Stderr: b.err}
 		b.cfg.Builds = programs.Start

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,8 +21,9 @@ const (
 // connection is how a command reaches a server.
 type connection struct {
 	endpoints []string
-	flag      *pflag.Flag // of the endpoints
 	timeout   time.Duration
+	proxy     bool
+	given     *pflag.FlagSet // says which flags were given
 }
 
 // flags adds the connection's flags to a command.
@@ -30,12 +32,14 @@ func (c *connection) flags(cmd *cobra.Command) {
 		"servers, as host:port separated by commas (env "+envEndpoints+", default "+defaultEndpoint+")")
 	cmd.Flags().DurationVar(&c.timeout, "connect-timeout", defaultConnectTimeout,
 		"how long to look for a server before giving up")
-	c.flag = cmd.Flags().Lookup("endpoints")
+	cmd.Flags().BoolVar(&c.proxy, "proxy", false,
+		"reach servers through the proxy that HTTPS_PROXY names, in plain text (env "+envProxy+")")
+	c.given = cmd.Flags()
 }
 
 // list returns the endpoints: the flag's, the environment's or the default.
 func (c *connection) list() []string {
-	if c.flag.Changed {
+	if c.given.Changed("endpoints") {
 		return named(c.endpoints)
 	}
 	if list := named(strings.Split(os.Getenv(envEndpoints), ",")); len(list) > 0 {
@@ -58,8 +62,15 @@ func named(list []string) []string {
 // config is the client's configuration. Its faults are mistakes of the command line or of the
 // environment, and are all named at once.
 func (c *connection) config(ttl time.Duration, label string) (client.Config, error) {
-	cfg := client.Config{Endpoints: c.list(), TTL: ttl, ConnectTimeout: c.timeout, Label: label}
+	cfg := client.Config{Endpoints: c.list(), TTL: ttl, ConnectTimeout: c.timeout, Label: label, Proxy: c.proxy}
 	var faults []error
+	if env := os.Getenv(envProxy); env != "" && !c.given.Changed("proxy") {
+		proxy, err := strconv.ParseBool(env)
+		if err != nil {
+			faults = append(faults, usagef("%s is %q, must be true or false", envProxy, env))
+		}
+		cfg.Proxy = proxy
+	}
 	if len(cfg.Endpoints) == 0 { // a variable of a script that is not set, more likely than not
 		faults = append(faults, usagef("--endpoints names no server"))
 	}

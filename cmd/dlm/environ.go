@@ -16,17 +16,19 @@ const (
 	envToken     = "DLM_TOKEN"     // its token
 	envSession   = "DLM_SESSION"   // the credential to append under it: a secret
 	envEndpoints = "DLM_ENDPOINTS" // where the servers are
+	envProxy     = "DLM_PROXY"     // whether they are reached through the environment's proxy
 	envHeld      = "DLM_HELD"      // every lock held by this and the enclosing `dlm lock`, separated by colons
 )
 
 // childEnv is the environment of a command that runs under l.
-func childEnv(environ, endpoints []string, l *client.Lock) []string {
+func childEnv(environ []string, cfg client.Config, l *client.Lock) []string {
 	held := append(heldLocks(), l.Name())
 	own := map[string]string{
 		envLock:      l.Name(),
 		envToken:     strconv.FormatInt(l.Token(), 10),
 		envSession:   l.Credential(),
-		envEndpoints: strings.Join(endpoints, ","),
+		envEndpoints: strings.Join(cfg.Endpoints, ","),
+		envProxy:     strconv.FormatBool(cfg.Proxy),
 		envHeld:      strings.Join(held, ":"),
 	}
 	env := slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {

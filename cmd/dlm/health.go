@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -27,7 +28,7 @@ without a shell uses it as its health check.`,
 			well := true
 			for _, endpoint := range cfg.Endpoints {
 				ctx, cancel := context.WithTimeout(cmd.Context(), cfg.ConnectTimeout)
-				state, err := serverHealth(ctx, endpoint)
+				state, err := serverHealth(ctx, endpoint, cfg.Proxy)
 				cancel()
 				if err != nil {
 					state = status.Convert(err).Message()
@@ -48,8 +49,13 @@ without a shell uses it as its health check.`,
 }
 
 // serverHealth asks one server.
-func serverHealth(ctx context.Context, endpoint string) (string, error) {
-	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
+func serverHealth(ctx context.Context, endpoint string, proxy bool) (string, error) {
+	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	if !proxy {
+		options = append(options, grpc.WithNoProxy())
+	}
+	target := url.URL{Scheme: "dns", Path: "/" + endpoint} // the name may be that of another scheme
+	conn, err := grpc.NewClient(target.String(), options...)
 	if err != nil {
 		return "", err
 	}

@@ -35,7 +35,7 @@ running in its group when it exits is ended before the lock is given back.
 
 Inside, "dlm append" of the same lock writes under the lock already held; those appends are published if COMMAND exits
 0, and dropped otherwise. COMMAND's environment has DLM_LOCK, DLM_TOKEN, DLM_SESSION (a secret: whoever has it can
-append), DLM_ENDPOINTS, and DLM_HELD, the locks held by this and the enclosing calls.
+append), DLM_ENDPOINTS, DLM_PROXY, and DLM_HELD, the locks held by this and the enclosing calls.
 
 Exit code: COMMAND's own, 126 if it cannot be run, 127 if it is not found, 128+N if it died of signal N, 64 usage, 69 no
 server answered before the lock was held, 70 the lock was lost while COMMAND ran, whatever its own code was, 75 (or -E
@@ -75,7 +75,11 @@ func (l *lockCommand) run(ctx context.Context, name string, argv []string) (err 
 	if err != nil {
 		return err
 	}
-	c, err := l.open(l.ttl, l.label)
+	cfg, err := l.config(l.ttl, l.label)
+	if err != nil {
+		return err
+	}
+	c, err := client.Open(cfg)
 	if err != nil {
 		return err
 	}
@@ -93,7 +97,7 @@ func (l *lockCommand) run(ctx context.Context, name string, argv []string) (err 
 		return err
 	}
 	lease := process.Lease{Context: held.Context(), Expiry: held.Expiry, Margin: held.Margin()}
-	command := process.Command{Path: path, Args: argv, Env: childEnv(os.Environ(), l.list(), held)}
+	command := process.Command{Path: path, Args: argv, Env: childEnv(os.Environ(), cfg, held)}
 	result, err := group.Run(lease, command, signals)
 	switch {
 	case err != nil:

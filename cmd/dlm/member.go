@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/config"
 )
@@ -170,6 +171,7 @@ func (m *memberCommand) with(ctx context.Context, f func(context.Context, *clien
 	}
 	etcd, err := clientv3.New(clientv3.Config{
 		Endpoints: m.endpoints, DialTimeout: m.timeout, TLS: tlsConfig, Logger: zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithNoProxy()},
 	})
 	if err != nil {
 		return err

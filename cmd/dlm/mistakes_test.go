@@ -80,6 +80,17 @@ func TestHealthOfNobodyIsInPlainWords(t *testing.T) {
 	}
 }
 
+// A server may be called as gRPC calls a way to reach one.
+func TestServerMayHaveTheNameOfAScheme(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"health", "status"} {
+		r := run(t, dlm(t, command, "--connect-timeout", "500ms", "--endpoints", "unix:1"))
+		if said := r.out + r.err; r.code != 69 || strings.Contains(said, "dial unix ") {
+			t.Errorf("%s: exit code %d, want 69; said %q", command, r.code, said)
+		}
+	}
+}
+
 // A token in any other form than the one that `dlm lock` puts into its command's environment is a
 // mistake, not a section.
 func TestTokenHasOneForm(t *testing.T) {

@@ -56,6 +56,14 @@ func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 	if err != nil {
 		return err
 	}
+	// Etcd's peers reach each other over HTTP, by the environment's proxy if it has one, and etcd
+	// has no setting for that. Nothing else in this process makes an HTTP request. The variables
+	// are read once, at the first request.
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		if err := os.Setenv(name, "*"); err != nil {
+			return err
+		}
+	}
 	signals := process.Catch()
 	defer signals.Release()
 	ctx, stop := signals.Context(ctx)

@@ -46,6 +46,7 @@ func Rivals() []string { return []string{Etcd, Redis, ZooKeeper, Postgres, DLM} 
 type Config struct {
 	Endpoints      []string // dlm's servers; the connections are spread over them
 	ConnectTimeout time.Duration
+	Proxy          bool // as in client.Config
 	Workloads      []string
 	Clients        []int
 	Connections    int           // at most as many as clients are used
@@ -296,6 +297,7 @@ func (c Config) client(i int) (*client.Client, error) {
 		Endpoints:      append(slices.Clone(c.Endpoints[at:]), c.Endpoints[:at]...),
 		TTL:            c.TTL,
 		ConnectTimeout: c.ConnectTimeout,
+		Proxy:          c.Proxy,
 		Label:          "dlm bench",
 	})
 }

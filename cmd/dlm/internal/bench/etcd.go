@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
 )
@@ -35,6 +36,7 @@ func newEtcd(ctx context.Context, endpoints []string, connections int, ttl, time
 			Context:     context.WithoutCancel(ctx), // what was put is deleted after an interruption, too
 			Endpoints:   endpoints,
 			DialTimeout: timeout,
+			DialOptions: []grpc.DialOption{grpc.WithNoProxy()},
 			Logger:      zap.NewNop(),
 		})
 		if err != nil {

@@ -53,8 +53,12 @@ type idleSession struct {
 	due        time.Time // its next heartbeat
 }
 
-func dialIdle(endpoint string, sessions, room int, ttl time.Duration, meter *load.Meter) (*idleConn, error) {
-	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
+func dialIdle(endpoint string, proxy bool, sessions, room int, ttl time.Duration, meter *load.Meter) (*idleConn, error) {
+	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	if !proxy {
+		options = append(options, grpc.WithNoProxy())
+	}
+	conn, err := grpc.NewClient(endpoint, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %q: %w", endpoint, err)
 	}
