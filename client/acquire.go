@@ -34,6 +34,9 @@ type LockOption func(*lockOptions)
 
 // WithWait bounds the time in the queue, 24 h at most; when it is over, Lock fails with a
 // [*BusyError]. With 0 or less the lock is acquired at once or not at all.
+//
+// If servers do not answer, Lock fails with [ErrUnavailable] no later than 1 s after the wait, and
+// 2 s after it was called. With 0 or less it does so at once if no server can be reached.
 func WithWait(d time.Duration) LockOption {
 	return func(o *lockOptions) { o.wait = max(0, d) }
 }
@@ -53,7 +56,9 @@ func WithLabel(label string) LockOption {
 //     discarded.
 //   - [*BusyError], which is an [ErrBusy]: the wait is over.
 //   - [ErrCancelled]: somebody else gave up this wait.
-//   - [ErrUnavailable]: no server was found within the connect timeout.
+//   - [ErrUnavailable]: no server was found within the connect timeout, or answered within the wait.
+//     A lock granted meanwhile is discarded, as soon as a server can be told, or ends with the
+//     session.
 //   - [ErrLockExpired]: it was granted and taken away at once, several times in a row.
 //   - [ErrInvalidName], [ErrInvalidArgument], [ErrQuota], [ErrNoSpace], [ErrClosed].
 func (c *Client) Lock(ctx context.Context, name string, opts ...LockOption) (*Lock, error) {
@@ -80,13 +85,14 @@ func (c *Client) acquire(ctx context.Context, name string, o lockOptions) (*Lock
 		return nil, err
 	}
 	start := time.Now()
+	b := boundOf(o.wait, start)
 	for refusals := 0; ; {
-		a, err := c.enlist(ctx, name, start)
+		a, err := c.enlist(ctx, name, start, b)
 		if err != nil {
 			return nil, err
 		}
 		began := time.Now()
-		l, err := a.await(ctx, o, start)
+		l, err := a.await(ctx, o, start, b)
 		if !errors.Is(err, errAgain) {
 			return l, err
 		}
@@ -101,12 +107,13 @@ func (c *Client) acquire(ctx context.Context, name string, o lockOptions) (*Lock
 
 // await sends the Acquire and waits for what becomes of it. The acquisition is delisted unless a
 // Lock is returned.
-func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time) (*Lock, error) {
+func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time, b bound) (*Lock, error) {
 	wire := a.s.c.wire
 	answers := make(chan answer, 1)
 	c := &call{
 		message: func() *dlmv1.StreamRequest { return a.acquireMessage(o, start) },
 		waits:   true,
+		bound:   b,
 		started: start,
 		done:    func(an answer) { answers <- an },
 	}
@@ -119,6 +126,10 @@ func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time)
 	}
 	select {
 	case an := <-answers:
+		if errors.Is(an.err, ErrUnavailable) && wire.forget(c) {
+			a.s.delist(a)
+			a.cancel()
+		}
 		return a.outcome(ctx, an)
 	case <-a.s.gone:
 		wire.forget(c)

@@ -30,6 +30,8 @@ type call struct {
 	// limit is how long a server may leave this call unanswered, even if it answers others, before
 	// another server is tried. 0: no limit. Calls that have a limit are sent first.
 	limit time.Duration
+	// bound is how long the caller waits for servers. Zero: as long as the connect timeout says.
+	bound bound
 	// lease is the session whose locks the call is about: while it lives, the call is never given
 	// up. nil: none.
 	lease *session
@@ -47,10 +49,34 @@ type call struct {
 	queued  bool
 	ended   bool // answered or forgotten
 
+	misses       int       // how many endpoints in a row could not be reached since it was started
 	refusedSince time.Time // since when servers say that they cannot serve it; zero: they did not
 	refusals     int       // how often on this link
 	retryAt      time.Time // not before this, the next try on this link
 }
+
+// bound is what a bounded wait for a lock means for the wait for servers. The zero value is none.
+type bound struct {
+	due  time.Time // from then on a healthy server does not wait any more, and answers
+	by   time.Time // the caller waits until then
+	once bool      // the caller does not wait for a server that cannot be reached now
+}
+
+// What a bounded wait may take longer, for answers on their way and servers that do not answer: so
+// long in all at least, and so long after the wait.
+const (
+	leastBound = 2 * time.Second
+	lateBound  = time.Second
+)
+
+func boundOf(wait time.Duration, start time.Time) bound {
+	if wait == forever {
+		return bound{}
+	}
+	return bound{due: start.Add(wait), by: start.Add(max(leastBound, wait+lateBound)), once: wait == 0}
+}
+
+func (b bound) over(now time.Time) bool { return !b.by.IsZero() && !now.Before(b.by) }
 
 // sending is one message of a call. A call that is repeated on a link has several.
 type sending struct {

@@ -13,8 +13,12 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// closeTimeout bounds Close. What is not answered by then ends with the session's TTL.
-const closeTimeout = 2 * time.Second
+// closeTimeout bounds Close. What is not answered by then ends with the session's TTL. If no server
+// has answered before, there is less hope.
+const (
+	closeTimeout = 2 * time.Second
+	lastTry      = closeTimeout / 4
+)
 
 // Client talks to a cluster of dlm servers. It is safe for concurrent use; one for a process is
 // enough.
@@ -66,7 +70,8 @@ func Open(cfg Config) (*Client, error) {
 
 // Close ends the client. Everything it holds is lost, sections that are still open are undone, and
 // calls that wait fail with [ErrClosed]. Close waits for releases, commits and discards that are on
-// their way, for 2 s in all. A repeat returns the same error.
+// their way, for 2 s in all, or half a second if servers have owed an answer for that long. A repeat
+// returns the same error.
 //
 //   - nil: the servers know that the sessions have ended.
 //   - [ErrUnavailable]: no server answered in time. What was held ends with its TTL.
@@ -85,7 +90,11 @@ func (c *Client) Close() error {
 	for _, s := range sessions {
 		s.lose(ErrClosed)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	limit := closeTimeout
+	if since := c.wire.silence(); !since.IsZero() && time.Since(since) >= lastTry {
+		limit = lastTry
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	for _, s := range sessions {
 		select {
@@ -120,8 +129,8 @@ func (c *Client) remove(s *session) {
 }
 
 // enlist finds room for an acquisition in a session that lives, and makes a session if there is
-// none. since is when the caller began to look for a server.
-func (c *Client) enlist(ctx context.Context, lock string, since time.Time) (*acquisition, error) {
+// none. since is when the caller began to look for a server, b how long it does.
+func (c *Client) enlist(ctx context.Context, lock string, since time.Time, b bound) (*acquisition, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -138,31 +147,49 @@ func (c *Client) enlist(ctx context.Context, lock string, since time.Time) (*acq
 			}
 		}
 		o := c.opening
-		if o == nil {
-			o = c.init(since)
+		own := o == nil
+		if own {
+			o = c.init(since, b)
 		}
 		c.mu.Unlock()
-		select {
-		case <-o.done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-c.closing:
-			return nil, ErrClosed
+		if err := c.await(ctx, o, since, b); err != nil {
+			return nil, err
 		}
 		// The Init may have been begun by somebody who had looked for a server long before this
 		// caller, and gave up: this caller has time left, and tries again.
-		if o.err != nil && (!errors.Is(o.err, ErrUnavailable) || time.Since(since) >= c.cfg.ConnectTimeout) {
+		if o.err != nil && (own || !errors.Is(o.err, ErrUnavailable) || time.Since(since) >= c.cfg.ConnectTimeout) {
 			return nil, o.err
 		}
 	}
 }
 
+// await returns when a session was made, or was not, and fails if the caller's patience ends before.
+func (c *Client) await(ctx context.Context, o *opening, since time.Time, b bound) error {
+	var over <-chan time.Time
+	if !b.by.IsZero() {
+		timer := time.NewTimer(time.Until(b.by))
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-o.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.closing:
+		return ErrClosed
+	case <-over:
+		return c.wire.unanswered(since)
+	}
+}
+
 // init asks for a session. mu is held.
-func (c *Client) init(since time.Time) *opening {
+func (c *Client) init(since time.Time, b bound) *opening {
 	o := &opening{done: make(chan struct{})}
 	c.opening = o
 	err := c.wire.start(&call{
 		started: since,
+		bound:   b,
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Init{
 			Init: &dlmv1.InitRequest{Ttl: durationpb.New(c.cfg.TTL), Label: c.cfg.Label},
 		}}),

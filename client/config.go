@@ -52,7 +52,8 @@ type Config struct {
 	// DefaultTTL.
 	TTL time.Duration
 	// ConnectTimeout is how long a call that holds nothing looks for a server before it fails with
-	// [ErrUnavailable], 10 ms at least. 0: DefaultConnectTimeout.
+	// [ErrUnavailable], 10 ms at least. A bounded wait for a lock may end that before: see
+	// [WithWait]. 0: DefaultConnectTimeout.
 	ConnectTimeout time.Duration
 	// Label says who this is, for the eyes of operators: UTF-8 without control characters, 128
 	// bytes at most. Empty: user@host:pid.

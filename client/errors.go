@@ -29,7 +29,8 @@ var (
 	ErrEnded = errors.New("section already ended")
 	// ErrPublished: the section had been published before the discard came.
 	ErrPublished = errors.New("section already published")
-	// ErrUnavailable: no server answered within the connect timeout.
+	// ErrUnavailable: no server answered within the connect timeout, or within a lock's bounded
+	// wait.
 	ErrUnavailable = errors.New("no server available")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("client closed")

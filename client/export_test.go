@@ -10,6 +10,12 @@ const (
 	SessionRoom = sessionRoom
 )
 
+// How long Close waits for servers.
+const (
+	CloseTimeout = closeTimeout
+	LastTry      = lastTry
+)
+
 // AtLoss has f called when a session of the client is lost, before its holders are told.
 func AtLoss(c *Client, f func()) { c.atLoss = f }
 

@@ -42,6 +42,13 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 	case !l.usefulAt.IsZero() && !l.unable:
 		t.failures = min(t.failures, 1) // it broke, and the next one may do better
 	}
+	if l.upAt.IsZero() {
+		for c := range t.calls {
+			if c.bound.once && !l.openedAt.Before(c.started) {
+				c.misses++
+			}
+		}
+	}
 	t.failures++
 	t.endpoint = (t.endpoint + 1) % len(t.cfg.Endpoints)
 	t.retryAt = now.Add(backoff(t.failures))
@@ -100,7 +107,7 @@ func (t *transport) step(now time.Time) (next time.Duration, done bool) {
 			if wait := t.retryAt.Sub(now); wait > 0 {
 				next = min(next, wait)
 			} else {
-				t.open()
+				t.open(now)
 			}
 		}
 	}
@@ -112,10 +119,30 @@ func (t *transport) step(now time.Time) (next time.Duration, done bool) {
 }
 
 // open begins a link to the endpoint whose turn it is. mu is held.
-func (t *transport) open() {
+func (t *transport) open(now time.Time) {
 	l := newLink(t, t.cfg.Endpoints[t.endpoint])
+	l.openedAt = now
+	// A server that cannot be reached must not cost more than one that is silent.
+	l.limit = t.stall
+	for c := range t.calls {
+		l.limit = min(l.limit, t.patience(c))
+	}
+	l.limit = max(minDial, l.limit)
 	t.link = l
 	t.running.Go(l.run)
+}
+
+// patience is how long a server may owe an answer to a call without saying anything. If the caller's
+// wait is bounded, every server is to have its share of what is left after the wait.
+func (t *transport) patience(c *call) time.Duration {
+	if n := len(t.cfg.Endpoints); n > 1 && !c.bound.by.IsZero() {
+		from := c.started
+		if c.waits {
+			from = later(from, c.bound.due)
+		}
+		return max(minStall, min(t.stall, c.bound.by.Sub(from)/time.Duration(n+1)))
+	}
+	return t.stall
 }
 
 // checkLink gives up a link whose server owes an answer for too long, and repeats on it what seems
@@ -141,20 +168,24 @@ func (t *transport) checkLink(now time.Time) {
 			}
 			continue
 		}
-		if c.waits {
+		if c.waits && (c.bound.due.IsZero() || now.Before(c.bound.due)) {
 			continue
 		}
-		owed := now.Sub(c.began)
-		silent := owed > t.stall && !l.received.After(c.began)
+		began, sent := later(c.began, c.bound.due), later(c.sent, c.bound.due)
+		if !c.waits {
+			began, sent = c.began, c.sent
+		}
+		owed, stall := now.Sub(began), t.patience(c)
+		silent := owed > stall && !l.received.After(began)
 		late := c.limit > 0 && owed > c.limit && len(t.cfg.Endpoints) > 1
 		if silent || late {
 			if t.looking.IsZero() {
-				t.looking = c.began
+				t.looking = began
 			}
 			t.leave(l, fmt.Errorf("no answer for %v", owed.Round(time.Millisecond)), now)
 			return
 		}
-		if now.Sub(c.sent) > t.stall<<min(c.resent, 6) {
+		if now.Sub(sent) > stall<<min(c.resent, 6) {
 			c.resent++
 			t.enqueue(c)
 		}
@@ -164,12 +195,23 @@ func (t *transport) checkLink(now time.Time) {
 // overdue takes the calls off the books that have looked for a server in vain, and returns each
 // with its error. mu is held.
 //
+// A call whose caller's wait is bounded is among them when that is over, and, if it is not to wait
+// at all, when no endpoint could be reached.
+//
 // A call about a lock is never among them while its session lives. All others count from when they
 // began, or from when servers stopped answering if that is later: a call that waits for a lock, on
 // a healthy server, may wait for ever.
 func (t *transport) overdue(now time.Time) map[*call]error {
 	var out map[*call]error
 	for c := range t.calls {
+		if c.bound.over(now) || c.bound.once && c.misses >= len(t.cfg.Endpoints) {
+			// Unlike the connect timeout, this may be over before a silent link is given up.
+			if l := t.link; l != nil && c.link == l && !l.received.After(c.began) && t.looking.IsZero() {
+				t.looking = c.began
+			}
+			out = t.expire(out, c, now.Sub(c.started))
+			continue
+		}
 		since := c.started
 		if c.lease != nil {
 			lost, ok := c.lease.lostAt()
@@ -183,19 +225,33 @@ func (t *transport) overdue(now time.Time) map[*call]error {
 		if !unanswered && !refused {
 			continue
 		}
-		if out == nil {
-			out = make(map[*call]error)
-		}
-		if t.drop(c) {
-			out[c] = t.unavailable()
-		}
+		out = t.expire(out, c, t.cfg.ConnectTimeout)
 	}
 	return out
 }
 
-func (t *transport) unavailable() error {
-	if t.lastErr == nil {
-		return fmt.Errorf("%w: %s: no answer for %v", ErrUnavailable, t.cfg.Endpoints[t.endpoint], t.cfg.ConnectTimeout)
+// expire takes a call off the books that nobody has answered for so long. mu is held.
+func (t *transport) expire(out map[*call]error, c *call, after time.Duration) map[*call]error {
+	if out == nil {
+		out = make(map[*call]error)
+	}
+	if t.drop(c) {
+		out[c] = t.unavailable(after)
+	}
+	return out
+}
+
+// unanswered is the error of whoever has waited in vain since then.
+func (t *transport) unanswered(since time.Time) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unavailable(time.Since(since))
+}
+
+// unavailable is the error of a call that nobody has answered for so long. mu is held.
+func (t *transport) unavailable(after time.Duration) error {
+	if t.lastErr == nil || t.link != nil && t.link.up {
+		return fmt.Errorf("%w: %s: no answer for %v", ErrUnavailable, t.cfg.Endpoints[t.endpoint], after.Round(time.Millisecond))
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, t.lastErr)
 }

@@ -42,6 +42,8 @@ type link struct {
 	// Guarded by the transport's mu.
 
 	up       bool
+	openedAt time.Time
+	limit    time.Duration // for the connection to be made
 	upAt     time.Time
 	usefulAt time.Time // when it last carried an answer
 	unable   bool      // it could not serve a call
@@ -97,12 +99,10 @@ func (l *link) serve() error {
 	l.conn = conn
 	defer func() { _ = conn.Close() }()
 
-	// A server that cannot be reached must not cost more than one that is silent.
-	limit := max(minDial, l.t.stall)
-	dialing := time.AfterFunc(limit, l.cancel)
+	dialing := time.AfterFunc(l.limit, l.cancel)
 	stream, err := dlmv1.NewLockServiceClient(conn).Stream(l.ctx)
 	if !dialing.Stop() {
-		return fmt.Errorf("no connection within %v", limit.Round(time.Millisecond))
+		return fmt.Errorf("no connection within %v", l.limit.Round(time.Millisecond))
 	}
 	if err != nil {
 		return rpcError(err)

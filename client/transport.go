@@ -200,11 +200,18 @@ func (t *transport) current(ctx context.Context, since time.Time) (*link, error)
 		t.mu.Lock()
 		switch {
 		case errors.Is(err, ErrUnavailable):
-			return nil, t.unavailable()
+			return nil, t.unavailable(t.cfg.ConnectTimeout)
 		case err != nil:
 			return nil, err
 		}
 	}
+}
+
+// silence returns since when no server has given an answer that was owed; zero: all is well.
+func (t *transport) silence() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.looking
 }
 
 // close ends the link, and every call with ErrClosed. It returns when nothing runs any more.

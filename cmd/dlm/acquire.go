@@ -32,8 +32,8 @@ type acquisition struct {
 }
 
 func (a *acquisition) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&a.try, "try", "n", false, "do not wait for the lock")
-	cmd.Flags().DurationVarP(&a.wait, "wait", "w", 0, "wait this long at most (default: for ever)")
+	cmd.Flags().BoolVarP(&a.try, "try", "n", false, "do not wait for the lock, nor for servers that cannot be reached")
+	cmd.Flags().DurationVarP(&a.wait, "wait", "w", 0, "wait this long at most, for the lock and for servers (default: for ever)")
 	cmd.Flags().IntVarP(&a.conflict, "conflict-exit-code", "E", exitNotAcquired, "exit code if the lock was not acquired")
 	cmd.Flags().StringVar(&a.label, "label", "", "who this is, for the eyes of others (default user@host:pid)")
 	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "do not tell who holds the lock")

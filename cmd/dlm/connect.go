@@ -31,7 +31,7 @@ func (c *connection) flags(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&c.endpoints, "endpoints", nil,
 		"servers, as host:port separated by commas (env "+envEndpoints+", default "+defaultEndpoint+")")
 	cmd.Flags().DurationVar(&c.timeout, "connect-timeout", defaultConnectTimeout,
-		"how long to look for a server before giving up")
+		"how long to look for a server before giving up; -n and -w may end that before")
 	cmd.Flags().BoolVar(&c.proxy, "proxy", false,
 		"reach servers through the proxy that HTTPS_PROXY names, in plain text (env "+envProxy+")")
 	c.given = cmd.Flags()
