@@ -47,7 +47,7 @@ func settings() []setting {
 		{name: "etcd.timeout", field: func(c *Config) any { return &c.Etcd.Timeout },
 			meaning: "How long connecting to the external etcd may take; " + bounds(minTimeout, maxTimeout) + "."},
 		{name: "etcd.history", field: func(c *Config) any { return &c.Etcd.History },
-			meaning: "Etcd's history is dropped when it is older than this; " + bounds(minHistory, maxHistory) + ". `0s`: never, which is allowed, and the default, with `etcd.endpoints` only, because others may need it there."},
+			meaning: "Etcd's history is dropped when it is older than this, not counting outages; " + bounds(minHistory, maxHistory) + ". A call that is repeated later may not be told how its section ended. `0s`: never, which is allowed, and the default, with `etcd.endpoints` only, because others may need it there."},
 		{name: "etcd.tls.ca", field: func(c *Config) any { return &c.Etcd.TLS.CA },
 			meaning: "PEM file of the authority that signed the external etcd's certificate. Empty: the system's, for `https://` endpoints."},
 		{name: "etcd.tls.cert", field: func(c *Config) any { return &c.Etcd.TLS.Cert },

@@ -29,13 +29,16 @@ const (
 func (s *Store) probe() {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
-	past := history{keep: s.history}
+	past := newHistory(s.history)
 	var looked time.Time
 	slow := 0 // questions in a row that a member with a leader did not answer in time
 	for {
 		rev, err := s.ask()
 		if s.ctx.Err() != nil {
 			return
+		}
+		if err != nil {
+			past.pause()
 		}
 		if err == nil {
 			slow = 0
@@ -54,7 +57,7 @@ func (s *Store) probe() {
 				looked = time.Now()
 				s.lookAtSpace()
 			}
-			s.compact(past.due(rev, time.Now()))
+			s.compact(past.look(rev, time.Now(), s.space.tight.Load()))
 		}
 		select {
 		case <-s.ctx.Done():

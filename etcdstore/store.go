@@ -22,8 +22,9 @@ type Config struct {
 	Local  Local            // what goes with Client if etcd is in this process; nil: it is reached over a connection
 	Prefix string           // of every key; empty: DefaultPrefix
 	Logger *slog.Logger     // nil: discards
-	// History is how much of etcd's past is kept before it is compacted away. 0: the store does not
-	// compact, as in an etcd that others use as well.
+	// History is how much of etcd's past is kept before it is compacted away, counted as time in
+	// which the store could commit; while etcd is nearly full, only the last 10 s of it. 0: the
+	// store does not compact, as in an etcd that others use as well.
 	History time.Duration
 	// OnServing is called with true when the store becomes able to commit, and with false when it
 	// no longer is. It is never called concurrently, and holds up whoever noticed. May be nil.
