@@ -130,7 +130,7 @@ func (s *Store) sendChanges(ctx context.Context, prefix string, rev int64, send 
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
 	from, end := s.keys.mirrored()
-	watch := s.etcd.Watch(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev), clientv3.WithPrevKV())
+	watch := s.etcd().Watch(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev), clientv3.WithPrevKV())
 	for {
 		select {
 		case resp, open := <-watch:

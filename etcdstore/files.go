@@ -137,7 +137,7 @@ func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send 
 		// A head moves only when somebody folds, so the markers are watched, and who hears of one
 		// folds it. The watch is there before the file is read (its notice comes first): no marker
 		// falls in between.
-		watch := s.etcd.Watch(clientv3.WithRequireLeader(ctx), s.keys.markers(lock), clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+		watch := s.etcd().Watch(clientv3.WithRequireLeader(ctx), s.keys.markers(lock), clientv3.WithPrefix(), clientv3.WithCreatedNotify())
 		for open := true; open; {
 			var resp clientv3.WatchResponse
 			select {

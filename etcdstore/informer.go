@@ -2,10 +2,12 @@ package etcdstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
@@ -17,7 +19,7 @@ const (
 )
 
 // inform keeps the mirror: it lists everything at one revision, and watches from the next. loaded
-// is closed after the first listing.
+// is told of the first listing: nil, or that it is not allowed.
 //
 // Whenever the watch is lost it lists anew. It does not watch on from where the mirror is: what was
 // missed may be compacted, and that is the usual reason why a watch is lost. Until the listing is
@@ -26,15 +28,18 @@ const (
 // A listing has what is there, and not what has happened meanwhile. A wait whose grant fell into
 // the gap is judged by what is there: see mirror.reset. A section that was lost in it has no event
 // to be swept by: tidy finds it.
-func (s *Store) inform(loaded chan<- struct{}) {
+func (s *Store) inform(loaded chan<- error) {
 	for s.ctx.Err() == nil {
 		rev, err := s.list()
 		if err == nil {
 			if loaded != nil {
-				close(loaded)
+				loaded <- nil
 				loaded = nil
 			}
 			err = s.follow(rev + 1)
+		} else if loaded != nil && errors.Is(err, rpctypes.ErrPermissionDenied) {
+			loaded <- err
+			return
 		}
 		if s.ctx.Err() != nil {
 			return
@@ -70,7 +75,7 @@ func (s *Store) list() (rev int64, err error) {
 func (s *Store) getAnyway(key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, commit.Timeout)
 	defer cancel()
-	return s.etcd.Get(ctx, key, opts...)
+	return s.read(ctx, key, opts...)
 }
 
 // follow feeds the mirror from a watch, from a revision on, until the watch is lost. It returns
@@ -86,7 +91,7 @@ func (s *Store) follow(rev int64) error {
 	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(s.ctx))
 	defer cancel()
-	for resp := range s.etcd.Watch(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev)) {
+	for resp := range s.etcd().Watch(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev)) {
 		if err := resp.Err(); err != nil {
 			return fmt.Errorf("watch: %w", err)
 		}

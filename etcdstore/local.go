@@ -20,12 +20,3 @@ type Local interface {
 	// has stopped.
 	Follow(ctx context.Context, from, end string, rev int64, tell func([]*clientv3.Event)) error
 }
-
-// kv is where transactions go: etcd's key-value service, in etcd's own messages. clientv3 would
-// make its own of each, and back.
-func (cfg Config) kv() pb.KVClient {
-	if cfg.Local != nil {
-		return cfg.Local.KV()
-	}
-	return clientv3.RetryKVClient(cfg.Client)
-}

@@ -72,8 +72,8 @@ func (s *Store) probe() {
 func (s *Store) hasLeader() bool {
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()
-	for _, endpoint := range s.statusEndpoints() {
-		if st, err := s.etcd.Status(ctx, endpoint); err == nil && st.Leader != 0 {
+	for st := range s.statuses(ctx) {
+		if st.Leader != 0 {
 			return true
 		}
 	}
@@ -84,7 +84,7 @@ func (s *Store) hasLeader() bool {
 func (s *Store) ask() (rev int64, err error) {
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()
-	resp, err := s.etcd.Get(ctx, s.keys.horizon())
+	resp, err := s.read(ctx, s.keys.horizon())
 	if err != nil {
 		return 0, err
 	}

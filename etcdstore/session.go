@@ -67,7 +67,7 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 func (s *Store) grant(ctx context.Context, ttl time.Duration) (*clientv3.LeaseGrantResponse, error) {
 	var granted *clientv3.LeaseGrantResponse
 	err := s.engine.Call(ctx, func(ctx context.Context) (err error) {
-		granted, err = s.etcd.Grant(ctx, int64((ttl+time.Second-1)/time.Second))
+		granted, err = s.etcd().Grant(ctx, int64((ttl+time.Second-1)/time.Second))
 		return err
 	})
 	if err != nil {
@@ -221,7 +221,7 @@ func (s *Store) renewOnce(ctx context.Context, lease clientv3.LeaseID) (ttl int6
 	if s.renewals != nil {
 		return s.renewals.do(ctx, lease)
 	}
-	resp, err := s.etcd.KeepAliveOnce(ctx, lease)
+	resp, err := s.etcd().KeepAliveOnce(ctx, lease)
 	if err != nil {
 		return 0, err
 	}
@@ -284,7 +284,7 @@ func (s *Store) CloseSession(ctx context.Context, credential string) error {
 		return err
 	}
 	err = s.engine.Call(ctx, func(ctx context.Context) error {
-		_, err := s.etcd.Revoke(ctx, c.lease)
+		_, err := s.etcd().Revoke(ctx, c.lease)
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrSessionExpired) {

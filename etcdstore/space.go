@@ -31,11 +31,7 @@ func (s *Store) lookAtSpace() {
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()
 	var used, quota int64
-	for _, endpoint := range s.statusEndpoints() {
-		st, err := s.etcd.Status(ctx, endpoint)
-		if err != nil {
-			continue // probe logs it, if it matters
-		}
+	for st := range s.statuses(ctx) {
 		if st.DbSizeQuota > 0 && (quota == 0 || st.DbSizeInUse*quota > used*st.DbSizeQuota) {
 			used, quota = st.DbSizeInUse, st.DbSizeQuota
 		}
@@ -51,13 +47,4 @@ func (s *Store) lookAtSpace() {
 			s.log.Info("etcd has room again", "used", used, "quota", quota)
 		}
 	}
-}
-
-// statusEndpoints are the members to ask. The client of an etcd in this process has no endpoints,
-// and asks its own member whatever it is given.
-func (s *Store) statusEndpoints() []string {
-	if s.local != nil {
-		return []string{""}
-	}
-	return s.etcd.Endpoints()
 }

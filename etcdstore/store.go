@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/members"
 )
 
 // DefaultPrefix is what every key begins with unless configured otherwise.
@@ -20,8 +21,12 @@ const DefaultPrefix = "/dlm/"
 type Config struct {
 	Client *clientv3.Client // of any etcd, embedded or not; the store does not close it
 	Local  Local            // what goes with Client if etcd is in this process; nil: it is reached over a connection
-	Prefix string           // of every key; empty: DefaultPrefix
-	Logger *slog.Logger     // nil: discards
+	// Etcd is what the store makes clients of its own from if Client is nil: one for each endpoint,
+	// of which it uses one at a time, the first if that commits. A member that does not commit,
+	// while another one does, is left for that one.
+	Etcd   clientv3.Config
+	Prefix string       // of every key; empty: DefaultPrefix
+	Logger *slog.Logger // nil: discards
 	// History is how much of etcd's past is kept before it is compacted away, counted as time in
 	// which the store could commit; while etcd is nearly full, only the last 10 s of it. 0: the
 	// store does not compact, as in an etcd that others use as well.
@@ -34,7 +39,7 @@ type Config struct {
 // Store turns lock calls into etcd transactions. It is safe for concurrent use. Any number of
 // stores may work on one etcd under one prefix.
 type Store struct {
-	etcd    *clientv3.Client
+	members *members.Members
 	local   Local // nil: etcd is not in this process
 	keys    keys
 	log     *slog.Logger
@@ -73,12 +78,12 @@ type sectionKey struct {
 // Open starts a store, and returns it when its mirror is loaded. ctx bounds only that; the store
 // itself runs until [Store.Close].
 //
-//   - [ErrNoQuorum]: ctx ended first. Nothing of the store is left running.
-//   - [ErrInvalidArgument]: etcd is in this process, and [Config.Local] is missing.
+//   - [ErrNoQuorum]: ctx ended first, or no member of [Config.Etcd] lets the user in. Nothing of
+//     the store is left running.
+//   - [ErrInvalidArgument]: etcd is in this process, and [Config.Local] is missing; or there is
+//     neither a client nor an endpoint.
+//   - any other: etcd does not allow that its keys are read.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	if cfg.Local == nil && cfg.Client.ActiveConnection() == nil {
-		return nil, fmt.Errorf("%w: a client without a connection, of an etcd in this process, needs its Local", ErrInvalidArgument)
-	}
 	prefix := cfg.Prefix
 	if prefix == "" {
 		prefix = DefaultPrefix
@@ -87,10 +92,15 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	keys := keys(strings.TrimSuffix(prefix, "/") + "/")
+	members, err := cfg.members(ctx, keys.horizon(), log)
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
-		etcd:       cfg.Client,
+		members:    members,
 		local:      cfg.Local,
-		keys:       keys(strings.TrimSuffix(prefix, "/") + "/"),
+		keys:       keys,
 		log:        log,
 		history:    cfg.History,
 		health:     commit.NewHealth(cfg.OnServing),
@@ -103,7 +113,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
-		Apply:  commit.Remote(cfg.kv()),
+		Apply:  s.apply(),
 		Start:  s.start,
 		Closed: func() bool { return s.ctx.Err() != nil },
 		Panicked: func(what any, stack []byte) {
@@ -114,13 +124,18 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 	s.start(func() { s.engine.Run(s.ctx) })
 	if cfg.Local == nil {
-		s.renewals = newRenewals(cfg.Client)
+		s.renewals = newRenewals(s.connection)
 		s.start(func() { s.renewals.run(s.ctx) })
 	}
-	loaded := make(chan struct{})
+	s.start(func() { s.members.Run(s.ctx) })
+	loaded := make(chan error, 1)
 	s.start(func() { s.inform(loaded) })
 	select {
-	case <-loaded:
+	case err := <-loaded:
+		if err != nil {
+			s.Close()
+			return nil, fmt.Errorf("load the locks: %w", err)
+		}
 	case <-ctx.Done():
 		s.Close()
 		return nil, fmt.Errorf("%w: loading the locks: %w", ErrNoQuorum, context.Cause(ctx))
@@ -158,7 +173,7 @@ func (s *Store) start(f func()) bool {
 // Close stops the store's own work and waits for it. Calls in progress end with [ErrClosed], which
 // is indeterminate: what they have put in etcd stays, and a repeat through another store finds it.
 // Sessions go on, and with them what they hold and wait for. It returns nil; a repeat does nothing.
-// The etcd client is the caller's to close, afterwards.
+// [Config.Client] is the caller's to close, afterwards.
 func (s *Store) Close() error {
 	s.starting.Lock()
 	s.closed = true
@@ -168,6 +183,7 @@ func (s *Store) Close() error {
 	s.running.Wait()
 	s.mirror.stop()
 	s.serve(false)
+	s.members.Close()
 	return nil
 }
 
@@ -178,7 +194,7 @@ func (s *Store) Serving() bool { return s.ctx.Err() == nil && s.health.Up() }
 // get reads linearizably, within the bounds and with the errors of [commit.Engine.Call].
 func (s *Store) get(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
 	err = s.engine.Call(ctx, func(ctx context.Context) (err error) {
-		resp, err = s.etcd.Get(ctx, key, opts...)
+		resp, err = s.read(ctx, key, opts...)
 		return err
 	})
 	return resp, err

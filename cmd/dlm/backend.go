@@ -24,17 +24,19 @@ const (
 
 // backend is the etcd behind a server.
 type backend struct {
-	client *clientv3.Client
-	local  etcdstore.Local // nil if etcd is another process
-	where  string          // for people
-	failed <-chan error    // an embedded etcd that stopped by itself; nil if it is another process
+	client *clientv3.Client // nil if etcd is another process
+	local  etcdstore.Local  // the same
+	etcd   clientv3.Config  // of an etcd that is
+	where  string           // for people
+	failed <-chan error     // an embedded etcd that stopped by itself; nil if it is another process
 	close  func() error
 }
 
-// openBackend starts etcd within this process, or connects to the one that the configuration names.
+// openBackend starts etcd within this process, or says how to reach the one that the configuration
+// names.
 func openBackend(ctx context.Context, cfg config.Config, logs logs) (*backend, error) {
 	if cfg.External() {
-		return connectEtcd(ctx, cfg, logs)
+		return externalEtcd(cfg, logs)
 	}
 	members, err := cfg.Cluster.MemberMap()
 	if err != nil {
@@ -64,31 +66,26 @@ func openBackend(ctx context.Context, cfg config.Config, logs logs) (*backend, e
 	}, nil
 }
 
-// connectEtcd makes a client of an external etcd. That it can be reached is found out by the store.
-func connectEtcd(ctx context.Context, cfg config.Config, logs logs) (*backend, error) {
+// externalEtcd says how to connect to an external etcd. That it can be reached is found out by the
+// store.
+func externalEtcd(cfg config.Config, logs logs) (*backend, error) {
 	tlsConfig, err := etcdTLS(cfg.Etcd.TLS.CA, cfg.Etcd.TLS.Cert, cfg.Etcd.TLS.Key)
 	if err != nil {
 		return nil, fmt.Errorf("%w: etcd.tls: %w", errConfig, err)
 	}
-	client, err := clientv3.New(clientv3.Config{
-		Context:              context.WithoutCancel(ctx),
-		Endpoints:            cfg.Etcd.Endpoints,
-		DialTimeout:          cfg.Etcd.Timeout,
-		DialKeepAliveTime:    etcdKeepalive,
-		DialKeepAliveTimeout: etcdKeepaliveTimeout,
-		TLS:                  tlsConfig,
-		Username:             cfg.Etcd.Username,
-		Password:             cfg.Etcd.Password,
-		Logger:               logs.etcd,
-		DialOptions:          []grpc.DialOption{grpc.WithNoProxy()},
-	})
-	if err != nil {
-		return nil, unreachable(cfg, err)
-	}
 	return &backend{
-		client: client,
-		where:  "data in etcd at " + strings.Join(cfg.Etcd.Endpoints, ","),
-		close:  client.Close,
+		etcd: clientv3.Config{
+			Endpoints:            cfg.Etcd.Endpoints,
+			DialKeepAliveTime:    etcdKeepalive,
+			DialKeepAliveTimeout: etcdKeepaliveTimeout,
+			TLS:                  tlsConfig,
+			Username:             cfg.Etcd.Username,
+			Password:             cfg.Etcd.Password,
+			Logger:               logs.etcd,
+			DialOptions:          []grpc.DialOption{grpc.WithNoProxy()},
+		},
+		where: "data in etcd at " + strings.Join(cfg.Etcd.Endpoints, ","),
+		close: func() error { return nil },
 	}, nil
 }
 
@@ -110,11 +107,7 @@ func openStore(ctx context.Context, cfg config.Config, storeConfig etcdstore.Con
 	}
 	store, err := etcdstore.Open(ctx, storeConfig)
 	if err != nil && cfg.External() {
-		return nil, unreachable(cfg, err)
+		return nil, exitWithMessage(exitUnreachable, "etcd at %s: %w", strings.Join(cfg.Etcd.Endpoints, ","), err)
 	}
 	return store, err
-}
-
-func unreachable(cfg config.Config, err error) error {
-	return exitWithMessage(exitUnreachable, "etcd at %s: %w", strings.Join(cfg.Etcd.Endpoints, ","), err)
 }

@@ -82,6 +82,7 @@ func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 	store, err := openStore(ctx, cfg, etcdstore.Config{
 		Client:    backend.client,
 		Local:     backend.local,
+		Etcd:      backend.etcd,
 		Prefix:    cfg.Etcd.Prefix,
 		Logger:    logs.own,
 		History:   cfg.Etcd.History,

@@ -73,6 +73,7 @@ func layers() []layer {
 		// The commit engine and etcd's words know nothing of locks, keys or who calls.
 		{dir: "etcdstore/internal/op", not: []string{"google.golang.org"}, link: []string{server, "testing"}},
 		{dir: "etcdstore/internal/commit", own: []string{"etcdstore/internal/op"}, link: []string{server, "testing"}},
+		{dir: "etcdstore/internal/members", link: []string{server, "testing"}},
 		{dir: "etcdstore/embedded", link: []string{"testing"}},
 		{dir: "etcdstore/storetest", own: []string{"etcdstore", "etcdstore/embedded", "internal/await"}},
 		{dir: "etcdstore", not: []string{"github.com/spf13"}, link: []string{server, "testing"}},

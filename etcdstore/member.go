@@ -1,0 +1,96 @@
+package etcdstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/members"
+)
+
+// members is etcd's members, or the only one.
+func (cfg Config) members(ctx context.Context, key string, log *slog.Logger) (*members.Members, error) {
+	switch {
+	case cfg.Client != nil && cfg.Local == nil && cfg.Client.ActiveConnection() == nil:
+		return nil, fmt.Errorf("%w: a client without a connection, of an etcd in this process, needs its Local", ErrInvalidArgument)
+	case cfg.Client != nil:
+		return members.Only(cfg.Client), nil
+	case len(cfg.Etcd.Endpoints) == 0:
+		return nil, fmt.Errorf("%w: neither a client of etcd nor an endpoint", ErrInvalidArgument)
+	}
+	m, err := members.Open(ctx, cfg.Etcd, key, log)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoQuorum, err)
+	}
+	return m, nil
+}
+
+// etcd is the client of the member in use. Whoever makes more than one call asks for it each time.
+func (s *Store) etcd() *clientv3.Client { return s.members.InUse().Client }
+
+// connection leads to the member in use.
+func (s *Store) connection() *grpc.ClientConn { return s.etcd().ActiveConnection() }
+
+// apply is where transactions go: etcd's key-value service, in etcd's own messages. clientv3 would
+// make its own of each, and back.
+func (s *Store) apply() func(context.Context, *pb.TxnRequest) (*pb.TxnResponse, error) {
+	if s.local != nil {
+		return commit.Remote(s.local.KV())
+	}
+	return func(ctx context.Context, req *pb.TxnRequest) (*pb.TxnResponse, error) {
+		return commit.Remote(s.members.InUse().KV)(ctx, req)
+	}
+}
+
+// read reads linearizably: from another member if the one in use is left meanwhile.
+func (s *Store) read(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
+	err = s.members.Do(ctx, func(etcd *clientv3.Client) (err error) {
+		resp, err = etcd.Get(ctx, key, opts...)
+		return err
+	})
+	return resp, err
+}
+
+// statuses asks all members how they are, side by side, and yields what is answered before ctx
+// ends.
+func (s *Store) statuses(ctx context.Context) iter.Seq[*clientv3.StatusResponse] {
+	return func(yield func(*clientv3.StatusResponse) bool) {
+		// The client of an etcd in this process has no endpoints, and asks its own member whatever
+		// it is given.
+		endpoints := []string{""}
+		if s.local == nil {
+			endpoints = s.members.Endpoints()
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		answers := make(chan *clientv3.StatusResponse)
+		defer func() {
+			cancel()
+			for range endpoints {
+				<-answers
+			}
+		}()
+		etcd := s.etcd()
+		for _, endpoint := range endpoints {
+			go func() {
+				status, err := etcd.Status(ctx, endpoint)
+				if err != nil {
+					status = nil // probe logs it, if it matters
+				}
+				answers <- status
+			}()
+		}
+		for len(endpoints) > 0 {
+			status := <-answers
+			endpoints = endpoints[1:]
+			if status != nil && !yield(status) {
+				return
+			}
+		}
+	}
+}
