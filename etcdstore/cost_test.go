@@ -101,6 +101,18 @@ func newPriced(t *testing.T) *priced {
 	p := &priced{started: started{openStore(t, f.Client())}, T: t, faults: f}
 	p.a = storetest.BeginFor(t, p.started, "a", etcdstore.MaxTTL)
 	p.b = storetest.BeginFor(t, p.started, "b", etcdstore.MaxTTL)
+	link := p.NewLink(func(l etcdstore.Loss) { // as a client over a stream has
+		if l.Lock == pricedLock {
+			t.Errorf("told %+v", l)
+		}
+	})
+	t.Cleanup(func() { link.Close(true) })
+	for _, c := range []*storetest.Client{p.a, p.b} {
+		args := etcdstore.HeartbeatArgs{Credential: c.Credential, Link: link, TakesLost: true}
+		if _, err := p.Heartbeat(storetest.Bounded(t), args); err != nil {
+			t.Fatalf("Heartbeat: %v", err)
+		}
+	}
 	caughtUp(t, etcd, p.started) // the sessions are known
 	f.After(p.count)
 	return p

@@ -21,6 +21,7 @@ type ending struct {
 	then      []*pb.RequestOp // besides passing the lock on
 	publishes bool            // then has the marker: there will be something to fold
 	spareless bool            // it can do without a put: see endByDeletion
+	told      string          // why, as the holder is told at once; empty: it asked for the end
 }
 
 // txn is the ending's transaction, with the part that moves the lock on. It has no other branch, so
@@ -33,7 +34,7 @@ func (e ending) txn(p pass) commit.Txn {
 // to end: see take.
 func (s *Store) ended(e ending, p pass, rev int64) (verdicts []verdict) {
 	s.usage.drop(e.lock, e.token)
-	verdicts = s.mirror.take(p.changes(rev)...)
+	verdicts = s.mirror.take(ownEnd{sectionKey{e.lock, e.token}, e.told}, p.changes(rev)...)
 	if e.publishes {
 		s.publish(e.lock, e.token, rev)
 	}

@@ -3,7 +3,13 @@ package etcdstore
 // Link is one stream of a client's, by which calls of several sessions may come. A call that was
 // not sent over a stream has none: nil.
 type Link struct {
-	tell func(Loss)
+	store *Store // nil: the link of nothing
+	tell  func(Loss)
+
+	// Guarded by the mirror's mu.
+
+	sessions map[string]struct{} // whose losses it takes
+	closed   bool
 }
 
 // Loss is that a hold is over, or a whole session: then Lock and Request are empty.
@@ -11,15 +17,19 @@ type Loss struct {
 	Session  string // public id
 	Lock     string
 	Request  string
-	Revision int64 // as of which it is over
+	Revision int64 // as of which it is over; it says nothing of a token above that
 	Reason   string
 }
 
 // NewLink makes a link for a new stream. tell is called with the losses of the sessions that asked
-// for them over this link, until Close. It must not block, for others' calls wait behind it, and may
-// be called from any goroutine.
-func (s *Store) NewLink(tell func(Loss)) *Link { return &Link{tell: tell} }
+// for them over this link, until Close. It must not block, for others' calls wait behind it, and
+// must not call the store. It may be called from any goroutine.
+func (s *Store) NewLink(tell func(Loss)) *Link { return &Link{store: s, tell: tell} }
 
 // Close ends the link. byPeer: the client's side has closed the stream, for certain; false: it
 // broke, timed out, or this side ended it.
-func (l *Link) Close(byPeer bool) {}
+func (l *Link) Close(byPeer bool) {
+	if l.store != nil {
+		l.store.mirror.unsubscribe(l)
+	}
+}

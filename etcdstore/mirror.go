@@ -34,6 +34,7 @@ type mirror struct {
 	promote func(lock string) // called for a free lock with a queue; must not block
 	suspect func(sectionKey)  // called for a section whose session ended before it; must not block
 	overdue func(sectionKey)  // called for a section past its hold deadline
+	explain func(acquisition) // called for a loss that somebody takes and that is to be explained; must not block
 
 	mu       sync.Mutex
 	rev      int64 // everything up to here has been told by the watch; own changes do not move it
@@ -42,6 +43,12 @@ type mirror struct {
 	sessions map[string]*mirrorSession
 	ahead    map[string]int64 // key → revision of its last own change, until the watch repeats that
 	waits    map[acquisition][]*wait
+
+	// Who is told of losses, and what of: see told.go.
+
+	links  map[string][]*Link // that take a session's losses
+	doubts map[sectionKey]holdLoss
+	asked  map[acquisition]holdLoss
 }
 
 type mirrorLock struct {
@@ -125,7 +132,8 @@ func (c change) asWaiter() (v waiterValue, err error) {
 }
 
 func newMirror(k keys, promote func(string), suspect, overdue func(sectionKey)) *mirror {
-	m := &mirror{keys: k, promote: promote, suspect: suspect, overdue: overdue, waits: map[acquisition][]*wait{}}
+	m := &mirror{keys: k, promote: promote, suspect: suspect, overdue: overdue, waits: map[acquisition][]*wait{},
+		links: map[string][]*Link{}, doubts: map[sectionKey]holdLoss{}, asked: map[acquisition]holdLoss{}}
 	m.clear()
 	return m
 }
@@ -154,10 +162,11 @@ func (m *mirror) stop() {
 // that is not listed has ended, and may have held the lock in between. Only what is ahead of the
 // listing has not: the listing is older than this store's own change, and the watch tells it again.
 //
-// A section that was lost in between has no event to suspect it by: tidy finds it.
+// A section that was lost in between has no event to suspect it by: tidy finds it. Its client is
+// told from here.
 func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 	m.mu.Lock()
-	old, ahead := m.sessions, m.ahead
+	old, locks, ahead := m.sessions, m.locks, m.ahead
 	m.clear()
 	m.rev = rev
 	var t touched
@@ -173,8 +182,18 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 				}
 				if _, ok := s.acqs[a]; !ok {
 					s.record(a, true) // it may have been granted, and lost, untold
+					l := holdLoss{acquisition: a, rev: rev}
+					if o := locks[a.lock]; o != nil && o.holder != nil && o.holder.acquisition() == a {
+						l.token, l.ends = o.holder.token, o.holder.ends
+					}
+					m.lose(l)
 				}
 			}
+		}
+	}
+	for id := range m.links {
+		if m.sessions[id] == nil && ahead[m.keys.session(id)] <= rev {
+			m.sessionOver(id, rev)
 		}
 	}
 	verdicts := m.settle(&t)
@@ -245,14 +264,16 @@ func (m *mirror) observe(events []*clientv3.Event) {
 
 // own takes in what a transaction of this store wrote, without waiting for the watch, and ends the
 // waits that are over by it.
-func (m *mirror) own(changes ...change) { tellAll(m.take(changes...)) }
+func (m *mirror) own(changes ...change) { tellAll(m.take(ownEnd{}, changes...)) }
 
 // take is own for a caller that has something to do before others hear of it: it returns the waits
-// that are over. A release tells its own caller first, and then the next holder.
-func (m *mirror) take(changes ...change) (verdicts []verdict) {
+// that are over. A release tells its own caller first, and then the next holder. by is the section
+// that the transaction ended; the zero ownEnd: none.
+func (m *mirror) take(by ownEnd, changes ...change) (verdicts []verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var t touched
+	t := touched{by: by}
+	m.decide(by)
 	for _, c := range changes {
 		if c.rev <= m.rev { // the watch was faster
 			m.granted(c)
@@ -301,14 +322,19 @@ func (m *mirror) applyLock(name string, c change, t *touched) {
 		l.holder = nil
 	}
 	t.lock(name)
-	if c.deleted {
-		return
-	}
-	v, err := c.asHolder()
-	if err != nil {
-		return // not ours; the transactions refuse it as well
+	var v holderValue
+	var err error
+	if !c.deleted {
+		v, err = c.asHolder()
 	}
 	a := acquisition{name, v.session, v.request}
+	held := !c.deleted && err == nil // by a; what is malformed is not ours, and the transactions refuse it as well
+	if old != nil && !(held && a == old.acquisition()) {
+		m.unhold(old, c, t)
+	}
+	if !held {
+		return
+	}
 	l.holder = &mirrorHolder{holderValue: v, lock: name, token: c.rev, local: c.local}
 	m.time(l.holder, old)
 	t.acq(a, true)
@@ -374,6 +400,7 @@ func (w *mirrorWaiter) before(o *mirrorWaiter) bool {
 func (m *mirror) applySession(id string, c change) {
 	if c.deleted {
 		delete(m.sessions, id)
+		m.sessionOver(id, c.rev)
 		return
 	}
 	s := &mirrorSession{}

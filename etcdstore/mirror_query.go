@@ -116,6 +116,11 @@ func (v sessionValue) valid(secret string) bool {
 func (m *mirror) hasEnded(a acquisition) (over, held bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.over(a)
+}
+
+// over is hasEnded with mu held.
+func (m *mirror) over(a acquisition) (over, held bool) {
 	s := m.sessions[a.session]
 	if s == nil {
 		return false, false
@@ -156,7 +161,7 @@ func (m *mirror) endsSoon(a acquisition) bool {
 func (m *mirror) markEnd(lock string, token int64) { m.addEnds(lock, token, 1) }
 
 // unmarkEnd notes that it came to nothing. If it came to something, the holder goes, and the mark
-// with it.
+// with it. If the holder has gone otherwise, its client is told now: see lose.
 func (m *mirror) unmarkEnd(lock string, token int64) { m.addEnds(lock, token, -1) }
 
 func (m *mirror) addEnds(lock string, token int64, n int) {
@@ -164,6 +169,12 @@ func (m *mirror) addEnds(lock string, token int64, n int) {
 	defer m.mu.Unlock()
 	if l := m.locks[lock]; l != nil && l.holder != nil && l.holder.token == token {
 		l.holder.ends = max(0, l.holder.ends+n) // a holder that a new listing has brought was not marked
+		return
+	}
+	if l, ok := m.doubts[sectionKey{lock, token}]; ok {
+		delete(m.doubts, sectionKey{lock, token})
+		l.ends = max(0, l.ends+n)
+		m.lose(l)
 	}
 }
 

@@ -11,6 +11,8 @@ type touched struct {
 	locks  map[string]struct{}
 	acqs   map[acquisition]bool // → it held
 	unheld []*mirrorHolder      // holders that hold no more, or under another token
+	lost   []holdLoss           // what clients are to be told
+	by     ownEnd               // the section that an own transaction ended
 }
 
 func (t *touched) lock(name string) {
@@ -55,7 +57,9 @@ func (m *mirror) touch(c change, t *touched) {
 			}
 		}
 		if v, err := c.asHolder(); err == nil { // who held it in between
-			t.acq(acquisition{name, v.session, v.request}, true)
+			a := acquisition{name, v.session, v.request}
+			m.between(a, c, t)
+			t.acq(a, true)
 		}
 	}
 }
@@ -77,6 +81,9 @@ func (m *mirror) settle(t *touched) (verdicts []verdict) {
 			m.retire(a, held)
 		}
 		verdicts = append(verdicts, m.judge(a)...)
+	}
+	for _, l := range t.lost {
+		m.lose(l)
 	}
 	for _, h := range t.unheld {
 		if m.sessions[h.session] == nil {

@@ -275,6 +275,7 @@ func (s *Store) evict(ctx context.Context, lock string, token int64, note noteVa
 		lock: lock, token: token,
 		guard: []*pb.Compare{op.ModifiedAt(s.keys.lock(lock), token)},
 		then:  s.note(lock, token, note),
+		told:  note.String(),
 	})
 	if err != nil {
 		return false, fmt.Errorf("evict: %w", err)

@@ -61,6 +61,9 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 	}
 	rev := resp.Header.Revision
 	s.mirror.own(change{key: key, rev: rev, created: rev, value: []byte(value)})
+	if args.Link != nil && args.TakesLost {
+		s.mirror.subscribe(id, args.Link)
+	}
 	return Session{ID: id, Credential: id + "." + text, TTL: time.Duration(granted.TTL) * time.Second, Revision: rev}, nil
 }
 
@@ -189,7 +192,13 @@ func (s *Store) Heartbeat(ctx context.Context, args HeartbeatArgs) (Renewal, err
 	if err != nil {
 		return Renewal{}, err
 	}
+	if args.Link != nil && args.TakesLost {
+		s.mirror.subscribe(c.id, args.Link) // before the states are read: what is lost in between is told
+	}
 	ttl, err := s.renew(ctx, c.lease)
+	if errors.Is(err, ErrSessionExpired) {
+		s.mirror.leaseless(c.id)
+	}
 	if err != nil {
 		return Renewal{}, err
 	}

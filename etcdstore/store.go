@@ -55,11 +55,12 @@ type Store struct {
 	folding   keyedMutex // by lock: see foldUpTo
 	numbering keyedMutex // of one key: see NewClient
 
-	promotions *backlog[string]     // locks that look free and waited for
-	folds      *backlog[string]     // locks with sections to fold
-	heads      heads                // what is remembered of files, and of sections to fold
-	sweeps     *backlog[sectionKey] // sections whose records may be orphans
-	evictions  *backlog[sectionKey] // sections past their hold deadline
+	promotions *backlog[string]      // locks that look free and waited for
+	folds      *backlog[string]      // locks with sections to fold
+	heads      heads                 // what is remembered of files, and of sections to fold
+	sweeps     *backlog[sectionKey]  // sections whose records may be orphans
+	evictions  *backlog[sectionKey]  // sections past their hold deadline
+	losses     *backlog[acquisition] // lost holds whose clients are to be told why
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -109,8 +110,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		folds:      newBacklog[string](),
 		sweeps:     newBacklog[sectionKey](),
 		evictions:  newBacklog[sectionKey](),
+		losses:     newBacklog[acquisition](),
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
+	s.mirror.explain = s.losses.add
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
 		Apply:  s.apply(),
@@ -147,6 +150,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.folds.run(s, folders, s.foldPublished)
 	s.sweeps.run(s, sweepers, s.sweep)
 	s.evictions.run(s, evicters, s.evictOverdue)
+	s.losses.run(s, tellers, s.explainLoss)
 	return s, nil
 }
 

@@ -32,6 +32,8 @@ type InitArgs struct {
 	TTL   time.Duration // 0: DefaultTTL
 	Label string        // for people, at most MaxLabel bytes
 	Link  *Link         // by which the call came; nil: by none
+
+	TakesLost bool // the client takes the session's losses over Link
 }
 
 // Session is what a client gets from [Store.Init].
@@ -48,6 +50,7 @@ type HeartbeatArgs struct {
 	Highest    uint64        // the highest request number issued when the heartbeat was sent; 0: ends nothing
 	Unfinished []Acquisition // what the client has not finished by then, at most MaxUnfinished
 	Link       *Link         // by which the call came; nil: by none
+	TakesLost  bool          // the client takes the session's losses over Link
 }
 
 // Renewal is what a client gets from [Store.Heartbeat].
