@@ -69,6 +69,13 @@ func begin[Req, Resp any](c *muxed, method string, req *Req, start starter[Req, 
 	return nil
 }
 
+// encodeLoss makes the message of a loss, which answers no call.
+func encodeLoss(l etcdstore.Loss) *dlmv1.StreamResponse {
+	return &dlmv1.StreamResponse{Response: &dlmv1.StreamResponse_Lost{Lost: &dlmv1.Lost{
+		Session: l.Session, Lock: l.Lock, Request: l.Request, Revision: l.Revision, Reason: l.Reason,
+	}}}
+}
+
 // encodeAnswer puts a call's result into the field that is for it.
 func encodeAnswer(number uint64, resp any, err error) *dlmv1.StreamResponse {
 	to := &dlmv1.StreamResponse{Call: number}

@@ -19,6 +19,11 @@ import (
 // from the stream.
 const maxRefusals = 256
 
+// maxLosses bounds the losses that have not been sent, for a client that does not read: further
+// ones are left to its heartbeats. Whoever reads has far fewer, unless all of the locks of several
+// sessions are taken away at once.
+const maxLosses = 4 * etcdstore.MaxUnfinished
+
 // mux is one multiplexed stream. One goroutine receives and one sends: what is ready it hands over
 // without a pause, and gRPC writes it to the connection together. A call has a goroutine only if it
 // cannot be started without.
@@ -30,12 +35,15 @@ type mux struct {
 
 	mu       sync.Mutex
 	room     *sync.Cond // inFlight and bytes have fallen, or closed was set
-	more     *sync.Cond // ready has grown, or over was set
+	more     *sync.Cond // ready or losses have grown, or over was set
 	closed   bool       // no more calls are taken
 	over     bool       // no more results come
 	inFlight int        // calls that were received, and whose answers have not been sent
 	bytes    int        // that those hold or will answer with
 	ready    []*muxed   // those of them whose results have come
+
+	losses []etcdstore.Loss // to be sent
+	lost   map[lostKey]int  // where each is in losses
 
 	running sync.WaitGroup // calls whose results have not come
 }
@@ -67,7 +75,7 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	waiting, release := bind(ctx, s.drain.ending)
 	defer release()
 	m := &mux{service: s, stream: stream, broken: make(chan error, 1)}
-	m.link = s.store.NewLink(func(etcdstore.Loss) {})
+	m.link = s.store.NewLink(m.tell)
 	defer m.link.Close(false)
 	m.room, m.more = sync.NewCond(&m.mu), sync.NewCond(&m.mu)
 	var sender sync.WaitGroup
@@ -141,28 +149,62 @@ func (c *muxed) done(resp any, err error) {
 	m.running.Done()
 }
 
-// send ends the calls whose results have come and sends their answers, until there are no more to
-// come. After an error it only ends them. A log that is slow, or a client that does not read, holds
-// up this stream and no other.
+// lostKey is what a loss is of.
+type lostKey struct{ session, lock, request string }
+
+// tell has the client told of a loss. Like done it is called by the store's goroutines. There is
+// one entry for an acquisition, with the latest that is known of it.
+func (m *mux) tell(l etcdstore.Loss) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := lostKey{l.Session, l.Lock, l.Request}
+	if i, ok := m.lost[key]; ok {
+		if l.Revision >= m.losses[i].Revision {
+			m.losses[i] = l
+		}
+		return
+	}
+	if len(m.losses) >= maxLosses {
+		return
+	}
+	if m.lost == nil {
+		m.lost = map[lostKey]int{}
+	}
+	m.lost[key] = len(m.losses)
+	m.losses = append(m.losses, l)
+	m.more.Signal()
+}
+
+// send ends the calls whose results have come and sends their answers, and what was lost before
+// them, until there are no more to come. After an error it only ends them. A log that is slow, or a
+// client that does not read, holds up this stream and no other.
 func (m *mux) send() {
 	var failed error
+	attempt := func(message func() *dlmv1.StreamResponse) {
+		err := recovered(func() error {
+			msg := message()
+			if failed != nil {
+				return failed
+			}
+			return m.stream.Send(msg)
+		})
+		if failed == nil && err != nil {
+			failed = err
+			m.broken <- err
+		}
+	}
 	for {
-		calls := m.next()
-		if calls == nil {
+		calls, losses, more := m.next()
+		if !more {
 			return
 		}
+		for _, l := range losses {
+			attempt(func() *dlmv1.StreamResponse { return encodeLoss(l) })
+		}
 		for _, c := range calls {
-			err := recovered(func() error {
-				answer := encodeAnswer(c.number, c.resp, c.end(c.resp, c.err, c.took))
-				if failed != nil {
-					return failed
-				}
-				return m.stream.Send(answer)
+			attempt(func() *dlmv1.StreamResponse {
+				return encodeAnswer(c.number, c.resp, c.end(c.resp, c.err, c.took))
 			})
-			if failed == nil && err != nil {
-				failed = err
-				m.broken <- err
-			}
 			m.mu.Lock()
 			m.inFlight--
 			m.bytes -= c.bytes
@@ -172,17 +214,17 @@ func (m *mux) send() {
 	}
 }
 
-// next waits for results and returns the calls that they have come for; nil: there are no more to
-// come.
-func (m *mux) next() []*muxed {
+// next waits for something to be sent: results, with the calls that they have come for, and losses.
+// It reports whether there was any, for there may be no more to come.
+func (m *mux) next() (calls []*muxed, losses []etcdstore.Loss, more bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for len(m.ready) == 0 && !m.over {
+	for len(m.ready) == 0 && len(m.losses) == 0 && !m.over {
 		m.more.Wait()
 	}
-	calls := m.ready
-	m.ready = nil
-	return calls
+	calls, losses = m.ready, m.losses
+	m.ready, m.losses, m.lost = nil, nil, nil
+	return calls, losses, len(calls) > 0 || len(losses) > 0
 }
 
 // end makes send return once it has sent what is ready.

@@ -28,7 +28,9 @@ func (s *service) initOver(ctx context.Context, link *etcdstore.Link, req *dlmv1
 	if err != nil {
 		return nil, err
 	}
-	session, err := s.store.Init(ctx, etcdstore.InitArgs{TTL: ttl, Label: req.GetLabel(), Link: link})
+	session, err := s.store.Init(ctx, etcdstore.InitArgs{
+		TTL: ttl, Label: req.GetLabel(), Link: link, TakesLost: req.GetTakesLost(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +51,7 @@ func (s *service) heartbeatOver(
 	}
 	renewal, err := s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{
 		Credential: req.GetSession(), Highest: req.GetHighestRequest(), Unfinished: unfinished, Link: link,
+		TakesLost: req.GetTakesLost(),
 	})
 	if err != nil {
 		return nil, err
