@@ -8,6 +8,9 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
+// MaxLosses bounds the losses of a stream that have not been sent.
+const MaxLosses = maxLosses
+
 // RefuseCalls makes the server take no more calls, as Shutdown does, and ends none of those in
 // progress.
 func (s *Server) RefuseCalls() {
