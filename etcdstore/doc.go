@@ -61,6 +61,12 @@
 //	                touched are unchanged
 //	           then put chunks; in the last step move the heads, delete the markers and each
 //	                staged/L//T/
+//	attach     if   m(sessions/S) is unchanged since it was read, with at < n and not over
+//	           then put sessions/S with at = n: A is this revision; renew the lease
+//	           else read again; ErrSessionExpired if over
+//	linger     if   m(sessions/S)=A
+//	           then put sessions/S, over; revoke the lease
+//	           else nothing: it was attached elsewhere
 //	forget     if   m(horizon) is unchanged
 //	           then delete notes older than a day, raise horizon to their tokens
 //	           if   m(waited/L) is unchanged, nothing under queue/L//

@@ -3,8 +3,9 @@ package etcdstore
 // Link is one stream of a client's, by which calls of several sessions may come. A call that was
 // not sent over a stream has none: nil.
 type Link struct {
-	store *Store // nil: the link of nothing
-	tell  func(Loss)
+	attachments
+
+	tell func(Loss)
 
 	// Guarded by the mirror's mu.
 
@@ -24,12 +25,16 @@ type Loss struct {
 // NewLink makes a link for a new stream. tell is called with the losses of the sessions that asked
 // for them over this link, until Close. It must not block, for others' calls wait behind it, and
 // must not call the store. It may be called from any goroutine.
-func (s *Store) NewLink(tell func(Loss)) *Link { return &Link{store: s, tell: tell} }
+func (s *Store) NewLink(tell func(Loss)) *Link {
+	return &Link{tell: tell, attachments: attachments{store: s}}
+}
 
 // Close ends the link. byPeer: the client's side has closed the stream, for certain; false: it
-// broke, timed out, or this side ended it.
+// broke, timed out, or this side ended it. The first call counts.
 func (l *Link) Close(byPeer bool) {
-	if l.store != nil {
-		l.store.mirror.unsubscribe(l)
+	if l.store == nil {
+		return
 	}
+	l.store.mirror.unsubscribe(l)
+	l.close(byPeer)
 }

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"bytes"
 	"container/list"
 	"slices"
 	"sync"
@@ -31,10 +32,11 @@ import (
 //     session's next heartbeat ends it.
 type mirror struct {
 	keys    keys
-	promote func(lock string) // called for a free lock with a queue; must not block
-	suspect func(sectionKey)  // called for a section whose session ended before it; must not block
-	overdue func(sectionKey)  // called for a section past its hold deadline
-	explain func(acquisition) // called for a loss that somebody takes and that is to be explained; must not block
+	promote func(lock string)               // called for a free lock with a queue; must not block
+	suspect func(sectionKey)                // called for a section whose session ended before it; must not block
+	overdue func(sectionKey)                // called for a section past its hold deadline
+	explain func(acquisition)               // called for a loss that somebody takes and that is to be explained; must not block
+	marked  func(session string, rev int64) // called for a session that is marked as over; must not block
 
 	mu       sync.Mutex
 	rev      int64 // everything up to here has been told by the watch; own changes do not move it
@@ -76,6 +78,7 @@ type mirrorWaiter struct {
 
 type mirrorSession struct {
 	sessionValue
+	rev     int64                    // at which that was put
 	proven  string                   // the secret, once it was seen and found to have the hash; empty: not yet
 	acqs    map[acquisition]struct{} // what it holds and waits for
 	ended   []ended                  // what it no longer does, the last of it: see hasEnded
@@ -134,6 +137,7 @@ func (c change) asWaiter() (v waiterValue, err error) {
 func newMirror(k keys, promote func(string), suspect, overdue func(sectionKey)) *mirror {
 	m := &mirror{keys: k, promote: promote, suspect: suspect, overdue: overdue, waits: map[acquisition][]*wait{},
 		links: map[string][]*Link{}, doubts: map[sectionKey]holdLoss{}, asked: map[acquisition]holdLoss{}}
+	m.marked = func(string, int64) {}
 	m.clear()
 	return m
 }
@@ -403,9 +407,18 @@ func (m *mirror) applySession(id string, c change) {
 		m.sessionOver(id, c.rev)
 		return
 	}
-	s := &mirrorSession{}
-	if decode(c.value, &s.sessionValue) == nil {
+	var v sessionValue
+	if decode(c.value, &v) != nil {
+		return
+	}
+	s := m.sessions[id]
+	if s == nil || !bytes.Equal(s.Secret, v.Secret) {
+		s = &mirrorSession{}
 		m.sessions[id] = s
+	}
+	s.sessionValue, s.rev = v, c.rev // the rest stays: it is the same session, attached anew or marked
+	if v.Over {
+		m.marked(id, c.rev)
 	}
 }
 

@@ -93,6 +93,17 @@ func (m *mirror) knows(id, secret string) (known, valid bool, label string) {
 	return true, s.proven != "" && subtle.ConstantTimeCompare([]byte(s.proven), []byte(secret)) == 1, s.Label
 }
 
+// session is what a session's key said last, and since when.
+func (m *mirror) session(id string) (v sessionValue, rev int64, known bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.sessions[id]
+	if s == nil {
+		return sessionValue{}, 0, false
+	}
+	return s.sessionValue, s.rev, true
+}
+
 func (v sessionValue) valid(secret string) bool {
 	sum := sha256.Sum256([]byte(secret))
 	return subtle.ConstantTimeCompare(sum[:], v.Secret) == 1

@@ -23,7 +23,7 @@ const secretBytes = 16
 // Init begins a session. A part of a second of its TTL is rounded up, and etcd may grant more:
 // Session.TTL says how much.
 //
-//   - [ErrInvalidTTL], [ErrInvalidArgument]: the TTL, or the label, is out of bounds.
+//   - [ErrInvalidTTL], [ErrInvalidArgument]: the TTL, or the label or linger, is out of bounds.
 //   - [ErrNoSpace]: etcd is (nearly) full.
 //   - any other: indeterminate. A session that was begun, and of which nobody has the credential,
 //     ends by itself after its TTL.
@@ -33,7 +33,7 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 	if args.TTL == 0 {
 		args.TTL = DefaultTTL
 	}
-	if err := errors.Join(checkTTL(args.TTL), checkText("label", args.Label, MaxLabel)); err != nil {
+	if err := errors.Join(checkTTL(args.TTL), checkText("label", args.Label, MaxLabel), checkLinger(args.Linger, args.TTL)); err != nil {
 		return Session{}, err
 	}
 	if err := s.room(); err != nil {
@@ -48,7 +48,11 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 	text := hex.EncodeToString(secret)
 	sum := sha256.Sum256([]byte(text))
 	id := hex16(int64(granted.ID))
-	key, value := s.keys.session(id), encode(sessionValue{Label: args.Label, Secret: sum[:]})
+	v := sessionValue{Label: args.Label, Secret: sum[:]}
+	if args.Linger > 0 {
+		v.Linger, v.At = args.Linger.Milliseconds(), 1
+	}
+	key, value := s.keys.session(id), encode(v)
 	resp, err := s.engine.Commit(ctx, commit.Txn{
 		If:   []*pb.Compare{op.Absent(key)},
 		Then: []*pb.RequestOp{op.PutOn(granted.ID, key, value)},
@@ -63,6 +67,9 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 	s.mirror.own(change{key: key, rev: rev, created: rev, value: []byte(value)})
 	if args.Link != nil && args.TakesLost {
 		s.mirror.subscribe(id, args.Link)
+	}
+	if v.Linger > 0 {
+		args.Link.attached(id, attachment{rev, v.linger()})
 	}
 	return Session{ID: id, Credential: id + "." + text, TTL: time.Duration(granted.TTL) * time.Second, Revision: rev}, nil
 }
@@ -155,7 +162,7 @@ func (s *Store) living(ctx context.Context, credential string) (session, error) 
 	return c, err
 }
 
-// Heartbeat renews a session. The TTL begins when etcd renews the lease, so that a client counts it
+// Heartbeat renews a session, and attaches it to the link that it came by: see attach. The TTL begins when etcd renews the lease, so that a client counts it
 // from when it sent the call; the states of what is unfinished are read from etcd after that.
 //
 // What the session has besides, under a number up to args.Highest, is ended, since its client knows
@@ -195,6 +202,10 @@ func (s *Store) Heartbeat(ctx context.Context, args HeartbeatArgs) (Renewal, err
 	if args.Link != nil && args.TakesLost {
 		s.mirror.subscribe(c.id, args.Link) // before the states are read: what is lost in between is told
 	}
+	at, err := s.attach(ctx, c, args.Attachment, args.Link)
+	if err != nil {
+		return Renewal{}, err
+	}
 	ttl, err := s.renew(ctx, c.lease)
 	if errors.Is(err, ErrSessionExpired) {
 		s.mirror.leaseless(c.id)
@@ -208,7 +219,7 @@ func (s *Store) Heartbeat(ctx context.Context, args HeartbeatArgs) (Renewal, err
 		}
 	}
 	states, rev, err := s.states(ctx, c.id, unfinished)
-	return Renewal{TTL: ttl, States: states, Revision: rev}, err
+	return Renewal{TTL: ttl, States: states, Revision: rev, Attachment: at}, err
 }
 
 func (s *Store) renew(ctx context.Context, lease clientv3.LeaseID) (time.Duration, error) {
@@ -292,8 +303,13 @@ func (s *Store) CloseSession(ctx context.Context, credential string) error {
 	if err != nil || !c.alive {
 		return err
 	}
-	err = s.engine.Call(ctx, func(ctx context.Context) error {
-		_, err := s.etcd().Revoke(ctx, c.lease)
+	return s.revoke(ctx, c.lease)
+}
+
+// revoke revokes a lease, unless that has been done.
+func (s *Store) revoke(ctx context.Context, lease clientv3.LeaseID) error {
+	err := s.engine.Call(ctx, func(ctx context.Context) error {
+		_, err := s.etcd().Revoke(ctx, lease)
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrSessionExpired) {

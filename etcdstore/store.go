@@ -61,6 +61,7 @@ type Store struct {
 	sweeps     *backlog[sectionKey]  // sections whose records may be orphans
 	evictions  *backlog[sectionKey]  // sections past their hold deadline
 	losses     *backlog[acquisition] // lost holds whose clients are to be told why
+	lingers    *lingers              // sessions whose clients have left
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -111,9 +112,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		sweeps:     newBacklog[sectionKey](),
 		evictions:  newBacklog[sectionKey](),
 		losses:     newBacklog[acquisition](),
+		lingers:    newLingers(),
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
-	s.mirror.explain = s.losses.add
+	s.mirror.explain, s.mirror.marked = s.losses.add, s.lingers.marked
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
 		Apply:  s.apply(),
@@ -151,6 +153,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.sweeps.run(s, sweepers, s.sweep)
 	s.evictions.run(s, evicters, s.evictOverdue)
 	s.losses.run(s, tellers, s.explainLoss)
+	s.lingers.due.run(s, endings, s.endLingering)
 	return s, nil
 }
 
@@ -184,6 +187,7 @@ func (s *Store) Close() error {
 	s.starting.Unlock()
 	s.cancel()
 	s.mirror.endWaits(ErrClosed) // or what waits would be waited for
+	s.lingers.stop()
 	s.running.Wait()
 	s.mirror.stop()
 	s.serve(false)

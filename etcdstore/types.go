@@ -32,6 +32,9 @@ type InitArgs struct {
 	TTL   time.Duration // 0: DefaultTTL
 	Label string        // for people, at most MaxLabel bytes
 	Link  *Link         // by which the call came; nil: by none
+	// Linger is how long the session outlives its attachment, from when the client's side has closed
+	// the link: MinLinger to the TTL. 0: it lives its TTL, whatever becomes of the link.
+	Linger time.Duration
 
 	TakesLost bool // the client takes the session's losses over Link
 }
@@ -50,7 +53,10 @@ type HeartbeatArgs struct {
 	Highest    uint64        // the highest request number issued when the heartbeat was sent; 0: ends nothing
 	Unfinished []Acquisition // what the client has not finished by then, at most MaxUnfinished
 	Link       *Link         // by which the call came; nil: by none
-	TakesLost  bool          // the client takes the session's losses over Link
+	// Attachment is the number of the session's attachment to the link: 1 for that of its Init, one
+	// more for each that the client moves to. 0: it attaches nothing.
+	Attachment uint64
+	TakesLost  bool // the client takes the session's losses over Link
 }
 
 // Renewal is what a client gets from [Store.Heartbeat].
@@ -58,6 +64,9 @@ type Renewal struct {
 	TTL      time.Duration      // from when the heartbeat was sent
 	States   []AcquisitionState // of what was listed as unfinished, in that order
 	Revision int64              // as of which they were read, the earliest if they were read in parts; 0: none were read
+	// Attachment is the number that is recorded. Lower than the one that was asked for: etcd is too
+	// full to record it. 0: the session does not linger.
+	Attachment uint64
 }
 
 // Acquisition names one attempt to get one lock within a session. What is asked under the same

@@ -23,7 +23,15 @@ func (a acquisition) owner() string { return a.session + "." + a.request }
 type sessionValue struct {
 	Label  string `json:"label,omitempty"`
 	Secret []byte `json:"secret"` // SHA-256
+
+	// Only of a session that lingers.
+
+	Linger int64  `json:"linger,omitempty"` // ms
+	At     uint64 `json:"at,omitempty"`     // the number of its last attachment
+	Over   bool   `json:"over,omitempty"`   // its linger is over, and its lease is being revoked
 }
+
+func (v sessionValue) linger() time.Duration { return time.Duration(v.Linger) * time.Millisecond }
 
 // waiterValue is what a waiter said of itself. It becomes its holderValue when the lock is handed
 // to it.

@@ -28,7 +28,8 @@
 // one read. Values, other than whose a key is. The watch itself: a mirror catches up all at once,
 // to what is then. What a mirror remembers of ended acquisitions, by which a server refuses most
 // late acquires: here none is refused, and a heartbeat ends what they are granted. A record put by
-// another process that was given the session's credential.
+// another process that was given the session's credential. Lingering: it decides when a session
+// ends, which here may be at any time, and writes nothing but the session's own key.
 //
 // Not judged is the answer to a call with another session's token: it changes nothing, and that is
 // looked at. A session that begins again under its id has no data here: etcd never gives a lease id
@@ -52,6 +53,8 @@
 //	cancel      cancel            Store.Cancel, the end of a bounded wait, Store.Heartbeat
 //	sweep       sweepSection      in the background
 //	fold        foldSections      in the background, and before a read
+//	attach      none: see above   Store.Heartbeat
+//	linger      none: see above   in the background, after a link's close
 //	forget      forgetNote,       in the background
 //	            forgetWaited
 //
