@@ -41,11 +41,11 @@
 //	                otherwise ErrLockExpired
 //	release    if   guard; with a waiter: its key at its CreateRevision, its session alive
 //	           then put locks/L on the waiter's lease and delete its key, or delete locks/L;
-//	                put commits/L//T if appended
+//	                put commits/L//T, with S as its value, if appended
 //	           else a waiter that vanished: the next; otherwise the truth rule
 //	commit     if   guard
 //	           then put locks/L again with prev=T: its revision is the next token;
-//	                put commits/L//T if appended
+//	                put commits/L//T, with S as its value, if appended
 //	           else the same holder with prev=T: the same answer; otherwise the truth rule
 //	discard    as release, without the marker, with undone/L//T if appended
 //	evict      if   m(locks/L)=T
@@ -77,22 +77,31 @@
 // whoever takes a place in a queue puts waited/L as well, and a grant relies on the mirror for all
 // that was before: up to the revision that the watch has come to, nobody waited.
 //
-// The truth rule is what an ending comes to whose token does not hold the lock any more, or never
-// did. One read has all that it looks at, and the first line that applies is taken:
+// The truth rule is what an ending comes to whose token does not hold the lock for its session. One
+// transaction reads what is there now, and the first line that applies is taken:
 //
+//   - a marker: success if it is this session's; another's: [ErrLockExpired].
 //   - a note: [ErrLockExpired], it was undone.
-//   - a marker: success.
-//   - a record: [ErrLockExpired]. It has ended, and what is published has a marker until it is
-//     folded, and its records are then deleted.
-//   - the token is held by another session, or is above the holder's or above etcd's revision:
-//     [ErrLockExpired].
-//   - the token is at or below the horizon: [ErrOutcomeUnknown], its note may have been forgotten.
-//   - the session is alive: success if it is older than the token, otherwise [ErrLockExpired].
-//   - appended: success, since what was published is folded by now.
-//   - otherwise [ErrLockExpired].
+//   - a record: [ErrLockExpired]. What is published has a marker until it is folded, and its records
+//     are then deleted.
+//   - the lock is held under this token, by another session, or under a lower one:
+//     [ErrLockExpired]. Tokens rise, so this one was never granted.
 //
-// It needs no more than that the section is over. Marker, records and note change after that only
-// by fold and sweep, which keep the result, and by forget, which raises the horizon.
+// Otherwise etcd's history is asked. E is the revision at which the token stopped holding the lock;
+// k@E is a key as of then. Reads of locks/L at revisions from T on find it, by bisection:
+//
+//   - not at the token at T: [ErrLockExpired], it was never granted.
+//   - E is compacted away: [ErrOutcomeUnknown].
+//   - the lock was on another session's lease until E: [ErrLockExpired].
+//   - commits/L//T@E: success.
+//   - undone/L//T@E: [ErrLockExpired].
+//   - no sessions/S@E: [ErrLockExpired], it ended with its session.
+//   - locks/L@E is S's with prev=T: success, a commit.
+//   - appended: [ErrLockExpired], since its own ending would have put the marker.
+//   - otherwise success: its own ending, of a section without records.
+//
+// The section is over when it is asked, and what it asks of does not change any more, but by being
+// forgotten: evidence.go says why it is exact.
 //
 // Transactions that are asked for together and write no key in common share one: see
 // internal/commit. Acquire, append and release are first tried without their else: see plain.go.

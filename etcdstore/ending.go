@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -117,60 +116,4 @@ func (s *Store) endByDeletion(ctx context.Context, e ending) (bool, error) {
 		tellAll(s.ended(e, p, resp.Header.Revision))
 	}
 	return resp.Succeeded, nil
-}
-
-// truth is what a repeated or late ending comes to whose token no longer holds, from one read; the
-// package comment has the rule, docs/protocol.md the reasons.
-//
-//   - nil: the section was ended by its own call.
-//   - [ErrLockExpired]: it was not published.
-//   - [ErrOutcomeUnknown]: too much has been forgotten to say.
-func (s *Store) truth(ctx context.Context, c session, sec Section) error {
-	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
-		op.Get(s.keys.note(sec.Lock, sec.Token)),
-		op.GetKey(s.keys.marker(sec.Lock, sec.Token)),
-		op.Range(op.Any(s.keys.records(sec.Lock, sec.Token))),
-		op.GetKey(s.keys.session(c.id)),
-		op.Get(s.keys.horizon()),
-		op.Get(s.keys.lock(sec.Lock)),
-	}})
-	if err != nil {
-		return err
-	}
-	note, marker, record, sess, horizon, holder := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3), op.First(resp, 4), op.First(resp, 5)
-	forgotten, malformed := horizonOf(horizon)
-	switch {
-	case sec.Token > resp.Header.Revision:
-		s.log.Error("a token from the future: was etcd restored from an old snapshot?", "lock", sec.Lock, "token", sec.Token, "revision", resp.Header.Revision)
-		return fmt.Errorf("%w: token %d was never granted", ErrLockExpired, sec.Token)
-	case note != nil:
-		return expired(note)
-	case marker != nil:
-		return nil
-	case record != nil:
-		return fmt.Errorf("%w: its records were never published", ErrLockExpired)
-	case holder != nil && holder.ModRevision == sec.Token:
-		return fmt.Errorf("%w: another session holds the lock under token %d", ErrLockExpired, sec.Token)
-	case holder != nil && holder.ModRevision < sec.Token: // tokens rise, so this one was not granted
-		return fmt.Errorf("%w: token %d was never granted", ErrLockExpired, sec.Token)
-	case malformed != nil:
-		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, malformed)
-	case sec.Token <= forgotten:
-		return fmt.Errorf("%w: token %d is older than what is remembered", ErrOutcomeUnknown, sec.Token)
-	case sess != nil && sess.CreateRevision > sec.Token:
-		return fmt.Errorf("%w: token %d is older than its session", ErrLockExpired, sec.Token)
-	case sess != nil:
-		return nil
-	case sec.Appended:
-		return nil // published and folded
-	}
-	return fmt.Errorf("%w: %s", ErrLockExpired, sessionEnded)
-}
-
-func expired(note *mvccpb.KeyValue) error {
-	var v noteValue
-	if err := decode(note.Value, &v); err != nil {
-		return ErrLockExpired
-	}
-	return fmt.Errorf("%w: %s", ErrLockExpired, v)
 }

@@ -17,8 +17,8 @@ var (
 	ErrLockExpired = errors.New("lock expired")
 	// ErrSessionExpired: there is no such session (any more), or the credential is not its own.
 	ErrSessionExpired = commit.ErrSessionExpired
-	// ErrOutcomeUnknown: the section ended so long ago that its note may be gone. Whether it was
-	// published is not known, and a repeat does not find out.
+	// ErrOutcomeUnknown: the section ended so long ago that nothing is left which says how. Whether
+	// it was published is not known, and a repeat does not find out.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 
 	// ErrInvalidName: a lock's, file's or request's name is malformed, see [CheckLock].

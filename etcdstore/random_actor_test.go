@@ -240,6 +240,7 @@ func (a *actor) settle(call string, sec *modelSection, err error) {
 		a.m.ended(sec, published)
 	case errors.Is(err, etcdstore.ErrLockExpired):
 		a.m.ended(sec, undone)
+	case a.m.forgotten(sec, err):
 	default: // the run is over
 		a.definite(call, err)
 	}
@@ -247,7 +248,7 @@ func (a *actor) settle(call string, sec *modelSection, err error) {
 
 // judge compares the answer of a repeat with what is known.
 func (a *actor) judge(call string, sec *modelSection, err error) {
-	if err != nil && indeterminate(err) || !sec.Appended {
+	if err != nil && indeterminate(err) || !sec.Appended || a.m.forgotten(sec, err) {
 		return
 	}
 	switch f := a.m.fateOf(sec); {
@@ -279,6 +280,9 @@ func (a *actor) discard(sec *modelSection) {
 	a.m.ended(sec, undone) // whatever becomes of the call: it is not released
 	drop := func(ctx context.Context, s *faulty) error {
 		published, err := s.Discard(ctx, section)
+		if a.m.forgotten(sec, err) {
+			err = nil
+		}
 		if published {
 			a.m.t.Errorf("Discard of section %d of %s answers that it was published", section.Token, section.Lock)
 		}

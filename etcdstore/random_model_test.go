@@ -2,9 +2,11 @@ package etcdstore_test
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
@@ -33,6 +35,8 @@ type model struct {
 	t     *testing.T
 	mu    sync.Mutex
 	locks map[string]*modelLock
+
+	compacted atomic.Int64 // up to which revision etcd's history may be gone
 }
 
 type modelLock struct {
@@ -132,6 +136,10 @@ func (m *model) check(s *etcdstore.Store) (acknowledged int) {
 			switch {
 			case !sec.Appended:
 				continue
+			case m.forgotten(sec, err):
+				if sec.fate == open && m.readable(s, sec) {
+					sec.fate = published
+				}
 			case sec.fate == open && err == nil:
 				sec.fate = published
 			case sec.fate == published:
@@ -170,6 +178,21 @@ func (m *model) check(s *etcdstore.Store) (acknowledged int) {
 		}
 	}
 	return acknowledged
+}
+
+// forgotten reports whether an ending was answered with an unknown outcome, and may be: etcd's
+// history does not reach back to the section's whole.
+func (m *model) forgotten(s *modelSection, err error) bool {
+	return errors.Is(err, etcdstore.ErrOutcomeUnknown) && s.Token <= m.compacted.Load()
+}
+
+// readable reports whether what a section has appended is in a file.
+func (m *model) readable(s *etcdstore.Store, sec *modelSection) bool {
+	m.t.Helper()
+	for file, data := range sec.files {
+		return strings.Contains(storetest.Contents(m.t, s, sec.Lock, file), data) // the data names the section
+	}
+	return false
 }
 
 // lastOf is the last section in a file of that length.

@@ -120,6 +120,7 @@ func (r *random) harm(rng *rand.Rand) {
 		s.Before(unlucky)
 		s.After(unlucky)
 	}
+	var earlier int64 // a revision that was current a while ago
 	for r.ctx.Err() == nil {
 		s := r.stores[rng.IntN(2)]
 		switch rng.IntN(8) {
@@ -144,7 +145,14 @@ func (r *random) harm(rng *rand.Rand) {
 			}
 		case 6:
 			if now, err := r.etcd.Get(r.ctx, "/"); err == nil {
-				_, _ = r.etcd.Compact(r.ctx, now.Header.Revision)
+				if rng.IntN(3) == 0 {
+					earlier = now.Header.Revision // nothing at all is kept
+				}
+				if earlier > 0 {
+					r.m.compacted.Store(max(earlier, r.m.compacted.Load()))
+					_, _ = r.etcd.Compact(r.ctx, earlier)
+				}
+				earlier = now.Header.Revision
 			}
 		}
 		r.pause(time.Duration(rng.IntN(20)) * time.Millisecond)

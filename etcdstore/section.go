@@ -77,16 +77,17 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 //   - nil: the section was ended by its own release, or by a commit, now or before. If
 //     sec.Appended, all its records are readable, and stay so.
 //   - [ErrLockExpired]: it was not published, and never will be.
-//   - [ErrOutcomeUnknown]: it ended so long ago that whether it was published is not known.
+//   - [ErrOutcomeUnknown]: it ended so long ago that whether it was published is not known: it is
+//     folded, or its note is forgotten, and etcd's history does not reach back to its end.
 //   - [ErrNoSpace]: etcd is full and can take no marker. The lock is still held, and the release
 //     may be repeated; a [Store.Discard], and a release without records, go on.
 //   - [ErrSessionExpired]: the credential is not that of its session. Nothing was changed.
 //   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
 //   - any other, ctx's included: indeterminate.
 //
-// It may be repeated, through any store and after the session's end. A repeat changes nothing, and
-// returns what became of the section. docs/protocol.md lists the few cases in which nil says too
-// much, under "What is not promised"; no data is lost by them.
+// It may be repeated, with the same arguments, through any store and after the session's end. A
+// repeat changes nothing, and returns what became of the section. Of a section without records nil
+// says that it was ended by its own session, if need be by a discard: there was nothing to publish.
 func (s *Store) Release(ctx context.Context, sec Section) error {
 	return finishCall(ctx, func(done func(error)) { s.StartRelease(ctx, sec, done) })
 }
@@ -111,7 +112,7 @@ func (s *Store) resolveRelease(ctx context.Context, sec Section) error {
 func (s *Store) releasing(c session, sec Section) ending {
 	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c)}
 	if sec.Appended {
-		e.then, e.publishes = s.marker(sec), true
+		e.then, e.publishes = s.marker(c, sec), true
 	} else {
 		e.spareless = true
 	}
@@ -145,7 +146,7 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 		Else: []*pb.RequestOp{op.Get(lock)},
 	}
 	if sec.Appended {
-		t.Then = append(t.Then, s.marker(sec)...)
+		t.Then = append(t.Then, s.marker(c, sec)...)
 	}
 	done, err := s.engine.Commit(ctx, t)
 	if errors.Is(err, ErrNoSpace) { // but it may be over, or a repeat
@@ -212,7 +213,7 @@ func (s *Store) Discard(ctx context.Context, sec Section) (published bool, err e
 		}
 		return false, nil
 	}
-	if !sec.Appended {
+	if !sec.Appended { // on the client's word: there was nothing to publish
 		return false, nil
 	}
 	switch err := s.truth(ctx, c, sec); {
@@ -268,8 +269,8 @@ func (s *Store) Evict(ctx context.Context, lock string, token int64, reason stri
 }
 
 // evict undoes a section, whoever holds it. The note is put whether or not there are records:
-// without it a release that comes later would be told success, as the session is alive and nothing
-// is left.
+// without it a release that comes later would be told success, as that of a section without
+// records, which nothing but its own ending leaves no trace of.
 func (s *Store) evict(ctx context.Context, lock string, token int64, note noteValue) (ended bool, err error) {
 	ended, err = s.end(ctx, ending{
 		lock: lock, token: token,
@@ -298,8 +299,10 @@ func (s *Store) evictOverdue(ctx context.Context, k sectionKey) error {
 // marker publishes a section. It is put on the client's word (Section.Appended), whether or not a
 // record is there: to look would read the section on every member, and a marker without records
 // folds to nothing.
-func (s *Store) marker(sec Section) []*pb.RequestOp {
-	return []*pb.RequestOp{op.Put(s.keys.marker(sec.Lock, sec.Token), "")}
+//
+// It says whose section it is, so that nobody else who asks under this token is told success.
+func (s *Store) marker(c session, sec Section) []*pb.RequestOp {
+	return []*pb.RequestOp{op.Put(s.keys.marker(sec.Lock, sec.Token), c.id)}
 }
 
 // note keeps that, and why, a section was not published.

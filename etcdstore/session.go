@@ -94,6 +94,8 @@ type session struct {
 	lease clientv3.LeaseID
 	label string
 	alive bool
+
+	secret string // as the caller says
 }
 
 // parseCredential takes a credential apart: a session's id, a dot and a secret, both in the only
@@ -105,7 +107,7 @@ func parseCredential(credential string) (c session, secret string, err error) {
 	if !ok || len(secret) != 2*secretBytes || !lowerHex(secret) {
 		return session{}, "", fmt.Errorf("%w: malformed session credential", ErrInvalidArgument)
 	}
-	return session{id: id, lease: lease}, secret, nil
+	return session{id: id, lease: lease, secret: secret}, secret, nil
 }
 
 // authenticate checks a credential: with the mirror if it knows the session, else with etcd, since
@@ -135,10 +137,14 @@ func (s *Store) authenticate(ctx context.Context, credential string) (session, e
 		s.mirror.own(change{key: s.keys.session(c.id), rev: kv.ModRevision, created: kv.CreateRevision, value: kv.Value})
 	}
 	if !valid {
-		return session{}, fmt.Errorf("%w: the credential is not that of session %s", ErrSessionExpired, c.id)
+		return session{}, wrongCredential(c.id)
 	}
 	c.label, c.alive = label, true
 	return c, nil
+}
+
+func wrongCredential(session string) error {
+	return fmt.Errorf("%w: the credential is not that of session %s", ErrSessionExpired, session)
 }
 
 // known is authenticate for a session that needs no question to etcd: one that the mirror knows,

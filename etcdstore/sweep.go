@@ -144,10 +144,10 @@ func (s *Store) sections(ctx context.Context, under string, found func(sectionKe
 	return nil
 }
 
-// dropNotes deletes notes that are older than a moment. The same transaction raises the horizon to
-// their tokens. Without it a release of token 7 that is repeated after two days would find no note,
-// and the session alive, and be told success, though 7 was evicted. At or below the horizon what
-// became of a section is not known any more, and not guessed: [ErrOutcomeUnknown].
+// dropNotes deletes notes that are older than a moment. What became of their sections is known from
+// etcd's history as long as that reaches back, and not guessed after that. The same transaction
+// raises the horizon to their tokens, for earlier servers on the same etcd: they do not ask
+// history, and answer [ErrOutcomeUnknown] at or below it.
 //
 // If another store has raised the horizon meanwhile, the page is left for the next time.
 func (s *Store) dropNotes(ctx context.Context, before time.Time) error {

@@ -240,7 +240,11 @@ func opsOf(in []*pb.RequestOp) (ops []clientv3.Op) {
 	for _, op := range in {
 		switch r := op.Request.(type) {
 		case *pb.RequestOp_RequestRange:
-			ops = append(ops, clientv3.OpGet(string(r.RequestRange.Key), clientv3.WithRev(r.RequestRange.Revision)))
+			opts := []clientv3.OpOption{clientv3.WithRev(r.RequestRange.Revision)}
+			if r.RequestRange.Serializable {
+				opts = append(opts, clientv3.WithSerializable())
+			}
+			ops = append(ops, clientv3.OpGet(string(r.RequestRange.Key), opts...))
 		case *pb.RequestOp_RequestPut:
 			ops = append(ops, clientv3.OpPut(string(r.RequestPut.Key), string(r.RequestPut.Value)))
 		case *pb.RequestOp_RequestDeleteRange:
