@@ -14,10 +14,9 @@ import (
 
 // StartAppend is [Store.Append] without the wait for its end. done is called once, from whichever
 // goroutine, and must not block: plain.go has its contract.
-func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
+func (s *Store) StartAppend(ctx context.Context, r Record, done func(rev int64, err error)) {
 	resolved := func(reserved bool) {
-		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveAppend(ctx, r, reserved) },
-			func(_ struct{}, err error) { done(err) })
+		resolve(ctx, s, func(ctx context.Context) (int64, error) { return s.resolveAppend(ctx, r, reserved) }, done)
 	}
 	// What needs a question to etcd first is resolved, and so is what looks refused: a repeat that
 	// is staged already is not refused.
@@ -31,12 +30,12 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
 			s.usage.staged(r)
-			done(nil)
+			done(resp.Header.Revision, nil)
 		case plainFailed:
 			if commit.NotSent(err) {
 				s.usage.giveBack(r)
 			}
-			done(fmt.Errorf("append: %w", err))
+			done(0, fmt.Errorf("append: %w", err))
 		case plainUnclear:
 			resolved(true)
 		}
@@ -46,7 +45,8 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
 // Append stages a record in its section: it becomes readable if and when the section is published.
 // It returns
 //
-//   - nil: the record is staged, once, by this call or by an earlier one under the same request.
+//   - a revision, nil: the record is staged, once, by this call or by an earlier one under the same
+//     request, at that revision.
 //   - [ErrLockExpired]: the token does not hold the lock for this session (any more). This call has
 //     staged nothing.
 //   - [ErrSessionExpired]: the credential is not that of its session. Nothing was staged.
@@ -54,76 +54,60 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(error)) {
 //   - [ErrQuota]: with it, the section would have more than [MaxSection] bytes or [MaxSectionFiles]
 //     files.
 //   - [ErrNoSpace]: etcd is (nearly) full. With this and [ErrQuota] nothing of this request is
-//     staged, unless that could not be looked up: a repeat that is staged already is not refused.
+//     staged: a repeat that is staged already is not refused.
 //   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
 //   - any other, ctx's included: indeterminate.
 //
 // A repeat stages nothing more, through whichever store. It succeeds as long as its section is
 // open, or is published and not folded yet. After that it is [ErrLockExpired], though the record is
 // in the file.
-func (s *Store) Append(ctx context.Context, r Record) error {
-	return finishCall(ctx, func(done func(error)) { s.StartAppend(ctx, r, done) })
+func (s *Store) Append(ctx context.Context, r Record) (rev int64, err error) {
+	return finish(ctx, func(done func(int64, error)) { s.StartAppend(ctx, r, done) })
 }
 
 // resolveAppend makes an append with all that it may come to. reserved: its plain transaction has
 // counted the record already.
-func (s *Store) resolveAppend(ctx context.Context, r Record, reserved bool) error {
+func (s *Store) resolveAppend(ctx context.Context, r Record, reserved bool) (rev int64, err error) {
 	if err := r.check(); err != nil {
-		return err
+		return 0, err
 	}
 	c, err := s.authenticate(ctx, r.Credential)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if !reserved {
 		if err := s.reserve(ctx, r); err != nil {
-			if repeat, _ := s.staged(ctx, c, r); repeat {
-				return nil
-			}
-			return err
+			return s.unlessStaged(ctx, c, r, err)
 		}
 	}
 	guard, stage := s.staging(c, r)
-	resp, err := s.engine.Commit(ctx, commit.Txn{
-		If:   guard,
-		Then: stage,
-		Else: []*pb.RequestOp{
-			op.GetKey(s.keys.record(r.Lock, r.Token, r.Request)),
-			op.Get(s.keys.lock(r.Lock)), // a get of keys only would leave out the lease
-			op.GetKey(s.keys.marker(r.Lock, r.Token)),
-			op.Get(s.keys.note(r.Lock, r.Token)),
-		},
-	})
-	if errors.Is(err, ErrNoSpace) { // which etcd also says of what it has just found room for
-		if there, _ := s.staged(ctx, c, r); there {
+	resp, err := s.engine.Commit(ctx, commit.Txn{If: guard, Then: stage, Else: s.look(r)})
+	switch {
+	case errors.Is(err, ErrNoSpace): // which etcd also says of what it has just found room for
+		if rev, err = s.unlessStaged(ctx, c, r, err); err == nil {
 			s.usage.staged(r)
-			return nil
+			return rev, nil
 		}
-	}
-	if errors.Is(err, ErrNoSpace) || commit.NotSent(err) {
-		s.usage.giveBack(r)
-	}
-	if err != nil {
-		return fmt.Errorf("append: %w", err)
-	}
-	if resp.Succeeded {
+		if errors.Is(err, ErrNoSpace) || errors.Is(err, ErrLockExpired) {
+			s.usage.giveBack(r)
+		}
+		return 0, fmt.Errorf("append: %w", err)
+	case err != nil:
+		if commit.NotSent(err) {
+			s.usage.giveBack(r)
+		}
+		return 0, fmt.Errorf("append: %w", err)
+	case resp.Succeeded:
 		s.usage.staged(r)
-		return nil
+		return resp.Header.Revision, nil
 	}
 	s.usage.giveBack(r) // what an earlier call has staged goes on counting for that one
-	// A record of a section that is neither held nor published was lost with it, and is to be
-	// swept.
-	staged, holder, marker, note := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)
-	held := holder != nil && holder.ModRevision == r.Token && clientv3.LeaseID(holder.Lease) == c.lease
-	switch {
-	case staged != nil && (held || marker != nil):
-		return nil
-	case note != nil:
-		return expired(note)
+	rev, err = s.stagedAt(resp, c, r)
+	if err == nil && rev == 0 {
+		err = fmt.Errorf("append: %s of lock %s: the guard holds and does not hold", quoted(r.Request), quoted(r.Lock))
 	}
-	return fmt.Errorf("%w: token %d does not hold %s", ErrLockExpired, r.Token, quoted(r.Lock))
+	return rev, err
 }
-
 func (r Record) check() error {
 	if err := errors.Join(CheckLock(r.Lock), checkToken(r.Token), checkRequest(r.Request), checkFile(r.File)); err != nil {
 		return err
@@ -141,11 +125,44 @@ func (s *Store) staging(c session, r Record) (guard []*pb.Compare, stage []*pb.R
 		[]*pb.RequestOp{op.Put(record, encodeRecord(r.Number, r.File, r.Data))}
 }
 
-// staged reports whether a record is there already, in a section that is open.
-func (s *Store) staged(ctx context.Context, c session, r Record) (bool, error) {
-	resp, err := s.engine.Commit(ctx, commit.Txn{
-		If:   s.guard(r.Lock, r.Token, c),
-		Then: []*pb.RequestOp{op.GetKey(s.keys.record(r.Lock, r.Token, r.Request))},
-	})
-	return err == nil && resp.Succeeded && op.First(resp, 0) != nil, err
+// look reads all that says whether a record is staged, and what became of its section.
+func (s *Store) look(r Record) []*pb.RequestOp {
+	return []*pb.RequestOp{
+		op.GetKey(s.keys.record(r.Lock, r.Token, r.Request)),
+		op.Get(s.keys.lock(r.Lock)), // a get of keys only would leave out the lease
+		op.GetKey(s.keys.marker(r.Lock, r.Token)),
+		op.Get(s.keys.note(r.Lock, r.Token)),
+	}
+}
+
+// stagedAt is what look has found: the revision at which the record was staged, in a section that
+// is open or published. 0: it is not, and the section is open. Otherwise the section is over for
+// this session, and the error is [ErrLockExpired]: a record that is there was lost with it, and is
+// to be swept.
+func (s *Store) stagedAt(resp *pb.TxnResponse, c session, r Record) (rev int64, err error) {
+	staged, holder, marker, note := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)
+	held := holder != nil && holder.ModRevision == r.Token && clientv3.LeaseID(holder.Lease) == c.lease
+	switch {
+	case staged != nil && (held || marker != nil):
+		return staged.ModRevision, nil
+	case note != nil:
+		return 0, expired(note)
+	case held && c.alive:
+		return 0, nil
+	}
+	return 0, fmt.Errorf("%w: token %d does not hold %s", ErrLockExpired, r.Token, quoted(r.Lock))
+}
+
+// unlessStaged is the refusal of an append, unless an earlier call has staged the record, or the
+// section is over. An error of the look for that is returned as it is: then nobody knows whether
+// the record is staged, and a refusal would say that it is not.
+func (s *Store) unlessStaged(ctx context.Context, c session, r Record, refusal error) (rev int64, err error) {
+	resp, err := s.engine.Commit(ctx, commit.Txn{Then: s.look(r)})
+	if err != nil {
+		return 0, fmt.Errorf("look whether it is staged: %w", err)
+	}
+	if rev, err = s.stagedAt(resp, c, r); err == nil && rev == 0 {
+		err = refusal
+	}
+	return rev, err
 }

@@ -34,7 +34,7 @@ func (p *pair) Release(ctx context.Context, sec etcdstore.Section) error {
 	return etcdstore.Resolving{Store: p.Store}.Release(ctx, sec)
 }
 
-func (p *pair) Append(ctx context.Context, r etcdstore.Record) error {
+func (p *pair) Append(ctx context.Context, r etcdstore.Record) (rev int64, err error) {
 	return etcdstore.Resolving{Store: p.Store}.Append(ctx, r)
 }
 
@@ -62,7 +62,7 @@ func (p *pair) append(request string) asked {
 	return func(ctx context.Context) error {
 		r := p.a.Record(p.held, "f", request)
 		r.Request = request
-		return p.Append(ctx, r)
+		return storetest.AppendTo(ctx, p, r)
 	}
 }
 

@@ -47,7 +47,7 @@ func brokenCalls() map[string]broken {
 		},
 		"Append": {
 			func(ctx context.Context, g *stage, s storetest.Subject) (int64, error) {
-				return 0, s.Append(ctx, etcdstore.Record{
+				return 0, storetest.AppendTo(ctx, s, etcdstore.Record{
 					Credential: g.c.Credential, Lock: g.lock, Token: g.h.Token, Request: "append", File: "f", Data: []byte("second;"),
 				})
 			},

@@ -17,16 +17,19 @@ type ending struct {
 	lock      string
 	token     int64
 	guard     []*pb.Compare
+	whole     []*pb.Compare   // besides the guard: what the section must have for it; none: nothing
 	then      []*pb.RequestOp // besides passing the lock on
 	publishes bool            // then has the marker: there will be something to fold
 	spareless bool            // it can do without a put: see endByDeletion
 	told      string          // why, as the holder is told at once; empty: it asked for the end
+	doubt     *bool           // set if the ending may have taken effect without an answer that says so
 }
 
 // txn is the ending's transaction, with the part that moves the lock on. It has no other branch, so
 // that it packs.
 func (e ending) txn(p pass) commit.Txn {
-	return commit.Txn{If: append(e.guard[:len(e.guard):len(e.guard)], p.ifs...), Then: append(p.then, e.then...), Alive: p.alive}
+	ifs := append(e.guard[:len(e.guard):len(e.guard)], e.whole...)
+	return commit.Txn{If: append(ifs, p.ifs...), Then: append(p.then, e.then...), Alive: p.alive, Doubt: e.doubt}
 }
 
 // ended takes in what the transaction did. It returns the waits that are over by it, for the caller
@@ -45,12 +48,12 @@ func (s *Store) ended(e ending, p pass, rev int64) (verdicts []verdict) {
 const maxHandovers = 16
 
 // end runs an ending: the lock goes to the next waiter, or becomes free. false: the guard does not
-// hold.
+// hold. [ErrDataLoss]: it holds, and the section is not whole.
 //
-// A transaction that fails may do so for the guard or for the waiter it was to hand over to. Its
-// other branch says which: it evaluates the guard alone. If the guard holds, the waiter has left,
-// or its session has ended, and the mirror has not heard of that. The one behind it is tried, in
-// this call.
+// A transaction that fails may do so for the guard, for what the section lacks, or for the waiter
+// it was to hand over to. Its other branch says which: it evaluates the first two alone. If both
+// hold, the waiter has left, or its session has ended, and the mirror has not heard of that. The
+// one behind it is tried, in this call.
 func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 	lock := s.keys.lock(e.lock)
 	s.mirror.markEnd(e.lock, e.token)
@@ -67,9 +70,18 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 		}
 		p := s.passTo(w, e.lock)
 		t := e.txn(p).WithAlive()
-		t.Else = []*pb.RequestOp{commit.Txn{If: e.guard, Else: []*pb.RequestOp{op.GetKey(lock)}}.Op()}
+		alone := func(ifs []*pb.Compare) *pb.RequestOp {
+			return commit.Txn{If: ifs, Else: []*pb.RequestOp{op.GetKey(lock)}}.Op()
+		}
+		t.Else = []*pb.RequestOp{alone(e.guard)}
+		if len(e.whole) > 0 {
+			t.Else = append(t.Else, alone(e.whole))
+		}
 		resp, err := s.engine.Commit(ctx, t)
 		if errors.Is(err, ErrNoSpace) {
+			if e.doubt != nil {
+				*e.doubt = true
+			}
 			if e.spareless {
 				return s.endByDeletion(ctx, e)
 			}
@@ -85,11 +97,18 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 		if !op.Nested(resp, 0).Succeeded {
 			return false, nil
 		}
+		if len(e.whole) > 0 && !op.Nested(resp, 1).Succeeded {
+			return false, dataLoss(e.lock, e.token)
+		}
 		if w == nil {
 			return false, fmt.Errorf("lock %s: the guard holds and does not hold", quoted(e.lock))
 		}
 		skip[w.acquisition] = true
 	}
+}
+
+func dataLoss(lock string, token int64) error {
+	return fmt.Errorf("%w: a record of token %d of %s is gone that was acknowledged", ErrDataLoss, token, quoted(lock))
 }
 
 // whenFull is what an ending comes to when etcd is too full for it: the refusal, if the section is

@@ -21,6 +21,10 @@ var (
 	// it was published is not known, and a repeat does not find out.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 
+	// ErrDataLoss: the section is open, and a record of it is gone whose append was acknowledged. It
+	// cannot be published any more, only discarded.
+	ErrDataLoss = errors.New("data loss")
+
 	// ErrInvalidName: a lock's, file's or request's name is malformed, see [CheckLock].
 	ErrInvalidName = errors.New("invalid name")
 	// ErrInvalidTTL: a session's TTL is not within [MinTTL] and [MaxTTL].
@@ -55,3 +59,15 @@ var (
 	// ErrClosed: the store is being closed. Indeterminate.
 	ErrClosed = commit.ErrClosed
 )
+
+// NotByThisCall reports whether an [ErrOutcomeUnknown] says besides that it was not the very call
+// that it answers which ended the section: etcd has answered each of its transactions, and the
+// guard of none held. So if the call was made only once, it was lost.
+func NotByThisCall(err error) bool {
+	_, is := errors.AsType[notByThisCall](err)
+	return is
+}
+
+type notByThisCall struct{ error }
+
+func (e notByThisCall) Unwrap() error { return e.error }

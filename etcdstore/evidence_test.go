@@ -37,6 +37,9 @@ func TestEvidence(t *testing.T) {
 		{"ReadThatFails", testReadThatFails},
 		{"CompactedMeanwhile", testCompactedMeanwhile},
 		{"SecretOfAnEndedSession", testSecretOfAnEndedSession},
+		{"NotByThisCall", testNotByThisCall},
+		{"DataLoss", testDataLoss},
+		{"AppendThatCannotBeLookedFor", testAppendThatCannotBeLookedFor},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -226,7 +229,7 @@ func testEveryAppendRefused(t *testing.T, _ *clientv3.Client, s *faulty) {
 	h := c.Acquire("l")
 	r := c.Record(h, "f", "")
 	r.Data = make([]byte, etcdstore.MaxRecord+1)
-	storetest.Want(t, "Append", appendTo(t, s, r), etcdstore.ErrTooLarge)
+	storetest.Want(t, "Append", storetest.AppendTo(storetest.Bounded(t), s, r), etcdstore.ErrTooLarge)
 	h.Appended = true
 	closeSession(t, s, c)
 	storetest.Want(t, "Release of a lost section", s.Release(storetest.Bounded(t), h.Section), etcdstore.ErrLockExpired)
@@ -377,7 +380,138 @@ func testSecretOfAnEndedSession(t *testing.T, etcd *clientv3.Client, s *faulty) 
 	}
 }
 
-func appendTo(t *testing.T, s storetest.Subject, r etcdstore.Record) error {
-	t.Helper()
-	return s.Append(storetest.Bounded(t), r)
+// An outcome that is not known says whether it can have been this very call that ended the section.
+func testNotByThisCall(t *testing.T, etcd *clientv3.Client, s *faulty) {
+	c := begin(t, s)
+	calls := map[string]func(etcdstore.Section) error{
+		"Release": func(sec etcdstore.Section) error { return s.Release(storetest.Bounded(t), sec) },
+		"Release, resolved": func(sec etcdstore.Section) error {
+			return etcdstore.Resolving{Store: s.Store}.Release(storetest.Bounded(t), sec)
+		},
+		"Commit": func(sec etcdstore.Section) error {
+			_, err := s.Commit(storetest.Bounded(t), sec)
+			return err
+		},
+		"Discard": func(sec etcdstore.Section) error {
+			sec.Appended = true
+			_, err := s.Discard(storetest.Bounded(t), sec)
+			return err
+		},
+	}
+	h := c.Acquire("l")
+	c.Release(h)
+	c.Acquire("since")
+	compact(t, etcd)
+	for name, call := range calls {
+		err := call(h.Section)
+		storetest.Want(t, name, err, etcdstore.ErrOutcomeUnknown)
+		if !etcdstore.NotByThisCall(err) {
+			t.Errorf("%s: %v; want it to say that it was not by this call", name, err)
+		}
+	}
+	// Etcd says that it is full, whether or not it has made the transaction: that may have been it.
+	for name, call := range calls {
+		var once sync.Once
+		s.Before(func(_ context.Context, call faults.Call) (err error) {
+			if puts("/dlm/locks/l")(call.Op) || deletes("/dlm/locks/l")(call.Op) {
+				once.Do(func() { err = rpctypes.ErrNoSpace })
+			}
+			return err
+		})
+		err := call(h.Section)
+		s.Before(nil)
+		storetest.Want(t, name+", etcd being full", err, etcdstore.ErrOutcomeUnknown)
+		if etcdstore.NotByThisCall(err) {
+			t.Errorf("%s, etcd being full: %v; want it not to say that it was not by this call", name, err)
+		}
+	}
+}
+
+// A record whose append was acknowledged is gone, as after the restore of an old snapshot. What is
+// left of the section is not published.
+func testDataLoss(t *testing.T, etcd *clientv3.Client, s *faulty) {
+	for name, via := range map[string]storetest.Subject{"plain": s, "resolved": etcdstore.Resolving{Store: s.Store}} {
+		c := begin(t, via)
+		h := c.Acquire(name)
+		first := c.Append(h, "f", "kept")
+		c.Append(h, "f", "gone")
+		p := begin(t, via).Queue(name)
+		p.Queued()
+		deleteKey(t, etcd, "staged/"+name+"//"+hex16(h.Token)+"/"+h.Last)
+		for range 2 {
+			storetest.Want(t, "Release", via.Release(storetest.Bounded(t), h.Section), etcdstore.ErrDataLoss)
+			_, err := via.Commit(storetest.Bounded(t), h.Section)
+			storetest.Want(t, "Commit", err, etcdstore.ErrDataLoss)
+		}
+		if got := storetest.HolderOf(t, via, name); got != h.Token {
+			t.Errorf("the lock is held under %d; want it held still, under %d", got, h.Token)
+		}
+		storetest.WantNoFile(t, via, name, "f")
+		discard(t, via, h)
+		storetest.Want(t, "Release of what was discarded", via.Release(storetest.Bounded(t), h.Section), etcdstore.ErrLockExpired)
+		p.Granted()
+
+		other := c.Acquire(name + "/whole")
+		c.Append(other, "f", "one;")
+		other = c.Commit(other) // names its record
+		c.Append(other, "f", "two;")
+		c.Release(other)
+		storetest.Want(t, "Release repeated, its record folded", via.Release(storetest.Bounded(t), other.Section), nil)
+		storetest.WantContents(t, via, name+"/whole", "f", "one;two;")
+		storetest.Want(t, "Release repeated, its record folded", via.Release(storetest.Bounded(t), other.Section), nil)
+		wrong := other.Section
+		wrong.Appended, wrong.Last = false, first.Request
+		storetest.Want(t, "a last append of none", via.Release(storetest.Bounded(t), wrong), etcdstore.ErrInvalidArgument)
+	}
+}
+
+// An append is refused, for a bound or for want of room, and it cannot be looked up whether an
+// earlier call has staged it: nobody knows, and that is the answer.
+func testAppendThatCannotBeLookedFor(t *testing.T, _ *clientv3.Client, s *faulty) {
+	c := begin(t, s)
+	h := c.Acquire("l")
+	staged := c.Append(h, "f", "staged")
+	looks := gets("/dlm/staged/l")
+	for name, refuse := range map[string]func(faults.Call) error{
+		"etcd is full": func(call faults.Call) error {
+			if puts("/dlm/staged/l")(call.Op) {
+				return rpctypes.ErrNoSpace
+			}
+			return nil
+		},
+		"nearly full": func(faults.Call) error { return nil },
+	} {
+		var full atomic.Bool
+		if name == "nearly full" {
+			s.Status(func(st *clientv3.StatusResponse) {
+				if full.Load() {
+					st.DbSizeInUse = st.DbSizeQuota * 81 / 100
+				}
+			})
+			full.Store(true)
+			storetest.Eventually(t, "new data to be refused", func() bool {
+				_, err := s.Init(storetest.Bounded(t), etcdstore.InitArgs{})
+				return errors.Is(err, etcdstore.ErrNoSpace)
+			})
+		}
+		s.Before(func(_ context.Context, call faults.Call) error {
+			if err := refuse(call); err != nil {
+				return err
+			}
+			if looks(call.Op) {
+				return faults.ErrLost
+			}
+			return nil
+		})
+		storetest.Want(t, "Append repeated, "+name, storetest.AppendTo(storetest.Bounded(t), s, staged), etcdstore.ErrNoQuorum)
+		s.Before(func(_ context.Context, call faults.Call) error { return refuse(call) })
+		c.AppendRecord(h, staged)
+		storetest.Want(t, "a new one, "+name, storetest.AppendTo(storetest.Bounded(t), s, c.Record(h, "f", "new")), etcdstore.ErrNoSpace)
+	}
+	s.Before(nil)
+	c.Release(h)
+	storetest.Want(t, "Append of a section that is folded, nearly full", func() error {
+		storetest.WantContents(t, s, "l", "f", "staged")
+		return storetest.AppendTo(storetest.Bounded(t), s, staged)
+	}(), etcdstore.ErrLockExpired)
 }

@@ -41,11 +41,13 @@ func (s Resolving) Acquire(ctx context.Context, args AcquireArgs) (Grant, error)
 
 // Release resolves a release.
 func (s Resolving) Release(ctx context.Context, sec Section) error {
-	return s.resolveRelease(ctx, sec)
+	return s.resolveRelease(ctx, sec, new(bool))
 }
 
 // Append resolves an append.
-func (s Resolving) Append(ctx context.Context, r Record) error { return s.resolveAppend(ctx, r, false) }
+func (s Resolving) Append(ctx context.Context, r Record) (rev int64, err error) {
+	return s.resolveAppend(ctx, r, false)
+}
 
 // FoldTogether folds published sections of a lock, the oldest, whatever their size. It returns the
 // token of the last one that was.

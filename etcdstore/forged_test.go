@@ -31,7 +31,7 @@ func TestSessionThatIsNotThere(t *testing.T) {
 
 			r := c.Record(h, "f", "a stranger's")
 			r.Credential = forged
-			storetest.Want(t, "Append", s.Append(storetest.Bounded(t), r), etcdstore.ErrLockExpired)
+			storetest.Want(t, "Append", storetest.AppendTo(storetest.Bounded(t), s, r), etcdstore.ErrLockExpired)
 			storetest.Want(t, "Release", s.Release(storetest.Bounded(t), sec), etcdstore.ErrSessionExpired)
 			_, err := s.Commit(storetest.Bounded(t), sec)
 			storetest.Want(t, "Commit", err, etcdstore.ErrSessionExpired)

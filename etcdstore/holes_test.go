@@ -48,7 +48,7 @@ func TestH2LateAppendAfterCommit(t *testing.T) {
 	r := c.Append(h, "f", "once;")
 	h = c.Commit(h)
 	storetest.WantContents(t, s, "l", "f", "once;") // and folded, so that the record's key is gone
-	storetest.Want(t, "late repeat of an append", s.Append(storetest.Bounded(t), r), etcdstore.ErrLockExpired)
+	storetest.Want(t, "late repeat of an append", storetest.AppendTo(storetest.Bounded(t), s, r), etcdstore.ErrLockExpired)
 	h.Appended = true
 	c.Release(h)
 	storetest.WantContents(t, s, "l", "f", "once;")

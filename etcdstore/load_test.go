@@ -77,7 +77,7 @@ func TestTwoStoresFoldAndSweep(t *testing.T) {
 				data := fmt.Sprintf("%d.%d%s;", g.Token, i, strings.Repeat("x", size))
 				sec.bytes[file] += data
 				s = stores[rng.IntN(2)]
-				if err := s.Append(ctx, etcdstore.Record{
+				if err := storetest.AppendTo(ctx, s, etcdstore.Record{
 					Credential: c.Credential, Lock: lock, Token: g.Token, Request: fmt.Sprintf("%s.%d", request, i),
 					File: file, Data: []byte(data), Number: uint64(i + 1),
 				}); err != nil {

@@ -90,7 +90,10 @@ func (w *worker) work(ctx context.Context) {
 			return
 		}
 		r := w.c.Record(h, "file", "x")
-		ok = w.call(ctx, "append", func(ctx context.Context) error { return w.s.Append(ctx, r) }) &&
+		ok = w.call(ctx, "append", func(ctx context.Context) error {
+			_, err := w.s.Append(ctx, r)
+			return err
+		}) &&
 			w.call(ctx, "heartbeat", func(ctx context.Context) error {
 				_, err := w.s.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: w.c.Credential})
 				return err

@@ -146,7 +146,9 @@ func TestPackBounds(t *testing.T) {
 	const records = 1000
 	var ask []func(func(error))
 	for i := range records {
-		ask = append(ask, func(done func(error)) { s.StartAppend(t.Context(), c.Record(h, "f", fmt.Sprint(i%10)), done) })
+		ask = append(ask, func(done func(error)) {
+			s.StartAppend(t.Context(), c.Record(h, "f", fmt.Sprint(i%10)), func(_ int64, err error) { done(err) })
+		})
 	}
 	var n *atomic.Int64
 	for _, err := range together(t, s, func() { n = commits(s.Faults, puts("/dlm/staged/")) }, ask...) {
@@ -216,7 +218,9 @@ func TestPackWithoutSpace(t *testing.T) {
 		if h := c.Acquire(fmt.Sprintf("l%02d", i)); i%2 == 0 {
 			ask = append(ask, s.releases(t, h))
 		} else {
-			ask = append(ask, func(done func(error)) { s.StartAppend(t.Context(), c.Record(open, "f", "x"), done) })
+			ask = append(ask, func(done func(error)) {
+				s.StartAppend(t.Context(), c.Record(open, "f", "x"), func(_ int64, err error) { done(err) })
+			})
 		}
 	}
 	var n *atomic.Int64

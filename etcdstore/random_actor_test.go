@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
 // actor is one client. It does what a client may: repeat what it does not know the outcome of, end
@@ -211,12 +212,12 @@ func (a *actor) append(sec *modelSection, i int) bool {
 	}
 	r.Data = fmt.Appendf(nil, "%d.%d.%s;", r.Token, i, r.Request)
 	a.past = append(a.past, func() {
-		err := a.any().Append(a.ctx, r)
+		err := storetest.AppendTo(a.ctx, a.any(), r)
 		if err != nil && !indeterminate(err) {
 			a.definite("Append repeated", err, etcdstore.ErrLockExpired)
 		}
 	})
-	err := a.until(func(ctx context.Context, s *faulty) error { return s.Append(ctx, r) })
+	err := a.until(func(ctx context.Context, s *faulty) error { return storetest.AppendTo(ctx, s, r) })
 	if err != nil {
 		a.definite("Append", err, etcdstore.ErrLockExpired)
 		a.m.ended(sec, undone) // it will not be released

@@ -13,9 +13,19 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
+func (sec Section) check() error {
+	if err := errors.Join(CheckLock(sec.Lock), checkToken(sec.Token)); err != nil || sec.Last == "" {
+		return err
+	}
+	if !sec.Appended {
+		return fmt.Errorf("%w: a section without appends has no last one", ErrInvalidArgument)
+	}
+	return checkRequest(sec.Last)
+}
+
 // owner checks a section's arguments and its caller.
 func (s *Store) owner(ctx context.Context, sec Section) (session, error) {
-	if err := errors.Join(CheckLock(sec.Lock), checkToken(sec.Token)); err != nil {
+	if err := sec.check(); err != nil {
 		return session{}, err
 	}
 	return s.authenticate(ctx, sec.Credential)
@@ -41,16 +51,17 @@ func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
 // StartRelease is [Store.Release] without the wait for its end. done is called once, from whichever
 // goroutine, and must not block: plain.go has its contract.
 func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error)) {
+	doubt := new(bool)
 	resolved := func() {
-		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveRelease(ctx, sec) },
+		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveRelease(ctx, sec, doubt) },
 			func(_ struct{}, err error) { done(err) })
 	}
 	c, known := s.known(sec.Credential)
-	if !known || errors.Join(CheckLock(sec.Lock), checkToken(sec.Token)) != nil {
+	if !known || sec.check() != nil {
 		resolved()
 		return
 	}
-	e := s.releasing(c, sec)
+	e := s.releasing(c, sec, doubt)
 	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
 	s.mirror.markEnd(sec.Lock, sec.Token)
 	s.engine.Submit(e.txn(p), func(resp *pb.TxnResponse, err error) {
@@ -66,6 +77,7 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 			done(fmt.Errorf("release: %w", err))
 		case plainUnclear:
 			s.mirror.unmarkEnd(sec.Lock, sec.Token)
+			*doubt = *doubt || errors.Is(err, ErrNoSpace)
 			resolved()
 		}
 	})
@@ -79,6 +91,9 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 //   - [ErrLockExpired]: it was not published, and never will be.
 //   - [ErrOutcomeUnknown]: it ended so long ago that whether it was published is not known: it is
 //     folded, or its note is forgotten, and etcd's history does not reach back to its end.
+//     [NotByThisCall] may say more.
+//   - [ErrDataLoss]: the record of the append that sec.Last names is gone. Nothing was published.
+//     The lock is still held, and only [Store.Discard] gives it up.
 //   - [ErrNoSpace]: etcd is full and can take no marker. The lock is still held, and the release
 //     may be repeated; a [Store.Discard], and a release without records, go on.
 //   - [ErrSessionExpired]: the credential is not that of its session. Nothing was changed.
@@ -92,25 +107,35 @@ func (s *Store) Release(ctx context.Context, sec Section) error {
 	return finishCall(ctx, func(done func(error)) { s.StartRelease(ctx, sec, done) })
 }
 
-func (s *Store) resolveRelease(ctx context.Context, sec Section) error {
+func (s *Store) resolveRelease(ctx context.Context, sec Section, doubt *bool) error {
 	c, err := s.owner(ctx, sec)
 	if err != nil {
 		return err
 	}
-	ended, err := s.end(ctx, s.releasing(c, sec))
+	ended, err := s.end(ctx, s.releasing(c, sec, doubt))
 	if err != nil {
 		return fmt.Errorf("release: %w", err)
 	}
 	if !ended {
-		return s.truth(ctx, c, sec)
+		return s.outcome(ctx, c, sec, *doubt)
 	}
 	return nil
 }
 
+// outcome is the truth about a section, for a call whose guard did not hold. doubt: it may have
+// held before, unheard of.
+func (s *Store) outcome(ctx context.Context, c session, sec Section, doubt bool) error {
+	err := s.truth(ctx, c, sec)
+	if errors.Is(err, ErrOutcomeUnknown) && !doubt {
+		return notByThisCall{err}
+	}
+	return err
+}
+
 // releasing is the ending of a release. Without records it has no marker, and can be a mere
 // deletion.
-func (s *Store) releasing(c session, sec Section) ending {
-	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c)}
+func (s *Store) releasing(c session, sec Section, doubt *bool) ending {
+	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c), whole: s.whole(sec), doubt: doubt}
 	if sec.Appended {
 		e.then, e.publishes = s.marker(c, sec), true
 	} else {
@@ -119,12 +144,23 @@ func (s *Store) releasing(c session, sec Section) ending {
 	return e
 }
 
+// whole holds while the record of the last append that the holder was answered is there. Nothing
+// takes it away while the token holds, and so it is asked for one reason: that etcd may have been
+// put back to an earlier state under a section that goes on.
+func (s *Store) whole(sec Section) []*pb.Compare {
+	if sec.Last == "" {
+		return nil
+	}
+	return []*pb.Compare{op.Present(s.keys.record(sec.Lock, sec.Token, sec.Last))}
+}
+
 // Commit publishes a section and goes on holding the lock, under the next token: a hand-over to
 // oneself. What is sent under the old token from now on changes nothing. It returns
 //
 //   - a token, nil: the section was published, and the lock is held under that token.
 //   - 0, nil: it was published, and the lock has been lost since.
 //   - [ErrNoSpace]: etcd is full. The section goes on as it was.
+//   - [ErrDataLoss]: as [Store.Release]. The section goes on, and can only be discarded.
 //   - other errors: as [Store.Release].
 //
 // It may be repeated as a release may be; a repeat returns the same token, as long as that holds.
@@ -140,10 +176,12 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	}
 	v.Prev = sec.Token
 	value := v.encode()
+	doubt := new(bool)
 	t := commit.Txn{
-		If:   s.guard(sec.Lock, sec.Token, c),
-		Then: []*pb.RequestOp{op.PutOn(c.lease, lock, value)},
-		Else: []*pb.RequestOp{op.Get(lock)},
+		If:    append(s.guard(sec.Lock, sec.Token, c), s.whole(sec)...),
+		Then:  []*pb.RequestOp{op.PutOn(c.lease, lock, value)},
+		Else:  []*pb.RequestOp{op.Get(lock)},
+		Doubt: doubt,
 	}
 	if sec.Appended {
 		t.Then = append(t.Then, s.marker(c, sec)...)
@@ -151,6 +189,7 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	done, err := s.engine.Commit(ctx, t)
 	if errors.Is(err, ErrNoSpace) { // but it may be over, or a repeat
 		refusal := err
+		*doubt = true
 		if done, err = s.engine.Commit(ctx, commit.Txn{If: t.If, Else: t.Else}); err == nil && done.Succeeded {
 			err = refusal
 		}
@@ -165,12 +204,15 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 		}
 		return rev, nil
 	}
-	if kv := op.First(done, 0); kv != nil && clientv3.LeaseID(kv.Lease) == c.lease {
-		if v, err := decodeHolder(kv.Value); err == nil && v.Prev == sec.Token {
-			return kv.ModRevision, nil
-		}
+	kv := op.First(done, 0)
+	switch {
+	case kv == nil:
+	case handedOn(kv, c, sec.Token):
+		return kv.ModRevision, nil
+	case sec.Last != "" && c.alive && kv.ModRevision == sec.Token && clientv3.LeaseID(kv.Lease) == c.lease: // the guard holds
+		return 0, dataLoss(sec.Lock, sec.Token)
 	}
-	return 0, s.truth(ctx, c, sec)
+	return 0, s.outcome(ctx, c, sec, *doubt)
 }
 
 // heldAs is the holder's value under a token, for a commit to put again. It may be another's, or
@@ -199,7 +241,7 @@ func (s *Store) Discard(ctx context.Context, sec Section) (published bool, err e
 	if err != nil {
 		return false, err
 	}
-	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c), spareless: true}
+	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c), spareless: true, doubt: new(bool)}
 	if sec.Appended {
 		e.then = s.note(sec.Lock, sec.Token, noteValue{Why: discarded})
 	}
@@ -216,7 +258,7 @@ func (s *Store) Discard(ctx context.Context, sec Section) (published bool, err e
 	if !sec.Appended { // on the client's word: there was nothing to publish
 		return false, nil
 	}
-	switch err := s.truth(ctx, c, sec); {
+	switch err := s.outcome(ctx, c, sec, *e.doubt); {
 	case err == nil:
 		return true, nil
 	case errors.Is(err, ErrLockExpired):

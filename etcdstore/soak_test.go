@@ -128,7 +128,7 @@ func soak(ctx context.Context, s *etcdstore.Store, client int, cycles int64, don
 		}
 		section := etcdstore.Section{Credential: sess.Credential, Lock: a.Lock, Token: g.Token, Appended: n%10 == 0}
 		if section.Appended {
-			err := s.Append(ctx, etcdstore.Record{
+			err := storetest.AppendTo(ctx, s, etcdstore.Record{
 				Credential: sess.Credential, Lock: a.Lock, Token: g.Token, Request: "a" + a.Request, File: "log", Data: make([]byte, soakRecord),
 			})
 			if err != nil {

@@ -108,7 +108,7 @@ func TestH14NoSpace(t *testing.T) {
 			_, err := s.Commit(ctx, kept.Section)
 			return err
 		},
-		"Append": func() error { return s.Append(ctx, c.Record(kept, "f", "more")) },
+		"Append": func() error { return storetest.AppendTo(ctx, s, c.Record(kept, "f", "more")) },
 		"Evict": func() error {
 			_, err := s.Evict(ctx, "evicted", evicted.Token, "enough")
 			return err
@@ -197,7 +197,7 @@ func TestNearlyFull(t *testing.T) {
 	_, err := a.Acquire(ctx, c.Args("free", c.Request(), 0))
 	storetest.Want(t, "Acquire", err, etcdstore.ErrNoSpace)
 	r := c.Record(h, "f", "more")
-	storetest.Want(t, "Append", a.Append(ctx, r), etcdstore.ErrNoSpace)
+	storetest.Want(t, "Append", storetest.AppendTo(ctx, a, r), etcdstore.ErrNoSpace)
 	c.AppendRecord(h, first) // a repeat is no new data
 
 	again := w.Via(a).Start(p.Args()) // where its place is not known yet

@@ -54,7 +54,7 @@ func (u *turns) Discard(ctx context.Context, section etcdstore.Section) (bool, e
 	return u.next().Discard(ctx, section)
 }
 
-func (u *turns) Append(ctx context.Context, record etcdstore.Record) error {
+func (u *turns) Append(ctx context.Context, record etcdstore.Record) (rev int64, err error) {
 	return u.next().Append(ctx, record)
 }
 

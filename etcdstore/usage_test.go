@@ -54,7 +54,7 @@ func TestAppendsThroughAnOutage(t *testing.T) {
 			for range etcdstore.MaxSection/etcdstore.MaxRecord - records {
 				c.Append(h, "f", strings.Repeat("x", etcdstore.MaxRecord))
 			}
-			storetest.Want(t, "one byte too many", s.Append(storetest.Bounded(t), c.Record(h, "f", "x")), etcdstore.ErrQuota)
+			storetest.Want(t, "one byte too many", storetest.AppendTo(storetest.Bounded(t), s, c.Record(h, "f", "x")), etcdstore.ErrQuota)
 			discard(t, s, h)
 		})
 	}
@@ -66,7 +66,7 @@ func appendAll(t *testing.T, s storetest.Subject, records []etcdstore.Record) []
 	answers := make([]chan error, len(records))
 	for i, r := range records {
 		answers[i] = make(chan error, 1)
-		go func() { answers[i] <- s.Append(storetest.Bounded(t), r) }()
+		go func() { answers[i] <- storetest.AppendTo(storetest.Bounded(t), s, r) }()
 	}
 	errs := make([]error, len(records))
 	for i := range errs {

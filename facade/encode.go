@@ -47,12 +47,16 @@ func decodeSection(req interface {
 	GetToken() int64
 	GetAppended() bool
 }) etcdstore.Section {
-	return etcdstore.Section{
+	sec := etcdstore.Section{
 		Credential: req.GetSession(),
 		Lock:       req.GetLock(),
 		Token:      req.GetToken(),
 		Appended:   req.GetAppended(),
 	}
+	if publishes, ok := req.(interface{ GetLast() string }); ok {
+		sec.Last = publishes.GetLast()
+	}
+	return sec
 }
 
 func encodeAll[From, To any](all []From, encode func(From) To) []To {

@@ -41,6 +41,7 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		{etcdstore.ErrLockExpired, codes.FailedPrecondition, reasonLockExpired},
 		{etcdstore.ErrSessionExpired, codes.FailedPrecondition, reasonSessionExpired},
 		{etcdstore.ErrOutcomeUnknown, codes.FailedPrecondition, "OUTCOME_UNKNOWN"},
+		{etcdstore.ErrDataLoss, codes.FailedPrecondition, "DATA_LOSS"},
 		{etcdstore.ErrInvalidName, codes.InvalidArgument, "INVALID_NAME"},
 		{etcdstore.ErrInvalidTTL, codes.InvalidArgument, "INVALID_TTL"},
 		{etcdstore.ErrInvalidArgument, codes.InvalidArgument, "INVALID_ARGUMENT"},

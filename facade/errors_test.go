@@ -32,6 +32,7 @@ var sentinels = []struct {
 	{"ErrLockExpired", etcdstore.ErrLockExpired, codes.FailedPrecondition, "LOCK_EXPIRED"},
 	{"ErrSessionExpired", etcdstore.ErrSessionExpired, codes.FailedPrecondition, "SESSION_EXPIRED"},
 	{"ErrOutcomeUnknown", etcdstore.ErrOutcomeUnknown, codes.FailedPrecondition, "OUTCOME_UNKNOWN"},
+	{"ErrDataLoss", etcdstore.ErrDataLoss, codes.FailedPrecondition, "DATA_LOSS"},
 	{"ErrInvalidName", etcdstore.ErrInvalidName, codes.InvalidArgument, "INVALID_NAME"},
 	{"ErrInvalidTTL", etcdstore.ErrInvalidTTL, codes.InvalidArgument, "INVALID_TTL"},
 	{"ErrInvalidArgument", etcdstore.ErrInvalidArgument, codes.InvalidArgument, "INVALID_ARGUMENT"},

@@ -60,8 +60,8 @@ func (u unruly) StartRelease(ctx context.Context, section etcdstore.Section, don
 	u.scripted.StartRelease(ctx, section, func(err error) { u.say(func() { done(err) }) })
 }
 
-func (u unruly) StartAppend(ctx context.Context, record etcdstore.Record, done func(error)) {
-	u.scripted.StartAppend(ctx, record, func(err error) { u.say(func() { done(err) }) })
+func (u unruly) StartAppend(ctx context.Context, record etcdstore.Record, done func(int64, error)) {
+	u.scripted.StartAppend(ctx, record, func(rev int64, err error) { u.say(func() { done(rev, err) }) })
 }
 
 // Each message of a stream has one answer under its number: of its own kind if the store succeeds,

@@ -65,8 +65,8 @@ func (s scripted) Discard(ctx context.Context, _ etcdstore.Section) (bool, error
 	return true, s.do(ctx, "Discard")
 }
 
-func (s scripted) StartAppend(ctx context.Context, _ etcdstore.Record, done func(error)) {
-	s.start(func() { done(s.do(ctx, "Append")) })
+func (s scripted) StartAppend(ctx context.Context, _ etcdstore.Record, done func(int64, error)) {
+	s.start(func() { done(9, s.do(ctx, "Append")) })
 }
 
 func (s scripted) Read(ctx context.Context, _, _ string, _ int64, _ int) (etcdstore.Piece, error) {

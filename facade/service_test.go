@@ -91,10 +91,10 @@ func testMessages(t *testing.T, store storetest.Subject, lock string) {
 		t.Errorf("heartbeat: %v, %+v", ttl, states)
 	}
 	section := etcdstore.Section{Credential: alice.Credential, Lock: lock, Token: grant.Token, Appended: true}
-	must(store.Append(ctx, etcdstore.Record{
+	must(storetest.AppendTo(ctx, store, etcdstore.Record{
 		Credential: alice.Credential, Lock: lock, Token: grant.Token, Request: "2", File: "log", Data: []byte("second"), Number: 2,
 	}))
-	must(store.Append(ctx, etcdstore.Record{
+	must(storetest.AppendTo(ctx, store, etcdstore.Record{
 		Credential: alice.Credential, Lock: lock, Token: grant.Token, Request: "3", File: "log", Data: []byte("first"), Number: 1,
 	}))
 	info, err = store.Inspect(ctx, lock)

@@ -53,7 +53,7 @@ func (s *service) startAppend(ctx context.Context, req *dlmv1.AppendRequest, don
 		File:       req.GetFile(),
 		Data:       req.GetData(),
 		Number:     req.GetNumber(),
-	}, func(err error) { done(&dlmv1.AppendResponse{}, err) })
+	}, func(rev int64, err error) { done(&dlmv1.AppendResponse{Revision: rev}, err) })
 }
 
 // await starts a call and returns its result, or why ctx ended first.

@@ -125,14 +125,14 @@ func (w wire) Cancel(ctx context.Context, credential string, a etcdstore.Acquisi
 
 func (w wire) Release(ctx context.Context, s etcdstore.Section) error {
 	_, err := w.calls().Release(ctx, &dlmv1.ReleaseRequest{
-		Session: s.Credential, Lock: s.Lock, Token: s.Token, Appended: s.Appended,
+		Session: s.Credential, Lock: s.Lock, Token: s.Token, Appended: s.Appended, Last: s.Last,
 	})
 	return storeError(err)
 }
 
 func (w wire) Commit(ctx context.Context, s etcdstore.Section) (int64, error) {
 	resp, err := w.calls().Commit(ctx, &dlmv1.CommitRequest{
-		Session: s.Credential, Lock: s.Lock, Token: s.Token, Appended: s.Appended,
+		Session: s.Credential, Lock: s.Lock, Token: s.Token, Appended: s.Appended, Last: s.Last,
 	})
 	return resp.GetToken(), storeError(err)
 }
@@ -144,11 +144,11 @@ func (w wire) Discard(ctx context.Context, s etcdstore.Section) (bool, error) {
 	return resp.GetPublished(), storeError(err)
 }
 
-func (w wire) Append(ctx context.Context, r etcdstore.Record) error {
-	_, err := w.calls().Append(ctx, &dlmv1.AppendRequest{
+func (w wire) Append(ctx context.Context, r etcdstore.Record) (rev int64, err error) {
+	resp, err := w.calls().Append(ctx, &dlmv1.AppendRequest{
 		Session: r.Credential, Lock: r.Lock, Token: r.Token, Request: r.Request, File: r.File, Data: r.Data, Number: r.Number,
 	})
-	return storeError(err)
+	return resp.GetRevision(), storeError(err)
 }
 
 func (w wire) Read(ctx context.Context, lock, file string, offset int64, limit int) (etcdstore.Piece, error) {

@@ -17,7 +17,7 @@ func testSectionBytes(t *testing.T, s Subject) {
 		last = c.Append(h, "f", full)
 	}
 	staged := Inspect(t, s, h.Lock).Staged
-	Want(t, "one byte more than a section's bound", s.Append(Bounded(t), c.Record(h, "f", "x")), etcdstore.ErrQuota)
+	Want(t, "one byte more than a section's bound", AppendTo(Bounded(t), s, c.Record(h, "f", "x")), etcdstore.ErrQuota)
 	if got := Inspect(t, s, h.Lock).Staged; got != staged {
 		t.Errorf("%d records are staged; want %d", got, staged)
 	}
@@ -37,7 +37,7 @@ func testSectionFiles(t *testing.T, s Subject) {
 		c.Append(h, fmt.Sprintf("f%d", i), "x")
 	}
 	more := c.Record(h, "more", "x")
-	Want(t, "one file more than a section's bound", s.Append(Bounded(t), more), etcdstore.ErrQuota)
+	Want(t, "one file more than a section's bound", AppendTo(Bounded(t), s, more), etcdstore.ErrQuota)
 	c.Append(h, "f0", "y")
 	c.Release(h)
 	WantContents(t, s, h.Lock, "f0", "xy")

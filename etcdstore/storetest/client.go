@@ -23,10 +23,12 @@ type Client struct {
 	requests *atomic.Uint64
 }
 
-// Held is a section that the script has open, or had. Appended is set by the script's own appends.
+// Held is a section that the script has open, or had. Appended and Last are set by the script's own
+// appends.
 type Held struct {
 	etcdstore.Section
 	request string
+	lastAt  int64 // when the record of Last was staged
 }
 
 // Begin begins a session that is closed when the test ends.
@@ -118,9 +120,19 @@ func (c *Client) Append(h *Held, file, data string) etcdstore.Record {
 func (c *Client) AppendRecord(h *Held, r etcdstore.Record) {
 	c.Helper()
 	h.Appended = true
-	if err := c.s.Append(Bounded(c.T), r); err != nil {
-		c.Fatalf("Append(%s, %d, %s): %v", r.Lock, r.Token, r.Request, err)
+	rev, err := c.s.Append(Bounded(c.T), r)
+	if err != nil || rev <= h.Token {
+		c.Fatalf("Append(%s, %d, %s) = %d, %v; want a revision after the grant's", r.Lock, r.Token, r.Request, rev, err)
 	}
+	if r.Token == h.Token && rev > h.lastAt {
+		h.Last, h.lastAt = r.Request, rev
+	}
+}
+
+// AppendTo is an append of which only the error is of interest.
+func AppendTo(ctx context.Context, s Subject, r etcdstore.Record) error {
+	_, err := s.Append(ctx, r)
+	return err
 }
 
 // Release ends a section.
@@ -157,7 +169,7 @@ func (c *Client) Lost(h *Held) {
 	Want(c.T, "Release of a lost section", c.s.Release(Bounded(c.T), h.Section), etcdstore.ErrLockExpired)
 	_, err := c.s.Commit(Bounded(c.T), h.Section)
 	Want(c.T, "Commit of a lost section", err, etcdstore.ErrLockExpired)
-	Want(c.T, "Append to a lost section", c.s.Append(Bounded(c.T), c.Record(h, "late", "late")), etcdstore.ErrLockExpired)
+	Want(c.T, "Append to a lost section", AppendTo(Bounded(c.T), c.s, c.Record(h, "late", "late")), etcdstore.ErrLockExpired)
 	if published, err := c.s.Discard(Bounded(c.T), h.Section); published || err != nil {
 		c.Errorf("Discard of a lost section = %v, %v; want false, nil", published, err)
 	}

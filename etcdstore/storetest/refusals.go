@@ -224,7 +224,7 @@ func badNames(s Subject, c *Client, h *Held, add func(string, error, func(contex
 				return err
 			},
 			"Append": func(ctx context.Context) error {
-				return s.Append(ctx, etcdstore.Record{
+				return AppendTo(ctx, s, etcdstore.Record{
 					Credential: c.Credential, Lock: lock, Token: h.Token, Request: "bad", File: "f",
 				})
 			},
@@ -257,7 +257,7 @@ func badNames(s Subject, c *Client, h *Held, add func(string, error, func(contex
 	for _, file := range []string{"", ".", "..", "a/b", "/", "a b", "a\x00", "a\x1b[2J", "ü", strings.Repeat("x", etcdstore.MaxFileName+1)} {
 		add("Append to file "+brief(file), etcdstore.ErrInvalidName, func(ctx context.Context) error {
 			r := c.Record(h, file, "x")
-			return s.Append(ctx, r)
+			return AppendTo(ctx, s, r)
 		})
 		add("Read of file "+brief(file), etcdstore.ErrInvalidName, func(ctx context.Context) error {
 			_, err := s.Read(ctx, h.Lock, file, 0, 0)
@@ -272,7 +272,7 @@ func badNames(s Subject, c *Client, h *Held, add func(string, error, func(contex
 		add("Append by request "+brief(request), etcdstore.ErrInvalidName, func(ctx context.Context) error {
 			r := c.Record(h, "f", "x")
 			r.Request = request
-			return s.Append(ctx, r)
+			return AppendTo(ctx, s, r)
 		})
 	}
 }
@@ -306,7 +306,7 @@ func badCredentials(t *testing.T, s Subject, c, o *Client, h *Held, add func(str
 		add("Append with "+name, guarded, func(ctx context.Context) error {
 			r := c.Record(h, "f", "x")
 			r.Credential = credential
-			return s.Append(ctx, r)
+			return AppendTo(ctx, s, r)
 		})
 		add("Release with "+name, guarded, func(ctx context.Context) error { return s.Release(ctx, section) })
 		add("Commit with "+name, guarded, func(ctx context.Context) error {
@@ -387,14 +387,14 @@ func badSections(s Subject, c, o *Client, h *Held, add func(string, error, func(
 		add("Append under "+b.name, b.want, func(ctx context.Context) error {
 			r := c.Record(h, "f", "x")
 			r.Token = b.token
-			return s.Append(ctx, r)
+			return AppendTo(ctx, s, r)
 		})
 	}
 	add("a record one byte too large", etcdstore.ErrTooLarge, func(ctx context.Context) error {
-		return s.Append(ctx, c.Record(h, "f", strings.Repeat("x", etcdstore.MaxRecord+1)))
+		return AppendTo(ctx, s, c.Record(h, "f", strings.Repeat("x", etcdstore.MaxRecord+1)))
 	})
 	add("a record of 10 MB", etcdstore.ErrTooLarge, func(ctx context.Context) error {
-		return s.Append(ctx, c.Record(h, "f", strings.Repeat("x", 10_000_000)))
+		return AppendTo(ctx, s, c.Record(h, "f", strings.Repeat("x", 10_000_000)))
 	})
 	add("a held lock, by another session", nil, func(ctx context.Context) error {
 		g, err := s.Acquire(ctx, o.Args(h.Lock, o.Request(), 0))

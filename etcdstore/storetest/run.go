@@ -21,7 +21,7 @@ type Subject interface {
 	Commit(ctx context.Context, section etcdstore.Section) (token int64, err error)
 	Discard(ctx context.Context, section etcdstore.Section) (published bool, err error)
 
-	Append(ctx context.Context, record etcdstore.Record) error
+	Append(ctx context.Context, record etcdstore.Record) (rev int64, err error)
 	Read(ctx context.Context, lock, file string, offset int64, limit int) (etcdstore.Piece, error)
 	Tail(ctx context.Context, lock, file string, offset int64, send func(etcdstore.Piece) error) error
 	ListFiles(ctx context.Context, lock string, limit int, after string) (

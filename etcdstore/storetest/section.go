@@ -50,14 +50,21 @@ func testAppendRepeat(t *testing.T, s Subject) {
 	c := Begin(t, s, "c")
 	h := c.Acquire("repeat")
 	r := c.Append(h, "f", "once;")
-	c.Append(h, "f", "then;")
+	at := h.lastAt
+	last := c.Append(h, "f", "then;")
 	c.AppendRecord(h, r)
+	if rev, err := s.Append(Bounded(t), r); rev != at || err != nil {
+		t.Errorf("Append repeated = %d, %v; want the revision at which it was staged, %d", rev, err, at)
+	}
+	if h.Last != last.Request || h.lastAt <= at {
+		t.Errorf("the last append is %s at %d; want %s, after %d", h.Last, h.lastAt, last.Request, at)
+	}
 	changed := r
 	changed.Data = []byte("changed;")
 	c.AppendRecord(h, changed) // the request is known: what it brought is kept
 	c.Release(h)
 	WantContents(t, s, "repeat", "f", "once;then;")
-	if err := s.Append(Bounded(t), r); err == nil {
+	if err := AppendTo(Bounded(t), s, r); err == nil {
 		t.Log("a late repeat of an append was answered as published") // true until the section is folded
 	}
 	h = c.Acquire("repeat")
@@ -127,7 +134,7 @@ func testCommit(t *testing.T, s Subject) {
 		t.Errorf("holder = %+v; want the same under token %d", got.Holder, h.Token)
 	}
 	Want(t, "Append under the token before the commit",
-		s.Append(Bounded(t), c.Record(&first, "f", "late")), etcdstore.ErrLockExpired)
+		AppendTo(Bounded(t), s, c.Record(&first, "f", "late")), etcdstore.ErrLockExpired)
 	c.Append(h, "f", "2;")
 	WantContents(t, s, "commit", "f", "1;")
 	h = c.Commit(h)

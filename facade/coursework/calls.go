@@ -266,5 +266,6 @@ func (s *Service) FileAppend(ctx context.Context, req *pb.FileArgs) (*pb.Respons
 	case made.Token == refused:
 		return answer(0, etcdstore.ErrLockExpired)
 	}
-	return answer(made.Token, s.store.Append(ctx, made))
+	_, err = s.store.Append(ctx, made)
+	return answer(made.Token, err)
 }

@@ -24,7 +24,7 @@ type Store interface {
 	CloseSession(ctx context.Context, credential string) error
 	Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error)
 	Release(ctx context.Context, section etcdstore.Section) error
-	Append(ctx context.Context, record etcdstore.Record) error
+	Append(ctx context.Context, record etcdstore.Record) (rev int64, err error)
 	Holder(ctx context.Context, lock string) (*etcdstore.Holder, error)
 
 	NewClient(ctx context.Context, record []byte) (etcdstore.Client, error)

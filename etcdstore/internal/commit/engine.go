@@ -222,6 +222,7 @@ func (e *Engine) refused(ctx context.Context, b *batch, err error) {
 	members := b.members()
 	if errors.Is(err, ErrNoSpace) {
 		rest := slices.DeleteFunc(members, func(m *member) bool {
+			m.doubted()
 			puts := m.puts()
 			if puts {
 				m.tell(nil, err)
@@ -241,6 +242,9 @@ func (e *Engine) refused(ctx context.Context, b *batch, err error) {
 			m.apart = true
 			again = append(again, m)
 		} else {
+			if !errors.Is(err, ErrSessionExpired) {
+				m.doubted()
+			}
 			e.commit(ctx, batchOf([]*member{m}))
 		}
 	}

@@ -54,6 +54,14 @@ func (m *member) refused() (err error) {
 	return nil
 }
 
+// doubted notes that the transaction may have taken effect, though that is not what its caller is
+// told.
+func (m *member) doubted() {
+	if m.Doubt != nil {
+		*m.Doubt = true
+	}
+}
+
 // tell gives the caller its answer. A caller that panics over it must not cost the others theirs.
 func (m *member) tell(resp *pb.TxnResponse, err error) {
 	defer m.engine.rescue()

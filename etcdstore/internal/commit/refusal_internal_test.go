@@ -113,6 +113,44 @@ func TestFull(t *testing.T) {
 	})
 }
 
+// Who is told what came of a second run is told besides that the first may have taken effect, unless
+// etcd's word was that it has not.
+func TestDoubt(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{rpctypes.ErrLeaseNotFound, false},
+		{rpctypes.ErrNoSpace, true},
+		{errors.New("etcd says something"), true},
+	} {
+		withRig(t, func(r *rig) {
+			var doubts [2]bool
+			txns := []Txn{remove("a", ""), remove("b", "")}
+			for i := range txns {
+				txns[i].Doubt = &doubts[i]
+			}
+			free := r.busy()
+			all := r.ask(append(txns, put("c"))...)
+			free()
+			var failed bool
+			r.fail(func(*pb.TxnRequest) error {
+				if failed {
+					return nil
+				}
+				failed = true
+				return test.err
+			})
+			r.settle()
+			r.succeeded(all[:2]...)
+			if doubts != [2]bool{test.want, test.want} {
+				r.Errorf("after %v: doubts %v; want %t", test.err, doubts, test.want)
+			}
+		})
+	}
+}
+
 // What etcd refuses although nobody puts anything is not tried again and again.
 func TestFullWhatever(t *testing.T) {
 	t.Parallel()
