@@ -31,6 +31,25 @@ func TestOwnChangesOutOfOrder(t *testing.T) {
 	}
 }
 
+// A commit is answered before the watch has come to the grant: the grant is old news, and nothing
+// was lost.
+func TestGrantBehindACommit(t *testing.T) {
+	m := newMirror("/dlm/", func(string) {}, func(sectionKey) {}, func(sectionKey) {})
+	m.explain = func(a acquisition) { t.Errorf("%v is to be told of a loss", a) }
+	h := holderValue{session: "0000000000000007", request: "1"}
+	lock := m.keys.lock("l")
+	m.own(change{key: m.keys.session(h.session), rev: 2, created: 2, value: []byte(encode(sessionValue{}))})
+	m.subscribe(h.session, &Link{tell: func(l Loss) { t.Errorf("told of %+v", l) }})
+	m.own(change{key: lock, holder: &h}.at(3))
+	committed := h
+	committed.Prev = 3
+	m.own(change{key: lock, holder: &committed}.at(4))
+	m.observe([]*clientv3.Event{{Kv: &mvccpb.KeyValue{Key: []byte(lock), ModRevision: 3, Value: []byte(h.encode())}}})
+	if state, token := m.state(acquisition{"l", h.session, h.request}); state != Holding || token != 4 {
+		t.Errorf("state %v, token %d; want it to hold under 4", state, token)
+	}
+}
+
 // What a lock's next grant compares with is what the watch has told: of a waiter elsewhere it is
 // too old, whatever this store has written since.
 func TestVacant(t *testing.T) {
