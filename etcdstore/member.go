@@ -2,11 +2,13 @@ package etcdstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
@@ -48,10 +50,14 @@ func (s *Store) apply() func(context.Context, *pb.TxnRequest) (*pb.TxnResponse, 
 	}
 }
 
-// read reads linearizably: from another member if the one in use is left meanwhile.
+// read reads linearizably: from another member if the one in use is left meanwhile, and once more
+// if etcd says that it has another leader, as it does of reads that the old one owes.
 func (s *Store) read(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
 	err = s.members.Do(ctx, func(etcd *clientv3.Client) (err error) {
 		resp, err = etcd.Get(ctx, key, opts...)
+		if errors.Is(err, rpctypes.ErrLeaderChanged) {
+			resp, err = etcd.Get(ctx, key, opts...)
+		}
 		return err
 	})
 	return resp, err

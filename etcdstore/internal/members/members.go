@@ -21,9 +21,9 @@ const (
 	backEvery = 5 * time.Second        // how often a member that was left is asked whether it is back
 	backFor   = 2 * time.Second        // how long that may take
 
-	// How long the member in use may owe an answer. Each time that it was too long for one, it is
-	// doubled up to the most, so that an etcd that is merely loaded does not have its clients move
-	// to and fro. It is the least again after a calm.
+	// How long the member in use may owe an answer. It is doubled, up to the most, with each move
+	// back to a member that was left not long ago, so that an etcd that is merely loaded does not
+	// have its clients move to and fro. It is the least again after a calm.
 	leastPatience = time.Second
 	mostPatience  = 4 * time.Second
 	calm          = time.Minute
@@ -41,8 +41,10 @@ type Members struct {
 	mu   sync.Mutex
 	left map[string]bool // endpoints
 
-	patience time.Duration // Run's own, as the next
+	// Run's own.
+	patience time.Duration
 	movedAt  time.Time
+	leftAt   map[string]time.Time // endpoints, whether they are back or not
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -71,7 +73,13 @@ func Open(ctx context.Context, cfg clientv3.Config, key string, log *slog.Logger
 	if len(cfg.Endpoints) == 0 {
 		return nil, errors.New("no endpoints")
 	}
-	m := &Members{cfg: cfg, key: key, log: log, lost: make(chan struct{}, 1), left: map[string]bool{}, patience: leastPatience}
+	m := &Members{
+		cfg: cfg, key: key, log: log,
+		lost:     make(chan struct{}, 1),
+		left:     map[string]bool{},
+		leftAt:   map[string]time.Time{},
+		patience: leastPatience,
+	}
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	first, err := m.first(ctx, cfg.Endpoints, headStart)
 	if err != nil {
@@ -190,10 +198,11 @@ func (m *Members) look(ctx context.Context) {
 
 func (m *Members) move(to *Member, why error, slow bool) {
 	from := m.InUse()
-	m.movedAt = time.Now()
-	if slow {
+	if slow && time.Since(m.leftAt[to.endpoint]) < calm {
 		m.patience = min(2*m.patience, mostPatience)
 	}
+	m.movedAt = time.Now()
+	m.leftAt[from.endpoint] = m.movedAt
 	m.mu.Lock()
 	m.left[from.endpoint] = true
 	delete(m.left, to.endpoint)
