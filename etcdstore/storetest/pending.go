@@ -88,6 +88,9 @@ func (p *Pending) Waits() {
 	}
 }
 
+// Done is closed when Acquire has returned.
+func (p *Pending) Done() <-chan struct{} { return p.done }
+
 // Args are what Acquire was called with.
 func (p *Pending) Args() etcdstore.AcquireArgs { return p.args }
 
