@@ -92,6 +92,9 @@ func (l *Lock) appendAnswered(c *call, a answer, answers chan<- error) {
 	delete(l.staging, c)
 	switch {
 	case err == nil:
+		if rev := a.msg.GetAppend().GetRevision(); rev > l.lastAt {
+			l.last, l.lastAt = c.message().GetAppend().GetRequest(), rev
+		}
 	case errors.Is(err, ErrLockExpired):
 		if !l.discarding() {
 			l.loseLocked(err)

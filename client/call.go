@@ -13,6 +13,7 @@ type answer struct {
 	msg  *dlmv1.StreamResponse
 	sent time.Time // when the message that it answers was sent; zero with err
 	err  error     // *Error: a server refused it; ErrUnavailable, ErrClosed: no server answered
+	once bool      // the call was sent once, to whichever server
 }
 
 // call is one request, from its start until it is answered. It outlives streams and servers.
@@ -46,6 +47,7 @@ type call struct {
 	began   time.Time // when it was first sent there
 	sent    time.Time // when it was last sent
 	resent  int       // how often on this link
+	sends   int       // how often in all
 	queued  bool
 	ended   bool // answered or forgotten
 

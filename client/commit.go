@@ -13,8 +13,11 @@ import (
 //
 //   - nil: the section is published. If the lock was lost right after that, the Context says so.
 //   - [ErrLockExpired]: the lock is lost, the section was not published.
-//   - [ErrOutcomeUnknown]: the lock is lost, and no server could be asked what became of the
-//     section.
+//   - [ErrOutcomeUnknown]: the lock is lost, and it is not known whether the section was published:
+//     no server could be asked, or the commit was sent more than once and it is too late to find
+//     out what became of the first.
+//   - [ErrDataLoss]: an append that had succeeded is gone. Nothing was published, the section goes
+//     on, and can only be discarded.
 //   - the error of ctx, while appends were unanswered: nothing was committed, the section goes on.
 //   - the error of ctx, after that: the commit goes on without the caller, and the next call on
 //     this Lock waits for it.
@@ -72,7 +75,7 @@ func (l *Lock) sendCommit(answers chan<- error) error {
 	s.pin()
 	err := s.c.wire.start(&call{
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Commit{Commit: &dlmv1.CommitRequest{
-			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: l.appended || l.shared,
+			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: l.appended || l.shared, Last: l.last,
 		}}}),
 		lease: s,
 		done:  func(a answer) { l.commitAnswered(a, answers) },
@@ -95,9 +98,11 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 	switch {
 	case err == nil && m.GetToken() != 0:
 		l.token, l.numbered, l.appended, l.unsure = m.GetToken(), 0, false, nil
+		l.last, l.lastAt = "", 0
 	case err == nil:
 		l.loseLocked(fmt.Errorf("%w: %q was lost after the commit of token %d", ErrLockExpired, l.a.lock, l.token))
-	case errors.Is(err, ErrLockExpired), errors.Is(err, ErrOutcomeUnknown), errors.Is(err, ErrSessionExpired):
+	case isOver(err):
+		err = l.outcome(a)
 		l.loseLocked(err)
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		// The lock is lost: while it is held, the call is repeated.

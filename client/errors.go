@@ -23,8 +23,11 @@ var (
 	ErrLockExpired = errors.New("lock expired")
 	// ErrSessionExpired: the session has ended. A [Client] replaces its own; a [Section] cannot.
 	ErrSessionExpired = errors.New("session expired")
-	// ErrOutcomeUnknown: it is not known whether the section was published.
+	// ErrOutcomeUnknown: it is not known whether the section was published, and cannot be found out.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
+	// ErrDataLoss: an append that had succeeded is gone, as after the restore of an old backup under
+	// an open section. Nothing was published; the section can only be discarded.
+	ErrDataLoss = errors.New("data loss")
 	// ErrEnded: this Lock has already ended the section, in another way or before.
 	ErrEnded = errors.New("section already ended")
 	// ErrPublished: the section had been published before the discard came.
@@ -61,6 +64,8 @@ type Error struct {
 	Reason  string     // as the API's documentation lists them; empty: none was sent
 	Code    codes.Code // the gRPC status code
 	Message string     // for people
+
+	notByThisCall bool // OUTCOME_UNKNOWN: the message that it answers has not ended the section
 }
 
 // Error returns what the server said.
@@ -88,6 +93,8 @@ func sentinel(reason string) error {
 		return ErrSessionExpired
 	case "OUTCOME_UNKNOWN":
 		return ErrOutcomeUnknown
+	case "DATA_LOSS":
+		return ErrDataLoss
 	case "FILE_NOT_FOUND":
 		return ErrFileNotFound
 	case "LOCK_NOT_FOUND":
@@ -126,23 +133,26 @@ func definite(err error) bool {
 
 // streamError is the error that a stream carried in place of an answer.
 func streamError(e *dlmv1.Error) *Error {
-	return &Error{Reason: reasonOf(e.GetDetails()), Code: codes.Code(e.GetCode()), Message: e.GetMessage()} //nolint:gosec // a code
+	return newError(codes.Code(e.GetCode()), e.GetMessage(), e.GetDetails()) //nolint:gosec // a code
 }
 
 // rpcError is the error that a gRPC call of its own ended with.
 func rpcError(err error) *Error {
 	st := status.Convert(err)
-	return &Error{Reason: reasonOf(st.Proto().GetDetails()), Code: st.Code(), Message: st.Message()}
+	return newError(st.Code(), st.Message(), st.Proto().GetDetails())
 }
 
-func reasonOf(details []*anypb.Any) string {
+func newError(code codes.Code, message string, details []*anypb.Any) *Error {
+	e := &Error{Code: code, Message: message}
 	for _, d := range details {
 		var info errdetails.ErrorInfo
 		if d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetDomain() == "dlm" {
-			return info.GetReason()
+			e.Reason = info.GetReason()
+			e.notByThisCall = info.GetMetadata()["not_by_this_call"] == "true"
+			break
 		}
 	}
-	return ""
+	return e
 }
 
 // BusyError says who stood in the way. errors.Is(err, ErrBusy) holds.

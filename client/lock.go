@@ -22,6 +22,8 @@ type Lock struct {
 	epoch      uint64             // moves when a commit or an end begins, and when it is over
 	appended   bool               // an append was sent in this section
 	shared     bool               // others have the credential, and may have appended
+	last       string             // the request of its append that was staged last; empty: none is known
+	lastAt     int64              // the revision at which that was
 	numbered   uint64             // appends of this section
 	staging    map[*call]struct{} // appends that are unanswered
 	doubt      error              // an append of unknown outcome
@@ -63,7 +65,8 @@ func (l *Lock) Token() int64 {
 
 // Credential returns what lets another process append in this section, by [Client.Section]. It is a
 // secret: with it that process can do all else that this client's session can. End the section
-// after that process has got its answers.
+// after that process has got its answers. From now on it ends as one with data, since nobody can
+// tell here whether that process has appended.
 func (l *Lock) Credential() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

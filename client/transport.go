@@ -158,6 +158,7 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 		}
 		a = answer{err: err}
 	}
+	a.once = s.call.sends == 1
 	l.arrivedBytes = max(l.arrivedBytes, s.bytes)
 	t.served(l, now)
 	ended := t.drop(s.call)

@@ -25,6 +25,9 @@ type ending struct {
 	err  error         // set before done is closed
 }
 
+// publishes reports whether the end is to publish the section. mu is held.
+func (e *ending) publishes() bool { return e.way == unlock && e.why == nil }
+
 // hasEnded reports whether the end is over. A nil ending is not.
 func (e *ending) hasEnded() bool {
 	if e == nil {
@@ -43,14 +46,18 @@ func (e *ending) hasEnded() bool {
 //
 //   - nil: the section is published.
 //   - [ErrLockExpired]: the lock had been lost, the section was not published.
-//   - [ErrOutcomeUnknown]: no server could be asked, and the lease has ended meanwhile.
+//   - [ErrOutcomeUnknown]: it is not known whether the section is published: no server could be
+//     asked, and the lease has ended meanwhile; or the release was sent more than once, and it is
+//     too late to find out what became of the first.
+//   - [ErrDataLoss]: an append that had succeeded is gone. Nothing is published, the lock is held
+//     still: discard the section.
 //   - the error of ctx, while appends were unanswered: the section is discarded.
 //   - the error of ctx, after that: the release goes on without the caller, and a second Unlock
 //     waits for what becomes of it.
 //   - [ErrEnded]: Discard was called before.
 //   - [ErrClosed]: the client was closed before, the section was not published.
 //   - an error that wraps an append's, when it is not known whether that append was staged: the
-//     section is discarded.
+//     section is discarded. With [ErrPublished] an earlier Unlock, refused at first, went through.
 //   - any other error, as [ErrNoSpace]: the section goes on. Unlock it again, or discard it.
 func (l *Lock) Unlock(ctx context.Context) error {
 	if err := l.endBy(ctx, unlock); err != nil {
@@ -138,7 +145,7 @@ func (l *Lock) advance() {
 	if e == nil || e.sent || e.hasEnded() || l.committing {
 		return
 	}
-	publish := e.way == unlock && e.why == nil
+	publish := e.publishes()
 	if publish && len(l.staging) > 0 {
 		return
 	}
@@ -150,7 +157,7 @@ func (l *Lock) advance() {
 	m := &dlmv1.StreamRequest{}
 	if publish {
 		m.Request = &dlmv1.StreamRequest_Release{Release: &dlmv1.ReleaseRequest{
-			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: appended,
+			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: appended, Last: l.last,
 		}}
 	} else {
 		m.Request = &dlmv1.StreamRequest_Discard{Discard: &dlmv1.DiscardRequest{
@@ -175,7 +182,11 @@ func (l *Lock) advance() {
 // held.
 func (l *Lock) settle(err error) {
 	e := l.end
-	if e.why != nil {
+	switch {
+	case e.why == nil:
+	case errors.Is(err, ErrPublished), errors.Is(err, ErrOutcomeUnknown):
+		err = fmt.Errorf("%w: %w", err, e.why)
+	default:
 		err = undone(e.why)
 	}
 	e.err = err
@@ -202,12 +213,16 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 		l.settle(err)
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		// The lease has ended: while it lives the call is repeated.
-		if e.way == unlock && e.why == nil {
+		if e.publishes() || l.unsure != nil {
 			l.settle(fmt.Errorf("%w: %w", ErrOutcomeUnknown, err))
 		} else {
 			l.settle(nil)
 		}
-	case errors.Is(err, ErrLockExpired), errors.Is(err, ErrOutcomeUnknown), errors.Is(err, ErrSessionExpired):
+	case isOver(err):
+		err = l.outcome(a)
+		if errors.Is(err, ErrLockExpired) && !e.publishes() {
+			err = nil // nothing was published, which is what was wanted
+		}
 		l.settle(err)
 	default:
 		if err == nil {
@@ -217,6 +232,31 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 	}
 	l.mu.Unlock()
 	l.a.s.unpin()
+}
+
+// isOver reports whether the error of an ending, or of a commit, says that the section is over.
+func isOver(err error) bool {
+	return errors.Is(err, ErrLockExpired) || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrSessionExpired)
+}
+
+// outcome is what the answer to an ending, or to a commit, says of a section that is over. If the
+// server knows that the message it answers has not ended it, the section was lost: provided that
+// there was no other message, of this call or of an earlier attempt, that may have. It knows that
+// if it says so; and if it refuses the session, since then it has done nothing. mu is held.
+func (l *Lock) outcome(a answer) error {
+	var e *Error
+	refused := errors.Is(a.err, ErrSessionExpired)
+	switch {
+	case !errors.As(a.err, &e), !e.notByThisCall && !refused:
+		return a.err
+	case a.once && l.unsure == nil && refused:
+		return fmt.Errorf("%w: %w", ErrLockExpired, a.err)
+	case a.once && l.unsure == nil:
+		return fmt.Errorf("%w: %s", ErrLockExpired, a.err.Error()) // which is no unknown outcome
+	case refused:
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, a.err)
+	}
+	return a.err
 }
 
 // reopen lets the section go on after an end that was refused, unless it was lost meanwhile. mu is

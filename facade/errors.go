@@ -95,12 +95,20 @@ func refuse(err error) *refusal {
 	if known {
 		message = err.Error()
 	}
-	return &refusal{newStatus(code, reason, message), reason, err}
+	var more map[string]string
+	if etcdstore.NotByThisCall(err) {
+		more = map[string]string{notByThisCall: "true"}
+	}
+	return &refusal{newStatus(code, reason, message, more), reason, err}
 }
 
-// newStatus returns a status with its details.
-func newStatus(code codes.Code, reason, message string) *status.Status {
-	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: Domain}}
+// notByThisCall is the key of an ErrorInfo's metadata under which OUTCOME_UNKNOWN says that it was
+// not the very call that it answers which ended the section.
+const notByThisCall = "not_by_this_call"
+
+// newStatus returns a status with its details. more is what its ErrorInfo says besides the reason.
+func newStatus(code codes.Code, reason, message string, more map[string]string) *status.Status {
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: Domain, Metadata: more}}
 	if code == codes.Unavailable {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(retryDelay)})
 	}

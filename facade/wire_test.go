@@ -299,3 +299,33 @@ func storeError(err error) error {
 	}
 	return err
 }
+
+// What became of a section is not known any more. The error says whether it can have been the very
+// call that it answers which ended it.
+func TestNotByThisCall(t *testing.T) {
+	t.Parallel()
+	n := facadetest.Start(t)
+	conn := n.Dial(0)
+	for by, w := range map[string]wire{"unary": byUnary(conn), "mux": byMux(openMux(t, conn))} {
+		c := storetest.Begin(t, w, "c")
+		h := c.Acquire(by)
+		c.Release(h)
+		c.Acquire(by + "/since")
+		now, err := n.Etcd().Get(storetest.Bounded(t), "/")
+		if err == nil {
+			_, err = n.Etcd().Compact(storetest.Bounded(t), now.Header.Revision)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.calls().Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{Session: h.Credential, Lock: h.Lock, Token: h.Token})
+		details := status.Convert(err).Details()
+		if len(details) == 0 {
+			t.Fatalf("%s: %v; want an error with details", by, err)
+		}
+		info, _ := details[0].(*errdetails.ErrorInfo)
+		if info.GetReason() != "OUTCOME_UNKNOWN" || info.GetMetadata()["not_by_this_call"] != "true" {
+			t.Errorf("%s: %v; want that the outcome is unknown, and not by this call", by, info)
+		}
+	}
+}

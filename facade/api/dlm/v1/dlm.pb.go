@@ -1128,11 +1128,13 @@ type ReleaseRequest struct {
 	Lock string `protobuf:"bytes,2,opt,name=lock,proto3" json:"lock,omitempty"`
 	// The section's token.
 	Token int64 `protobuf:"varint,3,opt,name=token,proto3" json:"token,omitempty"`
-	// Whether at least one Append was sent in this section, answered or not. The answer to a late repeat relies on it.
-	// Do not release while an append's outcome is unknown: repeat the append first, or discard.
+	// Whether at least one Append was sent in this section, answered or not, by whoever has the credential: without it
+	// what was appended is dropped. So say true if the credential was handed out. Do not release while an append's outcome
+	// is unknown: repeat the append first, or discard.
 	Appended bool `protobuf:"varint,4,opt,name=appended,proto3" json:"appended,omitempty"`
 	// The request of that Append, of those of this holder's that were answered in this section, whose answer has the
-	// highest revision. If that record is gone the section is not published: DATA_LOSS. Empty: it is not looked for.
+	// highest revision. If that record is gone the section is not published: DATA_LOSS. Empty: it is not looked for. Only
+	// with `appended`.
 	Last          string `protobuf:"bytes,5,opt,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -89,18 +89,23 @@ type LockServiceClient interface {
 	// Cancel gives up a wait. If the lock was granted meanwhile, the answer says so and the caller holds it: it must use
 	// or end that section. A repeat answers the same. Errors: SESSION_EXPIRED, INVALID_NAME, INVALID_ARGUMENT.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
-	// Release publishes the section and passes the lock to the next waiter, in one transaction. A repeat answers the
-	// same, through any server, also after the session has ended. The answer is true: success only if this section was
-	// ended by its own release, LOCK_EXPIRED only if it was not published. Errors: LOCK_EXPIRED, OUTCOME_UNKNOWN (a
-	// repeat after more than a day), SESSION_EXPIRED (the credential is not that of the session), INVALID_NAME,
-	// INVALID_ARGUMENT.
+	// Release publishes the section and passes the lock to the next waiter, in one transaction. A repeat is the same
+	// message, and answers the same, through any server, also after the session has ended. The answer is true: success only
+	// if something shows that this section was ended by its own session (by its release or commit, if there were appends),
+	// LOCK_EXPIRED only if something shows that it was not. What is too long ago for either is OUTCOME_UNKNOWN: the
+	// section's marker or note is gone, and etcd's history does not reach back to its end. Its ErrorInfo has the metadata
+	// not_by_this_call = "true" if this very call has not ended the section: a client that has sent it once has lost the
+	// lock. Errors: LOCK_EXPIRED, OUTCOME_UNKNOWN, SESSION_EXPIRED (the credential is not that of the session; nothing was
+	// changed), DATA_LOSS (the append that `last` names is gone; nothing was published, the lock is held still, and only a
+	// Discard is left), NO_SPACE (with appends; the lock is held still), INVALID_NAME, INVALID_ARGUMENT.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
 	// Commit publishes the section and goes on holding the lock under a new token: a hand-over to oneself. A repeat
-	// answers with the same new token. Errors: as Release.
+	// answers with the same new token, or with 0 if that does not hold any more. Errors: as Release.
 	Commit(ctx context.Context, in *CommitRequest, opts ...grpc.CallOption) (*CommitResponse, error)
 	// Discard drops the section's records and passes the lock on. A repeat, or the discard of a section that was lost,
-	// succeeds, and so does that of one that was published, which the answer says. Errors: SESSION_EXPIRED (as Release),
-	// OUTCOME_UNKNOWN (as Release), INVALID_NAME, INVALID_ARGUMENT.
+	// succeeds, and so does that of one that was published, which the answer says. One without appends is answered with
+	// "not published", whatever became of it. Errors: SESSION_EXPIRED (as Release), OUTCOME_UNKNOWN (as Release; only with
+	// appends), INVALID_NAME, INVALID_ARGUMENT.
 	Discard(ctx context.Context, in *DiscardRequest, opts ...grpc.CallOption) (*DiscardResponse, error)
 	// Append stages one record in the section. It is readable once the section is released or committed. A repeat with
 	// the same request stages nothing more and succeeds. Errors: LOCK_EXPIRED, INVALID_NAME, INVALID_ARGUMENT,
@@ -356,18 +361,23 @@ type LockServiceServer interface {
 	// Cancel gives up a wait. If the lock was granted meanwhile, the answer says so and the caller holds it: it must use
 	// or end that section. A repeat answers the same. Errors: SESSION_EXPIRED, INVALID_NAME, INVALID_ARGUMENT.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
-	// Release publishes the section and passes the lock to the next waiter, in one transaction. A repeat answers the
-	// same, through any server, also after the session has ended. The answer is true: success only if this section was
-	// ended by its own release, LOCK_EXPIRED only if it was not published. Errors: LOCK_EXPIRED, OUTCOME_UNKNOWN (a
-	// repeat after more than a day), SESSION_EXPIRED (the credential is not that of the session), INVALID_NAME,
-	// INVALID_ARGUMENT.
+	// Release publishes the section and passes the lock to the next waiter, in one transaction. A repeat is the same
+	// message, and answers the same, through any server, also after the session has ended. The answer is true: success only
+	// if something shows that this section was ended by its own session (by its release or commit, if there were appends),
+	// LOCK_EXPIRED only if something shows that it was not. What is too long ago for either is OUTCOME_UNKNOWN: the
+	// section's marker or note is gone, and etcd's history does not reach back to its end. Its ErrorInfo has the metadata
+	// not_by_this_call = "true" if this very call has not ended the section: a client that has sent it once has lost the
+	// lock. Errors: LOCK_EXPIRED, OUTCOME_UNKNOWN, SESSION_EXPIRED (the credential is not that of the session; nothing was
+	// changed), DATA_LOSS (the append that `last` names is gone; nothing was published, the lock is held still, and only a
+	// Discard is left), NO_SPACE (with appends; the lock is held still), INVALID_NAME, INVALID_ARGUMENT.
 	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
 	// Commit publishes the section and goes on holding the lock under a new token: a hand-over to oneself. A repeat
-	// answers with the same new token. Errors: as Release.
+	// answers with the same new token, or with 0 if that does not hold any more. Errors: as Release.
 	Commit(context.Context, *CommitRequest) (*CommitResponse, error)
 	// Discard drops the section's records and passes the lock on. A repeat, or the discard of a section that was lost,
-	// succeeds, and so does that of one that was published, which the answer says. Errors: SESSION_EXPIRED (as Release),
-	// OUTCOME_UNKNOWN (as Release), INVALID_NAME, INVALID_ARGUMENT.
+	// succeeds, and so does that of one that was published, which the answer says. One without appends is answered with
+	// "not published", whatever became of it. Errors: SESSION_EXPIRED (as Release), OUTCOME_UNKNOWN (as Release; only with
+	// appends), INVALID_NAME, INVALID_ARGUMENT.
 	Discard(context.Context, *DiscardRequest) (*DiscardResponse, error)
 	// Append stages one record in the section. It is readable once the section is released or committed. A repeat with
 	// the same request stages nothing more and succeeds. Errors: LOCK_EXPIRED, INVALID_NAME, INVALID_ARGUMENT,
