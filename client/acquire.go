@@ -186,8 +186,13 @@ func (a *acquisition) outcome(ctx context.Context, an answer) (*Lock, error) {
 		if m.GetToken() <= 0 {
 			break // a token is above 0
 		}
-		if l := a.hold(ctx, m.GetToken()); l != nil {
+		l, lost := a.hold(ctx, m.GetToken())
+		if l != nil {
 			return l, nil
+		}
+		if lost != nil { // before the grant was known here
+			a.s.delist(a)
+			return nil, fmt.Errorf("%w: %w", errAgain, lost)
 		}
 		a.s.lose(errUncertain) // unless it is lost already
 		return nil, a.s.c.again(a.s)

@@ -64,7 +64,7 @@ func Open(cfg Config) (*Client, error) {
 		closing:  make(chan struct{}),
 		finished: make(chan struct{}),
 	}
-	c.wire = newTransport(cfg, c.journal, c.refresh)
+	c.wire = newTransport(cfg, c.journal, c.refresh, c.lost)
 	return c, nil
 }
 
@@ -191,7 +191,7 @@ func (c *Client) init(since time.Time, b bound) *opening {
 		started: since,
 		bound:   b,
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Init{
-			Init: &dlmv1.InitRequest{Ttl: durationpb.New(c.cfg.TTL), Label: c.cfg.Label},
+			Init: &dlmv1.InitRequest{Ttl: durationpb.New(c.cfg.TTL), Label: c.cfg.Label, TakesLost: true},
 		}}),
 		done: func(a answer) {
 			c.mu.Lock()

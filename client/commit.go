@@ -82,8 +82,10 @@ func (l *Lock) sendCommit(answers chan<- error) error {
 	})
 	if err != nil {
 		s.unpin()
+		return err
 	}
-	return err
+	l.asked = true
+	return nil
 }
 
 // commitAnswered takes the answer to a commit.
@@ -100,6 +102,7 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 		l.token, l.numbered, l.appended, l.unsure = m.GetToken(), 0, false, nil
 		l.last, l.lastAt = "", 0
 	case err == nil:
+		l.heed()
 		l.loseLocked(fmt.Errorf("%w: %q was lost after the commit of token %d", ErrLockExpired, l.a.lock, l.token))
 	case isOver(err):
 		err = l.outcome(a)
@@ -111,6 +114,7 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 		l.unsure = err
 	}
 	answers <- err
+	l.heed()
 	l.endCommit()
 	l.mu.Unlock()
 	s.unpin()
@@ -119,7 +123,7 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 // endCommit lets the section go on after a commit, whatever became of it: what the commit held up
 // is done now. mu is held.
 func (l *Lock) endCommit() {
-	l.committing = false
+	l.committing, l.asked = false, false
 	l.epoch++
 	if l.lost != nil && l.end == nil {
 		l.a.s.delist(l.a)

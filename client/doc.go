@@ -24,6 +24,10 @@
 // written to, and let it refuse smaller tokens. The monotonic clock stands still while a machine is
 // suspended: a Context may end late after that, and the token check is what refuses the writes.
 //
+// A lock that is taken away, by an eviction for instance, may have its next holder at once. A
+// server tells the Client so, and the Context ends a moment later; with the next heartbeat if the
+// message gets lost.
+//
 // # Outages
 //
 // While no server answers, a call that holds nothing fails with [ErrUnavailable] after

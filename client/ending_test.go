@@ -17,8 +17,6 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-func isCommit(r *dlmv1.StreamRequest) bool { return r.GetCommit() != nil }
-
 // notByThisCall is an unknown outcome of a section that the call has not ended.
 func notByThisCall() *dlmv1.StreamResponse {
 	detail, err := anypb.New(&errdetails.ErrorInfo{

@@ -98,7 +98,7 @@ func (t *transport) step(now time.Time) (next time.Duration, done bool) {
 	}
 	t.checkLink(now)
 	overdue := t.overdue(now)
-	if len(t.calls) == 0 && t.wanted == 0 {
+	if len(t.calls) == 0 && (t.wanted == 0 || t.link != nil) { // the end of a link is a kick
 		t.asleep = true
 	} else {
 		t.asleep = false

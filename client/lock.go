@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -29,14 +28,16 @@ type Lock struct {
 	doubt      error              // an append of unknown outcome
 	unsure     error              // a release or commit of unknown outcome
 	committing bool               // a commit waits for appends or for its answer
+	asked      bool               // it was sent
+	heard      loss               // the last that was told of the hold
 	end        *ending            // nil: neither Unlock nor Discard was called
 	lost       error              // why the hold was lost; nil: it was not
 	changed    chan struct{}      // closed and renewed when staging, committing, end or lost changes
 }
 
 // hold makes the Lock of a grant. It returns nil if the session is lost already, or not certain to
-// live.
-func (a *acquisition) hold(ctx context.Context, token int64) *Lock {
+// live, and an error if the hold itself is known to be over.
+func (a *acquisition) hold(ctx context.Context, token int64) (*Lock, error) {
 	l := &Lock{
 		a:       a,
 		token:   token,
@@ -45,11 +46,14 @@ func (a *acquisition) hold(ctx context.Context, token int64) *Lock {
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
+	if a.lost.of(token) {
+		return nil, a.lossBy(a.lost, token)
+	}
 	if !a.s.lost.IsZero() || a.s.certainLocked(time.Now()) <= 0 {
-		return nil
+		return nil, nil
 	}
 	a.wait, a.held = nil, l
-	return l
+	return l, nil
 }
 
 // Name returns the lock's name.
@@ -77,6 +81,8 @@ func (l *Lock) Credential() string {
 // Context carries the values of the context that the lock was acquired with. It is cancelled
 //   - when the hold is lost or no longer certain, which is [Lock.Margin] before the server could
 //     give the lock to somebody else. Its cause is an [ErrLockExpired], or [ErrClosed].
+//   - when the lock was taken away, as by an eviction: as soon as a server tells so, or with the
+//     next heartbeat. Its cause is an [ErrLockExpired] that says why, if that is known.
 //   - when the section has ended by Unlock or Discard. Its cause is [ErrEnded].
 func (l *Lock) Context() context.Context { return l.ctx }
 
@@ -100,11 +106,11 @@ func (l *Lock) currentEpoch() uint64 {
 	return l.epoch
 }
 
-// verify compares the hold with what a server said of it in answer to a heartbeat. epoch is the
-// hold's when the heartbeat was sent. If it has moved since, a commit or an end was under way, and
-// the server may have spoken of the state before or after it: that proves nothing. For example, a
-// commit is answered while the heartbeat is on its way: the answer names the old token, and the
-// hold is as good as ever.
+// verify compares the hold with what a server said of it in answer to a heartbeat, whether or not it
+// said as of when. epoch is the hold's when the heartbeat was sent. If it has moved since, a commit
+// or an end was under way, and the server may have spoken of the state before or after it: that
+// proves nothing. For example, a commit is answered while the heartbeat is on its way: the answer
+// names the old token, and the hold is as good as ever.
 func (l *Lock) verify(epoch uint64, st *dlmv1.AcquisitionState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,7 +120,7 @@ func (l *Lock) verify(epoch uint64, st *dlmv1.AcquisitionState) {
 	if st.GetState() == dlmv1.AcquisitionState_STATE_HOLDING && st.GetToken() == l.token {
 		return
 	}
-	l.loseLocked(fmt.Errorf("%w: %q is not held under token %d any more", ErrLockExpired, l.a.lock, l.token))
+	l.loseLocked(l.a.lossBy(loss{}, l.token))
 }
 
 // lose ends the hold on this side.

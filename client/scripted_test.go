@@ -26,8 +26,9 @@ type scripted struct {
 
 	mu      sync.Mutex
 	streams int
-	calls   []*dlmv1.StreamRequest // as received
-	held    map[string]int64       // token by request
+	send    func(*dlmv1.StreamResponse) // on the newest stream
+	calls   []*dlmv1.StreamRequest      // as received
+	held    map[string]int64            // token by request
 	token   int64
 }
 
@@ -54,8 +55,14 @@ func (s *scripted) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, d
 	var running sync.WaitGroup
 	defer running.Wait()
 	var sending sync.Mutex
+	send := func(resp *dlmv1.StreamResponse) {
+		sending.Lock()
+		defer sending.Unlock()
+		_ = stream.Send(resp)
+	}
 	s.mu.Lock()
 	s.streams++
+	s.send = send
 	s.mu.Unlock()
 	for {
 		req, err := stream.Recv()
@@ -73,9 +80,7 @@ func (s *scripted) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, d
 			if resp == silence {
 				return
 			}
-			sending.Lock()
-			defer sending.Unlock()
-			_ = stream.Send(&dlmv1.StreamResponse{Call: req.GetCall(), Response: resp.GetResponse()})
+			send(&dlmv1.StreamResponse{Call: req.GetCall(), Response: resp.GetResponse()})
 		})
 	}
 }
@@ -119,6 +124,14 @@ func (s *scripted) usual(req *dlmv1.StreamRequest) *dlmv1.StreamResponse {
 	return out
 }
 
+// tell tells a client what nobody asked for.
+func (s *scripted) tell(lost *dlmv1.Lost) {
+	s.mu.Lock()
+	send := s.send
+	s.mu.Unlock()
+	send(&dlmv1.StreamResponse{Response: &dlmv1.StreamResponse_Lost{Lost: lost}})
+}
+
 // opened returns how many streams were made.
 func (s *scripted) opened() int {
 	s.mu.Lock()
@@ -144,6 +157,7 @@ func isAcquire(r *dlmv1.StreamRequest) bool   { return r.GetAcquire() != nil }
 func isCancel(r *dlmv1.StreamRequest) bool    { return r.GetCancel() != nil }
 func isAppend(r *dlmv1.StreamRequest) bool    { return r.GetAppend() != nil }
 func isRelease(r *dlmv1.StreamRequest) bool   { return r.GetRelease() != nil }
+func isCommit(r *dlmv1.StreamRequest) bool    { return r.GetCommit() != nil }
 func isDiscard(r *dlmv1.StreamRequest) bool   { return r.GetDiscard() != nil }
 func isRead(r *dlmv1.StreamRequest) bool      { return r.GetRead() != nil }
 func isClose(r *dlmv1.StreamRequest) bool     { return r.GetClose() != nil }

@@ -24,6 +24,7 @@ type session struct {
 	c          *Client
 	credential string
 	id         string
+	began      int64         // the revision; 0: the server did not say
 	gone       chan struct{} // closed when the session is lost or closed
 	settled    chan struct{} // closed when a server has answered its close, or none does
 	nudge      chan struct{} // wakes run
@@ -50,6 +51,7 @@ type acquisition struct {
 
 	wait *call // the unanswered Acquire; nil: none
 	held *Lock // nil: it waits
+	lost loss  // the last that was told of it while it waited
 }
 
 func (a *acquisition) request() string { return strconv.FormatUint(a.number, 10) }
@@ -61,6 +63,7 @@ func (c *Client) newSession(m *dlmv1.InitResponse, sent time.Time) *session {
 		c:          c,
 		credential: m.GetSession(),
 		id:         m.GetId(),
+		began:      m.GetRevision(),
 		gone:       make(chan struct{}),
 		settled:    make(chan struct{}),
 		nudge:      make(chan struct{}, 1),
@@ -70,6 +73,7 @@ func (c *Client) newSession(m *dlmv1.InitResponse, sent time.Time) *session {
 		beatAt:     sent,
 		pins:       1,
 	}
+	c.wire.want(1) // what it loses is told over a link
 	c.running.Go(s.run)
 	return s
 }
@@ -192,7 +196,7 @@ type mention struct {
 }
 
 func (s *session) beat(now time.Time) {
-	m := &dlmv1.HeartbeatRequest{Session: s.credential}
+	m := &dlmv1.HeartbeatRequest{Session: s.credential, TakesLost: true}
 	c := &call{
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Heartbeat{Heartbeat: m}}),
 		lease:   s,
@@ -242,6 +246,9 @@ func (s *session) beatAnswered(named []mention, a answer) {
 		if i >= len(states) || states[i].GetRequest() != n.a.request() {
 			return
 		}
+		if states[i].GetState() == dlmv1.AcquisitionState_STATE_NONE {
+			n.a.holdsNothing(loss{rev: m.GetRevision()})
+		}
 		if n.held != nil {
 			n.held.verify(n.epoch, states[i])
 			continue
@@ -289,6 +296,7 @@ func (s *session) lose(cause error) {
 	beating := s.beating
 	s.mu.Unlock()
 	s.c.remove(s)
+	s.c.wire.want(-1)
 	if beating != nil {
 		s.c.wire.forget(beating)
 	}

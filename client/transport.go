@@ -24,7 +24,8 @@ type transport struct {
 	cfg     Config
 	journal *journal
 	stall   time.Duration
-	onLink  func() // called, outside mu, when a link was made
+	onLink  func()            // called, outside mu, when a link was made
+	onLost  func(*dlmv1.Lost) // called, outside mu, with what a server tells without being asked
 
 	kick    chan struct{} // wakes the manager
 	running sync.WaitGroup
@@ -48,12 +49,13 @@ type transport struct {
 	lastErr  error     // why the last link ended
 }
 
-func newTransport(cfg Config, journal *journal, onLink func()) *transport {
+func newTransport(cfg Config, journal *journal, onLink func(), onLost func(*dlmv1.Lost)) *transport {
 	return &transport{
 		cfg:      cfg,
 		journal:  journal,
 		stall:    cfg.stall(),
 		onLink:   onLink,
+		onLost:   onLost,
 		kick:     make(chan struct{}, 1),
 		calls:    make(map[*call]struct{}),
 		sendings: make(map[uint64]sending),
@@ -92,6 +94,17 @@ func (t *transport) start(c *call) error {
 		l.pass(batch)
 	}
 	return nil
+}
+
+// want has a link made and kept for whoever wants to be told something, though there be no call: n
+// more do, or fewer.
+func (t *transport) want(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wanted += n
+	if n > 0 && !t.closed {
+		t.ensureManager(time.Now())
+	}
 }
 
 // ensureManager makes sure that the manager runs and is awake. mu is held.
@@ -143,6 +156,11 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 	}
 	now := time.Now()
 	l.received = now
+	if lost := msg.GetLost(); lost != nil {
+		t.mu.Unlock()
+		t.onLost(lost)
+		return
+	}
 	s, ok := t.sendings[msg.GetCall()]
 	if !ok {
 		t.mu.Unlock()

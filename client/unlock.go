@@ -212,6 +212,7 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 		}
 		l.settle(err)
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
+		l.heed()
 		// The lease has ended: while it lives the call is repeated.
 		if e.publishes() || l.unsure != nil {
 			l.settle(fmt.Errorf("%w: %w", ErrOutcomeUnknown, err))
@@ -219,6 +220,7 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 			l.settle(nil)
 		}
 	case isOver(err):
+		l.heed()
 		err = l.outcome(a)
 		if errors.Is(err, ErrLockExpired) && !e.publishes() {
 			err = nil // nothing was published, which is what was wanted
@@ -265,6 +267,7 @@ func (l *Lock) reopen(e *ending, err error) {
 	if !definite(err) {
 		l.unsure = err
 	}
+	l.heed()
 	if l.lost != nil {
 		l.settle(l.lossOf(e))
 		return
