@@ -30,8 +30,9 @@ func newLock(s *streams) *cobra.Command {
 		Long: `Run COMMAND while holding LOCK. Flags end at LOCK, so that COMMAND's own need no "--". No shell is involved.
 
 Standard input, output and the terminal are COMMAND's. It runs in a process group of its own; signals are passed on to
-it, and the whole group is killed if dlm dies, or before the lock could pass to somebody else. What COMMAND leaves
-running in its group when it exits is ended before the lock is given back.
+it, and the whole group is killed if dlm dies, or before the lock could pass to somebody else. If the lock is taken away,
+as by "dlm evict", the group is ended at once. What COMMAND leaves running in its group when it exits is ended before the
+lock is given back.
 
 Inside, "dlm append" of the same lock writes under the lock already held; those appends are published if COMMAND exits
 0, and dropped otherwise. COMMAND's environment has DLM_LOCK, DLM_TOKEN, DLM_SESSION (a secret: whoever has it can

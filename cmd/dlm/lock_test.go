@@ -281,15 +281,42 @@ func TestEvictedHolder(t *testing.T) {
 	}
 }
 
+// A command hears of an eviction at once, whatever the TTL, and is not waited for if it takes its
+// time.
+func TestEvictedHolderIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, trap := range map[string]string{
+		"willing":   `echo "told" >&2; exit 0`,
+		"unwilling": `echo "told" >&2`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, dlm(t, "lock", "--ttl", "10m", "evicted/"+name, "sh", "-c",
+				`trap '`+trap+`' TERM; echo held; while :; do sleep 0.01; done`))
+			b.says(t, "held")
+			must(t, dlm(t, "evict", "evicted/"+name, "--reason", "the test says so"))
+			b.says(t, "told")
+			if code := b.wait(t); code != 70 || !strings.Contains(b.err.String(), "evicted: the test says so") {
+				t.Errorf("exit code %d, want 70 and the reason\n%s", code, b.err)
+			}
+		})
+	}
+}
+
 func TestLostAppend(t *testing.T) {
 	t.Parallel()
-	r := run(t, dlm(t, "lock", "lost", "sh", "-c",
-		`dlm append lost file one; dlm evict lost --reason test >/dev/null; dlm append lost file two; echo code $?; exit 0`))
-	if r.code != 70 || !strings.Contains(r.out, "code 70") {
-		t.Errorf("exit code %d, printed %q, want 70 twice\n%s", r.code, r.out, r.err)
+	b := start(t, dlm(t, "lock", "lost", "sh", "-c",
+		`dlm append lost file one && env | grep ^DLM_ && echo held && exec sleep 60`))
+	b.says(t, "held")
+	must(t, dlm(t, "evict", "lost", "--reason", "test"))
+	if code := b.wait(t); code != 70 {
+		t.Errorf("exit code %d, want 70\n%s", code, b.err)
 	}
-	if !strings.Contains(r.err, "evicted: test") {
-		t.Errorf("the refused append does not tell why:\n%s", r.err)
+	late := dlm(t, "append", "lost", "file", "two") // by what the command has left behind
+	late.Env = append(late.Env, strings.Fields(b.out.String())...)
+	r := run(t, late)
+	if r.code != 70 || !strings.Contains(r.err, "evicted: test") {
+		t.Errorf("the late append: exit code %d, want 70 and why\n%s", r.code, r.err)
 	}
 	if r := run(t, dlm(t, "cat", "lost", "file")); r.code != 1 {
 		t.Errorf("something was published: %q", r.out)

@@ -26,11 +26,20 @@ func (l Lease) over() bool {
 	return l.Context.Err() != nil || time.Until(l.Expiry()) < l.Margin/2
 }
 
+// lostGrace is how long a group may take to end that works under a lock which somebody else may have
+// by now.
+const lostGrace = 2 * time.Second
+
 // killAt is when a group that was asked to end is killed: a quarter of the margin is left for the
-// kernel to do it.
+// kernel to do it. A lease that is lost long before its expiry was ended by decision, and protects
+// nothing any more, however long its margin is.
 func (l Lease) killAt(asked time.Time) time.Time {
-	latest := l.Expiry().Add(-l.Margin / 4)
-	if at := asked.Add(l.Margin * 3 / 4); at.Before(latest) {
+	expiry, grace := l.Expiry(), l.Margin*3/4
+	if expiry.Sub(asked) > l.Margin {
+		grace = min(grace, lostGrace)
+	}
+	latest := expiry.Add(-l.Margin / 4)
+	if at := asked.Add(grace); at.Before(latest) {
 		return at
 	}
 	return latest
