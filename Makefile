@@ -67,6 +67,10 @@ bench-peers: ## measure dlm beside etcd, Redis, ZooKeeper and PostgreSQL, more t
 against: ## hold the working tree against an older commit, about half an hour; ARGS="REV --bar 0.97", or ARGS=--help
 	GO='$(GO)' tools/bench/against.sh $(ARGS)
 
+.PHONY: told
+told: ## measure how soon a holder knows that it was evicted, half a minute; ARGS="-evictions 1000" for more than 200
+	$(GO) test -count=1 -v -run '^TestTold$$' ./tools/bench -evictions 200 $(ARGS)
+
 .PHONY: bench-once
 bench-once: ## run every benchmark once, to see that it works
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
