@@ -108,6 +108,12 @@
 // Transactions that are asked for together and write no key in common share one: see
 // internal/commit. Acquire, append and release are first tried without their else: see plain.go.
 //
+// # Losses
+//
+// What a session loses by decision, an eviction above all, its client is told at once over the
+// streams that it said so on ([Link]): the acquisition, and the revision as of which it holds
+// nothing. The mirror notices and never waits; told.go finds out why. Nothing relies on it.
+//
 // # Limits of the guarantee
 //
 // No clock decides safety: leases decide only when a lock may pass on. A client that goes by its
