@@ -19,18 +19,18 @@ func TestDoubtsAreResolved(t *testing.T) {
 		told  []Loss          // of the reason alone
 		asked []acquisition   // whose loss is to be explained
 	}{
-		"its client's": {1, func(m *mirror) { m.take(ownEnd{sectionKey{"l", 5}, ""}, gone(m)) }, nil, nil},
-		"an eviction":  {1, func(m *mirror) { m.take(ownEnd{sectionKey{"l", 5}, "why"}, gone(m)) }, []Loss{{Reason: "why"}}, nil},
+		"its client's": {1, func(m *mirror) { m.take(ownEnd{sectionKey{"l", 5}, ""}, freed(m)) }, nil, nil},
+		"an eviction":  {1, func(m *mirror) { m.take(ownEnd{sectionKey{"l", 5}, "why"}, freed(m)) }, []Loss{{Reason: "why"}}, nil},
 		"refused":      {1, func(m *mirror) { m.unmarkEnd("l", 5) }, nil, []acquisition{a}},
 		"two, one refused": {2, func(m *mirror) {
 			m.unmarkEnd("l", 5)
-			m.take(ownEnd{sectionKey{"l", 5}, ""}, gone(m))
+			m.take(ownEnd{sectionKey{"l", 5}, ""}, freed(m))
 		}, nil, nil},
 		"two, both refused": {2, func(m *mirror) {
 			m.unmarkEnd("l", 5)
 			m.unmarkEnd("l", 5)
 		}, nil, []acquisition{a}},
-		"of another section": {0, func(m *mirror) { m.take(ownEnd{sectionKey{"l", 4}, ""}, gone(m)) }, nil, []acquisition{a}},
+		"of another section": {0, func(m *mirror) { m.take(ownEnd{sectionKey{"l", 4}, ""}, freed(m)) }, nil, []acquisition{a}},
 	} {
 		for _, order := range []string{"the watch first", "the watch last"} {
 			if order == "the watch last" && test.asked != nil {
@@ -80,5 +80,5 @@ func TestDoubtsAreResolved(t *testing.T) {
 	}
 }
 
-// gone is the deletion of the lock l at 7.
-func gone(m *mirror) change { return change{key: m.keys.lock("l"), rev: 7, deleted: true} }
+// freed is the deletion of the lock l at 7.
+func freed(m *mirror) change { return change{key: m.keys.lock("l"), rev: 7, deleted: true} }
