@@ -182,14 +182,28 @@ func (m *mirror) takeAsked(a acquisition) (l holdLoss, ok bool) {
 	return l, ok
 }
 
+// tellAsked tells all losses that are to be explained as they are.
+func (m *mirror) tellAsked() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range m.asked {
+		m.tell(l)
+	}
+	clear(m.asked)
+}
+
 // explainLoss finds out why an acquisition was lost and tells its client. That it was lost is
-// certain, so it is told without a reason if none is found.
+// certain, so it is told without a reason if etcd does not give one; and so are the others then,
+// since each might have to wait as long.
 func (s *Store) explainLoss(ctx context.Context, a acquisition) error {
 	l, ok := s.mirror.takeAsked(a)
 	if !ok {
 		return nil
 	}
 	note, err := s.noteAsOf(ctx, sectionKey{l.lock, l.token}, l.rev)
+	if err != nil {
+		s.mirror.tellAsked()
+	}
 	var v noteValue
 	switch {
 	case err != nil:

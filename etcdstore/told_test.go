@@ -3,6 +3,7 @@ package etcdstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -237,11 +238,11 @@ func TestToldOfWhatWasLostInAGap(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	a, b := openFaulty(t, etcd), openStore(t, etcd)
-	c, gone := begin(t, a), begin(t, a)
+	c, left := begin(t, a), begin(t, a)
 	l := listen(t, a.Store, c)
-	ofGone := listen(t, a.Store, gone)
+	ofLeft := listen(t, a.Store, left)
 	lost, committed, kept := c.Acquire("lost"), c.Acquire("committed"), c.Acquire("kept")
-	gone.Acquire("gone")
+	left.Acquire("left")
 	caughtUp(t, etcd, a)
 
 	follow := a.HoldWatches()
@@ -249,7 +250,7 @@ func TestToldOfWhatWasLostInAGap(t *testing.T) {
 	committed = c.Via(b).Commit(committed)
 	c.Via(b).Commit(kept)
 	evict(t, b, committed, "in the gap too")
-	closeSession(t, b, gone)
+	closeSession(t, b, left)
 	a.BreakWatches()
 	follow()
 	told := map[string]etcdstore.Loss{}
@@ -263,7 +264,7 @@ func TestToldOfWhatWasLostInAGap(t *testing.T) {
 	if got := told["committed"]; got.Revision <= committed.Token || got.Reason != "" {
 		t.Errorf("told %+v of a hold that was committed, and evicted after %d; want no reason", got, committed.Token)
 	}
-	ofGone.told(gone, nil, "its session ended")
+	ofLeft.told(left, nil, "its session ended")
 	l.nothing(a.Store, c)
 }
 
@@ -366,7 +367,7 @@ func TestToldWithoutAReason(t *testing.T) {
 	a, b := openFaulty(t, etcd), openStore(t, etcd)
 	c := begin(t, a)
 	l := listen(t, a.Store, c)
-	refused, held := c.Acquire("refused"), c.Acquire("held")
+	refused := c.Acquire("refused")
 	var asked atomic.Int64
 	a.Before(func(ctx context.Context, call faults.Call) error {
 		switch {
@@ -380,9 +381,23 @@ func TestToldWithoutAReason(t *testing.T) {
 	})
 	evict(t, b, refused, "why")
 	l.told(c, refused, "")
+	const many = 80 // four at a time, and a second each, would take longer than half of patience
+	holds := map[string]*storetest.Held{}
+	for i := range many {
+		h := c.Acquire(fmt.Sprintf("held/%d", i))
+		holds[h.Lock] = h
+	}
 	began := time.Now()
-	evict(t, b, held, "why")
-	l.told(c, held, "")
+	for _, h := range holds {
+		evict(t, b, h, "why")
+	}
+	for range many {
+		loss := await.Receive(t, patience, "a loss", l.losses)
+		if h := holds[loss.Lock]; h == nil || loss.Revision <= h.Token {
+			t.Errorf("told %+v; want one of those that are held", loss)
+		}
+		delete(holds, loss.Lock)
+	}
 	if took := time.Since(began); took > patience/2 {
 		t.Errorf("told after %s", took)
 	}
