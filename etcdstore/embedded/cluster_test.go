@@ -122,8 +122,13 @@ func TestLostMemberIsReplaced(t *testing.T) {
 	lost := cfgs[0]
 	stop(t, servers[0])
 	lost.DataDir = t.TempDir()
-	if _, err := tryStart(t, lost, bounded); !errors.Is(err, embedded.ErrEmptied) {
+	if _, err := tryStart(t, lost, 3*time.Second); !errors.Is(err, embedded.ErrEmptied) {
 		t.Fatalf("start with an empty data directory under the old identity: %v, want ErrEmptied", err)
+	}
+	joining := lost
+	joining.DataDir, joining.Existing = t.TempDir(), true
+	if _, err := tryStart(t, joining, bounded); !errors.Is(err, embedded.ErrEmptied) {
+		t.Fatalf("join with an empty data directory under the old identity: %v, want ErrEmptied", err)
 	}
 
 	ctx, cancel := context.WithTimeout(t.Context(), bounded)

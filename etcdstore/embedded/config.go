@@ -46,6 +46,7 @@ type Config struct {
 	ClientListen  string            // loopback host:port of an etcd client port, without TLS; empty: none
 	Quota         int64             // bytes; 0: DefaultQuota
 	Logger        *zap.Logger       // nil: none
+	Fatal         func(error)       // called when etcd cannot go on, with ErrDisk, ErrStale or ErrStopped; must end the process
 	UnsafeNoFsync bool              // a crash of the machine loses data: for tests
 }
 
@@ -65,14 +66,9 @@ func (c Config) etcd(ctx context.Context) (*embed.Config, error) {
 	if name == "" {
 		name = defaultName
 	}
-	logger := c.Logger
-	if logger == nil {
-		logger = zap.NewNop()
-	}
 	ec := embed.NewConfig()
 	ec.Name = name
 	ec.Dir = filepath.Join(c.DataDir, "etcd")
-	ec.InitialClusterToken = clusterToken
 	ec.ClusterState = embed.ClusterStateFlagNew
 	ec.QuotaBackendBytes = c.Quota
 	if c.Quota == 0 {
@@ -88,7 +84,7 @@ func (c Config) etcd(ctx context.Context) (*embed.Config, error) {
 	ec.EnableGRPCGateway = false
 	ec.EnablePprof = false
 	ec.UnsafeNoFsync = c.UnsafeNoFsync
-	ec.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
+	ec.ZapLoggerBuilder = embed.NewZapLoggerBuilder(c.logger())
 	ec.ListenClientUrls, ec.ListenPeerUrls = nil, nil
 	// A member without a client address counts as one that never started, and etcd would let its
 	// emptied data directory join under the identity whose votes and log are lost.
@@ -104,6 +100,17 @@ func (c Config) etcd(ctx context.Context) (*embed.Config, error) {
 		return nil, err
 	}
 	return ec, nil
+}
+
+func (c Config) logger() *zap.Logger {
+	l := c.Logger
+	if l == nil {
+		l = zap.NewNop()
+	}
+	if c.Fatal != nil {
+		l = l.WithOptions(zap.WithPanicHook(lastWords{c}), zap.WithFatalHook(lastWords{c}))
+	}
+	return l
 }
 
 // peers sets how members reach each other. A single node has none, and a registered address at

@@ -181,38 +181,6 @@ func TestSecondServerIsRefused(t *testing.T) {
 	start(t, cfg)
 }
 
-func TestRevisionGoneBackIsRefused(t *testing.T) {
-	t.Parallel()
-	cfg := embedded.Config{DataDir: t.TempDir()}
-	s := start(t, cfg)
-	revision := put(t, s, "k", "v")
-	stop(t, s)
-
-	path := filepath.Join(cfg.DataDir, "highwater")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.TrimSpace(string(text)); got != strconv.FormatInt(revision, 10) {
-		t.Errorf("highwater = %s after Close, want %d", got, revision)
-	}
-
-	// An empty etcd directory is the crudest of restored backups.
-	if err := os.RemoveAll(filepath.Join(cfg.DataDir, "etcd")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tryStart(t, cfg, bounded); !errors.Is(err, embedded.ErrRevisionBack) {
-		t.Fatalf("Start: %v, want ErrRevisionBack", err)
-	}
-	if _, err := tryStart(t, cfg, bounded); !errors.Is(err, embedded.ErrRevisionBack) {
-		t.Fatalf("second Start: %v, want ErrRevisionBack again", err)
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	start(t, cfg)
-}
-
 func TestFaultyConfigIsRefused(t *testing.T) {
 	members := map[string]string{"a": "127.0.0.1:1", "b": "127.0.0.1:2"}
 	for name, tc := range map[string]struct {

@@ -12,12 +12,17 @@ var (
 	// ErrOtherCluster: the data directory belongs to a cluster of another shape than the
 	// configuration says.
 	ErrOtherCluster = errors.New("data directory of another cluster")
-	// ErrEmptied: the cluster knows this member, but its data directory is empty. It must be
-	// removed and added anew.
+	// ErrEmptied: there is a cluster with data, of which this member should have its part, but its
+	// data directory is empty. It must be removed and added anew.
 	ErrEmptied = errors.New("data directory emptied")
 	// ErrRemoved: this member was removed from the cluster. Its data directory is of no use any
 	// more.
 	ErrRemoved = errors.New("removed from the cluster")
+	// ErrStale: the data directory is an old copy of itself: the others know of entries that this
+	// member has acknowledged, and that its log does not have.
+	ErrStale = errors.New("data directory is an old copy")
+	// ErrDisk: the disk is full, or etcd cannot write to it.
+	ErrDisk = errors.New("disk")
 	// ErrStopped: etcd stopped by itself.
 	ErrStopped = errors.New("etcd stopped")
 )

@@ -5,17 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"path/filepath"
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
 )
 
 const (
-	// How often the highest revision seen is written down.
+	// How often the highest revision seen is written down, besides when its bound has to be raised.
 	highwaterEvery = 5 * time.Second
 	// How long a leader that stops waits for a successor. An election takes about a second.
 	handOverWait = 2 * time.Second
@@ -29,6 +31,8 @@ type Server struct {
 	logger *zap.Logger
 	lock   io.Closer
 	high   *highwater
+
+	remembered string // by an earlier run
 
 	err       chan error    // of size 1
 	stop      chan struct{} // closed by Close, for run to end
@@ -55,25 +59,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	high, err := readHighwater(cfg.DataDir)
+	s, err := start(ctx, cfg, ec)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	etcd, err := embed.StartEtcd(ec)
-	if err != nil {
-		return nil, errors.Join(startError(err, ec.Name), lock.Close())
-	}
-	s := &Server{
-		etcd:   etcd,
-		client: inProcess(etcd.Server),
-		local:  local(etcd.Server),
-		logger: etcd.GetLogger(),
-		lock:   lock,
-		high:   high,
-		err:    make(chan error, 1),
-		stop:   make(chan struct{}),
-		done:   make(chan struct{}),
-	}
+	s.lock = lock
 	if err := s.ready(ctx, cfg, ec); err != nil {
 		close(s.done)
 		return nil, errors.Join(err, s.Close())
@@ -82,14 +72,54 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// startError explains the refusal that an operator is most likely to meet. Etcd has no value for
-// it.
-func startError(err error, name string) error {
-	if strings.Contains(err.Error(), "has already been bootstrapped") {
-		return fmt.Errorf("%w: the cluster has a member %q with data, and this directory has none; if the data is lost, remove "+
-			"the member, add it anew, and start it as one that joins an existing cluster", ErrEmptied, name)
+// start starts etcd, once it may be started. The data directory is locked.
+func start(ctx context.Context, cfg Config, ec *embed.Config) (*Server, error) {
+	high, err := readHighwater(cfg.DataDir, ec.Dir)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Errorf("start etcd: %w", err)
+	logger := cfg.logger()
+	logs := wal.Exist(filepath.Join(ec.Dir, "member", "wal"))
+	if err := checkSpace(cfg.DataDir, ec.Dir, logs); err != nil {
+		return nil, err
+	}
+	switch {
+	case logs:
+	case high.exists:
+		return nil, fmt.Errorf("%w: %s belonged to a member, as %s says, but etcd's log is gone from it. Restore a backup; or empty the "+
+			"directory, which counts as the loss of its disk", ErrEmptied, cfg.DataDir, high.path)
+	case cfg.Existing:
+		err = cfg.join(ctx, ec, logger)
+	default:
+		ec.InitialClusterToken, err = cfg.found(ctx, ec, logger)
+	}
+	if err != nil {
+		return nil, err
+	}
+	etcd, err := embed.StartEtcd(ec)
+	if err != nil {
+		return nil, fmt.Errorf("start etcd: %w", err)
+	}
+	local := local(etcd.Server, high)
+	s := &Server{
+		etcd:   etcd,
+		client: inProcess(etcd.Server, local),
+		local:  local,
+		logger: etcd.GetLogger(),
+		high:   high,
+
+		remembered: high.now.Remember,
+
+		err:  make(chan error, 1),
+		stop: make(chan struct{}),
+		done: make(chan struct{}),
+	}
+	// From now on the directory is not that of a founder any more.
+	if err := errors.Join(high.begin(), removeFile(notePath(cfg.DataDir))); err != nil {
+		close(s.done)
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // Client is the in-process client of this member. It is closed by Close.
@@ -106,6 +136,15 @@ func (s *Server) ClientAddr() string {
 	return s.etcd.Clients[0].Addr().String()
 }
 
+// Remembered is the line that [Server.Remember] was last called with in this data directory; empty:
+// it never was.
+func (s *Server) Remembered() string { return s.remembered }
+
+// Remember keeps a line, such as the id of what the caller keeps in etcd, in the data directory but
+// outside of etcd's: whoever reads it at the next start can tell whether etcd still has the same in
+// it. When it returns nil the line is on the disk. A repeat does nothing.
+func (s *Server) Remember(line string) error { return s.high.remember(line) }
+
 // Err yields one error if etcd stops by itself, [ErrRemoved] or [ErrStopped], and nothing
 // otherwise. Close must still be called.
 func (s *Server) Err() <-chan error { return s.err }
@@ -120,7 +159,9 @@ func (s *Server) Close() error {
 		_ = s.client.Close()
 		s.handOver()
 		s.etcd.Close()
-		s.closeErr = s.lock.Close()
+		if s.lock != nil { // nil: whoever has started this has it
+			s.closeErr = s.lock.Close()
+		}
 	})
 	return s.closeErr
 }
@@ -160,11 +201,15 @@ func (s *Server) ready(ctx context.Context, cfg Config, ec *embed.Config) error 
 	case <-ctx.Done():
 		return fmt.Errorf("wait for a quorum of the cluster: %w", context.Cause(ctx))
 	}
-	revision, err := s.revision(ctx)
+	// Not through the client, whose answers wait for highwater.
+	answer, err := s.etcd.Server.Range(ctx, &pb.RangeRequest{Key: []byte{0}, CountOnly: true})
 	if err != nil {
 		return fmt.Errorf("read from the cluster: %w", err)
 	}
-	if err := s.high.check(revision); err != nil {
+	if err := s.high.check(answer.Header.Revision); err != nil {
+		return err
+	}
+	if err := s.high.adopt(answer.Header.Revision); err != nil {
 		return err
 	}
 	if len(cfg.Members) != 1 {
@@ -210,27 +255,23 @@ func (s *Server) advertise(ctx context.Context, ec *embed.Config) error {
 	return nil
 }
 
-// revision reads the cluster's revision, linearizably unless an option says otherwise.
-func (s *Server) revision(ctx context.Context, opts ...clientv3.OpOption) (int64, error) {
-	resp, err := s.client.Get(ctx, "\x00", append(opts, clientv3.WithCountOnly())...)
-	if err != nil {
-		return 0, err
-	}
-	return resp.Header.Revision, nil
-}
-
-// run writes the highest revision down, now and then and at the end, and passes on that etcd has
-// stopped by itself.
+// run keeps highwater up, and passes on that etcd has stopped by itself.
 func (s *Server) run() {
 	defer close(s.done)
 	tick := time.NewTicker(highwaterEvery)
 	defer tick.Stop()
 	for {
-		s.remember()
+		// What this member has applied is committed, and it may have lost its quorum.
+		if err := s.high.raise(s.etcd.Server.KV().Rev()); err != nil {
+			s.logger.Warn("the highest revision was not written down", zap.NamedError("err", err))
+		}
 		select {
 		case <-tick.C:
+		case <-s.high.need:
 		case <-s.stop:
-			s.remember()
+			if err := s.high.raise(s.etcd.Server.KV().Rev()); err != nil {
+				s.logger.Warn("the highest revision was not written down", zap.NamedError("err", err))
+			}
 			return
 		case <-s.etcd.Server.StopNotify():
 			// Etcd stops by itself for one reason. It may have heard of it from the others, before
@@ -241,20 +282,6 @@ func (s *Server) run() {
 			s.err <- s.stopped(err)
 			return
 		}
-	}
-}
-
-// remember reads from this member alone: what it has applied is committed, and it may have lost its
-// quorum.
-func (s *Server) remember() {
-	ctx, cancel := context.WithTimeout(context.Background(), highwaterEvery)
-	defer cancel()
-	revision, err := s.revision(ctx, clientv3.WithSerializable())
-	if err == nil {
-		err = s.high.raise(revision)
-	}
-	if err != nil {
-		s.logger.Warn("the highest revision was not written down", zap.NamedError("err", err))
 	}
 }
 

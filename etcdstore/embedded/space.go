@@ -1,0 +1,40 @@
+package embedded
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"go.etcd.io/etcd/server/v3/storage/wal"
+)
+
+// What etcd needs of the disk to be of use: it writes to one segment of its log and has allocated
+// the next one beforehand, each of 64 MB, and its database grows by 16 MiB at a time.
+const databaseStep = 16 << 20
+
+// checkSpace refuses a disk on which etcd would start and end at its first write.
+func checkSpace(dataDir, etcdDir string, logs bool) error {
+	free, known := freeSpace(dataDir)
+	if !known {
+		return nil
+	}
+	need := wal.SegmentSizeBytes + databaseStep
+	if !logs {
+		need += wal.SegmentSizeBytes
+	}
+	// The next segment may have been allocated by an earlier run.
+	spare := int64(0)
+	_ = filepath.WalkDir(filepath.Join(etcdDir, "member", "wal"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".tmp" {
+			if info, err := d.Info(); err == nil {
+				spare += info.Size()
+			}
+		}
+		return nil
+	})
+	if have := free + min(spare, wal.SegmentSizeBytes); have < need {
+		return fmt.Errorf("%w: it is full, or nearly: %d MB are free under %s, and etcd needs %d MB to start: make room and start again",
+			ErrDisk, have/1e6, dataDir, need/1e6)
+	}
+	return nil
+}
