@@ -194,7 +194,7 @@ func (f *founder) decide(answers map[string]answer) (token string, wait *obstacl
 		wait.remedy = f.remedy(wait)
 		return "", wait, nil
 	}
-	if all && maps.Equal(ids, agreed.IDs) {
+	if all {
 		return agreed.cluster(), nil, nil
 	}
 	next := &agreement{Members: f.members, IDs: ids}
