@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -34,7 +35,7 @@ type backend struct {
 
 // openBackend starts etcd within this process, or says how to reach the one that the configuration
 // names.
-func openBackend(ctx context.Context, cfg config.Config, logs logs) (*backend, error) {
+func openBackend(ctx context.Context, cfg config.Config, logs logs, s *streams) (*backend, error) {
 	if cfg.External() {
 		return externalEtcd(cfg, logs)
 	}
@@ -53,6 +54,10 @@ func openBackend(ctx context.Context, cfg config.Config, logs logs) (*backend, e
 		ClientListen:  cfg.Cluster.ClientListen,
 		Quota:         cfg.Cluster.Quota,
 		Logger:        logs.etcd,
+		Fatal: func(err error) {
+			s.printf("embedded etcd: %v", err)
+			os.Exit(exitCode(err))
+		},
 	})
 	if err != nil {
 		return nil, err

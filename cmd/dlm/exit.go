@@ -20,8 +20,9 @@ const (
 	exitUnreachable = 69  // no server answered within the connect timeout, or it cannot serve
 	exitLost        = 70  // the lock was lost while it was needed: nothing was published
 	exitInUse       = 73  // server: the data directory is another server's
+	exitDisk        = 74  // server: the disk is full, or cannot be written to
 	exitNotAcquired = 75  // the lock is held by somebody else; -E changes it
-	exitConfig      = 78  // server, config: the configuration is wrong
+	exitConfig      = 78  // server, config: the configuration is wrong; server: so is the data directory
 	exitNotRunnable = 126 // lock: the command is there but cannot be run
 	exitNotFound    = 127 // lock: there is no such command
 )
@@ -38,6 +39,12 @@ func exitCodes() []struct {
 		{errUsage, exitUsage},
 		{errConfig, exitConfig},
 		{embedded.ErrInUse, exitInUse},
+		{embedded.ErrDisk, exitDisk},
+		{embedded.ErrRevisionBack, exitConfig},
+		{embedded.ErrOtherCluster, exitConfig},
+		{embedded.ErrEmptied, exitConfig},
+		{embedded.ErrRemoved, exitConfig},
+		{embedded.ErrStale, exitConfig},
 		{errLost, exitLost},
 		{process.ErrNotFound, exitNotFound},
 		{process.ErrNotRunnable, exitNotRunnable},

@@ -42,9 +42,7 @@ func newLogs(to *os.File, level, format string) (logs, error) {
 	if least > zapcore.DebugLevel {
 		etcdCore = quiet{core}
 	}
-	// Where etcd panics it is about a disk or its data, and the log has said all: a stack would
-	// only hide it.
-	etcd := zap.New(etcdCore, zap.WithPanicHook(zapcore.WriteThenFatal)).Named("etcd")
+	etcd := zap.New(etcdCore).Named("etcd")
 	return logs{own: slog.New(zapslog.NewHandler(core)), etcd: etcd}, nil
 }
 

@@ -30,8 +30,9 @@ on 127.0.0.1:50051. One line on standard output says when it is ready; logs go t
 Settings come from flags, DLM_* environment variables, the file, and defaults, in this order; "dlm config print" shows
 the result. SIGTERM and SIGINT stop it when the calls in progress are answered; a second one stops it at once.
 
-Exit code: 0 after a signal, 69 etcd cannot be reached, 73 the data directory is another server's, 78 the configuration
-is wrong, 1 any other failure.`,
+Exit code: 0 after a signal, 69 etcd cannot be reached, 73 the data directory is another server's, 74 the disk is full or
+cannot be written to, 78 the configuration is wrong, or the data directory is not what it should be and the message says
+what to do, 1 any other failure.`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd, file)
@@ -72,7 +73,7 @@ func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 
 	// Each part is stopped by what is deferred where it was started, so in the opposite order:
 	// the facade drains, then the store, the client, and the embedded etcd last.
-	backend, err := openBackend(ctx, cfg, logs)
+	backend, err := openBackend(ctx, cfg, logs, s)
 	if err != nil {
 		return orSignal(ctx, err)
 	}

@@ -38,9 +38,8 @@ func (l lastWords) explain(message string, cause error) error {
 	}
 	var path *fs.PathError
 	switch {
-	case errors.Is(cause, syscall.ENOSPC), errors.Is(cause, syscall.EDQUOT):
-		return fmt.Errorf("%w: it is full: %w; make room under %s and start again. Nothing that was acknowledged is lost",
-			ErrDisk, what, l.cfg.DataDir)
+	case full(cause):
+		return l.cfg.full(what)
 	case errors.Is(cause, syscall.EIO), errors.Is(cause, syscall.EROFS), errors.As(cause, &path):
 		return fmt.Errorf("%w: etcd cannot write to it, under %s: %w. Nothing that was acknowledged is lost", ErrDisk, l.cfg.DataDir, what)
 	case strings.Contains(message, "tocommit(") && strings.Contains(message, "is out of range"):
@@ -49,4 +48,11 @@ func (l lastWords) explain(message string, cause error) error {
 			"directory and cluster.state existing", ErrStale, what, l.cfg.DataDir, l.cfg.Name, l.cfg.Name, l.cfg.Members[l.cfg.Name])
 	}
 	return fmt.Errorf("%w: %w", ErrStopped, what)
+}
+
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+func (c Config) full(what error) error {
+	return fmt.Errorf("%w: it is full: %w; make room under %s and start again. Nothing that was acknowledged is lost",
+		ErrDisk, what, c.DataDir)
 }

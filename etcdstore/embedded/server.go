@@ -60,6 +60,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s, err := start(ctx, cfg, ec)
+	if full(err) {
+		err = cfg.full(err)
+	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}

@@ -8,8 +8,9 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/wal"
 )
 
-// What etcd needs of the disk to be of use: it writes to one segment of its log and has allocated
-// the next one beforehand, each of 64 MB, and its database grows by 16 MiB at a time.
+// What etcd needs of the disk to be of use: the segment of its log that it writes to and the next
+// one, which it allocates beforehand, each of 64 MB; and its database grows by this at a time. A new
+// one has to have room for a step more than it takes at once, or it could not be started again.
 const databaseStep = 16 << 20
 
 // checkSpace refuses a disk on which etcd would start and end at its first write.
@@ -20,7 +21,7 @@ func checkSpace(dataDir, etcdDir string, logs bool) error {
 	}
 	need := wal.SegmentSizeBytes + databaseStep
 	if !logs {
-		need += wal.SegmentSizeBytes
+		need += wal.SegmentSizeBytes + 2*databaseStep
 	}
 	// The next segment may have been allocated by an earlier run.
 	spare := int64(0)
