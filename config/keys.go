@@ -63,7 +63,7 @@ func settings() []setting {
 		{name: "cluster.peer-advertise", field: func(c *Config) any { return &c.Cluster.PeerAdvertise },
 			meaning: "Address that the peers reach this server by. Empty: what `cluster.members` says of it; anything else is a fault."},
 		{name: "cluster.state", field: func(c *Config) any { return &c.Cluster.State },
-			meaning: "`new`: the members found a cluster together. `existing`: this server was added to one. Only looked at while `data-dir` is empty."},
+			meaning: "`new`: the members found a cluster together, once all of them run and none has data. `existing`: this server was added to one with `dlm member add`. Only looked at while `data-dir` is empty."},
 		{name: "cluster.client-listen", field: func(c *Config) any { return &c.Cluster.ClientListen },
 			meaning: "Loopback address, `host:port`, on which etcd's own protocol is served, without protection, for `etcdctl`. Empty: not at all."},
 		{name: "cluster.quota", field: func(c *Config) any { return &c.Cluster.Quota },

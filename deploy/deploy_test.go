@@ -64,6 +64,7 @@ func TestCompose(t *testing.T) {
 		Ports       []string
 		Volumes     []string
 		ReadOnly    bool `yaml:"read_only"`
+		DependsOn   any  `yaml:"depends_on"`
 	}
 	unset := regexp.MustCompile(`\$\{[A-Z_]+:-(.*)\}`) // a variable that is not set
 	for file, members := range map[string]int{"single.yaml": 0, "cluster.yaml": 3, "external.yaml": 0} {
@@ -93,6 +94,9 @@ func TestCompose(t *testing.T) {
 					t.Errorf("%s: %d members, want %d", name, len(cfg.Cluster.Members), members)
 				}
 				if members > 0 {
+					if s.DependsOn != nil {
+						t.Errorf("%s waits for %v, and a cluster is founded by all together", name, s.DependsOn)
+					}
 					named(t, name, cfg)
 					checkMembers(t, cfg, func(member, host string) bool { return member == host && compose.Services[host].Image != "" })
 				}

@@ -41,7 +41,7 @@ func (l lastWords) explain(message string, cause error) error {
 	case full(cause):
 		return l.cfg.full(what)
 	case errors.Is(cause, syscall.EIO), errors.Is(cause, syscall.EROFS), errors.As(cause, &path):
-		return fmt.Errorf("%w: etcd cannot write to it, under %s: %w. Nothing that was acknowledged is lost", ErrDisk, l.cfg.DataDir, what)
+		return fmt.Errorf("%w: etcd cannot use it, under %s: %w. Nothing that was acknowledged is lost", ErrDisk, l.cfg.DataDir, what)
 	case strings.Contains(message, "tocommit(") && strings.Contains(message, "is out of range"):
 		return fmt.Errorf("%w: the others know that this member acknowledged what is not in its log (%w). %s was put back from a copy, or "+
 			"has lost data. Replace the member: `dlm member remove %s`, `dlm member add %s %s`, and start it with an empty data "+

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -212,7 +211,6 @@ func (f *founder) serve(ec *embed.Config) (*serving, error) {
 			WriteTimeout:      askTimeout,
 			MaxHeaderBytes:    1 << 14,
 			ErrorLog:          zap.NewStdLog(zap.NewNop()),
-			BaseContext:       func(net.Listener) context.Context { return context.Background() },
 		},
 		done: make(chan struct{}),
 	}

@@ -264,17 +264,15 @@ func (s *Server) run() {
 	tick := time.NewTicker(highwaterEvery)
 	defer tick.Stop()
 	for {
-		// What this member has applied is committed, and it may have lost its quorum.
-		if err := s.high.raise(s.etcd.Server.KV().Rev()); err != nil {
-			s.logger.Warn("the highest revision was not written down", zap.NamedError("err", err))
+		need := s.high.need
+		if !s.raise() {
+			need = nil // every call would ask
 		}
 		select {
 		case <-tick.C:
-		case <-s.high.need:
+		case <-need:
 		case <-s.stop:
-			if err := s.high.raise(s.etcd.Server.KV().Rev()); err != nil {
-				s.logger.Warn("the highest revision was not written down", zap.NamedError("err", err))
-			}
+			s.raise()
 			return
 		case <-s.etcd.Server.StopNotify():
 			// Etcd stops by itself for one reason. It may have heard of it from the others, before
@@ -286,6 +284,15 @@ func (s *Server) run() {
 			return
 		}
 	}
+}
+
+// raise writes down what this member has applied: that is committed, even if it has lost its quorum.
+func (s *Server) raise() bool {
+	err := s.high.raise(s.etcd.Server.KV().Rev())
+	if err != nil {
+		s.logger.Warn("the highest revision was not written down", zap.NamedError("err", err))
+	}
+	return err == nil
 }
 
 // stopped is why etcd is not running any more, when one of its listeners has reported cause.
