@@ -24,6 +24,8 @@ type Env struct {
 	Panicked func(what any, stack []byte)
 	// Health is whether etcd can commit.
 	Health *Health
+	// Seen is what etcd has shown so far; nil: nothing.
+	Seen *Seen
 }
 
 // Engine commits transactions. It is safe for concurrent use.
@@ -34,6 +36,9 @@ type Engine struct {
 
 // New makes an engine, which commits nothing before Run.
 func New(env Env) *Engine {
+	if env.Seen == nil {
+		env.Seen = NewSeen()
+	}
 	return &Engine{env: env, queue: queue{arrived: make(chan struct{}, 1)}}
 }
 
@@ -73,7 +78,7 @@ func (e *Engine) Run(ctx context.Context) {
 // unavailable, the transaction is not run if it is not on its way yet; else what becomes of it is
 // not known.
 func (e *Engine) Commit(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
-	if !e.env.Health.Up() { // known, so that no client waits to hear it
+	if !e.serving() { // known, so that no client waits to hear it
 		return nil, notSent{e.Unserved()}
 	}
 	f := t.footprint()
@@ -102,14 +107,20 @@ func (e *Engine) Commit(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 
 // Alone runs a transaction by itself: what is in no hurry, and would make a batch large.
 func (e *Engine) Alone(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
-	if !e.env.Health.Up() {
+	if !e.serving() {
 		return nil, e.Unserved()
 	}
+	before := e.env.Seen.Highest()
 	ctx, cancel := e.env.Health.Bound(ctx)
 	defer cancel()
 	resp, err := e.env.Apply(ctx, t.Request())
 	if err != nil {
 		return nil, e.explain(ctx, err)
+	}
+	if serializable(t) {
+		e.env.Seen.Raise(resp.Header.Revision)
+	} else if err := e.env.Seen.Answered(before, resp.Header.Revision); err != nil {
+		return nil, err
 	}
 	return resp, nil
 }
@@ -117,7 +128,7 @@ func (e *Engine) Alone(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 // Call makes another call of etcd, within the same bounds and with the same errors. It passes over
 // a refusal of calls while etcd is unavailable only by being one.
 func (e *Engine) Call(ctx context.Context, call func(context.Context) error) error {
-	if !e.env.Health.Up() {
+	if !e.serving() {
 		return e.Unserved()
 	}
 	ctx, cancel := e.env.Health.Bound(ctx)
@@ -131,7 +142,7 @@ func (e *Engine) Call(ctx context.Context, call func(context.Context) error) err
 // Submit is [Engine.Commit] without the wait, for a transaction that may share a batch even if it
 // only reads: answer is told, from whichever goroutine.
 func (e *Engine) Submit(t Txn, answer Answer) {
-	if !e.env.Health.Up() {
+	if !e.serving() {
 		answer(nil, notSent{e.Unserved()})
 		return
 	}
@@ -142,7 +153,7 @@ func (e *Engine) Submit(t Txn, answer Answer) {
 // pending than the next batch takes: what waits is then small. writes is what it will write. It is
 // [Txn.Patient].
 func (e *Engine) SubmitLater(writes func() Footprint, build func() Txn, answer Answer) {
-	if !e.env.Health.Up() || e.queue.len() < batchMembers {
+	if !e.serving() || e.queue.len() < batchMembers {
 		e.Submit(build(), answer)
 		return
 	}
@@ -158,10 +169,16 @@ func (e *Engine) add(m *member) {
 	}
 }
 
+// serving reports whether etcd can commit, and is to.
+func (e *Engine) serving() bool { return e.env.Seen.Err() == nil && e.env.Health.Up() }
+
 // Unserved is why nothing can be committed, when nothing can.
 func (e *Engine) Unserved() error {
 	if e.env.Closed() {
 		return ErrClosed
+	}
+	if err := e.env.Seen.Err(); err != nil {
+		return err
 	}
 	return ErrNoQuorum
 }
@@ -204,7 +221,7 @@ func fill(pending []*member) (b *batch, left []*member) {
 // commit runs a batch, and has those go again that failed for the company they were in.
 func (e *Engine) commit(ctx context.Context, b *batch) {
 	resp, err := e.Alone(ctx, b.txn())
-	if err != nil && b.size > 1 && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrClosed) {
+	if err != nil && b.size > 1 && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrWentBack) {
 		e.refused(ctx, b, err)
 		return
 	}

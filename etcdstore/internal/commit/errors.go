@@ -43,6 +43,8 @@ func NotSent(err error) bool {
 // call of etcd, whose cause tells the caller's end from a bound of ours.
 func (e *Engine) explain(ctx context.Context, err error) error {
 	switch {
+	case errors.Is(err, ErrWentBack):
+		return err
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
 		return ErrSessionExpired
 	case errors.Is(err, rpctypes.ErrNoSpace):
