@@ -49,6 +49,7 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(rev int64, 
 //     request, at that revision.
 //   - [ErrLockExpired]: the token does not hold the lock for this session (any more). This call has
 //     staged nothing.
+//   - [ErrWentBack]: etcd has not come to the token yet. Nothing was staged.
 //   - [ErrSessionExpired]: the credential is not that of its session. Nothing was staged.
 //   - [ErrTooLarge]: the record has more than [MaxRecord] bytes. Nothing was asked of etcd.
 //   - [ErrQuota]: with it, the section would have more than [MaxSection] bytes or [MaxSectionFiles]
@@ -102,6 +103,9 @@ func (s *Store) resolveAppend(ctx context.Context, r Record, reserved bool) (rev
 		return resp.Header.Revision, nil
 	}
 	s.usage.giveBack(r) // what an earlier call has staged goes on counting for that one
+	if err := s.wentBack(r.Token, resp.Header.Revision); err != nil {
+		return 0, err
+	}
 	rev, err = s.stagedAt(resp, c, r)
 	if err == nil && rev == 0 {
 		err = fmt.Errorf("append: %s of lock %s: the guard holds and does not hold", quoted(r.Request), quoted(r.Lock))

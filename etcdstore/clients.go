@@ -52,13 +52,12 @@ func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
 		c := Client{ID: int32(last) + 1, Record: record}
 		highest := strconv.FormatInt(int64(c.ID), 10)
 		t := commit.Txn{
-			If: []*pb.Compare{
-				op.ModifiedAt(s.keys.numbered(), n.rev), op.ModifiedAt(s.keys.numberedBefore(), n.revBefore), op.Absent(s.keys.client(c.ID)),
-			},
+			If:   []*pb.Compare{op.ModifiedAt(s.keys.numbered(), n.rev), op.Absent(s.keys.client(c.ID))},
 			Then: []*pb.RequestOp{op.Put(s.keys.numbered(), highest), op.Put(s.keys.client(c.ID), string(record))},
 			Else: []*pb.RequestOp{op.GetKey(s.keys.client(c.ID))},
 		}
-		if n.revBefore > 0 {
+		if !s.features.on(featureNumbered) {
+			t.If = append(t.If, op.ModifiedAt(s.keys.numberedBefore(), n.revBefore))
 			t.Then = append(t.Then, op.Put(s.keys.numberedBefore(), highest))
 		}
 		done, err := s.engine.Commit(ctx, t)
@@ -77,9 +76,9 @@ func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
 
 // numbers is the highest number that a client was ever given. It is kept in cluster/numbered. Older
 // servers keep it in numbered, which lies in the range that every mirror watches, so that each new
-// client was told to every server. Both are read and compared, and both are put if the older key is
-// there: an older server that runs beside this one on the same etcd then goes on behind the numbers
-// that were given here, and this one behind those given there.
+// client was told to every server. Until the feature numbered is on there may be such a server, also
+// one that has not begun yet: both keys are compared and put then, so that it goes on behind the
+// numbers that were given here, and this one behind those given there.
 type numbers struct {
 	last           int64
 	rev, revBefore int64 // of the two keys; 0: there is none

@@ -53,6 +53,19 @@ var (
 	// ErrClientChanged: the client's record was changed since it was read.
 	ErrClientChanged = errors.New("client changed")
 
+	// ErrWentBack: etcd is at an older state than one that this store, or the caller, has seen: an
+	// old snapshot was restored, or the keys were deleted. A store that sees it of itself serves
+	// nothing any more.
+	ErrWentBack = commit.ErrWentBack
+	// ErrOtherCluster: the caller belongs to another cluster, or to another prefix of this etcd.
+	ErrOtherCluster = errors.New("another cluster")
+	// ErrFormatTooNew: what is kept in etcd has a form, or a feature switched on, that this version
+	// does not know. From [Open], and from a store that is open when that comes to be so.
+	ErrFormatTooNew = errors.New("format too new")
+	// ErrPrefixNested: the prefix lies among the keys of another, or another among its own. From
+	// [Open].
+	ErrPrefixNested = errors.New("prefix nested in another")
+
 	// ErrNoQuorum: etcd could not be reached, has no leader, or did not answer in time.
 	// Indeterminate.
 	ErrNoQuorum = commit.ErrNoQuorum

@@ -51,6 +51,7 @@ import (
 //   - nil: the section was ended by its own call.
 //   - [ErrLockExpired]: it was not published by this session, and never will be.
 //   - [ErrOutcomeUnknown]: nothing is left that says what became of it.
+//   - [ErrWentBack]: etcd has not come to the token yet.
 //   - [ErrSessionExpired]: the credential was not that of its session.
 //   - any other: indeterminate.
 func (s *Store) truth(ctx context.Context, c session, sec Section) error {
@@ -65,9 +66,8 @@ func (s *Store) truth(ctx context.Context, c session, sec Section) error {
 	}
 	marker, note, record, holder := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)
 	now := resp.Header.Revision
-	if sec.Token > now { // before history is asked, which ends at now
-		s.log.Error("a token from the future: was etcd restored from an old snapshot?", "lock", sec.Lock, "token", sec.Token, "revision", now)
-		return neverGranted(sec)
+	if err := s.wentBack(sec.Token, now); err != nil { // before history is asked, which ends at now
+		return err
 	}
 	if err := s.proveAt(ctx, c, sec.Token); err != nil {
 		return err

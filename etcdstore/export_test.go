@@ -66,3 +66,6 @@ func (s *Store) FoldTogether(ctx context.Context, lock string, tokens ...int64) 
 	}
 	return s.fold(ctx, lock, secs)
 }
+
+// Feature reports whether a feature is on, as far as the store has read.
+func (s *Store) Feature(name string) bool { return s.features.on(name) }

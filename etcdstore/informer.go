@@ -29,7 +29,7 @@ const (
 // the gap is judged by what is there: see mirror.reset. A section that was lost in it has no event
 // to be swept by: tidy finds it.
 func (s *Store) inform(loaded chan<- error) {
-	for s.ctx.Err() == nil {
+	for s.ctx.Err() == nil && s.seen.Err() == nil {
 		rev, err := s.list()
 		if err == nil {
 			if loaded != nil {
@@ -66,6 +66,10 @@ func (s *Store) list() (rev int64, err error) {
 		}
 		kvs = append(kvs, resp.Kvs...)
 	}
+	if err := s.mirror.older(kvs, sc.rev); err != nil {
+		s.seen.Refuse(err)
+		return 0, err
+	}
 	s.mirror.reset(kvs, sc.rev)
 	return sc.rev, nil
 }
@@ -83,6 +87,9 @@ func (s *Store) getAnyway(key string, opts ...clientv3.OpOption) (*clientv3.GetR
 func (s *Store) follow(rev int64) error {
 	from, end := s.keys.mirrored()
 	tell := func(events []*clientv3.Event) {
+		if n := len(events); n > 0 {
+			s.seen.Raise(events[n-1].Kv.ModRevision)
+		}
 		s.mirror.observe(events)
 		s.usage.forget(s.keys, events)
 	}

@@ -23,6 +23,9 @@ import (
 //	chunks/<lock>//<file>//<offset>        a file's bytes
 //	horizon                                the highest token whose undone note was dropped
 //	clients/<id>                           what a server remembers of a client with a numbered id
+//	cluster/meta                           the format of all this, and whose it is: see meta.go
+//	cluster/features                       what is switched on: see features.go
+//	cluster/servers/<lease>                a server that runs: see servers.go
 //	cluster/numbered                       the highest of these ids
 //	numbered                               the same, where an older server keeps it
 //
@@ -42,6 +45,9 @@ func (k keys) queue(lock string) string      { return string(k) + "queue/" + loc
 func (k keys) session(session string) string { return string(k) + "sessions/" + session }
 func (k keys) waited(lock string) string     { return k.allWaited() + lock }
 func (k keys) horizon() string               { return string(k) + "horizon" }
+func (k keys) meta() string                  { return string(k) + "cluster/meta" }
+func (k keys) features() string              { return string(k) + "cluster/features" }
+func (k keys) server(lease string) string    { return k.allServers() + lease }
 func (k keys) numbered() string              { return string(k) + "cluster/numbered" }
 func (k keys) numberedBefore() string        { return string(k) + "numbered" }
 func (k keys) client(id int32) string        { return string(k) + fmt.Sprintf("clients/%08x", uint32(id)) }
@@ -68,7 +74,7 @@ func (k keys) chunk(lock, file string, offset int64) string {
 	return k.chunks(lock, file) + hex16(offset)
 }
 func (k keys) chunks(lock, file string) string {
-	return string(k) + "chunks/" + lock + "//" + file + "//"
+	return k.allChunks() + lock + "//" + file + "//"
 }
 
 // A family is all keys that begin with one of these. They are for scans.
@@ -79,6 +85,16 @@ func (k keys) allStaged() string  { return string(k) + "staged/" }
 func (k keys) allMarkers() string { return string(k) + "commits/" }
 func (k keys) allNotes() string   { return string(k) + "undone/" }
 func (k keys) allHeads() string   { return string(k) + "files/" }
+func (k keys) allChunks() string  { return string(k) + "chunks/" }
+func (k keys) allServers() string { return string(k) + "cluster/servers/" }
+
+// families is what the keys of this store begin with behind its prefix, but for those that are one
+// key. Another store's prefix must not begin so behind this one.
+func families() []string {
+	return []string{
+		"chunks/", "clients/", "cluster/", "commits/", "files/", "locks/", "queue/", "sessions/", "staged/", "undone/", "waited/",
+	}
+}
 
 // mirrored is the range that the mirror watches.
 func (k keys) mirrored() (from, end string) {

@@ -2,13 +2,11 @@ package etcdstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
@@ -39,28 +37,15 @@ func (s *Store) etcd() *clientv3.Client { return s.members.InUse().Client }
 // connection leads to the member in use.
 func (s *Store) connection() *grpc.ClientConn { return s.etcd().ActiveConnection() }
 
-// apply is where transactions go: etcd's key-value service, in etcd's own messages. clientv3 would
+// applier is where transactions go: etcd's key-value service, in etcd's own messages. clientv3 would
 // make its own of each, and back.
-func (s *Store) apply() func(context.Context, *pb.TxnRequest) (*pb.TxnResponse, error) {
+func (s *Store) applier() func(context.Context, *pb.TxnRequest) (*pb.TxnResponse, error) {
 	if s.local != nil {
 		return commit.Remote(s.local.KV())
 	}
 	return func(ctx context.Context, req *pb.TxnRequest) (*pb.TxnResponse, error) {
 		return commit.Remote(s.members.InUse().KV)(ctx, req)
 	}
-}
-
-// read reads linearizably: from another member if the one in use is left meanwhile, and once more
-// if etcd says that it has another leader, as it does of reads that the old one owes.
-func (s *Store) read(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
-	err = s.members.Do(ctx, func(etcd *clientv3.Client) (err error) {
-		resp, err = etcd.Get(ctx, key, opts...)
-		if errors.Is(err, rpctypes.ErrLeaderChanged) {
-			resp, err = etcd.Get(ctx, key, opts...)
-		}
-		return err
-	})
-	return resp, err
 }
 
 // statuses asks all members how they are, side by side, and yields what is answered before ctx

@@ -3,12 +3,15 @@ package etcdstore
 import (
 	"bytes"
 	"container/list"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
 // mirror keeps holders, queues and sessions in memory, so that a call knows what to ask etcd for
@@ -206,6 +209,22 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 	}
 	m.mu.Unlock()
 	tellAll(verdicts)
+}
+
+// older is [ErrWentBack] if a listing at a revision shows a lock's key as it was before the mirror
+// had heard of a later grant, though that was no later than the listing: etcd has gone back, and
+// the revision has come past what was seen again.
+func (m *mirror) older(kvs []*mvccpb.KeyValue, rev int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, kv := range kvs {
+		name, ok := m.keys.parseLock(string(kv.Key))
+		if l := m.locks[name]; ok && l != nil && l.holder != nil && kv.ModRevision < l.holder.token && l.holder.token <= rev {
+			return fmt.Errorf("%w: at revision %d the lock %s is held under %d, and this server has seen it held under %d. An older "+
+				"state was restored. %s", ErrWentBack, rev, quoted(name), kv.ModRevision, l.holder.token, commit.Remedy(rev))
+		}
+	}
+	return nil
 }
 
 // observe takes in the events of a watch, whole revisions at a time.

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"errors"
 	"testing"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -94,5 +95,25 @@ func TestEndsAreCounted(t *testing.T) {
 	m.unmarkEnd("l", 5)
 	if m.endsSoon(a) {
 		t.Error("both ends came to nothing: one is on its way")
+	}
+}
+
+// A listing that has a lock's key as it was before the mirror knew of a later grant is of an etcd
+// that went back, even if its revision is higher. An older listing beside an own grant is none.
+func TestListingOfAnEtcdThatWentBack(t *testing.T) {
+	m := newMirror("/dlm/", func(string) {}, func(sectionKey) {}, func(sectionKey) {})
+	holder := holderValue{session: "0000000000000007", request: "1"}
+	m.own(change{key: m.keys.lock("l"), holder: &holder}.at(50))
+	for _, test := range []struct {
+		held, rev int64
+		back      bool
+	}{{20, 60, true}, {20, 50, true}, {20, 40, false}, {50, 60, false}, {55, 60, false}, {0, 60, false}} {
+		var kvs []*mvccpb.KeyValue
+		if test.held > 0 {
+			kvs = append(kvs, &mvccpb.KeyValue{Key: []byte(m.keys.lock("l")), ModRevision: test.held, Value: []byte(holder.encode())})
+		}
+		if err := m.older(kvs, test.rev); errors.Is(err, ErrWentBack) != test.back {
+			t.Errorf("held under %d at %d, after 50: %v; want went back: %t", test.held, test.rev, err, test.back)
+		}
 	}
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // serve sets whether the store can commit. When it no longer can, all waits end, so that their
 // callers look elsewhere: their places are kept in etcd, and a repeat through another store finds
 // them.
 func (s *Store) serve(up bool) {
+	up = up && s.seen.Err() == nil
 	s.health.Set(up)
 	if !up {
 		s.mirror.endWaits(s.engine.Unserved())
@@ -26,6 +29,9 @@ const (
 // probe is the watchdog. A watch on an etcd that lost its quorum says nothing, so somebody has to
 // ask: a linearizable read, twice a second, which only a quorum can answer. Its revisions also date
 // the history to be compacted.
+//
+// It ends for good when the store must serve nothing any more: see wentback.go. That does not end by
+// itself, however high the revision gets.
 func (s *Store) probe() {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -35,6 +41,11 @@ func (s *Store) probe() {
 	for {
 		rev, err := s.ask()
 		if s.ctx.Err() != nil {
+			return
+		}
+		if why := s.seen.Err(); why != nil {
+			s.serve(false)
+			s.log.Error("nothing is served any more, until this server is started again", "err", why)
 			return
 		}
 		if err != nil {
@@ -62,6 +73,7 @@ func (s *Store) probe() {
 		select {
 		case <-s.ctx.Done():
 			return
+		case <-s.seen.Noticed():
 		case <-tick.C:
 		}
 	}
@@ -80,11 +92,15 @@ func (s *Store) hasLeader() bool {
 	return false
 }
 
-// ask reads linearizably, past the refusal of calls while the store is down.
+// ask reads linearizably, past the refusal of calls while the store is down: whose etcd this is,
+// and what is switched on.
 func (s *Store) ask() (rev int64, err error) {
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()
-	resp, err := s.read(ctx, s.keys.horizon())
+	resp, err := s.read(ctx, s.keys.features(), clientv3.WithRange(s.keys.meta()+"\x00"))
+	if err == nil {
+		err = s.recognize(resp)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -24,6 +24,8 @@ const secretBytes = 16
 // Session.TTL says how much.
 //
 //   - [ErrInvalidTTL], [ErrInvalidArgument]: the TTL, or the label or linger, is out of bounds.
+//   - [ErrOtherCluster], [ErrWentBack]: by args.Seen, this is not the cluster that the client has
+//     begun with, or it has gone back since.
 //   - [ErrNoSpace]: etcd is (nearly) full.
 //   - any other: indeterminate. A session that was begun, and of which nobody has the credential,
 //     ends by itself after its TTL.
@@ -34,6 +36,9 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 		args.TTL = DefaultTTL
 	}
 	if err := errors.Join(checkTTL(args.TTL), checkText("label", args.Label, MaxLabel), checkLinger(args.Linger, args.TTL)); err != nil {
+		return Session{}, err
+	}
+	if err := s.check(ctx, args.Seen); err != nil {
 		return Session{}, err
 	}
 	if err := s.room(); err != nil {
@@ -71,7 +76,9 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 	if v.Linger > 0 {
 		args.Link.attached(id, attachment{rev, v.linger()})
 	}
-	return Session{ID: id, Credential: id + "." + text, TTL: time.Duration(granted.TTL) * time.Second, Revision: rev}, nil
+	return Session{
+		ID: id, Credential: id + "." + text, TTL: time.Duration(granted.TTL) * time.Second, Revision: rev, Cluster: s.id,
+	}, nil
 }
 
 func (s *Store) grant(ctx context.Context, ttl time.Duration) (*clientv3.LeaseGrantResponse, error) {
@@ -181,6 +188,7 @@ func (s *Store) living(ctx context.Context, credential string) (session, error) 
 //
 // What this store has not heard of yet is ended by a later heartbeat.
 //
+//   - [ErrOtherCluster], [ErrWentBack]: as [Store.Init]. Nothing was done.
 //   - [ErrSessionExpired]: the session has ended, or the credential is not its own.
 //   - [ErrInvalidArgument], [ErrInvalidName]: nothing was done.
 //   - any other: indeterminate. The lease may have been renewed, and some of the rest ended.
@@ -200,6 +208,9 @@ func (s *Store) Heartbeat(ctx context.Context, args HeartbeatArgs) (Renewal, err
 			listed = make(map[Acquisition]bool, len(unfinished))
 		}
 		listed[a] = true
+	}
+	if err := s.check(ctx, args.Seen); err != nil {
+		return Renewal{}, err
 	}
 	c, err := s.living(ctx, args.Credential)
 	if err != nil {
@@ -225,7 +236,7 @@ func (s *Store) Heartbeat(ctx context.Context, args HeartbeatArgs) (Renewal, err
 		}
 	}
 	states, rev, err := s.states(ctx, c.id, unfinished)
-	return Renewal{TTL: ttl, States: states, Revision: rev, Attachment: at}, err
+	return Renewal{TTL: ttl, States: states, Revision: rev, Cluster: s.id, Attachment: at}, err
 }
 
 func (s *Store) renew(ctx context.Context, lease clientv3.LeaseID) (time.Duration, error) {

@@ -2,12 +2,16 @@ package etcdstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
@@ -31,6 +35,9 @@ type Config struct {
 	// which the store could commit; while etcd is nearly full, only the last 10 s of it. 0: the
 	// store does not compact, as in an etcd that others use as well.
 	History time.Duration
+	// Name and Version say who this is, for operators: they are in etcd while the store is open. May
+	// be empty.
+	Name, Version string
 	// OnServing is called with true when the store becomes able to commit, and with false when it
 	// no longer is. It is never called concurrently, and holds up whoever noticed. May be nil.
 	OnServing func(bool)
@@ -44,7 +51,14 @@ type Store struct {
 	keys    keys
 	log     *slog.Logger
 	history time.Duration
+	info    ServerInfo
 
+	id, meta string // the cluster's, and the value that it was read from; empty: it has none, see establish
+	features features
+	seen     *commit.Seen
+	claims   atomic.Int64 // when it was last logged that a client has seen more, in ns since 1970
+
+	apply  func(context.Context, *pb.TxnRequest) (*pb.TxnResponse, error) // past the engine
 	engine *commit.Engine
 	// renewals is nil if etcd is in this process, where a lease is renewed by a mere call.
 	renewals  *renewals
@@ -71,6 +85,14 @@ type Store struct {
 	running  sync.WaitGroup // what was started, for Close to wait for
 }
 
+// keysOf is the keys of a store with a prefix.
+func keysOf(prefix string) keys {
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	return keys(strings.TrimSuffix(prefix, "/") + "/")
+}
+
 // sectionKey names one section.
 type sectionKey struct {
 	lock  string
@@ -80,21 +102,20 @@ type sectionKey struct {
 // Open starts a store, and returns it when its mirror is loaded. ctx bounds only that; the store
 // itself runs until [Store.Close].
 //
-//   - [ErrNoQuorum]: ctx ended first, or no member of [Config.Etcd] lets the user in. Nothing of
-//     the store is left running.
+//   - [ErrNoQuorum]: ctx ended first, or no member of [Config.Etcd] lets the user in.
+//   - [ErrFormatTooNew], [ErrPrefixNested]: it must not be opened like this. The text says what to
+//     do.
 //   - [ErrInvalidArgument]: etcd is in this process, and [Config.Local] is missing; or there is
 //     neither a client nor an endpoint.
 //   - any other: etcd does not allow that its keys are read.
+//
+// After any error nothing of the store is left running.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	prefix := cfg.Prefix
-	if prefix == "" {
-		prefix = DefaultPrefix
-	}
 	log := cfg.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	keys := keys(strings.TrimSuffix(prefix, "/") + "/")
+	keys := keysOf(cfg.Prefix)
 	members, err := cfg.members(ctx, keys.horizon(), log)
 	if err != nil {
 		return nil, err
@@ -105,6 +126,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		keys:       keys,
 		log:        log,
 		history:    cfg.History,
+		info:       ServerInfo{Name: cfg.Name, Version: cfg.Version, Features: Features()},
+		seen:       commit.NewSeen(),
 		health:     commit.NewHealth(cfg.OnServing),
 		usage:      newUsage(),
 		promotions: newBacklog[string](),
@@ -116,15 +139,17 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.mirror.explain, s.mirror.marked = s.losses.add, s.lingers.marked
+	s.apply = s.applier()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
-		Apply:  s.apply(),
+		Apply:  s.apply,
 		Start:  s.start,
 		Closed: func() bool { return s.ctx.Err() != nil },
 		Panicked: func(what any, stack []byte) {
 			log.Error("a call panicked over its answer", "panic", what, "stack", string(stack))
 		},
 		Health: s.health,
+		Seen:   s.seen,
 	})
 
 	s.start(func() { s.engine.Run(s.ctx) })
@@ -133,6 +158,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.start(func() { s.renewals.run(s.ctx) })
 	}
 	s.start(func() { s.members.Run(s.ctx) })
+	if err := s.establish(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	lease := s.putEntry(ctx)
+	s.start(func() { s.register(lease) })
 	loaded := make(chan error, 1)
 	s.start(func() { s.inform(loaded) })
 	select {
@@ -196,14 +227,37 @@ func (s *Store) Close() error {
 }
 
 // Serving reports whether the store can commit, as far as it knows: it asks etcd twice a second. A
-// store that is closed cannot.
-func (s *Store) Serving() bool { return s.ctx.Err() == nil && s.health.Up() }
+// store that is closed cannot, nor can one whose etcd went back.
+func (s *Store) Serving() bool { return s.ctx.Err() == nil && s.health.Up() && s.seen.Err() == nil }
 
-// get reads linearizably, within the bounds and with the errors of [commit.Engine.Call].
+// get reads, linearizably unless an option says otherwise, within the bounds and with the errors of
+// [commit.Engine.Call].
 func (s *Store) get(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
 	err = s.engine.Call(ctx, func(ctx context.Context) (err error) {
 		resp, err = s.read(ctx, key, opts...)
 		return err
 	})
 	return resp, err
+}
+
+// read is get without the bounds, even while calls are refused because the store cannot commit. It
+// reads from another member if the one in use is left meanwhile, and once more if etcd says that it
+// has another leader, as it does of reads that the old one owes.
+func (s *Store) read(ctx context.Context, key string, opts ...clientv3.OpOption) (resp *clientv3.GetResponse, err error) {
+	before := s.seen.Highest()
+	err = s.members.Do(ctx, func(etcd *clientv3.Client) (err error) {
+		resp, err = etcd.Get(ctx, key, opts...)
+		if errors.Is(err, rpctypes.ErrLeaderChanged) {
+			resp, err = etcd.Get(ctx, key, opts...)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if o := clientv3.OpGet(key, opts...); o.IsSerializable() {
+		s.seen.Raise(resp.Header.Revision)
+		return resp, nil
+	}
+	return resp, s.seen.Answered(before, resp.Header.Revision)
 }

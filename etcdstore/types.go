@@ -32,6 +32,7 @@ type InitArgs struct {
 	TTL   time.Duration // 0: DefaultTTL
 	Label string        // for people, at most MaxLabel bytes
 	Link  *Link         // by which the call came; nil: by none
+	Seen  Seen          // what the client has seen of a cluster
 	// Linger is how long the session outlives its attachment, from when the client's side has closed
 	// the link: MinLinger to the TTL. 0: it lives its TTL, whatever becomes of the link.
 	Linger time.Duration
@@ -45,6 +46,7 @@ type Session struct {
 	Credential string        // ID, a dot, and a secret: whoever has it is the session
 	TTL        time.Duration // as granted, in whole seconds
 	Revision   int64         // at which it was begun
+	Cluster    string        // its id; empty: it has none
 }
 
 // HeartbeatArgs are the arguments of [Store.Heartbeat].
@@ -53,6 +55,7 @@ type HeartbeatArgs struct {
 	Highest    uint64        // the highest request number issued when the heartbeat was sent; 0: ends nothing
 	Unfinished []Acquisition // what the client has not finished by then, at most MaxUnfinished
 	Link       *Link         // by which the call came; nil: by none
+	Seen       Seen          // what the client has seen of a cluster
 	// Attachment is the number of the session's attachment to the link: 1 for that of its Init, one
 	// more for each that the client moves to. 0: it attaches nothing.
 	Attachment uint64
@@ -64,6 +67,7 @@ type Renewal struct {
 	TTL      time.Duration      // from when the heartbeat was sent
 	States   []AcquisitionState // of what was listed as unfinished, in that order
 	Revision int64              // as of which they were read, the earliest if they were read in parts; 0: none were read
+	Cluster  string             // its id; empty: it has none
 	// Attachment is the number that is recorded. Lower than the one that was asked for: etcd is too
 	// full to record it. 0: the session does not linger.
 	Attachment uint64

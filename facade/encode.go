@@ -40,6 +40,10 @@ func decodeWait(d *durationpb.Duration) (time.Duration, error) {
 	return d.AsDuration(), nil
 }
 
+func decodeSeen(seen *dlmv1.Seen) etcdstore.Seen {
+	return etcdstore.Seen{Cluster: seen.GetCluster(), Revision: seen.GetRevision()}
+}
+
 // decodeSection returns what Release, Commit and Discard have in common.
 func decodeSection(req interface {
 	GetSession() string

@@ -38,6 +38,8 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		code   codes.Code
 		reason string
 	}{
+		{etcdstore.ErrWentBack, codes.FailedPrecondition, "WENT_BACK"},
+		{etcdstore.ErrOtherCluster, codes.FailedPrecondition, "OTHER_CLUSTER"},
 		{etcdstore.ErrLockExpired, codes.FailedPrecondition, reasonLockExpired},
 		{etcdstore.ErrSessionExpired, codes.FailedPrecondition, reasonSessionExpired},
 		{etcdstore.ErrOutcomeUnknown, codes.FailedPrecondition, "OUTCOME_UNKNOWN"},
@@ -54,6 +56,8 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		{etcdstore.ErrClientChanged, codes.Aborted, "CLIENT_CHANGED"},
 		{etcdstore.ErrNoQuorum, codes.Unavailable, "NO_QUORUM"},
 		{etcdstore.ErrClosed, codes.Unavailable, "SHUTTING_DOWN"},
+		{etcdstore.ErrFormatTooNew, codes.Unavailable, "FORMAT_TOO_NEW"},
+		{etcdstore.ErrPrefixNested, codes.Unavailable, "PREFIX_NESTED"},
 		{errUnimplemented, codes.Unimplemented, "UNIMPLEMENTED"},
 		{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE"},
 		{context.Canceled, codes.Canceled, "CANCELLED"},

@@ -44,6 +44,10 @@ var sentinels = []struct {
 	{"ErrClientNotFound", etcdstore.ErrClientNotFound, codes.NotFound, "CLIENT_NOT_FOUND"},
 	{"ErrClientChanged", etcdstore.ErrClientChanged, codes.Aborted, "CLIENT_CHANGED"},
 	{"ErrNoQuorum", etcdstore.ErrNoQuorum, codes.Unavailable, "NO_QUORUM"},
+	{"ErrWentBack", etcdstore.ErrWentBack, codes.FailedPrecondition, "WENT_BACK"},
+	{"ErrOtherCluster", etcdstore.ErrOtherCluster, codes.FailedPrecondition, "OTHER_CLUSTER"},
+	{"ErrFormatTooNew", etcdstore.ErrFormatTooNew, codes.Unavailable, "FORMAT_TOO_NEW"},
+	{"ErrPrefixNested", etcdstore.ErrPrefixNested, codes.Unavailable, "PREFIX_NESTED"},
 	{"ErrClosed", etcdstore.ErrClosed, codes.Unavailable, "SHUTTING_DOWN"},
 }
 

@@ -29,12 +29,14 @@ func (s *service) initOver(ctx context.Context, link *etcdstore.Link, req *dlmv1
 		return nil, err
 	}
 	session, err := s.store.Init(ctx, etcdstore.InitArgs{
-		TTL: ttl, Label: req.GetLabel(), Link: link, TakesLost: req.GetTakesLost(),
+		TTL: ttl, Label: req.GetLabel(), Link: link, TakesLost: req.GetTakesLost(), Seen: decodeSeen(req.GetSeen()),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &dlmv1.InitResponse{Session: session.Credential, Ttl: durationpb.New(session.TTL), Id: session.ID, Revision: session.Revision}, nil
+	return &dlmv1.InitResponse{
+		Session: session.Credential, Ttl: durationpb.New(session.TTL), Id: session.ID, Cluster: session.Cluster, Revision: session.Revision,
+	}, nil
 }
 
 func (s *service) Heartbeat(ctx context.Context, req *dlmv1.HeartbeatRequest) (*dlmv1.HeartbeatResponse, error) {
@@ -51,13 +53,14 @@ func (s *service) heartbeatOver(
 	}
 	renewal, err := s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{
 		Credential: req.GetSession(), Highest: req.GetHighestRequest(), Unfinished: unfinished, Link: link,
-		TakesLost: req.GetTakesLost(),
+		TakesLost: req.GetTakesLost(), Seen: decodeSeen(req.GetSeen()),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &dlmv1.HeartbeatResponse{
 		Ttl: durationpb.New(renewal.TTL), States: encodeAll(renewal.States, encodeState), Revision: renewal.Revision,
+		Cluster: renewal.Cluster,
 	}, nil
 }
 

@@ -62,18 +62,19 @@ func TestConformance(t *testing.T) {
 func (w wire) calls() dlmv1.LockServiceClient { return dlmv1.NewLockServiceClient(w.conn) }
 
 func (w wire) Init(ctx context.Context, args etcdstore.InitArgs) (etcdstore.Session, error) {
-	req := &dlmv1.InitRequest{Label: args.Label}
+	req := &dlmv1.InitRequest{Label: args.Label, Seen: encodeSeen(args.Seen)}
 	if args.TTL != 0 {
 		req.Ttl = durationpb.New(args.TTL)
 	}
 	resp, err := w.calls().Init(ctx, req)
 	return etcdstore.Session{
 		ID: resp.GetId(), Credential: resp.GetSession(), TTL: resp.GetTtl().AsDuration(), Revision: resp.GetRevision(),
+		Cluster: resp.GetCluster(),
 	}, storeError(err)
 }
 
 func (w wire) Heartbeat(ctx context.Context, args etcdstore.HeartbeatArgs) (etcdstore.Renewal, error) {
-	req := &dlmv1.HeartbeatRequest{Session: args.Credential, HighestRequest: args.Highest}
+	req := &dlmv1.HeartbeatRequest{Session: args.Credential, HighestRequest: args.Highest, Seen: encodeSeen(args.Seen)}
 	for _, a := range args.Unfinished {
 		req.Unfinished = append(req.Unfinished, &dlmv1.Acquisition{Lock: a.Lock, Request: a.Request})
 	}
@@ -90,7 +91,9 @@ func (w wire) Heartbeat(ctx context.Context, args etcdstore.HeartbeatArgs) (etcd
 			Token:       s.GetToken(),
 		}
 	})
-	return etcdstore.Renewal{TTL: resp.GetTtl().AsDuration(), States: list, Revision: resp.GetRevision()}, storeError(err)
+	return etcdstore.Renewal{
+		TTL: resp.GetTtl().AsDuration(), States: list, Revision: resp.GetRevision(), Cluster: resp.GetCluster(),
+	}, storeError(err)
 }
 
 func (w wire) CloseSession(ctx context.Context, credential string) error {
@@ -210,6 +213,10 @@ func (w wire) Watch(ctx context.Context, prefix string, send func([]etcdstore.Ev
 func (w wire) Evict(ctx context.Context, lock string, token int64, reason string) (*etcdstore.Holder, error) {
 	resp, err := w.calls().Evict(ctx, &dlmv1.EvictRequest{Lock: lock, Token: token, Reason: reason})
 	return decodeHolder(resp.GetEvicted()), storeError(err)
+}
+
+func encodeSeen(seen etcdstore.Seen) *dlmv1.Seen {
+	return &dlmv1.Seen{Cluster: seen.Cluster, Revision: seen.Revision}
 }
 
 func decodeAll[From, To any](all []From, decode func(From) To) []To {

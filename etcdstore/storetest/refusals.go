@@ -373,7 +373,7 @@ func badSections(s Subject, c, o *Client, h *Held, add func(string, error, func(
 		{"token 0", 0, etcdstore.ErrInvalidArgument},
 		{"token -1", -1, etcdstore.ErrInvalidArgument},
 		{"a token above", h.Token + 1, etcdstore.ErrLockExpired},
-		{"a token from the future", 1<<63 - 1, etcdstore.ErrLockExpired},
+		{"a token from the future", 1<<63 - 1, etcdstore.ErrWentBack},
 		{"a token before the session", 1, etcdstore.ErrLockExpired},
 	} {
 		for _, appended := range []bool{false, true} {

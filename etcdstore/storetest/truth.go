@@ -107,7 +107,7 @@ func testTruth(t *testing.T, s Subject) {
 			Want(t, "Release under a token older than the session", s.Release(Bounded(t), before.Section), etcdstore.ErrLockExpired)
 			future := c.Section("truth/never", "1", 1<<40)
 			future.Appended = appended
-			Want(t, "Release under a token from the future", s.Release(Bounded(t), future.Section), etcdstore.ErrLockExpired)
+			Want(t, "Release under a token from the future", s.Release(Bounded(t), future.Section), etcdstore.ErrWentBack)
 		}
 	})
 }

@@ -1,6 +1,6 @@
 module github.com/distributed-lock-manager/dlm/tools/etcdutl
 
-go 1.26.0
+go 1.26.8
 
 tool go.etcd.io/etcd/etcdutl/v3
 
