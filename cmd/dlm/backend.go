@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -111,7 +112,8 @@ func openStore(ctx context.Context, cfg config.Config, storeConfig etcdstore.Con
 		defer cancel()
 	}
 	store, err := etcdstore.Open(ctx, storeConfig)
-	if err != nil && cfg.External() {
+	mustNot := errors.Is(err, etcdstore.ErrFormatTooNew) || errors.Is(err, etcdstore.ErrPrefixNested)
+	if err != nil && cfg.External() && !mustNot {
 		return nil, exitWithMessage(exitUnreachable, "etcd at %s: %w", strings.Join(cfg.Etcd.Endpoints, ","), err)
 	}
 	return store, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/client"
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
+	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
 )
 
@@ -22,7 +23,7 @@ const (
 	exitInUse       = 73  // server: the data directory is another server's
 	exitDisk        = 74  // server: the disk is full, or cannot be written to
 	exitNotAcquired = 75  // the lock is held by somebody else; -E changes it
-	exitConfig      = 78  // server, config: the configuration is wrong; server: so is the data directory
+	exitConfig      = 78  // server, config: the configuration is wrong, or a server must not run on this data
 	exitNotRunnable = 126 // lock: the command is there but cannot be run
 	exitNotFound    = 127 // lock: there is no such command
 )
@@ -45,6 +46,8 @@ func exitCodes() []struct {
 		{embedded.ErrEmptied, exitConfig},
 		{embedded.ErrRemoved, exitConfig},
 		{embedded.ErrStale, exitConfig},
+		{etcdstore.ErrFormatTooNew, exitConfig},
+		{etcdstore.ErrPrefixNested, exitConfig},
 		{errLost, exitLost},
 		{process.ErrNotFound, exitNotFound},
 		{process.ErrNotRunnable, exitNotRunnable},

@@ -7,9 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
 func newHealth(s *streams) *cobra.Command {
@@ -17,8 +20,8 @@ func newHealth(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health [flags]",
 		Short: "Tell whether servers can serve",
-		Long: `Ask each server whether it can commit now. Exit code: 0 all of them can, 69 one cannot or does not answer. A container
-without a shell uses it as its health check.`,
+		Long: `Ask each server whether it can commit now, and if it cannot, why. Exit code: 0 all of them can, 69 one cannot or does
+not answer. A container without a shell uses it as its health check.`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := conn.config(0, "")
@@ -64,5 +67,13 @@ func serverHealth(ctx context.Context, endpoint string, proxy bool) (string, err
 	if err != nil {
 		return "", err
 	}
-	return answer.GetStatus().String(), nil
+	state := answer.GetStatus().String()
+	if answer.GetStatus() == healthpb.HealthCheckResponse_NOT_SERVING {
+		// Why, it says to whoever asks for something.
+		_, err := dlmv1.NewLockServiceClient(conn).Inspect(ctx, &dlmv1.InspectRequest{Lock: "health"})
+		if code := status.Code(err); code != codes.OK && code != codes.NotFound {
+			state += ": " + status.Convert(err).Message()
+		}
+	}
+	return state, nil
 }

@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
-	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/config"
 )
@@ -20,10 +17,8 @@ import (
 // needs it may have lost some of those.
 type memberCommand struct {
 	*streams
-	endpoints     []string
-	ca, cert, key string
-	timeout       time.Duration
-	peerTLS       bool
+	etcdConnection
+	peerTLS bool
 }
 
 func newMember(s *streams) *cobra.Command {
@@ -39,12 +34,7 @@ cluster.state "existing" and the new list of members.`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	flags := cmd.PersistentFlags()
-	flags.StringSliceVar(&m.endpoints, "etcd-endpoints", []string{"127.0.0.1:2379"}, "etcd client ports, separated by commas")
-	flags.StringVar(&m.ca, "etcd-ca", "", "PEM file of the authority that signed etcd's certificate")
-	flags.StringVar(&m.cert, "etcd-cert", "", "PEM file of the certificate to show to etcd")
-	flags.StringVar(&m.key, "etcd-key", "", "PEM file of its key")
-	flags.DurationVar(&m.timeout, "timeout", defaultConnectTimeout, "how long to wait for etcd")
+	m.flags(cmd)
 	cmd.AddCommand(m.list(), m.add(), m.remove())
 	return cmd
 }
@@ -153,38 +143,6 @@ func (m *memberCommand) remove() *cobra.Command {
 			})
 		},
 	}
-}
-
-// with calls f with a client of etcd.
-func (m *memberCommand) with(ctx context.Context, f func(context.Context, *clientv3.Client) error) error {
-	if m.timeout <= 0 {
-		return usagef("--timeout is %v, must be above 0s", m.timeout)
-	}
-	for _, endpoint := range m.endpoints {
-		if err := config.CheckEtcdEndpoint(endpoint); err != nil {
-			return usagef("--etcd-endpoints: %v", err)
-		}
-	}
-	tlsConfig, err := etcdTLS(m.ca, m.cert, m.key)
-	if err != nil {
-		return usagef("etcd TLS: %v", err)
-	}
-	etcd, err := clientv3.New(clientv3.Config{
-		Endpoints: m.endpoints, DialTimeout: m.timeout, TLS: tlsConfig, Logger: zap.NewNop(),
-		DialOptions: []grpc.DialOption{grpc.WithNoProxy()},
-	})
-	if err != nil {
-		return err
-	}
-	defer etcd.Close()
-	ctx, cancel := context.WithTimeout(ctx, m.timeout)
-	defer cancel()
-	err = f(ctx, etcd)
-	if err != nil && ctx.Err() != nil {
-		return exitWithMessage(exitUnreachable, "no etcd answers at %s: %w; a server has to run there that names it as its "+
-			"cluster.client-listen", strings.Join(m.endpoints, ","), err)
-	}
-	return err
 }
 
 func memberID(member *etcdserverpb.Member) string { return strconv.FormatUint(member.ID, 16) }

@@ -31,7 +31,7 @@ Settings come from flags, DLM_* environment variables, the file, and defaults, i
 the result. SIGTERM and SIGINT stop it when the calls in progress are answered; a second one stops it at once.
 
 Exit code: 0 after a signal, 69 etcd cannot be reached, 73 the data directory is another server's, 74 the disk is full or
-cannot be written to, 78 the configuration is wrong, or the data directory is not what it should be and the message says
+cannot be written to, 78 the configuration is wrong, or the server must not run on this data as it is, which is said with
 what to do, 1 any other failure.`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -87,6 +87,8 @@ func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 		Prefix:    cfg.Etcd.Prefix,
 		Logger:    logs.own,
 		History:   cfg.Etcd.History,
+		Name:      serverName(cfg),
+		Version:   build().Version,
 		OnServing: readiness.set,
 	})
 	if err != nil {
@@ -170,6 +172,15 @@ func (r *readiness) attach(tell func(bool)) {
 func loopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
+}
+
+// serverName is who this server is, to operators.
+func serverName(cfg config.Config) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return host + ", " + cfg.Listen
 }
 
 // readyLine says where the server is, where its data is, and what to try next.
