@@ -84,7 +84,7 @@ func (l *Lock) appendAnswered(c *call, a answer, answers chan<- error) {
 		err = errMalformed
 	}
 	answers <- err
-	if errors.Is(err, ErrSessionExpired) {
+	if errors.Is(err, ErrSessionExpired) || foreign(err) {
 		l.a.s.lose(fmt.Errorf("%w: %w", ErrLockExpired, err))
 	}
 	l.mu.Lock()

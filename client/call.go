@@ -36,6 +36,9 @@ type call struct {
 	// lease is the session whose locks the call is about: while it lives, the call is never given
 	// up. nil: none.
 	lease *session
+	// says is that the message says what the client has seen: it is sent on a link whose server's
+	// cluster is not known yet.
+	says bool
 
 	// Below: guarded by the transport's mu.
 

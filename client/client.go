@@ -191,8 +191,9 @@ func (c *Client) init(since time.Time, b bound) *opening {
 		started: since,
 		bound:   b,
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Init{
-			Init: &dlmv1.InitRequest{Ttl: durationpb.New(c.cfg.TTL), Label: c.cfg.Label, TakesLost: true},
+			Init: &dlmv1.InitRequest{Ttl: durationpb.New(c.cfg.TTL), Label: c.cfg.Label, TakesLost: true, Seen: c.wire.seen.message()},
 		}}),
+		says: true,
 		done: func(a answer) {
 			c.mu.Lock()
 			defer c.mu.Unlock()

@@ -107,6 +107,10 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 	case isOver(err):
 		err = l.outcome(a)
 		l.loseLocked(err)
+	case foreign(err):
+		// An earlier sending may have been carried out, by a state that is not there any more.
+		l.loseLocked(fmt.Errorf("%w: %w", ErrLockExpired, err))
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		// The lock is lost: while it is held, the call is repeated.
 		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)

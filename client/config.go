@@ -45,7 +45,9 @@ const (
 // Config is what a [Client] needs to know. The zero value is usable.
 type Config struct {
 	// Endpoints are servers, host:port, in order of preference. The client stays with one while it
-	// works. One that is named twice counts once. None: DefaultEndpoint.
+	// works. All are to be of one cluster: once a session was begun, one that is of another is passed
+	// over, and an error only if no other can be asked. One that is named twice counts once. None:
+	// DefaultEndpoint.
 	Endpoints []string
 	// TTL is how long a session outlives its last heartbeat, 2 s to 10 min; servers may grant more.
 	// A heartbeat is sent every third of it, and a thirtieth of it after one that failed. 0:

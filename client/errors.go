@@ -28,6 +28,13 @@ var (
 	// ErrDataLoss: an append that had succeeded is gone, as after the restore of an old backup under
 	// an open section. Nothing was published; the section can only be discarded.
 	ErrDataLoss = errors.New("data loss")
+	// ErrWentBack: the servers' storage is at an older state than one that they, or this client,
+	// have seen, as after the restore of an old snapshot: tokens would be granted twice. What the
+	// client held is lost. The error says what to do; the client works again when that is done.
+	ErrWentBack = errors.New("the cluster went back")
+	// ErrOtherCluster: the servers are of another cluster than the one that this client has begun
+	// with. A client is for one cluster: make another one.
+	ErrOtherCluster = errors.New("another cluster")
 	// ErrEnded: this Lock has already ended the section, in another way or before.
 	ErrEnded = errors.New("section already ended")
 	// ErrPublished: the section had been published before the discard came.
@@ -95,6 +102,10 @@ func sentinel(reason string) error {
 		return ErrOutcomeUnknown
 	case "DATA_LOSS":
 		return ErrDataLoss
+	case "WENT_BACK":
+		return ErrWentBack
+	case "OTHER_CLUSTER":
+		return ErrOtherCluster
 	case "FILE_NOT_FOUND":
 		return ErrFileNotFound
 	case "LOCK_NOT_FOUND":
@@ -122,6 +133,12 @@ func (e *Error) indeterminate() bool {
 		return true
 	}
 	return false
+}
+
+// foreign reports whether an error says that a server is not of the client's cluster, or not of its
+// latest state: what the client holds is held nowhere.
+func foreign(err error) bool {
+	return errors.Is(err, ErrWentBack) || errors.Is(err, ErrOtherCluster)
 }
 
 // definite reports whether a failed call is known to have changed nothing. An answer without a

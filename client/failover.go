@@ -272,6 +272,7 @@ func (t *transport) linked(l *link) {
 		return
 	}
 	l.up, l.upAt = true, time.Now()
+	t.recognize(l)
 	t.queue = t.queue[:0]
 	for c := range t.calls {
 		c.queued = true

@@ -49,6 +49,8 @@ func follow[M any](
 			return ctx.Err()
 		case errors.Is(err, ErrQuota) && got:
 			continue // the caller did not keep up, and begins anew
+		case errors.As(err, &refused) && foreign(refused) && t.passedOver(l, refused):
+			// On to a server that may not say so.
 		case errors.As(err, &refused) && refused.Reason != "" && !refused.indeterminate():
 			return err // an error without a reason is a connection that broke
 		}

@@ -41,6 +41,9 @@ type link struct {
 
 	// Guarded by the transport's mu.
 
+	recognized bool  // its server is of the client's cluster, as far as that is known
+	refusal    error // its server's word that it is not, which stands, as that of all others; nil: none
+
 	up       bool
 	openedAt time.Time
 	limit    time.Duration // for the connection to be made
@@ -60,7 +63,7 @@ type link struct {
 // The transport's mu is held.
 func (l *link) direct() bool {
 	const little = 16 << 10
-	return l.up && !l.sending && len(l.t.queue) == 1 && l.sentBytes-l.arrivedBytes+l.t.queue[0].size <= little
+	return l.up && l.recognized && !l.sending && len(l.t.queue) == 1 && l.sentBytes-l.arrivedBytes+l.t.queue[0].size <= little
 }
 
 func newLink(t *transport, endpoint string) *link {

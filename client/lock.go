@@ -80,7 +80,8 @@ func (l *Lock) Credential() string {
 
 // Context carries the values of the context that the lock was acquired with. It is cancelled
 //   - when the hold is lost or no longer certain, which is [Lock.Margin] before the server could
-//     give the lock to somebody else. Its cause is an [ErrLockExpired], or [ErrClosed].
+//     give the lock to somebody else. Its cause is an [ErrLockExpired], which also is an
+//     [ErrWentBack] or [ErrOtherCluster] if that is why, or [ErrClosed].
 //   - when the lock was taken away, as by an eviction: as soon as a server tells so, or with the
 //     next heartbeat. Its cause is an [ErrLockExpired] that says why, if that is known.
 //   - when the section has ended by Unlock or Discard. Its cause is [ErrEnded].

@@ -66,14 +66,20 @@ func (t *transport) take(l *link) ([]*dlmv1.StreamRequest, error) {
 // does so before: that keeps them in order. mu is held.
 func (t *transport) next(l *link) []*dlmv1.StreamRequest {
 	var out []*dlmv1.StreamRequest
+	if !l.recognized && t.asking == nil {
+		if t.recognize(l); t.asking != nil {
+			t.line(t.asking)
+		}
+	}
 	now := time.Now()
 	size := 0
 	rest := t.queue[:0]
 	for _, c := range t.queue {
 		// Waits are held back until the server has answered something: a thousand of them would not
 		// help a server that cannot serve at all. A session's heartbeat, which is not held back, is
-		// always ahead of its waits.
-		if size > maxBatch || c.waits && l.usefulAt.IsZero() && !c.ended {
+		// always ahead of its waits. Whatever else could be misunderstood by a server of another cluster
+		// is held back until this one is known to be none: see recognize.
+		if size > maxBatch || !c.ended && (c.waits && l.usefulAt.IsZero() || !c.says && !l.recognized) {
 			rest = append(rest, c)
 			continue
 		}

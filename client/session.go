@@ -196,10 +196,11 @@ type mention struct {
 }
 
 func (s *session) beat(now time.Time) {
-	m := &dlmv1.HeartbeatRequest{Session: s.credential, TakesLost: true}
+	m := &dlmv1.HeartbeatRequest{Session: s.credential, TakesLost: true, Seen: s.c.wire.seen.message()}
 	c := &call{
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Heartbeat{Heartbeat: m}}),
 		lease:   s,
+		says:    true,
 	}
 	s.mu.Lock()
 	if !s.lost.IsZero() {
@@ -270,7 +271,7 @@ func (s *session) beatAnswered(named []mention, a answer) {
 // beatFailed ends the session if that is what the error of a heartbeat says.
 func (s *session) beatFailed(err error) {
 	switch {
-	case errors.Is(err, ErrSessionExpired):
+	case errors.Is(err, ErrSessionExpired), foreign(err):
 		s.lose(fmt.Errorf("%w: %w", ErrLockExpired, err))
 	case err != nil && !errors.Is(err, ErrClosed):
 		s.c.journal.write(func(log *slog.Logger) { log.Warn("heartbeat refused", "session", s.id, "err", err) })

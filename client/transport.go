@@ -18,12 +18,14 @@ import (
 // unanswered call again with the same ids. An answer counts only if it comes on the link that its
 // call was last sent on.
 //
-// It is in four files: this one keeps the books of the calls, outbox.go what is to be sent, link.go
-// one connection, and failover.go decides when to leave a server.
+// It is in five files: this one keeps the books of the calls, outbox.go what is to be sent, link.go
+// one connection, seen.go whether a server is of the client's cluster, and failover.go decides when
+// to leave a server.
 type transport struct {
 	cfg     Config
 	journal *journal
 	stall   time.Duration
+	seen    seen
 	onLink  func()            // called, outside mu, when a link was made
 	onLost  func(*dlmv1.Lost) // called, outside mu, with what a server tells without being asked
 
@@ -47,6 +49,9 @@ type transport struct {
 	retryAt  time.Time // when the next link may be made
 	looking  time.Time // since when no server has given an answer; zero: all is well
 	lastErr  error     // why the last link ended
+
+	asking  *call           // the question whose cluster a link's server is of, unanswered; nil: none
+	foreign map[string]bool // endpoints that said last that they are not of the client's, or went back
 }
 
 func newTransport(cfg Config, journal *journal, onLink func(), onLost func(*dlmv1.Lost)) *transport {
@@ -167,6 +172,7 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 		return // the call was forgotten, or answered before, or there was none
 	}
 	a := answer{msg: msg, sent: s.at}
+	var held []*call
 	if e := msg.GetError(); e != nil {
 		err := streamError(e)
 		if err.indeterminate() {
@@ -175,19 +181,36 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 			return
 		}
 		a = answer{err: err}
+		if foreign(err) && t.passOver(l, err, now) {
+			t.mu.Unlock()
+			return
+		}
+	} else {
+		t.seen.take(msg)
+	}
+	switch {
+	case !foreign(a.err):
+		if s.call.says {
+			t.recognized(l)
+		}
+	case !l.recognized:
+		held = t.heldBack(l, a.err)
 	}
 	a.once = s.call.sends == 1
 	l.arrivedBytes = max(l.arrivedBytes, s.bytes)
 	t.served(l, now)
-	ended := t.drop(s.call)
+	if t.drop(s.call) {
+		held = append(held, s.call)
+	}
 	t.mu.Unlock()
-	if ended {
-		s.call.done(a)
+	for _, c := range held {
+		c.done(a)
 	}
 }
 
 // current returns a link that is up, for calls outside the stream. It fails with ErrUnavailable if
-// there is none until the connect timeout after since.
+// there is none until the connect timeout after since, or because no server is of the client's
+// cluster.
 func (t *transport) current(ctx context.Context, since time.Time) (*link, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -202,8 +225,8 @@ func (t *transport) current(ctx context.Context, since time.Time) (*link, error)
 		if t.closed {
 			return nil, ErrClosed
 		}
-		if t.link != nil && t.link.up {
-			return t.link, nil
+		if l := t.link; l != nil && l.up && (l.recognized || l.refusal != nil) {
+			return l, l.refusal
 		}
 		t.ensureManager(time.Now())
 		changed := t.changed

@@ -48,7 +48,8 @@ func (e *ending) hasEnded() bool {
 //   - [ErrLockExpired]: the lock had been lost, the section was not published.
 //   - [ErrOutcomeUnknown]: it is not known whether the section is published: no server could be
 //     asked, and the lease has ended meanwhile; or the release was sent more than once, and it is
-//     too late to find out what became of the first.
+//     too late to find out what became of the first; or the cluster went back, which then is an
+//     [ErrWentBack] as well.
 //   - [ErrDataLoss]: an append that had succeeded is gone. Nothing is published, the lock is held
 //     still: discard the section.
 //   - the error of ctx, while appends were unanswered: the section is discarded.
@@ -211,9 +212,10 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 			err = ErrPublished
 		}
 		l.settle(err)
-	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
+	case foreign(err), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		l.heed()
-		// The lease has ended: while it lives the call is repeated.
+		// The lease has ended: while it lives the call is repeated. Or the state is not there any
+		// more in which an earlier sending may have been carried out.
 		if e.publishes() || l.unsure != nil {
 			l.settle(fmt.Errorf("%w: %w", ErrOutcomeUnknown, err))
 		} else {
