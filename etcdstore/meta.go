@@ -77,7 +77,7 @@ func (s *Store) establish(ctx context.Context) error {
 func (s *Store) tryToEstablish(ctx context.Context) (done bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, commit.Timeout)
 	defer cancel()
-	above, err := s.nestedAbove(ctx)
+	above, denied, err := s.nestedAbove(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -94,6 +94,9 @@ func (s *Store) tryToEstablish(ctx context.Context) (done bool, err error) {
 		if err == nil {
 			s.id, s.meta = id, string(meta.Value)
 			err = s.features.learn(features)
+		}
+		if err == nil && len(denied) > 0 {
+			s.log.Info("whether this prefix lies among the keys of another may not be read, and is taken not to be so", "keys", denied)
 		}
 		return err == nil, err
 	}
@@ -161,10 +164,10 @@ func (s *Store) makeMeta(ctx context.Context, above []*pb.Compare) (rev int64, e
 // nestedAbove is [ErrPrefixNested] if this prefix lies among the keys of another: if there is a
 // meta at a parent, one of whose families the rest of this prefix begins with. A path that merely
 // has such a word in it is none. Otherwise it returns that there is none, as compares. What may not
-// be read counts as not there, for most who share an etcd may read their own keys only.
-func (s *Store) nestedAbove(ctx context.Context) (none []*pb.Compare, err error) {
+// be read counts as not there, for most who share an etcd may read their own keys only; it is
+// returned as denied.
+func (s *Store) nestedAbove(ctx context.Context) (none []*pb.Compare, denied []string, err error) {
 	own := string(s.keys)
-	var denied []string
 	for i := range len(own) - 1 {
 		parent, rest := keys(own[:i+1]), own[i+1:]
 		if own[i] != '/' || !slices.ContainsFunc(families(), func(family string) bool { return strings.HasPrefix(rest, family) }) {
@@ -176,21 +179,18 @@ func (s *Store) nestedAbove(ctx context.Context) (none []*pb.Compare, err error)
 			denied = append(denied, parent.meta())
 			continue
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		}
 		var rev int64
 		for _, kv := range resp.Kvs {
 			if isMeta(kv) {
-				return nil, nested(own, string(parent))
+				return nil, nil, nested(own, string(parent))
 			}
 			rev = kv.ModRevision
 		}
 		none = append(none, op.ModifiedAt(parent.meta(), rev))
 	}
-	if len(denied) > 0 {
-		s.log.Info("whether this prefix lies among the keys of another may not be read, and is taken not to be so", "keys", denied)
-	}
-	return none, nil
+	return none, denied, nil
 }
 
 // nestedBelow is [ErrPrefixNested] if one of this prefix's families is the prefix of another store.

@@ -55,6 +55,8 @@ func exitCodes() []struct {
 		{client.ErrSessionExpired, exitLost},
 		{client.ErrOutcomeUnknown, exitLost},
 		{client.ErrUnavailable, exitUnreachable},
+		{client.ErrWentBack, exitUnreachable},
+		{client.ErrOtherCluster, exitUnreachable},
 		{client.ErrInvalidName, exitUsage},
 		{client.ErrInvalidTTL, exitUsage},
 		{client.ErrInvalidArgument, exitUsage},

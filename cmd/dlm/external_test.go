@@ -94,6 +94,10 @@ func TestExternalClusterWithTLSAndUser(t *testing.T) {
 	if strings.Contains(s.log.String(), `"code":"INTERNAL"`) {
 		t.Error("a call failed for good")
 	}
+	// The user may not read whether there is a prefix around its own.
+	if n := strings.Count(s.log.String(), "may not be read"); n != 1 {
+		t.Errorf("%d lines say that the surroundings may not be read, want 1", n)
+	}
 	for _, secret := range []string{etcdPassword, secret} {
 		if secret == "" || strings.Contains(s.log.String(), secret) {
 			t.Errorf("the log tells the secret %q", secret)

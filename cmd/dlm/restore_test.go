@@ -1,0 +1,157 @@
+package main_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// backup saves a snapshot of a server's etcd.
+func backup(t *testing.T, etcd *clientv3.Client) (file string) {
+	t.Helper()
+	r, err := etcd.Snapshot(t.Context()) //nolint:staticcheck // of the version that writes no header
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	file = filepath.Join(t.TempDir(), "backup.db")
+	to, err := os.Create(file)
+	if err == nil {
+		_, err = to.ReadFrom(r)
+		err = errors.Join(err, to.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// restore restores a snapshot into a data directory, with the words of docs/operations.md. raised:
+// with the revision raised.
+func restore(t *testing.T, file, dir string, raised bool) {
+	t.Helper()
+	etcdutl := filepath.Join(t.TempDir(), "etcdutl")
+	build := exec.CommandContext(t.Context(), "go", "build", "-modfile", "tools/etcdutl/go.mod", "-o", etcdutl, "go.etcd.io/etcd/etcdutl/v3")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Skipf("etcdutl cannot be built here: %v\n%s", err, out)
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(page), "etcdutl snapshot restore backup.db --data-dir /var/lib/dlm/etcd")
+	flags, _, found := strings.Cut(after, "```")
+	if !found {
+		t.Fatal("docs/operations.md has no restore")
+	}
+	if !raised {
+		flags, _, _ = strings.Cut(flags, "--bump-revision")
+	}
+	args := append([]string{"snapshot", "restore", file, "--data-dir", filepath.Join(dir, "etcd")},
+		strings.Fields(strings.ReplaceAll(flags, "\\\n", " "))...)
+	if out, err := exec.CommandContext(t.Context(), etcdutl, args...).CombinedOutput(); err != nil {
+		t.Fatalf("etcdutl %q: %v\n%s", args, err, out)
+	}
+}
+
+// A backup is restored as the documentation says, with the servers stopped: a holder and a waiter go
+// on. What came after the backup is lost.
+func TestRestoreUnderClients(t *testing.T) {
+	t.Parallel()
+	s, _, etcd := etcdOf(t)
+	cmd := command(t, s.addr, dlmPath, "lock", "--ttl", "60s", "--connect-timeout", "30s", "kept", "sh", "-c",
+		"echo held; read x; dlm append --connect-timeout 30s kept file holder")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	holder := start(t, cmd)
+	holder.says(t, "held")
+	waiter := start(t, command(t, s.addr, dlmPath, "lock", "--ttl", "60s", "--connect-timeout", "30s", "kept",
+		"dlm", "append", "kept", "file", "waiter"))
+	waiter.says(t, "waiting for")
+	must(t, command(t, s.addr, dlmPath, "append", "other", "file", "before"))
+	must(t, command(t, s.addr, dlmPath, "cat", "other", "file"))
+	file := backup(t, etcd)
+	must(t, command(t, s.addr, dlmPath, "append", "other", "file", "after"))
+	if err := s.stop(syscall.SIGTERM); err != nil {
+		t.Fatalf("server: %v\n%s", err, s.log)
+	}
+	if err := os.Rename(filepath.Join(s.dir, "etcd"), filepath.Join(s.dir, "etcd.old")); err != nil {
+		t.Fatal(err)
+	}
+	restore(t, file, s.dir, true)
+	again, err := startServer(s.addr, s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	if a, b := holder.wait(t), waiter.wait(t); a != 0 || b != 0 {
+		t.Errorf("exit codes %d and %d\n%s\n%s", a, b, holder.err, waiter.err)
+	}
+	if got := must(t, command(t, s.addr, dlmPath, "cat", "kept", "file")); got != "holder\nwaiter\n" {
+		t.Errorf("read %q", got)
+	}
+	if got := must(t, command(t, s.addr, dlmPath, "cat", "other", "file")); got != "before\n" {
+		t.Errorf("read %q", got)
+	}
+	if err := again.stop(syscall.SIGTERM); err != nil {
+		t.Errorf("server: %v\n%s", err, again.log)
+	}
+	if strings.Contains(again.log.String(), `"level":"ERROR"`) {
+		t.Errorf("the server complains:\n%s", again.log)
+	}
+}
+
+// A backup is restored without raising the revision. A server that remembers does not start. One on
+// a new machine remembers nothing, but clients do; only those that are new as well notice nothing.
+func TestCarelessRestore(t *testing.T) {
+	t.Parallel()
+	s, _, etcd := etcdOf(t)
+	must(t, command(t, s.addr, dlmPath, "append", "other", "file", "before"))
+	file := backup(t, etcd)
+	for range 5 {
+		must(t, command(t, s.addr, dlmPath, "append", "other", "file", "after"))
+	}
+	holder := start(t, command(t, s.addr, dlmPath, "lock", "--ttl", "6s", "--connect-timeout", "30s", "held", "sh", "-c", "echo held; exec sleep 60"))
+	holder.says(t, "held")
+	_ = s.stop(syscall.SIGKILL) // its highest revision is written down every few seconds, and here by hand
+	if err := os.WriteFile(filepath.Join(s.dir, "highwater"), []byte("1000\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(s.dir, "etcd"), filepath.Join(s.dir, "etcd.old")); err != nil {
+		t.Fatal(err)
+	}
+	restore(t, file, s.dir, false)
+	r := run(t, command(t, "", dlmPath, "server", "--listen", s.addr, "--data-dir", s.dir))
+	if r.code != 78 || !strings.Contains(r.err, "--bump-revision") {
+		t.Errorf("a server that remembers: exit code %d, want 78 and the remedy\n%s", r.code, r.err)
+	}
+	if err := os.Remove(filepath.Join(s.dir, "highwater")); err != nil {
+		t.Fatal(err)
+	}
+	again, err := startServer(s.addr, s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		again.cmd.Process.Kill()
+		again.cmd.Wait()
+	})
+	if code := holder.wait(t); code != 70 || !strings.Contains(holder.err.String(), "went back") {
+		t.Errorf("the holder: exit code %d, want 70 and the reason\n%s", code, holder.err)
+	}
+	if n := strings.Count(again.log.String(), "a call is refused"); n != 1 {
+		t.Errorf("the server says so %d times, want once\n%s", n, again.log)
+	}
+	if got := must(t, command(t, s.addr, dlmPath, "cat", "other", "file")); got != "before\n" {
+		t.Errorf("a new client read %q", got)
+	}
+}
