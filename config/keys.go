@@ -43,7 +43,7 @@ func settings() []setting {
 		{name: "etcd.password-file", field: func(c *Config) any { return &c.Etcd.PasswordFile },
 			meaning: "File with the user's password; newlines at its end do not count."},
 		{name: "etcd.prefix", field: func(c *Config) any { return &c.Etcd.Prefix },
-			meaning: "What all keys in etcd begin with; begins and ends with `/`. Servers with different prefixes know nothing of each other's locks."},
+			meaning: "What all keys in etcd begin with; begins and ends with `/`. Servers with different prefixes know nothing of each other's locks. One among the keys of another, as `/dlm/locks/x/`, is refused."},
 		{name: "etcd.timeout", field: func(c *Config) any { return &c.Etcd.Timeout },
 			meaning: "How long connecting to the external etcd may take; " + bounds(minTimeout, maxTimeout) + "."},
 		{name: "etcd.history", field: func(c *Config) any { return &c.Etcd.History },

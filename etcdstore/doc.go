@@ -84,6 +84,7 @@
 //
 //   - a marker: success if it is this session's; another's: [ErrLockExpired].
 //   - a note: [ErrLockExpired], it was undone.
+//   - the token is above etcd's revision: [ErrWentBack].
 //   - a record: [ErrLockExpired]. What is published has a marker until it is folded, and its records
 //     are then deleted.
 //   - the lock is held under this token, by another session, or under a lower one:
@@ -113,6 +114,11 @@
 // What a session loses by decision, an eviction above all, its client is told at once over the
 // streams that it said so on ([Link]): the acquisition, and the revision as of which it holds
 // nothing. The mirror notices and never waits; told.go finds out why. Nothing relies on it.
+//
+// # Going back
+//
+// Tokens are revisions, and an etcd that goes back would grant them again. meta.go says whose an
+// etcd is, wentback.go how a store notices that it went back, and by what its clients know.
 //
 // # Limits of the guarantee
 //
