@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 
 	"github.com/distributed-lock-manager/dlm/client"
@@ -208,8 +207,7 @@ func TestServersWhoseEtcdWentBack(t *testing.T) {
 			}
 		}
 	}()
-	_, err := n.Etcd().Delete(t.Context(), "/dlm/", clientv3.WithPrefix())
-	must(t, err)
+	n.Empty()
 	cause := ended(t, l.Context())
 	is(t, cause, client.ErrLockExpired)
 	if !errors.Is(cause, client.ErrWentBack) {
@@ -220,7 +218,7 @@ func TestServersWhoseEtcdWentBack(t *testing.T) {
 	if err := l.Unlock(t.Context()); err == nil {
 		t.Error("the section was published")
 	}
-	_, err = holder.Lock(t.Context(), name)
+	_, err := holder.Lock(t.Context(), name)
 	is(t, err, client.ErrWentBack)
 	_, err = holder.Read(t.Context(), name, "f")
 	is(t, err, client.ErrWentBack)

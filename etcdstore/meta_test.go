@@ -13,8 +13,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// put puts a key by hand.
-func put(t *testing.T, etcd *clientv3.Client, key, value string) {
+// putKey puts a key by hand.
+func putKey(t *testing.T, etcd *clientv3.Client, key, value string) {
 	t.Helper()
 	if _, err := etcd.Put(storetest.Bounded(t), key, value); err != nil {
 		t.Fatalf("put %s: %v", key, err)
@@ -34,8 +34,8 @@ func valueOf(t *testing.T, etcd *clientv3.Client, key string) string {
 	return string(resp.Kvs[0].Value)
 }
 
-// refused wants a store not to be opened.
-func refused(t *testing.T, cfg etcdstore.Config, want error, says string) {
+// notOpened wants a store not to be opened.
+func notOpened(t *testing.T, cfg etcdstore.Config, want error, says string) {
 	t.Helper()
 	s, err := etcdstore.Open(storetest.Bounded(t), withLocal(cfg))
 	if err == nil {
@@ -94,16 +94,16 @@ func TestFormatTooNew(t *testing.T) {
 	for _, meta := range []string{
 		`{"format":2,"id":"` + id + `"}`, `{"format":0,"id":"` + id + `"}`, `{"format":1}`, `{"format":1,"id":"A0"}`, `{}`, "2", "",
 	} {
-		put(t, etcd, "/dlm/cluster/meta", meta)
-		refused(t, etcdstore.Config{Client: etcd}, etcdstore.ErrFormatTooNew, "cluster/meta")
+		putKey(t, etcd, "/dlm/cluster/meta", meta)
+		notOpened(t, etcdstore.Config{Client: etcd}, etcdstore.ErrFormatTooNew, "cluster/meta")
 		if got := valueOf(t, etcd, "/dlm/cluster/meta"); got != meta {
 			t.Errorf("the meta was changed from %q to %q", meta, got)
 		}
 	}
-	put(t, etcd, "/dlm/cluster/meta", `{"format":1,"id":"`+id+`","later":true}`)
-	put(t, etcd, "/dlm/cluster/features", `{"on":["numbered","teleport"]}`)
-	refused(t, etcdstore.Config{Client: etcd}, etcdstore.ErrFormatTooNew, "teleport")
-	put(t, etcd, "/dlm/cluster/features", `{"on":["numbered"]}`)
+	putKey(t, etcd, "/dlm/cluster/meta", `{"format":1,"id":"`+id+`","later":true}`)
+	putKey(t, etcd, "/dlm/cluster/features", `{"on":["numbered","teleport"]}`)
+	notOpened(t, etcdstore.Config{Client: etcd}, etcdstore.ErrFormatTooNew, "teleport")
+	putKey(t, etcd, "/dlm/cluster/features", `{"on":["numbered"]}`)
 	if got := begin(t, openStore(t, etcd)).Cluster; got != id {
 		t.Errorf("the cluster is %q; want %q", got, id)
 	}
@@ -143,7 +143,7 @@ func TestPrefixNested(t *testing.T) {
 				begin(t, openStoreWith(t, etcdstore.Config{Client: etcd, Prefix: test.second})).Publish("a", "f", "y")
 				return
 			}
-			refused(t, etcdstore.Config{Client: etcd, Prefix: test.second}, etcdstore.ErrPrefixNested, test.second)
+			notOpened(t, etcdstore.Config{Client: etcd, Prefix: test.second}, etcdstore.ErrPrefixNested, test.second)
 			if got := valueOf(t, etcd, test.second+"cluster/meta"); got != "" {
 				t.Errorf("the refused prefix has the meta %q", got)
 			}
@@ -156,11 +156,11 @@ func TestPrefixNested(t *testing.T) {
 func TestNamesThatLookNested(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
-	put(t, etcd, "/dlm/horizon", "0") // of an older server, so that the keys are looked through
-	put(t, etcd, "/dlm/waited/cluster/meta", "")
-	put(t, etcd, "/dlm/locks/x/cluster/meta", "0000000000000001.1\x00{}")
-	put(t, etcd, "/dlm/chunks/a//f//0000000000000000", "x")
-	put(t, etcd, "/dlm/chunks/b//f//0000000000000000", "x")
+	putKey(t, etcd, "/dlm/horizon", "0") // of an older server, so that the keys are looked through
+	putKey(t, etcd, "/dlm/waited/cluster/meta", "")
+	putKey(t, etcd, "/dlm/locks/x/cluster/meta", "0000000000000001.1\x00{}")
+	putKey(t, etcd, "/dlm/chunks/a//f//0000000000000000", "x")
+	putKey(t, etcd, "/dlm/chunks/b//f//0000000000000000", "x")
 	s := openStore(t, etcd)
 	begin(t, s).Acquire("cluster/meta")
 	openStore(t, etcd)
@@ -190,7 +190,7 @@ func TestFeatures(t *testing.T) {
 	if _, err := etcdstore.ReadFeatures(storetest.Bounded(t), etcd, "/dlm/"); err == nil {
 		t.Error("features of a prefix without servers")
 	}
-	put(t, etcd, "/dlm/horizon", "0")
+	putKey(t, etcd, "/dlm/horizon", "0")
 	s := openStore(t, etcd)
 	if state := read("/dlm/"); len(state.On) != 0 || s.Feature("numbered") {
 		t.Errorf("an older prefix has %q on; want none", state.On)
@@ -199,7 +199,7 @@ func TestFeatures(t *testing.T) {
 	if err := enable("teleport"); err == nil {
 		t.Error("a feature that there is none of was switched on")
 	}
-	put(t, etcd, "/dlm/cluster/servers/00000000000000aa", `{"name":"old","version":"v0.9","features":["numbered"]}`)
+	putKey(t, etcd, "/dlm/cluster/servers/00000000000000aa", `{"name":"old","version":"v0.9","features":["numbered"]}`)
 	if err := enable("linger"); err == nil || !strings.Contains(err.Error(), "old") {
 		t.Errorf("enable beside a server that does not know it: %v", err)
 	}
@@ -216,7 +216,7 @@ func TestFeatures(t *testing.T) {
 	storetest.Want(t, "enable", enable("linger"), nil)
 	storetest.Eventually(t, "the store to hear of it", func() bool { return s.Feature("linger") && s.Feature("numbered") })
 
-	put(t, etcd, "/dlm/cluster/features", `{"on":["linger","numbered","teleport"]}`)
+	putKey(t, etcd, "/dlm/cluster/features", `{"on":["linger","numbered","teleport"]}`)
 	storetest.Eventually(t, "the store to stop serving", func() bool { return !s.Serving() })
 	_, err := s.Init(storetest.Bounded(t), etcdstore.InitArgs{})
 	storetest.Want(t, "Init", err, etcdstore.ErrFormatTooNew)

@@ -280,7 +280,7 @@ func TestEtcdPutBack(t *testing.T) {
 	}
 	storetest.Want(t, "Append", c.append(s, held, "x"), etcdstore.ErrWentBack)
 	for range 200 { // others write until the revision is above what was seen
-		put(t, f.etcd, "/others", "x")
+		putKey(t, f.etcd, "/others", "x")
 	}
 	if revision(t, f.etcd) <= seen {
 		t.Fatal("the revision is not above yet")
@@ -504,7 +504,7 @@ func (f *foreign) restored(snapshot string, flags ...string) (dir string) {
 // snapshot saves one.
 func (f *foreign) snapshot() (file string) {
 	f.Helper()
-	r, err := f.etcd.Snapshot(f.Context()) //nolint:staticcheck // of the version that writes no header
+	r, err := f.etcd.Snapshot(f.Context())
 	if err != nil {
 		f.Fatal(err)
 	}

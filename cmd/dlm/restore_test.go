@@ -15,7 +15,7 @@ import (
 // backup saves a snapshot of a server's etcd.
 func backup(t *testing.T, etcd *clientv3.Client) (file string) {
 	t.Helper()
-	r, err := etcd.Snapshot(t.Context()) //nolint:staticcheck // of the version that writes no header
+	r, err := etcd.Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

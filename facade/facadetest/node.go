@@ -100,6 +100,16 @@ func (n *Node) Addrs() []string { return append([]string(nil), n.addrs...) }
 // Etcd returns a client of the embedded etcd, good until Stop or Restart.
 func (n *Node) Etcd() *clientv3.Client { return n.etcd.Client() }
 
+// Empty deletes all keys of the service, as somebody might by mistake.
+func (n *Node) Empty() {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), startTimeout)
+	defer cancel()
+	if _, err := n.etcd.Client().Delete(ctx, etcdstore.DefaultPrefix, clientv3.WithPrefix()); err != nil {
+		n.t.Fatalf("empty etcd: %v", err)
+	}
+}
+
 // Dial returns a connection to facade i, closed when the test ends. It connects when it is first
 // used.
 func (n *Node) Dial(i int) *grpc.ClientConn {

@@ -9,8 +9,8 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// ErrWentBack: etcd is at an older revision than one that it has shown before. Nothing is committed
-// any more.
+// ErrWentBack is that etcd is at an older revision than one that it has shown before. Nothing is
+// committed any more.
 var ErrWentBack = errors.New("etcd went back")
 
 // Seen is the highest revision that etcd has shown, by which is noticed if it goes back: tokens are

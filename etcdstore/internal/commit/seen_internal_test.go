@@ -22,12 +22,11 @@ func TestSeen(t *testing.T) {
 	if before != 9 || s.Answered(before, 9) != nil || s.Err() != nil {
 		t.Errorf("the highest is %d, %v; want 9", before, s.Err())
 	}
-	if err := s.Answered(before, 8); !errors.Is(err, ErrWentBack) || s.Err() != err {
+	if err := s.Answered(before, 8); !errors.Is(err, ErrWentBack) || !errors.Is(s.Err(), ErrWentBack) {
 		t.Errorf("an answer below: %v, and then %v; want ErrWentBack", err, s.Err())
 	}
-	why := s.Err()
 	s.Refuse(errors.New("another reason"))
-	if err := s.Answered(s.Highest(), 100); err != nil || s.Err() != why {
+	if err := s.Answered(s.Highest(), 100); err != nil || !errors.Is(s.Err(), ErrWentBack) {
 		t.Errorf("it is forgotten: %v", s.Err())
 	}
 	select {
