@@ -82,9 +82,9 @@
 // The truth rule is what an ending comes to whose token does not hold the lock for its session. One
 // transaction reads what is there now, and the first line that applies is taken:
 //
+//   - the token is above etcd's revision: [ErrWentBack].
 //   - a marker: success if it is this session's; another's: [ErrLockExpired].
 //   - a note: [ErrLockExpired], it was undone.
-//   - the token is above etcd's revision: [ErrWentBack].
 //   - a record: [ErrLockExpired]. What is published has a marker until it is folded, and its records
 //     are then deleted.
 //   - the lock is held under this token, by another session, or under a lower one:
