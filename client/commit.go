@@ -117,8 +117,8 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 	case !definite(err):
 		l.unsure = err
 	}
-	answers <- err
 	l.heed()
+	answers <- err
 	l.endCommit()
 	l.mu.Unlock()
 	s.unpin()

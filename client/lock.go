@@ -128,6 +128,7 @@ func (l *Lock) verify(epoch uint64, st *dlmv1.AcquisitionState) {
 func (l *Lock) lose(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.heed() // what was heard says more
 	l.loseLocked(cause)
 }
 

@@ -89,7 +89,8 @@ func (l *Lock) holdsNothing(what loss) {
 }
 
 // heed loses the hold if it was heard that it is over. It is called when that was heard, and when
-// what was on its way has been answered and has not ended the section. mu is held.
+// what was on its way has been answered and has not ended the section, or will not be answered any
+// more. mu is held.
 func (l *Lock) heed() {
 	if l.heard.of(l.token) {
 		l.loseLocked(l.a.lossBy(l.heard, l.token))

@@ -213,7 +213,6 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 		}
 		l.settle(err)
 	case foreign(err), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
-		l.heed()
 		// The lease has ended: while it lives the call is repeated. Or the state is not there any
 		// more in which an earlier sending may have been carried out.
 		if e.publishes() || l.unsure != nil {
