@@ -264,8 +264,7 @@ func TestClientsSayThatTheyTakeLosses(t *testing.T) {
 // What is told of something else, or of before, changes nothing.
 func TestLossOfSomethingElse(t *testing.T) {
 	t.Parallel()
-	var d *told
-	d = newTold(t, when(isCommit, func(*dlmv1.StreamRequest) *dlmv1.StreamResponse { return committed(5) }))
+	d := newTold(t, when(isCommit, func(*dlmv1.StreamRequest) *dlmv1.StreamResponse { return committed(5) }))
 	for _, m := range []*dlmv1.Lost{
 		{},
 		{Session: "another", Lock: "l", Request: "1", Revision: 9},

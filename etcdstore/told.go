@@ -112,15 +112,12 @@ func (m *mirror) unhold(h *mirrorHolder, c change, t *touched) {
 }
 
 // between notes that an acquisition was granted the lock by a change that came after this store's
-// own, later change of the lock: it has held the lock, and does not any more, unless the later
-// change was its own commit. If that is known already, as of all that is granted and released here
-// while the watch is slow, it is no news. mu is held.
+// own, later change of the lock: it has held the lock, and does not any more, unless that change
+// was its commit. If that is known already, as of all that is granted and released here while the
+// watch is slow, it is no news. mu is held.
 func (m *mirror) between(a acquisition, c change, t *touched) {
 	rev := m.ahead[c.key]
-	if m.links[a.session] == nil || rev <= c.rev {
-		return
-	}
-	if state, _ := m.state(a); state == Holding {
+	if state, _ := m.state(a); state == Holding || m.links[a.session] == nil || rev <= c.rev {
 		return
 	}
 	if over, _ := m.over(a); !over {

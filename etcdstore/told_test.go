@@ -325,6 +325,24 @@ func TestToldOfAGrantBehindAnOwnChange(t *testing.T) {
 	l.told(c, h, "evicted: unseen")
 }
 
+// A store has committed a section before its watch told it of the grant: the hold goes on.
+func TestCommitAheadOfTheGrantIsNoLoss(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	a, b := openFaulty(t, etcd), openStore(t, etcd)
+	c := begin(t, a)
+	l := listen(t, a.Store, c)
+	caughtUp(t, etcd, a)
+	follow := a.HoldWatches()
+	h := c.Via(b).Acquire("l")
+	h = c.Via(b).Commit(h)
+	h = c.Commit(h)
+	follow()
+	caughtUp(t, etcd, a)
+	l.nothing(a.Store, c)
+	c.Release(h)
+}
+
 // Every link that asked is told, as long as it stands; a link that did not is not.
 func TestEachLinkIsTold(t *testing.T) {
 	t.Parallel()
