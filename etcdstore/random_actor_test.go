@@ -49,10 +49,12 @@ func (a *actor) any() *faulty {
 }
 
 func (a *actor) begin() bool {
-	s, err := a.any().Init(a.ctx, etcdstore.InitArgs{Label: "actor"})
+	store := a.any()
+	s, err := store.Init(a.ctx, etcdstore.InitArgs{Label: "actor", Link: a.told.links[store], TakesLost: true})
 	if err != nil {
 		return false
 	}
+	a.told.begun(s.ID, store)
 	a.session, a.number, a.past = s, 0, nil
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -304,7 +306,10 @@ func (a *actor) heartbeat() {
 	a.past = append(a.past, func() {
 		_, _ = a.any().Heartbeat(a.ctx, etcdstore.HeartbeatArgs{Credential: credential, Highest: highest, Unfinished: listed})
 	})
-	_, err := a.any().Heartbeat(a.ctx, etcdstore.HeartbeatArgs{Credential: credential, Highest: highest, Unfinished: listed})
+	store := a.any()
+	_, err := store.Heartbeat(a.ctx, etcdstore.HeartbeatArgs{
+		Credential: credential, Highest: highest, Unfinished: listed, Link: a.told.links[store], TakesLost: true,
+	})
 	if errors.Is(err, etcdstore.ErrSessionExpired) {
 		a.forgetSession()
 	} else if err != nil && !indeterminate(err) {

@@ -45,6 +45,10 @@ func TestRandom(t *testing.T) {
 	r := &random{m: newModel(t), etcd: etcd, stores: []*faulty{openFaulty(t, etcd), openFaulty(t, etcd)}}
 	r.ctx, r.stop = context.WithTimeout(t.Context(), length)
 	defer r.stop()
+	listening, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	told, deaf := listenTo(listening, etcd, r.stores)
+	r.told = told
 
 	var running sync.WaitGroup
 	for i := range uint64(5) {
@@ -60,6 +64,9 @@ func TestRandom(t *testing.T) {
 		s.Before(nil)
 		s.After(nil)
 	}
+	r.told.check(t)
+	hangUp()
+	<-deaf
 	for _, id := range r.sessions { // nothing is open any more
 		r.revoke(storetest.Bounded(t), id)
 	}
@@ -79,6 +86,7 @@ func TestRandom(t *testing.T) {
 // random is one run.
 type random struct {
 	m      *model
+	told   *hearsay
 	etcd   *clientv3.Client
 	stores []*faulty
 	ctx    context.Context // ends with the run

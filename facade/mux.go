@@ -75,9 +75,9 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	waiting, release := bind(ctx, s.drain.ending)
 	defer release()
 	m := &mux{service: s, stream: stream, broken: make(chan error, 1)}
+	m.room, m.more = sync.NewCond(&m.mu), sync.NewCond(&m.mu)
 	m.link = s.store.NewLink(m.tell)
 	defer m.link.Close(false)
-	m.room, m.more = sync.NewCond(&m.mu), sync.NewCond(&m.mu)
 	var sender sync.WaitGroup
 	sender.Go(m.send)
 	received := make(chan error, 1)
