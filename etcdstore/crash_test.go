@@ -74,16 +74,20 @@ func (c crashes) once(t *testing.T, prefix string, n int64, done bool) (reached 
 	return reached
 }
 
-// ofWork reports whether a call is part of a piece of work. Others ask for the quorum, or load the
+// ofWork reports whether a call is part of a piece of work. Others ask whose etcd it is, or load the
 // mirror.
 func ofWork(_ context.Context, c faults.Call) bool {
-	key := string(c.Op.KeyBytes())
-	return c.Op.IsTxn() || key != "" && !strings.HasSuffix(key, "/horizon") && !strings.Contains(key, "/locks/")
+	work := false
+	every(c.Op, func(op clientv3.Op) {
+		key := string(op.KeyBytes())
+		work = work || key != "" && !strings.Contains(key, "/cluster/") && (c.Op.IsTxn() || !strings.Contains(key, "/locks/"))
+	})
+	return work
 }
 
-// writes reports whether a call changes something.
-func writes(_ context.Context, c faults.Call) bool {
-	return matches(clientv3.Op.IsPut, "/")(c.Op) || matches(clientv3.Op.IsDelete, "/")(c.Op)
+// writes reports whether a call is part of a piece of work, and changes something.
+func writes(ctx context.Context, c faults.Call) bool {
+	return ofWork(ctx, c) && (matches(clientv3.Op.IsPut, "/")(c.Op) || matches(clientv3.Op.IsDelete, "/")(c.Op))
 }
 
 // copyKeys copies what is under one prefix to another, in the order in which it was made.
@@ -302,6 +306,7 @@ func TestCrashForgetting(t *testing.T) {
 			t.Fatalf("put a note: %v", err)
 		}
 	}
+	putKey(t, etcd, "/scene/cluster/meta", `{"format":1,"id":"00112233445566778899aabbccddeeff"}`) // which is no part of the work
 	for i := range int64(old) {
 		put(2+i, time.Now().Add(-25*time.Hour))
 	}
