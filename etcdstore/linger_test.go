@@ -89,8 +89,8 @@ func TestLinger(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	s := openStore(t, etcd)
-	gone, broken := beginLingering(t, s), beginLingering(t, s)
-	for lock, l := range map[string]*lingerer{"gone": gone, "broken": broken} {
+	left, broken := beginLingering(t, s), beginLingering(t, s)
+	for lock, l := range map[string]*lingerer{"gone": left, "broken": broken} {
 		g, err := s.Acquire(storetest.Bounded(t), etcdstore.AcquireArgs{
 			Credential: l.Credential, Acquisition: etcdstore.Acquisition{Lock: lock, Request: "1"},
 		})
@@ -102,14 +102,14 @@ func TestLinger(t *testing.T) {
 	broken.link.Close(false)
 	broken.link.Close(true) // too late
 	began := time.Now()
-	gone.link.Close(true)
+	left.link.Close(true)
 	next.Granted()
 	if took := time.Since(began); took < linger {
 		t.Errorf("the lock was passed on after %v, within the linger of %v", took, linger)
 	} else {
 		t.Logf("passed on %v after the close", took.Round(time.Millisecond))
 	}
-	_, err := s.Heartbeat(storetest.Bounded(t), etcdstore.HeartbeatArgs{Credential: gone.Credential, Attachment: 2})
+	_, err := s.Heartbeat(storetest.Bounded(t), etcdstore.HeartbeatArgs{Credential: left.Credential, Attachment: 2})
 	storetest.Want(t, "Heartbeat of a session that has lingered out", err, etcdstore.ErrSessionExpired)
 	if !broken.alive(etcd) || storetest.HolderOf(t, s, "broken") == 0 {
 		t.Error("a session whose stream broke has ended")
@@ -262,16 +262,16 @@ func TestAttachedWhileTheStreamEnds(t *testing.T) {
 	reached, release := hold(t, s.Faults, puts("/dlm/sessions/"+l.ID))
 	link := newLink(s)
 	ctx, cancel := context.WithCancel(t.Context())
-	beaten := make(chan error, 1)
+	beaten := make(chan struct{})
 	go func() {
-		_, err := s.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: l.Credential, Attachment: 2, Link: link})
-		beaten <- err
+		defer close(beaten)
+		_, _ = s.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: l.Credential, Attachment: 2, Link: link})
 	}()
 	storetest.Await(t, "the attachment", reached)
 	cancel()
 	link.Close(true)
 	release()
-	<-beaten // with whichever error
+	storetest.Await(t, "the heartbeat's end", beaten)
 	l.ends(etcd)
 }
 
@@ -347,7 +347,7 @@ func TestLingerOverWithoutEtcd(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	s := openFaulty(t, etcd)
-	kept, gone := beginLingering(t, s), beginLingering(t, s)
+	kept, left := beginLingering(t, s), beginLingering(t, s)
 	tried := make(chan struct{}, 100)
 	s.Before(func(_ context.Context, c faults.Call) error {
 		if c.Kind == faults.Get && gets("/dlm/sessions/")(c.Op) {
@@ -360,14 +360,14 @@ func TestLingerOverWithoutEtcd(t *testing.T) {
 		return nil
 	})
 	kept.link.Close(true)
-	gone.link.Close(true)
+	left.link.Close(true)
 	for range 2 {
 		storetest.Await(t, "a linger's end to be tried", tried)
 	}
 	other := openStore(t, etcd)
 	kept.beat(other, 2, nil, 2)
 	s.Before(nil)
-	gone.ends(etcd)
+	left.ends(etcd)
 	if !kept.alive(etcd) {
 		t.Error("a session that was attached elsewhere meanwhile has ended")
 	}
@@ -408,16 +408,16 @@ func TestLingerWithoutSpace(t *testing.T) {
 	t.Parallel()
 	etcd, ops := smallEtcd(t)
 	s := openStore(t, etcd)
-	l, gone := beginLingering(t, s), beginLingering(t, s)
+	l, left := beginLingering(t, s), beginLingering(t, s)
 	fill(t, etcd)
 	link := newLink(s)
 	l.beat(s, 2, link, 1)
-	gone.link.Close(true)
+	left.link.Close(true)
 	l.beat(s, 2, link, 1)
 	empty(t, etcd, ops)
 	l.beat(s, 2, link, 2)
 	l.link.Close(true)
-	gone.ends(etcd)
+	left.ends(etcd)
 	l.outlasts(s, etcd)
 	link.Close(true)
 	l.ends(etcd)
