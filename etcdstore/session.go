@@ -44,6 +44,20 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 	if err := s.room(); err != nil {
 		return Session{}, err
 	}
+	for {
+		session, err := s.begin(ctx, args)
+		if !errors.Is(err, ErrSessionExpired) {
+			return session, err
+		}
+		if ctx.Err() != nil {
+			return Session{}, fmt.Errorf("begin a session: %w: it ends before it has begun", ErrNoQuorum)
+		}
+	}
+}
+
+// begin begins a session on a lease of its own. Etcd may be so slow that the lease has ended before
+// the session is put on it: [ErrSessionExpired].
+func (s *Store) begin(ctx context.Context, args InitArgs) (Session, error) {
 	granted, err := s.grant(ctx, args.TTL)
 	if err != nil {
 		return Session{}, err
