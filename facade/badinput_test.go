@@ -57,7 +57,7 @@ func hostile(field protoreflect.FieldDescriptor) []protoreflect.Value {
 		values = append(values, protoreflect.ValueOfUint64(math.MaxUint64))
 	case field.Kind() == protoreflect.BoolKind:
 		values = append(values, protoreflect.ValueOfBool(true))
-	case field.Kind() == protoreflect.MessageKind: // a duration
+	case field.Kind() == protoreflect.MessageKind && field.Message().FullName() == "google.protobuf.Duration":
 		for _, d := range []*durationpb.Duration{
 			{},
 			{Seconds: -1},

@@ -26,6 +26,20 @@ func decodeTTL(d *durationpb.Duration) (time.Duration, error) {
 	return d.AsDuration(), nil
 }
 
+// decodeLinger returns 0, by which a session does not linger, only if nothing was sent.
+func decodeLinger(d *durationpb.Duration) (time.Duration, error) {
+	if d == nil {
+		return 0, nil
+	}
+	if err := d.CheckValid(); err != nil {
+		return 0, fmt.Errorf("%w: linger: %w", etcdstore.ErrInvalidArgument, err)
+	}
+	if d.AsDuration() == 0 {
+		return 0, fmt.Errorf("%w: linger of 0s", etcdstore.ErrInvalidArgument)
+	}
+	return d.AsDuration(), nil
+}
+
 // decodeWait returns WaitForever only if no wait was sent.
 func decodeWait(d *durationpb.Duration) (time.Duration, error) {
 	if d == nil {

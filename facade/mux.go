@@ -32,6 +32,7 @@ type mux struct {
 	stream  grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]
 	link    *etcdstore.Link
 	broken  chan error // the sender's error
+	unable  bool       // a call that could not be served was refused; the sender's
 
 	mu       sync.Mutex
 	room     *sync.Cond // inFlight and bytes have fallen, or closed was set
@@ -74,10 +75,11 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	defer cancel()
 	waiting, release := bind(ctx, s.drain.ending)
 	defer release()
+	tellPeer(stream)
 	m := &mux{service: s, stream: stream, broken: make(chan error, 1)}
 	m.room, m.more = sync.NewCond(&m.mu), sync.NewCond(&m.mu)
 	m.link = s.store.NewLink(m.tell)
-	defer m.link.Close(false)
+	defer m.link.Close(false) // unless it was closed below
 	var sender sync.WaitGroup
 	sender.Go(m.send)
 	received := make(chan error, 1)
@@ -102,6 +104,7 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	if err == nil && len(m.broken) > 0 {
 		err = <-m.broken
 	}
+	m.link.Close(!m.unable && s.closedByPeer(stream.Context(), err))
 	return err
 }
 
@@ -186,7 +189,9 @@ func (m *mux) send() {
 			if failed != nil {
 				return failed
 			}
-			return m.stream.Send(msg)
+			err := m.stream.Send(msg)
+			m.unable = m.unable || err == nil && sendsAway(msg)
+			return err
 		})
 		if failed == nil && err != nil {
 			failed = err

@@ -28,8 +28,12 @@ func (s *service) initOver(ctx context.Context, link *etcdstore.Link, req *dlmv1
 	if err != nil {
 		return nil, err
 	}
+	linger, err := decodeLinger(req.GetLinger())
+	if err != nil {
+		return nil, err
+	}
 	session, err := s.store.Init(ctx, etcdstore.InitArgs{
-		TTL: ttl, Label: req.GetLabel(), Link: link, TakesLost: req.GetTakesLost(), Seen: decodeSeen(req.GetSeen()),
+		TTL: ttl, Label: req.GetLabel(), Link: link, TakesLost: req.GetTakesLost(), Linger: linger, Seen: decodeSeen(req.GetSeen()),
 	})
 	if err != nil {
 		return nil, err
@@ -53,14 +57,14 @@ func (s *service) heartbeatOver(
 	}
 	renewal, err := s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{
 		Credential: req.GetSession(), Highest: req.GetHighestRequest(), Unfinished: unfinished, Link: link,
-		TakesLost: req.GetTakesLost(), Seen: decodeSeen(req.GetSeen()),
+		Attachment: req.GetAttachment(), TakesLost: req.GetTakesLost(), Seen: decodeSeen(req.GetSeen()),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &dlmv1.HeartbeatResponse{
 		Ttl: durationpb.New(renewal.TTL), States: encodeAll(renewal.States, encodeState), Revision: renewal.Revision,
-		Cluster: renewal.Cluster,
+		Cluster: renewal.Cluster, Attachment: renewal.Attachment,
 	}, nil
 }
 

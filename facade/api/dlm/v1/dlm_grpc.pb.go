@@ -77,7 +77,7 @@ const (
 // cluster serves any call of any session.
 type LockServiceClient interface {
 	// Init begins a session. A repeat begins another; one that nobody uses ends by itself after its TTL.
-	// Errors: INVALID_TTL, INVALID_ARGUMENT (label), NO_SPACE, WENT_BACK, OTHER_CLUSTER.
+	// Errors: INVALID_TTL, INVALID_ARGUMENT (label, linger), NO_SPACE, WENT_BACK, OTHER_CLUSTER.
 	Init(ctx context.Context, in *InitRequest, opts ...grpc.CallOption) (*InitResponse, error)
 	// Heartbeat keeps a session alive for another TTL, tells the state of the acquisitions it names, and ends those that
 	// the client no longer knows. A repeat renews again. What it has seen is compared before anything else is done.
@@ -139,7 +139,10 @@ type LockServiceClient interface {
 	// Errors: LOCK_NOT_FOUND (no token was given and nobody holds it), INVALID_NAME, INVALID_ARGUMENT (no reason), NO_SPACE.
 	Evict(ctx context.Context, in *EvictRequest, opts ...grpc.CallOption) (*EvictResponse, error)
 	// Stream carries the unary calls above, multiplexed over one bidirectional stream: answers come as they are ready, in any
-	// order, matched by call number. The stream's end cancels no acquisition.
+	// order, matched by call number. The stream's end cancels no acquisition. Its header `dlm-peer` is the address that the
+	// client is seen under: if that is the client's own, nothing between them ends connections. A session that lingers does
+	// not do so for a stream on which a call was answered with UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED: whoever was
+	// sent elsewhere may leave.
 	Stream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamRequest, StreamResponse], error)
 }
 
@@ -350,7 +353,7 @@ type LockService_StreamClient = grpc.BidiStreamingClient[StreamRequest, StreamRe
 // cluster serves any call of any session.
 type LockServiceServer interface {
 	// Init begins a session. A repeat begins another; one that nobody uses ends by itself after its TTL.
-	// Errors: INVALID_TTL, INVALID_ARGUMENT (label), NO_SPACE, WENT_BACK, OTHER_CLUSTER.
+	// Errors: INVALID_TTL, INVALID_ARGUMENT (label, linger), NO_SPACE, WENT_BACK, OTHER_CLUSTER.
 	Init(context.Context, *InitRequest) (*InitResponse, error)
 	// Heartbeat keeps a session alive for another TTL, tells the state of the acquisitions it names, and ends those that
 	// the client no longer knows. A repeat renews again. What it has seen is compared before anything else is done.
@@ -412,7 +415,10 @@ type LockServiceServer interface {
 	// Errors: LOCK_NOT_FOUND (no token was given and nobody holds it), INVALID_NAME, INVALID_ARGUMENT (no reason), NO_SPACE.
 	Evict(context.Context, *EvictRequest) (*EvictResponse, error)
 	// Stream carries the unary calls above, multiplexed over one bidirectional stream: answers come as they are ready, in any
-	// order, matched by call number. The stream's end cancels no acquisition.
+	// order, matched by call number. The stream's end cancels no acquisition. Its header `dlm-peer` is the address that the
+	// client is seen under: if that is the client's own, nothing between them ends connections. A session that lingers does
+	// not do so for a stream on which a call was answered with UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED: whoever was
+	// sent elsewhere may leave.
 	Stream(grpc.BidiStreamingServer[StreamRequest, StreamResponse]) error
 	mustEmbedUnimplementedLockServiceServer()
 }
