@@ -12,6 +12,7 @@ import (
 type answer struct {
 	msg  *dlmv1.StreamResponse
 	sent time.Time // when the message that it answers was sent; zero with err
+	link uint64    // the number of the link that it came on; 0 with err
 	err  error     // *Error: a server refused it; ErrUnavailable, ErrClosed: no server answered
 	once bool      // the call was sent once, to whichever server
 }

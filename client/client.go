@@ -131,7 +131,7 @@ func (c *Client) remove(s *session) {
 // enlist finds room for an acquisition in a session that lives, and makes a session if there is
 // none. since is when the caller began to look for a server, b how long it does.
 func (c *Client) enlist(ctx context.Context, lock string, since time.Time, b bound) (*acquisition, error) {
-	for {
+	for tries := 0; ; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -156,8 +156,21 @@ func (c *Client) enlist(ctx context.Context, lock string, since time.Time, b bou
 			return nil, err
 		}
 		// The Init may have been begun by somebody who had looked for a server long before this
-		// caller, and gave up: this caller has time left, and tries again.
-		if o.err != nil && (own || !errors.Is(o.err, ErrUnavailable) || time.Since(since) >= c.cfg.ConnectTimeout) {
+		// caller, and gave up: this caller has time left, and tries again. So it does if the session
+		// ended before it had begun, which a server that is slow enough may say.
+		late := time.Since(since) >= c.cfg.ConnectTimeout
+		switch {
+		case o.err == nil, !own && !late && errors.Is(o.err, ErrUnavailable):
+		case late && errors.Is(o.err, ErrSessionExpired):
+			return nil, fmt.Errorf("%w: every session ended before it had begun: %w", ErrUnavailable, o.err)
+		case errors.Is(o.err, ErrSessionExpired):
+			tries++
+			select {
+			case <-time.After(backoff(tries)):
+			case <-ctx.Done():
+			case <-c.closing:
+			}
+		default:
 			return nil, o.err
 		}
 	}
@@ -191,7 +204,7 @@ func (c *Client) init(since time.Time, b bound) *opening {
 		started: since,
 		bound:   b,
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Init{
-			Init: &dlmv1.InitRequest{Ttl: durationpb.New(c.cfg.TTL), Label: c.cfg.Label, TakesLost: true, Seen: c.wire.seen.message()},
+			Init: c.initMessage(),
 		}}),
 		says: true,
 		done: func(a answer) {
@@ -206,7 +219,7 @@ func (c *Client) init(since time.Time, b bound) *opening {
 			case c.closed:
 				o.err = ErrClosed // nobody uses the session, which ends with its TTL
 			default:
-				c.sessions = append(c.sessions, c.newSession(m, a.sent))
+				c.sessions = append(c.sessions, c.newSession(m, a))
 			}
 			c.opening = nil
 			close(o.done)
@@ -218,4 +231,12 @@ func (c *Client) init(since time.Time, b bound) *opening {
 		close(o.done)
 	}
 	return o
+}
+
+func (c *Client) initMessage() *dlmv1.InitRequest {
+	m := &dlmv1.InitRequest{Ttl: durationpb.New(c.cfg.TTL), Label: c.cfg.Label, TakesLost: true, Seen: c.wire.seen.message()}
+	if c.cfg.Linger > 0 {
+		m.Linger = durationpb.New(c.cfg.Linger)
+	}
+	return m
 }

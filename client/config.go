@@ -27,9 +27,10 @@ const (
 
 // What the servers take. A test holds it equal to what they say themselves.
 const (
-	minTTL   = 2 * time.Second
-	maxTTL   = 10 * time.Minute
-	maxLabel = 128 // bytes
+	minTTL    = 2 * time.Second
+	maxTTL    = 10 * time.Minute
+	minLinger = time.Second
+	maxLabel  = 128 // bytes
 )
 
 const (
@@ -53,6 +54,20 @@ type Config struct {
 	// A heartbeat is sent every third of it, and a thirtieth of it after one that failed. 0:
 	// DefaultTTL.
 	TTL time.Duration
+	// Linger is how long a session outlives the client's stream, once the server has seen that the
+	// client's side closed it: 1 s to the TTL. So a process that was killed is not waited for until its
+	// TTL is over, while one that was stopped, or cut off, still has all of it. 0: sessions do not
+	// linger, and live their TTL.
+	//
+	// A proxy, sidecar or NAT in between that closes connections looks like the client's own side, to
+	// the server: the session ends, unless the client has come back within Linger. It does so at once,
+	// but give it time where connections are cut often. A lock is then held for certain only for three
+	// quarters of Linger after the stream ended, or after half of it has passed over an unanswered
+	// heartbeat, until the next one is answered; with nothing in between, and as long as the server
+	// does the closing, that is left out. What a proxy closes on the server's side alone, the client
+	// learns of by that heartbeat at the earliest: so long, work that is not fenced by [Lock.Token] may
+	// overlap with the next holder's. Heartbeats are sent every 5 s at least.
+	Linger time.Duration
 	// ConnectTimeout is how long a call that holds nothing looks for a server before it fails with
 	// [ErrUnavailable], 10 ms at least. A bounded wait for a lock may end that before: see
 	// [WithWait]. 0: DefaultConnectTimeout.
@@ -100,6 +115,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.TTL < minTTL || cfg.TTL > maxTTL {
 		faults = append(faults, fmt.Errorf("%w: %v: want %v to %v", ErrInvalidTTL, cfg.TTL, minTTL, maxTTL))
+	}
+	if cfg.Linger != 0 && (cfg.Linger < minLinger || cfg.Linger > cfg.TTL) {
+		faults = append(faults, fmt.Errorf("%w: linger %v: want %v to the TTL, %v", ErrInvalidArgument, cfg.Linger, minLinger, cfg.TTL))
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = DefaultConnectTimeout
@@ -165,6 +183,16 @@ func checkLabel(label string) error {
 // stall is how long a server may owe an answer without saying anything before another one is tried.
 func (cfg Config) stall() time.Duration {
 	return max(minStall, min(maxStall, cfg.TTL/3, cfg.ConnectTimeout/3))
+}
+
+// dialing is how long making a connection may take. A server that cannot be reached must not cost
+// more than one that is silent, nor so much that a session lingers out before the next is tried.
+func (cfg Config) dialing() time.Duration {
+	limit := cfg.stall()
+	if cfg.Linger > 0 {
+		limit = min(limit, cfg.Linger/4)
+	}
+	return max(minDial, limit)
 }
 
 // marginOf is how long before the lease's earliest end a hold stops being certain: long enough to

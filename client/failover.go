@@ -30,6 +30,7 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 	if !t.closed {
 		t.journal.write(func(log *slog.Logger) { log.Info("server left", "endpoint", l.endpoint, "err", err) })
 	}
+	t.unclear.Store(false)
 	t.link = nil
 	t.lastErr = fmt.Errorf("%s: %w", l.endpoint, err)
 	clear(t.sendings)
@@ -52,7 +53,14 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 	t.failures++
 	t.endpoint = (t.endpoint + 1) % len(t.cfg.Endpoints)
 	t.retryAt = now.Add(backoff(t.failures))
-	l.cancel()
+	switch {
+	case !l.up || len(t.attached) == 0 || harmless(l, err):
+		l.cancel()
+	case l.ended:
+		t.abandon(l, now)
+	default:
+		t.keep(l)
+	}
 	t.announce()
 	wake(t.kick)
 }
@@ -176,6 +184,9 @@ func (t *transport) checkLink(now time.Time) {
 			began, sent = c.began, c.sent
 		}
 		owed, stall := now.Sub(began), t.patience(c)
+		if len(t.attached) > 0 && !l.straight {
+			stall = min(stall, t.cfg.Linger/2)
+		}
 		silent := owed > stall && !l.received.After(began)
 		late := c.limit > 0 && owed > c.limit && len(t.cfg.Endpoints) > 1
 		if silent || late {
@@ -271,7 +282,7 @@ func (t *transport) linked(l *link) {
 		t.mu.Unlock()
 		return
 	}
-	l.up, l.upAt = true, time.Now()
+	l.number = t.numbered.Add(1)
 	t.recognize(l)
 	t.queue = t.queue[:0]
 	for c := range t.calls {
@@ -282,10 +293,17 @@ func (t *transport) linked(l *link) {
 	slices.SortFunc(t.queue, func(a, b *call) int {
 		return cmp.Or(-cmp.Compare(a.limit, b.limit), cmp.Compare(a.order, b.order))
 	})
-	wake(l.wake)
-	t.announce()
 	t.mu.Unlock()
 	t.onLink()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.link != l {
+		return
+	}
+	l.up, l.upAt = true, time.Now()
+	t.unclear.Store(true)
+	wake(l.wake)
+	t.announce()
 }
 
 // heard notes that the link's server gave an answer outside the stream.

@@ -47,6 +47,9 @@ type link struct {
 	up       bool
 	openedAt time.Time
 	limit    time.Duration // for the connection to be made
+	number   uint64        // of those that were up, from 1
+	straight bool          // nothing between here and the server ends connections
+	ended    bool          // its stream has, and was not given up before
 	upAt     time.Time
 	usefulAt time.Time // when it last carried an answer
 	unable   bool      // it could not serve a call
@@ -75,7 +78,7 @@ func newLink(t *transport, endpoint string) *link {
 // run serves the link until it fails or is given up.
 func (l *link) run() {
 	err := l.serve()
-	l.t.suspect(l, err)
+	l.t.broken(l, err)
 	l.cancel()
 }
 
@@ -117,6 +120,9 @@ func (l *link) serve() error {
 	sender.Go(l.send)
 	defer sender.Wait()
 	defer l.cancel()
+	if straight(stream) {
+		l.t.reached(l)
+	}
 	for {
 		msg, err := stream.Recv()
 		if err != nil {

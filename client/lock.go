@@ -88,14 +88,15 @@ func (l *Lock) Credential() string {
 func (l *Lock) Context() context.Context { return l.ctx }
 
 // Expiry returns the moment, on the monotonic clock, until which the lease cannot have ended if no
-// further heartbeat succeeds. It moves forward with each heartbeat.
+// further heartbeat succeeds. It moves forward with each heartbeat, and back when the stream of a
+// session that lingers has ended: see Config.Linger.
 func (l *Lock) Expiry() time.Time {
 	expiry, _ := l.a.s.lease()
 	return expiry
 }
 
 // Margin returns how long before [Lock.Expiry] the Context is cancelled: a fifth of the session's
-// TTL, 300 ms at least.
+// TTL, 300 ms at least; or a quarter of Config.Linger, while that is what Expiry goes by.
 func (l *Lock) Margin() time.Duration {
 	_, margin := l.a.s.lease()
 	return margin

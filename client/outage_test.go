@@ -427,6 +427,17 @@ func (p *pipe) thaw() {
 		close(p.frozen)
 		p.frozen = nil
 	}
+	p.cutLocked()
+}
+
+// cut closes all connections, on both sides.
+func (p *pipe) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cutLocked()
+}
+
+func (p *pipe) cutLocked() {
 	for _, c := range p.conns {
 		_ = c.Close()
 	}

@@ -33,6 +33,26 @@ func (c *Client) Section(lock, credential string, token int64) *Section {
 	return &Section{wire: c.wire, lock: lock, credential: credential, token: token, prefix: "s" + hex.EncodeToString(b[:])}
 }
 
+// EndSession ends a session that another process has begun, by its [Lock.Credential]: with it ends,
+// at once, all that it holds or waits for, and sections that are open are undone. That process must
+// have ended before. It succeeds if the session has ended already, as a repeat finds it.
+//
+// Errors:
+//   - [ErrSessionExpired], [ErrInvalidArgument]: the credential is wrong, and nothing was changed.
+//   - [ErrUnavailable], [ErrClosed], that of ctx: whether it was ended is not known.
+func (c *Client) EndSession(ctx context.Context, credential string) error {
+	err := checkText(credential)
+	if err == nil {
+		_, err = ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Close{
+			Close: &dlmv1.CloseRequest{Session: credential},
+		}}, (*dlmv1.StreamResponse).GetClose)
+	}
+	if err != nil {
+		return fmt.Errorf("end a session: %w", err)
+	}
+	return nil
+}
+
 // Append stages one record, as [Lock.Append] does. Records of one Section are in the order of calls
 // that do not overlap. They come before those that the holder itself appended in the same section.
 //

@@ -15,7 +15,6 @@ import (
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
 
-func isInit(r *dlmv1.StreamRequest) bool { return r.GetInit() != nil }
 
 // says is what a message says that its client has seen; nil: it says nothing.
 func says(r *dlmv1.StreamRequest) *dlmv1.Seen {

@@ -28,6 +28,7 @@ type session struct {
 	gone       chan struct{} // closed when the session is lost or closed
 	settled    chan struct{} // closed when a server has answered its close, or none does
 	nudge      chan struct{} // wakes run
+	begunOn    uint64        // the number of the link that it was begun on
 
 	mu         sync.Mutex
 	highest    uint64 // the last request number issued
@@ -36,6 +37,11 @@ type session struct {
 	expiry     time.Time     // the lease lives at least until then
 	beatAt     time.Time     // when the last heartbeat was begun
 	beating    *call         // the heartbeat that is unanswered; nil: none
+	beatSent   time.Time     // when that was first sent on the current link
+	linger     time.Duration // 0: the session does not
+	brokenAt   time.Time     // since when it is not attached for certain; zero: it is
+	brokenOn   uint64        // the last link of which that is so
+	attachedOn uint64        // the last link that it was attached to for certain
 	pins       int           // what keeps it from being closed: see unpin
 	lost       time.Time     // when gone was closed; zero: it was not
 	cause      error         // why it was lost
@@ -56,9 +62,9 @@ type acquisition struct {
 
 func (a *acquisition) request() string { return strconv.FormatUint(a.number, 10) }
 
-// newSession begins to keep a session alive that was asked for at the given moment.
-func (c *Client) newSession(m *dlmv1.InitResponse, sent time.Time) *session {
-	ttl := m.GetTtl().AsDuration()
+// newSession begins to keep a session alive, from the answer to the Init that began it.
+func (c *Client) newSession(m *dlmv1.InitResponse, a answer) *session {
+	ttl, sent := m.GetTtl().AsDuration(), a.sent
 	s := &session{
 		c:          c,
 		credential: m.GetSession(),
@@ -72,6 +78,12 @@ func (c *Client) newSession(m *dlmv1.InitResponse, sent time.Time) *session {
 		expiry:     sent.Add(ttl),
 		beatAt:     sent,
 		pins:       1,
+		linger:     c.cfg.Linger,
+		begunOn:    a.link,
+		attachedOn: a.link,
+	}
+	if s.linger > 0 {
+		c.wire.attach(s, a.link)
 	}
 	c.wire.want(1) // what it loses is told over a link
 	c.running.Go(s.run)
@@ -113,7 +125,7 @@ func (s *session) nextRequest() string {
 func (s *session) lease() (time.Time, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.expiry, marginOf(s.ttl)
+	return s.leaseLocked()
 }
 
 // lostAt returns when the session was lost, and whether it was.
@@ -139,7 +151,8 @@ func (s *session) waitsOnly() bool {
 
 // certainLocked returns how long the lease is certain from now on. mu is held.
 func (s *session) certainLocked(now time.Time) time.Duration {
-	return s.expiry.Add(-marginOf(s.ttl)).Sub(now)
+	expiry, margin := s.leaseLocked()
+	return expiry.Add(-margin).Sub(now)
 }
 
 // run sends heartbeats, and ends the session when it stops being certain. A session that only waits
@@ -158,7 +171,7 @@ func (s *session) run() {
 		now := time.Now()
 		s.mu.Lock()
 		certain := s.certainLocked(now)
-		beat := s.beatAt.Add(s.ttl / 3).Sub(now)
+		beat := s.beatAt.Add(s.everyLocked()).Sub(now)
 		beating := s.beating != nil
 		if certain <= 0 && s.waitsOnly() {
 			certain = s.ttl / 3 // then looked at again
@@ -180,11 +193,16 @@ func (s *session) run() {
 }
 
 // refresh makes the next heartbeat due. It is called after a move to another server: what that
-// server knows is to be learned soon.
+// server knows is to be learned soon. A session that lingers is to be attached before anything else
+// is sent: its heartbeat is put in line at once, unless there is one from before.
 func (s *session) refresh() {
 	s.mu.Lock()
 	s.beatAt = time.Time{}
+	attach := s.linger > 0 && s.beating == nil
 	s.mu.Unlock()
+	if attach {
+		s.beat(time.Now())
+	}
 	wake(s.nudge)
 }
 
@@ -198,17 +216,23 @@ type mention struct {
 func (s *session) beat(now time.Time) {
 	m := &dlmv1.HeartbeatRequest{Session: s.credential, TakesLost: true, Seen: s.c.wire.seen.message()}
 	c := &call{
-		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Heartbeat{Heartbeat: m}}),
-		lease:   s,
-		says:    true,
+		message: func() *dlmv1.StreamRequest {
+			m = s.numbers(m)
+			return &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Heartbeat{Heartbeat: m}}
+		},
+		lease: s,
+		says:  true,
 	}
 	s.mu.Lock()
-	if !s.lost.IsZero() {
+	if !s.lost.IsZero() || s.beating != nil {
 		s.mu.Unlock()
 		return
 	}
 	c.limit = s.ttl / 3
-	s.beatAt, s.beating = now, c
+	if s.linger > 0 && s.c.wire.unclear.Load() {
+		c.limit = min(c.limit, s.linger/2)
+	}
+	s.beatAt, s.beatSent, s.beating = now, now, c
 	m.HighestRequest = s.highest
 	named := make([]mention, 0, len(s.unfinished))
 	for _, a := range s.unfinished {
@@ -231,16 +255,20 @@ func (s *session) beatAnswered(named []mention, a answer) {
 	s.mu.Lock()
 	s.beating = nil
 	if m == nil {
-		s.beatAt = s.beatAt.Add(-s.ttl * 3 / 10) // soon again: it may be served then
+		s.soonLocked() // it may be served then
 	} else if ttl := m.GetTtl().AsDuration(); lasting(ttl) {
 		s.ttl = ttl
 		s.expiry = later(s.expiry, a.sent.Add(ttl))
+		s.attachedLocked(m, a)
 	}
 	s.mu.Unlock()
 	wake(s.nudge)
 	if m == nil {
 		s.beatFailed(a.err)
 		return
+	}
+	if s.c.cfg.Linger > 0 {
+		s.c.wire.release()
 	}
 	states := m.GetStates()
 	for i, n := range named {
@@ -298,6 +326,7 @@ func (s *session) lose(cause error) {
 	s.mu.Unlock()
 	s.c.remove(s)
 	s.c.wire.want(-1)
+	s.c.wire.detach(s)
 	if beating != nil {
 		s.c.wire.forget(beating)
 	}

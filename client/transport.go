@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -26,23 +27,28 @@ type transport struct {
 	journal *journal
 	stall   time.Duration
 	seen    seen
-	onLink  func()            // called, outside mu, when a link was made
+	onLink  func()            // called, outside mu, when a link was made, before anything is sent on it
 	onLost  func(*dlmv1.Lost) // called, outside mu, with what a server tells without being asked
+
+	numbered atomic.Uint64 // the number of the last link
+	unclear  atomic.Bool   // there is a link, and it is not known to be straight
 
 	kick    chan struct{} // wakes the manager
 	running sync.WaitGroup
 
 	mu       sync.Mutex
-	calls    map[*call]struct{} // unanswered
-	sendings map[uint64]sending // what was sent on the current link and is unanswered, by number
-	queue    []*call            // to be sent on the current link, in order
-	number   uint64             // last number given to a message
-	order    uint64             // last place given to a call
-	link     *link              // nil: none
-	changed  chan struct{}      // closed and renewed when a link is made or left
-	wanted   int                // how many want a link, though they have no call
-	started  bool               // the manager runs
-	asleep   bool               // the manager waits for a kick and nothing else
+	calls    map[*call]struct{}    // unanswered
+	attached map[*session]struct{} // those that linger
+	kept     []*link               // given up, and open until those are attached elsewhere
+	sendings map[uint64]sending    // what was sent on the current link and is unanswered, by number
+	queue    []*call               // to be sent on the current link, in order
+	number   uint64                // last number given to a message
+	order    uint64                // last place given to a call
+	link     *link                 // nil: none
+	changed  chan struct{}         // closed and renewed when a link is made or left
+	wanted   int                   // how many want a link, though they have no call
+	started  bool                  // the manager runs
+	asleep   bool                  // the manager waits for a kick and nothing else
 	closed   bool
 	endpoint int       // index of the one in use, or of the next to be tried
 	failures int       // links in a row that were of no use
@@ -63,6 +69,7 @@ func newTransport(cfg Config, journal *journal, onLink func(), onLost func(*dlmv
 		onLost:   onLost,
 		kick:     make(chan struct{}, 1),
 		calls:    make(map[*call]struct{}),
+		attached: make(map[*session]struct{}),
 		sendings: make(map[uint64]sending),
 		changed:  make(chan struct{}),
 	}
@@ -171,7 +178,7 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 		t.mu.Unlock()
 		return // the call was forgotten, or answered before, or there was none
 	}
-	a := answer{msg: msg, sent: s.at}
+	a := answer{msg: msg, sent: s.at, link: l.number}
 	var held []*call
 	if e := msg.GetError(); e != nil {
 		err := streamError(e)
@@ -262,6 +269,9 @@ func (t *transport) close() {
 	t.closed = true
 	if t.link != nil {
 		t.link.cancel()
+	}
+	for _, l := range t.kept {
+		l.cancel()
 	}
 	var ended []*call
 	for c := range t.calls {
