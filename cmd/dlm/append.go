@@ -60,6 +60,7 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 	if err != nil {
 		return err
 	}
+	a.linger = lingerOf(0)
 	c, err := a.open(0, a.label)
 	if err != nil {
 		return err

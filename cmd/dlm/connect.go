@@ -22,6 +22,7 @@ const (
 type connection struct {
 	endpoints []string
 	timeout   time.Duration
+	linger    time.Duration // see client.Config; 0 for commands that hold nothing
 	proxy     bool
 	given     *pflag.FlagSet // says which flags were given
 }
@@ -62,7 +63,7 @@ func named(list []string) []string {
 // config is the client's configuration. Its faults are mistakes of the command line or of the
 // environment, and are all named at once.
 func (c *connection) config(ttl time.Duration, label string) (client.Config, error) {
-	cfg := client.Config{Endpoints: c.list(), TTL: ttl, ConnectTimeout: c.timeout, Label: label, Proxy: c.proxy}
+	cfg := client.Config{Endpoints: c.list(), TTL: ttl, Linger: c.linger, ConnectTimeout: c.timeout, Label: label, Proxy: c.proxy}
 	var faults []error
 	if env := os.Getenv(envProxy); env != "" && !c.given.Changed("proxy") {
 		proxy, err := strconv.ParseBool(env)

@@ -76,6 +76,7 @@ func (l *lockCommand) run(ctx context.Context, name string, argv []string) (err 
 	if err != nil {
 		return err
 	}
+	l.linger = lingerOf(l.ttl)
 	cfg, err := l.config(l.ttl, l.label)
 	if err != nil {
 		return err
@@ -97,8 +98,12 @@ func (l *lockCommand) run(ctx context.Context, name string, argv []string) (err 
 	if err != nil {
 		return err
 	}
-	lease := process.Lease{Context: held.Context(), Expiry: held.Expiry, Margin: held.Margin()}
+	lease := process.Lease{Context: held.Context(), Expiry: held.Expiry, Margin: held.Margin}
 	command := process.Command{Path: path, Args: argv, Env: childEnv(os.Environ(), cfg, held)}
+	if err := group.Afterwards(bequest(cfg, held.Credential())); err != nil {
+		abandon(held)
+		return err
+	}
 	result, err := group.Run(lease, command, signals)
 	switch {
 	case err != nil:

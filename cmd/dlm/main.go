@@ -16,7 +16,7 @@ const helperArg = "process-group-helper"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == helperArg {
-		os.Exit(process.Helper(os.Args[2]))
+		os.Exit(process.Helper(os.Args[2], endLease))
 	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -39,6 +40,15 @@ func Prepare(arg string, stdin, stdout, stderr *os.File) (*Group, error) {
 		return nil, errors.Join(fmt.Errorf("tell the guard: %w", err), g.Close())
 	}
 	return g, nil
+}
+
+// Afterwards tells the guard what to do when the wrapper has died and it has ended the group: see
+// Helper. Only the guard gets it, by its pipe, so that it may be a secret. The last order counts.
+func (g *Group) Afterwards(order []byte) error {
+	if _, err := fmt.Fprintln(g.guard.orders, afterwards+base64.StdEncoding.EncodeToString(order)); err != nil {
+		return fmt.Errorf("tell the guard: %w", err)
+	}
+	return nil
 }
 
 // id is the group's number, and its leader's.
@@ -94,7 +104,7 @@ func (g *Group) empty() bool {
 			break
 		}
 	}
-	return errors.Is(unix.Kill(-g.id(), 0), unix.ESRCH) || onlyDead(g.id())
+	return vanished(g.id())
 }
 
 // Close ends the group, if Run has not, and the guard. A repeat does nothing.

@@ -4,6 +4,7 @@ package process
 
 import (
 	"bufio"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -12,12 +13,15 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// done is the last order of a wrapper that ended its group by itself.
-const done = "done"
+const (
+	done       = "done"  // the last order of a wrapper that ended its group by itself
+	afterwards = "then " // what a line begins with that says what is to be done after the group's end
+)
 
 // startGuard starts the process that kills a group when the wrapper can no longer do it.
 func startGuard(arg string) (*helper, error) {
@@ -33,7 +37,7 @@ func startGuard(arg string) (*helper, error) {
 
 // guard says that it is ready, reads which group to watch, and waits for the wrapper to be done or
 // dead.
-func guard(orders io.Reader, answers io.WriteCloser) int {
+func guard(orders io.Reader, answers io.WriteCloser, then func([]byte)) int {
 	// It ends with its pipe and by nothing else: a SIGTERM for all processes of a service must not
 	// come between.
 	signal.Ignore()
@@ -41,7 +45,7 @@ func guard(orders io.Reader, answers io.WriteCloser) int {
 		return 1
 	}
 	answers.Close()
-	group, finished := readOrders(orders)
+	group, order, finished := readOrders(orders)
 	if finished || group <= 1 {
 		return 0
 	}
@@ -49,21 +53,40 @@ func guard(orders io.Reader, answers io.WriteCloser) int {
 	if err := unix.Kill(-group, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 		return 1
 	}
+	if order != nil {
+		// Whoever is let in by it must not meet the group. A process that hangs in the kernel does
+		// nothing more in user space, but does not end either.
+		for giveUp := time.Now().Add(killGrace); !vanished(group) && time.Now().Before(giveUp); {
+			<-time.After(pollInterval)
+		}
+		then(order)
+	}
 	return 0
 }
 
+// vanished reports whether no process of a group runs any more.
+func vanished(group int) bool {
+	return errors.Is(unix.Kill(-group, 0), unix.ESRCH) || onlyDead(group)
+}
+
 // readOrders reads until the wrapper is done, or until the pipe breaks, and returns the group that
-// it named.
-func readOrders(r io.Reader) (group int, finished bool) {
+// it named, and what is to be done afterwards; nil: nothing.
+func readOrders(r io.Reader) (group int, order []byte, finished bool) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line := strings.TrimSpace(lines.Text())
 		if line == done {
-			return group, true
+			return group, nil, true
+		}
+		if coded, ok := strings.CutPrefix(line, afterwards); ok {
+			if b, err := base64.StdEncoding.DecodeString(coded); err == nil {
+				order = b
+			}
+			continue
 		}
 		if n, err := strconv.Atoi(line); err == nil {
 			group = n
 		}
 	}
-	return group, false
+	return group, order, false
 }

@@ -73,16 +73,17 @@ func executable() (string, error) {
 }
 
 // Helper is the life of a helper process: the binary's main must call it, before anything else,
-// when it was called with the argument that Prepare was given and one more, the role. It returns
-// the exit code.
-func Helper(role string) int {
+// when it was called with the argument that Prepare was given and one more, the role. afterwards is
+// called by the guard of a wrapper that has died, with what that said by [Group.Afterwards], if it
+// did, once nothing of the group runs any more. Helper returns the exit code.
+func Helper(role string, afterwards func(order []byte)) int {
 	unix.CloseOnExec(ordersFD)
 	unix.CloseOnExec(answersFD)
 	orders := os.NewFile(ordersFD, "orders")
 	answers := os.NewFile(answersFD, "answers")
 	switch role {
 	case guardRole:
-		return guard(orders, answers)
+		return guard(orders, answers, afterwards)
 	case starterRole:
 		return starter(orders, answers)
 	}

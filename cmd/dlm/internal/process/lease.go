@@ -15,15 +15,15 @@ type Command struct {
 
 // Lease bounds a group's life.
 type Lease struct {
-	Context context.Context  // its end means: the lease is lost, or no longer certain
-	Expiry  func() time.Time // no process of the group may run past it
-	Margin  time.Duration    // how long before the expiry the context ends, at least
+	Context context.Context      // its end means: the lease is lost, or no longer certain
+	Expiry  func() time.Time     // no process of the group may run past it
+	Margin  func() time.Duration // how long before the expiry the context ends, at least
 }
 
 // over reports whether the lease is lost. A process that was stopped may find that out before the
 // context does.
 func (l Lease) over() bool {
-	return l.Context.Err() != nil || time.Until(l.Expiry()) < l.Margin/2
+	return l.Context.Err() != nil || time.Until(l.Expiry()) < l.Margin()/2
 }
 
 // lostGrace is how long a group may take to end that works under a lock which somebody else may have
@@ -34,11 +34,12 @@ const lostGrace = 2 * time.Second
 // kernel to do it. A lease that is lost long before its expiry was ended by decision, and protects
 // nothing any more, however long its margin is.
 func (l Lease) killAt(asked time.Time) time.Time {
-	expiry, grace := l.Expiry(), l.Margin*3/4
-	if expiry.Sub(asked) > l.Margin {
+	expiry, margin := l.Expiry(), l.Margin()
+	grace := margin * 3 / 4
+	if expiry.Sub(asked) > margin {
 		grace = min(grace, lostGrace)
 	}
-	latest := expiry.Add(-l.Margin / 4)
+	latest := expiry.Add(-margin / 4)
 	if at := asked.Add(grace); at.Before(latest) {
 		return at
 	}

@@ -23,13 +23,18 @@ const (
 func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == helperArg:
-		os.Exit(process.Helper(os.Args[2]))
+		os.Exit(process.Helper(os.Args[2], afterwards))
 	case len(os.Args) > 3 && os.Args[1] == wrapArg:
 		os.Exit(wrap(os.Args[2], os.Args[3:]))
 	}
 	ptytest.DefaultSignals()
 	os.Exit(m.Run())
 }
+
+// afterwardsEnv names a file that a guard makes when it has ended the group.
+const afterwardsEnv = "TEST_AFTERWARDS"
+
+func afterwards(order []byte) { _ = os.WriteFile(string(order), nil, 0o600) }
 
 // wrap runs a command under a lease of the given length, as `dlm lock` does, and returns the exit
 // code; 70 if the lease ended.
@@ -49,11 +54,16 @@ func wrap(lease string, argv []string) int {
 		return fail(err)
 	}
 	defer group.Close()
+	if path := os.Getenv(afterwardsEnv); path != "" {
+		if err := group.Afterwards([]byte(path)); err != nil {
+			return fail(err)
+		}
+	}
 	expiry := time.Now().Add(length)
 	ctx, cancel := context.WithDeadline(context.Background(), expiry.Add(-margin))
 	defer cancel()
 	result, err := group.Run(
-		process.Lease{Context: ctx, Expiry: func() time.Time { return expiry }, Margin: margin},
+		process.Lease{Context: ctx, Expiry: func() time.Time { return expiry }, Margin: func() time.Duration { return margin }},
 		process.Command{Path: path, Args: argv, Env: os.Environ()}, signals)
 	if err != nil {
 		return fail(err)

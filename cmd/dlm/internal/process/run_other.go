@@ -22,8 +22,11 @@ func (g *Group) Run(Lease, Command, *Signals) (Result, error) { return Result{},
 // Close does nothing.
 func (g *Group) Close() error { return nil }
 
+// Afterwards fails.
+func (g *Group) Afterwards([]byte) error { return errPlatform }
+
 // Helper fails.
-func Helper(string) int { return 1 }
+func Helper(string, func([]byte)) int { return 1 }
 
 // Propagate does nothing.
 func Propagate(syscall.Signal) {}

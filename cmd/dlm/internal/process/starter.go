@@ -15,7 +15,9 @@ import (
 // anything in it to guard, so that no process of the command ever runs without the guard knowing of
 // it.
 func startStarter(arg string, stdio [3]*os.File) (*helper, error) {
-	return startHelper(arg, starterRole, stdio, "", &syscall.SysProcAttr{Setpgid: true})
+	attr := &syscall.SysProcAttr{Setpgid: true}
+	endWithWrapper(attr)
+	return startHelper(arg, starterRole, stdio, "", attr)
 }
 
 // starter waits for its order and becomes the command. If the wrapper ends before, or has nothing
