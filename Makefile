@@ -110,6 +110,10 @@ robustness: ## break real clusters at random, and check every answer (twice ROBU
 	bin/robustness -layout embedded -for $(ROBUSTNESS_FOR)
 	bin/robustness -layout external -for $(ROBUSTNESS_FOR)
 
+.PHONY: killed
+killed: ## measure how soon a lock passes on whose holder, or next waiter, was killed or stopped
+	$(GO) test -count=1 -v -run 'TestKilledIsNotWaitedFor|TestStoppedHolderHasItsTTL' ./cmd/dlm
+
 .PHONY: image
 image: build ## build the container image
 	deploy/image/image.sh bin/dlm $(IMAGE)

@@ -59,7 +59,7 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 	case l.ended:
 		t.abandon(l, now)
 	default:
-		t.keep(l)
+		t.keep(l, now)
 	}
 	t.announce()
 	wake(t.kick)

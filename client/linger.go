@@ -52,20 +52,29 @@ func harmless(l *link, err error) bool {
 const maxKept = 4
 
 // keep keeps a link that is given up, because its server is silent, until the sessions are attached
-// to another one: its close would make them linger. mu is held.
-func (t *transport) keep(l *link) {
+// to another one: its close would make them linger. If something lies in between, the server's side
+// may have been closed already. mu is held.
+func (t *transport) keep(l *link, now time.Time) {
 	t.kept = append(t.kept, l)
+	if !l.straight {
+		t.broke(l, now)
+	}
 	if len(t.kept) > maxKept {
-		t.abandon(t.kept[0], time.Now())
+		t.abandon(t.kept[0], now)
+	}
+}
+
+// broke tells the sessions that a link's stream may have ended. mu is held.
+func (t *transport) broke(l *link, now time.Time) {
+	for s := range t.attached {
+		s.broke(l.number, now)
 	}
 }
 
 // abandon ends a link that may have sessions attached to it. mu is held.
 func (t *transport) abandon(l *link, now time.Time) {
 	t.kept = slices.DeleteFunc(t.kept, func(o *link) bool { return o == l })
-	for s := range t.attached {
-		s.broke(l.number, now)
-	}
+	t.broke(l, now)
 	l.cancel()
 }
 
@@ -190,7 +199,7 @@ func (s *session) attachedLocked(m *dlmv1.HeartbeatResponse, a answer) {
 	}
 }
 
-// every is how often a heartbeat is sent. mu is held.
+// everyLocked is how often a heartbeat is sent. mu is held.
 func (s *session) everyLocked() time.Duration {
 	if s.linger > 0 {
 		return min(s.ttl/3, beatAtLeast)

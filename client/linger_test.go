@@ -125,7 +125,12 @@ func TestSilenceBehindAProxyEndsTheHold(t *testing.T) {
 	c := open(t, client.Config{Endpoints: []string{p.addr()}, TTL: 10 * time.Minute, Linger: time.Second})
 	l := lock(t, c, fresh(t))
 	p.freeze()
+	frozen := time.Now()
 	is(t, ended(t, l.Context()), client.ErrLockExpired)
+	// A heartbeat is due within 5 s. After 15 s a ping would find out as well.
+	if took := time.Since(frozen); took > 12*time.Second {
+		t.Errorf("the hold ended after %v of silence", took)
+	}
 	if left := time.Until(l.Expiry()); left > time.Minute {
 		t.Errorf("the hold ended, and its lease is said to live for %v", left)
 	}

@@ -69,3 +69,10 @@ func (s *Store) FoldTogether(ctx context.Context, lock string, tokens ...int64) 
 
 // Feature reports whether a feature is on, as far as the store has read.
 func (s *Store) Feature(name string) bool { return s.features.on(name) }
+
+// Attached is how many sessions are known to be attached to a link, ended ones included.
+func (l *Link) Attached() int {
+	l.attachments.mu.Lock()
+	defer l.attachments.mu.Unlock()
+	return len(l.current)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -42,7 +43,9 @@ const (
 	// the store that has marked it does so at once, unless it crashed in between.
 	overKept = time.Second
 
-	endings = 4 // how many sessions are ended at once
+	endings = 16 // how many sessions are ended at once
+
+	fewAttachments = 64 // so many of one link are kept without a look at whether their sessions live
 )
 
 // checkLinger checks how long a session is to linger.
@@ -61,6 +64,7 @@ type attachments struct {
 	closed  bool
 	byPeer  bool                  // the client's side has closed the link
 	current map[string]attachment // by session
+	room    int                   // how many there may be before those that have ended are dropped
 }
 
 // attachment is what there is to know when the link is closed.
@@ -77,15 +81,29 @@ func (as *attachments) add(id string, a attachment) {
 	defer as.mu.Unlock()
 	switch {
 	case !as.closed:
-		if as.current == nil {
-			as.current = map[string]attachment{}
-		}
+		as.tidy()
 		if as.current[id].rev < a.rev {
 			as.current[id] = a
 		}
 	case as.byPeer:
 		as.store.lingers.begin(id, a)
 	}
+}
+
+// tidy makes room for another attachment. Nobody tells of sessions that have ended, and a client may
+// begin and close any number of them over one link. mu is held.
+func (as *attachments) tidy() {
+	if as.current == nil {
+		as.current, as.room = map[string]attachment{}, fewAttachments
+	}
+	if len(as.current) < as.room {
+		return
+	}
+	maps.DeleteFunc(as.current, func(id string, _ attachment) bool {
+		_, _, known := as.store.mirror.session(id)
+		return !known
+	})
+	as.room = max(fewAttachments, 2*len(as.current))
 }
 
 // close begins the lingers, if the client's side has closed the link. The first call counts.

@@ -494,3 +494,22 @@ func TestLingerBounds(t *testing.T) {
 		storetest.Want(t, "Init with linger "+test.linger.String()+" and TTL "+test.ttl.String(), err, test.want)
 	}
 }
+
+// A link over which any number of sessions come and go remembers few of those that have ended.
+func TestLinkForgetsEndedSessions(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, startEtcd(t))
+	link := newLink(s)
+	for range 300 {
+		session, err := s.Init(storetest.Bounded(t), etcdstore.InitArgs{Linger: linger, Link: link})
+		if err == nil {
+			err = s.CloseSession(storetest.Bounded(t), session.Credential)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := link.Attached(); n > 150 {
+		t.Errorf("%d sessions are remembered, which have ended", n)
+	}
+}
