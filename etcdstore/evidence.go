@@ -81,8 +81,10 @@ func (s *Store) truth(ctx context.Context, c session, sec Section) error {
 		return expired(note)
 	case record != nil: // records that were published have a marker, until both are folded
 		return fmt.Errorf("%w: its records were never published", ErrLockExpired)
-	case holder != nil && holder.ModRevision == sec.Token:
+	case holder != nil && holder.ModRevision == sec.Token, holder != nil && committed(holder) == sec.Token && !heldBy(holder, c):
 		return notOwn(sec)
+	case holder != nil && committed(holder) == sec.Token: // the next section goes on
+		return nil
 	case holder != nil && holder.ModRevision < sec.Token: // tokens rise
 		return neverGranted(sec)
 	case holder != nil:
@@ -98,25 +100,14 @@ func (s *Store) truthAtEnd(ctx context.Context, c session, sec Section, by int64
 	if err != nil {
 		return err
 	}
-	if clientv3.LeaseID(last.Lease) != c.lease {
+	if !heldBy(last, c) {
 		return notOwn(sec)
 	}
 	if err := s.proveAt(ctx, c, end-1); err != nil {
 		return err
 	}
-	var resp *pb.TxnResponse
-	err = past(func(serializable bool) (err error) {
-		at := func(key string) *pb.RequestOp {
-			return op.Range(&pb.RangeRequest{Key: []byte(key), Revision: end, Serializable: serializable})
-		}
-		resp, err = s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
-			at(s.keys.marker(sec.Lock, sec.Token)),
-			at(s.keys.note(sec.Lock, sec.Token)),
-			at(s.keys.session(c.id)),
-			at(s.keys.lock(sec.Lock)),
-		}})
-		return err
-	})
+	resp, err := s.asOf(ctx, end,
+		s.keys.marker(sec.Lock, sec.Token), s.keys.note(sec.Lock, sec.Token), s.keys.session(c.id), s.keys.lock(sec.Lock))
 	if errors.Is(err, rpctypes.ErrCompacted) {
 		return forgotten(sec)
 	}
@@ -131,7 +122,7 @@ func (s *Store) truthAtEnd(ctx context.Context, c session, sec Section, by int64
 		return expired(note)
 	case alive == nil:
 		return fmt.Errorf("%w: %s", ErrLockExpired, sessionEnded)
-	case holder != nil && handedOn(holder, c, sec.Token): // a commit of nothing
+	case holder != nil && committed(holder) == sec.Token: // a commit of nothing
 		return nil
 	case sec.Appended: // its own ending would have put a marker or, but for want of room, a note
 		return fmt.Errorf("%w: it ended without being published", ErrLockExpired)
@@ -202,30 +193,28 @@ func (s *Store) proveAt(ctx context.Context, c session, rev int64) error {
 
 // keyAt is a key as it was at a revision; nil: it was not there. The error is
 // [rpctypes.ErrCompacted] if that is not known any more.
-func (s *Store) keyAt(ctx context.Context, key string, rev int64) (kv *mvccpb.KeyValue, err error) {
-	err = past(func(serializable bool) error {
-		opts := []clientv3.OpOption{clientv3.WithRev(rev)}
-		if serializable {
-			opts = append(opts, clientv3.WithSerializable())
-		}
-		resp, err := s.get(ctx, key, opts...)
-		if err == nil && len(resp.Kvs) > 0 {
-			kv = resp.Kvs[0]
-		}
-		return err
-	})
-	return kv, err
+func (s *Store) keyAt(ctx context.Context, key string, rev int64) (*mvccpb.KeyValue, error) {
+	resp, err := s.asOf(ctx, rev, key)
+	if err != nil {
+		return nil, err
+	}
+	return op.First(resp, 0), nil
 }
 
-// past makes a read of the past. What was does not change, so any member may answer, from what it
-// has itself. One that has not come so far says that the revision is in the future: the read is
-// then made again through the quorum.
-func past(read func(serializable bool) error) error {
-	err := read(true)
-	if errors.Is(err, rpctypes.ErrFutureRev) {
-		err = read(false)
+// asOf reads keys as they were at a revision. What was does not change, so any member may answer,
+// from what it has itself. One that has not come so far says that the revision is in the future:
+// the read is then made again through the quorum.
+func (s *Store) asOf(ctx context.Context, rev int64, keys ...string) (resp *pb.TxnResponse, err error) {
+	for _, serializable := range []bool{true, false} {
+		var read commit.Txn
+		for _, key := range keys {
+			read.Then = append(read.Then, op.Range(&pb.RangeRequest{Key: []byte(key), Revision: rev, Serializable: serializable}))
+		}
+		if resp, err = s.engine.Commit(ctx, read); !errors.Is(err, rpctypes.ErrFutureRev) {
+			break
+		}
 	}
-	return err
+	return resp, err
 }
 
 // publishedBy reports whether a marker is a session's. Earlier servers put it without saying whose
@@ -234,13 +223,18 @@ func publishedBy(marker *mvccpb.KeyValue, session string) bool {
 	return len(marker.Value) == 0 || string(marker.Value) == session
 }
 
-// handedOn reports whether a holder's key was put by a session's commit of a token.
-func handedOn(holder *mvccpb.KeyValue, c session, token int64) bool {
-	if clientv3.LeaseID(holder.Lease) != c.lease {
-		return false
-	}
+// committed is the token whose commit has put a holder's key; 0: none.
+func committed(holder *mvccpb.KeyValue) int64 {
 	v, err := decodeHolder(holder.Value)
-	return err == nil && v.Prev == token
+	if err != nil {
+		return 0
+	}
+	return v.Prev
+}
+
+// heldBy reports whether a holder's key ends with a session.
+func heldBy(holder *mvccpb.KeyValue, c session) bool {
+	return clientv3.LeaseID(holder.Lease) == c.lease
 }
 
 func expired(note *mvccpb.KeyValue) error {

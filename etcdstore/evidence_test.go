@@ -176,7 +176,7 @@ func testReadsOfThePast(t *testing.T, etcd *clientv3.Client, s *faulty) {
 	}
 	var reads atomic.Int64
 	s.After(func(_ context.Context, call faults.Call) error {
-		if call.Op.Rev() > 0 {
+		if ofThePast(call.Op, true) {
 			reads.Add(1)
 		}
 		return nil

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -207,9 +206,9 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	kv := op.First(done, 0)
 	switch {
 	case kv == nil:
-	case handedOn(kv, c, sec.Token):
+	case heldBy(kv, c) && committed(kv) == sec.Token:
 		return kv.ModRevision, nil
-	case sec.Last != "" && c.alive && kv.ModRevision == sec.Token && clientv3.LeaseID(kv.Lease) == c.lease: // the guard holds
+	case sec.Last != "" && c.alive && kv.ModRevision == sec.Token && heldBy(kv, c): // the guard holds
 		return 0, dataLoss(sec.Lock, sec.Token)
 	}
 	return 0, s.outcome(ctx, c, sec, *doubt)

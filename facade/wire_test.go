@@ -59,6 +59,21 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// TestEvidenceTable asks what became of sections through client, wire and facade.
+func TestEvidenceTable(t *testing.T) {
+	for by, dial := range map[string]func(*testing.T, *grpc.ClientConn) wire{
+		"Unary": func(_ *testing.T, conn *grpc.ClientConn) wire { return byUnary(conn) },
+		"Mux":   func(t *testing.T, conn *grpc.ClientConn) wire { return byMux(openMux(t, conn)) },
+	} {
+		t.Run(by, func(t *testing.T) {
+			storetest.RunEvidence(t, true, func(t *testing.T) storetest.Judged {
+				n := facadetest.Start(t)
+				return storetest.Judged{Subject: dial(t, n.Dial(0)), Etcd: n.Etcd()}
+			})
+		})
+	}
+}
+
 func (w wire) calls() dlmv1.LockServiceClient { return dlmv1.NewLockServiceClient(w.conn) }
 
 func (w wire) Init(ctx context.Context, args etcdstore.InitArgs) (etcdstore.Session, error) {

@@ -47,7 +47,8 @@ func newLogs(to *os.File, level, format string) (logs, error) {
 }
 
 // quiet lets through what an operator should look into: etcd's warnings and errors, but for those
-// about ports and tokens that it logs at every start, for which there is no use here.
+// about ports and tokens that it logs at every start, and about each call that it refuses, for which
+// there is no use here.
 type quiet struct{ zapcore.Core }
 
 func (q quiet) Enabled(level zapcore.Level) bool {
@@ -60,7 +61,8 @@ func (q quiet) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcor
 	switch {
 	case !q.Enabled(entry.Level),
 		entry.Message == "Running http and grpc server on single port. This is not recommended for production.",
-		entry.Message == "simple token is not cryptographically signed":
+		entry.Message == "simple token is not cryptographically signed",
+		entry.Message == "retrying of unary invoker failed": // of any refusal, which is its caller's to tell
 		return checked
 	}
 	return q.Core.Check(entry, checked)
