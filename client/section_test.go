@@ -120,6 +120,17 @@ func TestRefusedAppendLeavesSectionUsable(t *testing.T) {
 	reads(t, c, name, "f", "ab")
 }
 
+// The holder has appended nothing itself, and publishes what another process has, to which it gave
+// the credential.
+func TestCredentialIsAnAppend(t *testing.T) {
+	t.Parallel()
+	c, other, name := open(t, client.Config{}), open(t, client.Config{}), fresh(t)
+	l := lock(t, c, name)
+	must(t, other.Section(name, l.Credential(), l.Token()).Append(t.Context(), "f", []byte("child")))
+	must(t, l.Unlock(t.Context()))
+	reads(t, c, name, "f", "child")
+}
+
 func TestSharedSection(t *testing.T) {
 	c, other, name := open(t, client.Config{}), open(t, client.Config{}), fresh(t)
 	l := lock(t, c, name)

@@ -15,7 +15,6 @@ import (
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
 
-
 // says is what a message says that its client has seen; nil: it says nothing.
 func says(r *dlmv1.StreamRequest) *dlmv1.Seen {
 	if r.GetInit() != nil {

@@ -81,8 +81,8 @@ func testAnothersMarker(t *testing.T, _ *clientv3.Client, s *faulty) {
 	fold := sync.OnceFunc(s.HoldFolds(t, "l"))
 	defer fold()
 	h := owner.Publish("l", "f", "own")
-	for _, folded := range []bool{false, true} {
-		if folded {
+	for _, isFolded := range []bool{false, true} {
+		if isFolded {
 			fold()
 			storetest.WantContents(t, s, "l", "f", "own")
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
 // TestSoak runs two million cycles of acquire, append and release, or as many as DLM_SOAK says, and

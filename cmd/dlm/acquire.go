@@ -129,9 +129,14 @@ func abandon(l *client.Lock) {
 
 // publish releases the lock and publishes its section. The client rides an outage out for as long
 // as the lock is certainly held; whatever keeps the release from being confirmed counts as a loss.
+// The error says whether anything may have been published all the same.
 func publish(l *client.Lock) error {
-	if err := l.Unlock(context.Background()); err != nil {
-		return fmt.Errorf("%w: %w", errLost, err)
+	switch err := l.Unlock(context.Background()); {
+	case err == nil:
+		return nil
+	case errors.Is(err, client.ErrOutcomeUnknown):
+		return fmt.Errorf("%w: it is not known whether the section was published: %w", errLost, err)
+	default:
+		return fmt.Errorf("%w: nothing was published: %w", errLost, err)
 	}
-	return nil
 }

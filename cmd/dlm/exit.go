@@ -19,7 +19,7 @@ const (
 	exitFailure     = 1   // anything that has no code of its own
 	exitUsage       = 64  // wrong arguments, or a name, TTL or label that the server refuses
 	exitUnreachable = 69  // no server answered within the connect timeout, or it cannot serve
-	exitLost        = 70  // the lock was lost while it was needed: nothing was published
+	exitLost        = 70  // the lock was lost while it was needed: nothing was published, unless it says that this is not known
 	exitInUse       = 73  // server: the data directory is another server's
 	exitDisk        = 74  // server: the disk is full, or cannot be written to
 	exitNotAcquired = 75  // the lock is held by somebody else; -E changes it
@@ -54,6 +54,7 @@ func exitCodes() []struct {
 		{client.ErrLockExpired, exitLost},
 		{client.ErrSessionExpired, exitLost},
 		{client.ErrOutcomeUnknown, exitLost},
+		{client.ErrDataLoss, exitLost},
 		{client.ErrUnavailable, exitUnreachable},
 		{client.ErrWentBack, exitUnreachable},
 		{client.ErrOtherCluster, exitUnreachable},

@@ -40,7 +40,7 @@ append), DLM_ENDPOINTS, DLM_PROXY, and DLM_HELD, the locks held by this and the 
 
 Exit code: COMMAND's own, 126 if it cannot be run, 127 if it is not found, 128+N if it died of signal N, 64 usage, 69 no
 server answered before the lock was held, 70 the lock was lost while COMMAND ran, whatever its own code was, 75 (or -E
-CODE) the lock was not acquired.`,
+CODE) the lock was not acquired. With 70 nothing was published, or dlm says that this is not known.`,
 		Example: `  dlm lock nightly ./backup.sh
   dlm lock -n deploy sh -c 'make && make install'
   dlm lock -w 30s orders sh -c 'date | dlm append orders log'`,

@@ -34,11 +34,11 @@ type Judged struct {
 //   - how often: its holder asks again.
 //
 // What must be answered is reckoned from what happened, and from whether anything is left that
-// shows it: not from how a store finds out. open is called once for each memory; brief: only for
+// shows it: not from how a store finds out. open is called once for each memory; short: only for
 // those without the notes.
-func RunEvidence(t *testing.T, brief bool, open func(t *testing.T) Judged) {
+func RunEvidence(t *testing.T, short bool, open func(t *testing.T) Judged) {
 	for _, m := range memories() {
-		if brief && !m.dropped {
+		if short && !m.dropped {
 			continue
 		}
 		t.Run(m.name, func(t *testing.T) {

@@ -1,0 +1,105 @@
+package main_test
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+)
+
+// holding is a `dlm lock` whose command waits for the end of its standard input, and then succeeds.
+type holding struct {
+	*background
+	in      io.Closer
+	session string // its public id
+}
+
+// holdAt begins one at a server, whose command first runs a line of shell.
+func holdAt(t *testing.T, addr, line string, args ...string) holding {
+	t.Helper()
+	script := line + `; echo "session ${DLM_SESSION%%.*}."; read x; exit 0`
+	cmd := command(t, addr, dlmPath, append(append([]string{"lock"}, args...), "sh", "-c", script)...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, cmd)
+	b.says(t, ".\n")
+	_, id, _ := strings.Cut(b.out.String(), "session ")
+	id, _, _ = strings.Cut(id, ".")
+	return holding{b, in, id}
+}
+
+// A hold that was lost is reported, whatever was or was not appended, and also if nobody has
+// noticed before the command succeeds.
+func TestLostHold(t *testing.T) {
+	t.Parallel()
+	etcdAddr := storetest.FreeAddr(t)
+	s := ownServer(t, "--cluster-client-listen", etcdAddr)
+	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{etcdAddr}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { etcd.Close() })
+	for name, line := range map[string]string{
+		"nothing": "true",
+		"appends": "dlm append lost/appends file text",
+	} {
+		t.Run(name, func(t *testing.T) {
+			lock := "lost/" + name
+			h := holdAt(t, s.addr, line, "--ttl", "10m", lock)
+			lease, err := strconv.ParseInt(h.session, 16, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if _, err := etcd.Revoke(ctx, clientv3.LeaseID(lease)); err != nil {
+				t.Fatal(err)
+			}
+			must(t, command(t, s.addr, dlmPath, "lock", "-w", "20s", lock, "true"))
+			h.in.Close()
+			if code := h.wait(t); code != 70 || !strings.Contains(h.err.String(), "nothing was published") {
+				t.Errorf("exit code %d, want 70 and that nothing was published\n%s", code, h.err)
+			}
+			if r := run(t, command(t, s.addr, dlmPath, "cat", lock, "file")); r.code != 1 {
+				t.Errorf("published %q", r.out)
+			}
+		})
+	}
+}
+
+// A wrapper that was stopped for longer than its lock lives has lost it, though its command did
+// nothing under the lock.
+func TestLostWhileStopped(t *testing.T) {
+	t.Parallel()
+	h := holdAt(t, endpoint, "true", "--ttl", "2s", "lost/stopped")
+	h.signal(t, syscall.SIGSTOP)
+	must(t, dlm(t, "lock", "-w", "20s", "lost/stopped", "true"))
+	h.in.Close() // the command may end now
+	h.signal(t, syscall.SIGCONT)
+	if code := h.wait(t); code != 70 || !strings.Contains(h.err.String(), "nothing published") {
+		t.Errorf("exit code %d, want 70 and that nothing was published\n%s", code, h.err)
+	}
+}
+
+// A release that nobody answers: whether it was carried out is not known, and that is said.
+func TestUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	h := holdAt(t, s.addr, "dlm append unknown file text", "--ttl", "3s", "--connect-timeout", "1s", "unknown")
+	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	h.in.Close()
+	if code := h.wait(t); code != 70 || !strings.Contains(h.err.String(), "it is not known whether the section was published") {
+		t.Errorf("exit code %d, want 70 and that the outcome is not known\n%s", code, h.err)
+	}
+}
