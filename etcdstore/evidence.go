@@ -43,7 +43,7 @@ import (
 // than history is told as long as its end is not.
 //
 // A watch from the token's revision on would find E too, but etcd reads all that happened since
-// under a lock that every write needs. Bisecting 300,000 revisions is 18 reads of one key.
+// under a lock that every write needs. Bisecting 300,000 revisions is some 20 reads of one key.
 
 // truth is what became of a section whose token does not hold the lock for its session any more, or
 // never did.

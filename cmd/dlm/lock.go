@@ -112,6 +112,9 @@ func (l *lockCommand) run(ctx context.Context, name string, argv []string) (err 
 	case result.Lost:
 		return fmt.Errorf("%w: %q: the command was ended and nothing published: %w", errLost, name, loss(held))
 	case result.Code != 0:
+		if lostUnnoticed(c, held) {
+			return fmt.Errorf("%w: %q: the command failed with code %d, and nothing was published", errLost, name, result.Code)
+		}
 		abandon(held)
 		if result.Interrupted != 0 {
 			return silent{exitError{code: result.Code, err: &interrupted{result.Interrupted}}}
@@ -133,6 +136,19 @@ func (l *lockCommand) wait(ctx context.Context, c *client.Client, name string, s
 		return nil, signalled
 	}
 	return held, err
+}
+
+// lostUnnoticed reports whether a server says that a lock is not held any more. A command that has
+// failed ends with a discard, which succeeds in any case and does not tell. If no server can be
+// asked, nothing is known of a loss.
+func lostUnnoticed(c *client.Client, l *client.Lock) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
+	defer cancel()
+	state, err := c.Inspect(ctx, l.Name())
+	if err != nil {
+		return errors.Is(err, client.ErrLockNotFound)
+	}
+	return state.GetHolder().GetToken() != l.Token()
 }
 
 // loss is why a lock is not held any more.

@@ -14,17 +14,17 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// holding is a `dlm lock` whose command waits for the end of its standard input, and then succeeds.
+// holding is a `dlm lock` whose command waits for the end of its standard input.
 type holding struct {
 	*background
 	in      io.Closer
 	session string // its public id
 }
 
-// holdAt begins one at a server, whose command first runs a line of shell.
-func holdAt(t *testing.T, addr, line string, args ...string) holding {
+// holdAt begins one at a server, whose command first runs a line of shell, and exits with a code.
+func holdAt(t *testing.T, addr, line string, code int, args ...string) holding {
 	t.Helper()
-	script := line + `; echo "session ${DLM_SESSION%%.*}."; read x; exit 0`
+	script := line + `; echo "session ${DLM_SESSION%%.*}."; read x; exit ` + strconv.Itoa(code)
 	cmd := command(t, addr, dlmPath, append(append([]string{"lock"}, args...), "sh", "-c", script)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -38,7 +38,7 @@ func holdAt(t *testing.T, addr, line string, args ...string) holding {
 }
 
 // A hold that was lost is reported, whatever was or was not appended, and also if nobody has
-// noticed before the command succeeds.
+// noticed before the command ends, in whichever way.
 func TestLostHold(t *testing.T) {
 	t.Parallel()
 	etcdAddr := storetest.FreeAddr(t)
@@ -48,13 +48,17 @@ func TestLostHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { etcd.Close() })
-	for name, line := range map[string]string{
-		"nothing": "true",
-		"appends": "dlm append lost/appends file text",
+	for _, test := range []struct {
+		name, line string
+		code       int // the command's own
+	}{
+		{"nothing", "true", 0},
+		{"appends", "dlm append lost/appends file text", 0},
+		{"fails", "true", 3},
 	} {
-		t.Run(name, func(t *testing.T) {
-			lock := "lost/" + name
-			h := holdAt(t, s.addr, line, "--ttl", "10m", lock)
+		t.Run(test.name, func(t *testing.T) {
+			lock := "lost/" + test.name
+			h := holdAt(t, s.addr, test.line, test.code, "--ttl", "10m", lock)
 			lease, err := strconv.ParseInt(h.session, 16, 64)
 			if err != nil {
 				t.Fatal(err)
@@ -80,7 +84,7 @@ func TestLostHold(t *testing.T) {
 // nothing under the lock.
 func TestLostWhileStopped(t *testing.T) {
 	t.Parallel()
-	h := holdAt(t, endpoint, "true", "--ttl", "2s", "lost/stopped")
+	h := holdAt(t, endpoint, "true", 0, "--ttl", "2s", "lost/stopped")
 	h.signal(t, syscall.SIGSTOP)
 	must(t, dlm(t, "lock", "-w", "20s", "lost/stopped", "true"))
 	h.in.Close() // the command may end now
@@ -94,7 +98,7 @@ func TestLostWhileStopped(t *testing.T) {
 func TestUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
-	h := holdAt(t, s.addr, "dlm append unknown file text", "--ttl", "3s", "--connect-timeout", "1s", "unknown")
+	h := holdAt(t, s.addr, "dlm append unknown file text", 0, "--ttl", "3s", "--connect-timeout", "1s", "unknown")
 	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
