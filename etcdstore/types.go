@@ -141,7 +141,7 @@ type Section struct {
 
 	// Last is the request of the append, of those that were answered in the section, whose answer
 	// has the highest revision; empty: it is not looked for. For [Store.Release] and
-	// [Store.Commit].
+	// [Store.Commit], and only if Appended.
 	Last string
 }
 

@@ -42,8 +42,8 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		{etcdstore.ErrOtherCluster, codes.FailedPrecondition, "OTHER_CLUSTER"},
 		{etcdstore.ErrLockExpired, codes.FailedPrecondition, reasonLockExpired},
 		{etcdstore.ErrSessionExpired, codes.FailedPrecondition, reasonSessionExpired},
-		{etcdstore.ErrOutcomeUnknown, codes.FailedPrecondition, "OUTCOME_UNKNOWN"},
-		{etcdstore.ErrDataLoss, codes.FailedPrecondition, "DATA_LOSS"},
+		{etcdstore.ErrOutcomeUnknown, codes.FailedPrecondition, reasonOutcomeUnknown},
+		{etcdstore.ErrDataLoss, codes.FailedPrecondition, reasonDataLoss},
 		{etcdstore.ErrInvalidName, codes.InvalidArgument, "INVALID_NAME"},
 		{etcdstore.ErrInvalidTTL, codes.InvalidArgument, "INVALID_TTL"},
 		{etcdstore.ErrInvalidArgument, codes.InvalidArgument, "INVALID_ARGUMENT"},
@@ -73,6 +73,8 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 const (
 	reasonLockExpired    = "LOCK_EXPIRED"
 	reasonSessionExpired = "SESSION_EXPIRED"
+	reasonOutcomeUnknown = "OUTCOME_UNKNOWN"
+	reasonDataLoss       = "DATA_LOSS"
 	reasonInternal       = "INTERNAL" // of an error that is in no row of the table
 )
 

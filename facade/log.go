@@ -28,15 +28,16 @@ const prefix = "/" + serviceName + "/"
 const serviceName = "dlm.v1.LockService"
 
 // log writes the one line of a call. Lost locks and sessions are warnings: either a client stalled
-// or the network did, and work may have been undone. Other refusals are the caller's own affair.
+// or the network did, and work may have been undone. So are outcomes that nobody knows any more. A
+// record that is gone is an error of whoever runs etcd. Other refusals are the caller's own affair.
 func (c *call) log(resp any, err error, took time.Duration) {
 	level, code := slog.LevelDebug, codes.OK.String()
 	if r, ok := errors.AsType[*refusal](err); ok {
 		code = r.reason
 		switch r.reason {
-		case reasonLockExpired, reasonSessionExpired:
+		case reasonLockExpired, reasonSessionExpired, reasonOutcomeUnknown:
 			level = slog.LevelWarn
-		case reasonInternal:
+		case reasonInternal, reasonDataLoss:
 			level = slog.LevelError
 		}
 	} else if err != nil {

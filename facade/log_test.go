@@ -37,6 +37,8 @@ func TestOneLogLineACall(t *testing.T) {
 			map[string]any{"level": "WARN", "code": "LOCK_EXPIRED"},
 		},
 		{"lost session", etcdstore.ErrSessionExpired, &dlmv1.AppendRequest{}, map[string]any{"level": "WARN"}},
+		{"unknown outcome", etcdstore.ErrOutcomeUnknown, &dlmv1.AppendRequest{}, map[string]any{"level": "WARN"}},
+		{"lost record", etcdstore.ErrDataLoss, &dlmv1.AppendRequest{}, map[string]any{"level": "ERROR", "code": "DATA_LOSS"}},
 		{"refusal", etcdstore.ErrQuota, &dlmv1.AppendRequest{}, map[string]any{"level": "DEBUG", "code": "QUOTA"}},
 		{
 			"internal", errors.New("odd"),
