@@ -12,53 +12,54 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
 	etcdlease "go.etcd.io/etcd/server/v3/lease"
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/adapter"
-	"google.golang.org/grpc"
 )
 
 // Local is what a member offers to a store in its own process, beside the client: the ways that are
 // free of a network's detours.
 type Local struct {
 	etcd *etcdserver.EtcdServer
-	kv   covered
+	kv   pb.KVClient
+	high *highwater
 }
 
 func local(etcd *etcdserver.EtcdServer, high *highwater) *Local {
-	return &Local{etcd: etcd, kv: covered{adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(etcd)), high}}
+	kv := adapter.KvServerToKvClient(covered{v3rpc.NewQuotaKVServer(etcd), high})
+	return &Local{etcd: etcd, kv: kv, high: high}
 }
 
 // covered is etcd's key-value service. An answer is given when its revision, which may become a
 // token, is covered by highwater.
 type covered struct {
-	pb.KVClient
+	pb.KVServer
 	high *highwater
 }
 
-func (c covered) Range(ctx context.Context, in *pb.RangeRequest, opts ...grpc.CallOption) (*pb.RangeResponse, error) {
-	out, err := c.KVClient.Range(ctx, in, opts...)
+func (c covered) Range(ctx context.Context, in *pb.RangeRequest) (*pb.RangeResponse, error) {
+	out, err := c.KVServer.Range(ctx, in)
 	if err == nil {
 		err = c.high.cover(ctx, out.Header.Revision)
 	}
 	return out, err
 }
 
-func (c covered) Put(ctx context.Context, in *pb.PutRequest, opts ...grpc.CallOption) (*pb.PutResponse, error) {
-	out, err := c.KVClient.Put(ctx, in, opts...)
+func (c covered) Put(ctx context.Context, in *pb.PutRequest) (*pb.PutResponse, error) {
+	out, err := c.KVServer.Put(ctx, in)
 	if err == nil {
 		err = c.high.cover(ctx, out.Header.Revision)
 	}
 	return out, err
 }
 
-func (c covered) DeleteRange(ctx context.Context, in *pb.DeleteRangeRequest, opts ...grpc.CallOption) (*pb.DeleteRangeResponse, error) {
-	out, err := c.KVClient.DeleteRange(ctx, in, opts...)
+func (c covered) DeleteRange(ctx context.Context, in *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
+	out, err := c.KVServer.DeleteRange(ctx, in)
 	if err == nil {
 		err = c.high.cover(ctx, out.Header.Revision)
 	}
 	return out, err
 }
 
-func (c covered) Txn(ctx context.Context, in *pb.TxnRequest, opts ...grpc.CallOption) (*pb.TxnResponse, error) {
-	out, err := c.KVClient.Txn(ctx, in, opts...)
+func (c covered) Txn(ctx context.Context, in *pb.TxnRequest) (*pb.TxnResponse, error) {
+	out, err := c.KVServer.Txn(ctx, in)
 	if err == nil {
 		err = c.high.cover(ctx, out.Header.Revision)
 	}
@@ -69,11 +70,11 @@ func (c covered) Txn(ctx context.Context, in *pb.TxnRequest, opts ...grpc.CallOp
 // copying.
 func (l *Local) KV() pb.KVClient { return l.kv }
 
-// inProcess makes a client that calls an etcd in this process. It renews a lease without a stream.
-func inProcess(etcd *etcdserver.EtcdServer, local *Local) *clientv3.Client {
-	c := v3client.New(etcd)
-	c.KV = clientv3.NewKVFromKVClient(local.kv, c)
-	c.Lease = lease{c.Lease, etcd}
+// inProcess makes a client that calls the etcd in this process. It renews a lease without a stream.
+func inProcess(l *Local) *clientv3.Client {
+	c := v3client.New(l.etcd)
+	c.KV = clientv3.NewKVFromKVClient(l.kv, c)
+	c.Lease = lease{c.Lease, l.etcd}
 	return c
 }
 
@@ -120,7 +121,7 @@ func (l *Local) Follow(ctx context.Context, from, end string, rev int64, tell fu
 			if resp.CompactRevision != 0 {
 				return rpctypes.ErrCompacted
 			}
-			if err := l.kv.high.cover(ctx, resp.Revision); err != nil {
+			if err := l.high.cover(ctx, resp.Revision); err != nil {
 				return err
 			}
 			tell(resp.Events)

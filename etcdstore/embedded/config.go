@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -108,7 +109,8 @@ func (c Config) logger() *zap.Logger {
 		l = zap.NewNop()
 	}
 	if c.Fatal != nil {
-		l = l.WithOptions(zap.WithPanicHook(lastWords{c}), zap.WithFatalHook(lastWords{c}))
+		last := lastWords{c, new(sync.Mutex)}
+		l = l.WithOptions(zap.WithPanicHook(last), zap.WithFatalHook(last))
 	}
 	return l
 }

@@ -13,14 +13,15 @@ import (
 
 // lastWords says why etcd cannot go on. Etcd logs a line and ends the process, or panics on a
 // goroutine of its own, in a dozen of places, of which this is the one that all have in common.
-type lastWords struct{ cfg Config }
-
-// dying is held from the first last word on: others wait for the end of the process.
-var dying sync.Mutex
+type lastWords struct {
+	cfg Config
+	// Locked by the first of several, for good: the others wait for the end of the process.
+	dying *sync.Mutex
+}
 
 // OnWrite implements [zapcore.CheckWriteHook]: the line has been written.
 func (l lastWords) OnWrite(line *zapcore.CheckedEntry, fields []zapcore.Field) {
-	dying.Lock()
+	l.dying.Lock()
 	var cause error
 	for _, f := range fields {
 		if err, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {

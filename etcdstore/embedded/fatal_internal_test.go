@@ -25,7 +25,7 @@ func TestLastWords(t *testing.T) {
 		"other": {"unexpected", errors.New("bad page"), ErrStopped, "unexpected: bad page"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := lastWords{cfg}.explain(tc.message, tc.cause)
+			err := lastWords{cfg: cfg}.explain(tc.message, tc.cause)
 			if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("%v; want %v, saying %q", err, tc.want, tc.says)
 			}

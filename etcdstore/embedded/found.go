@@ -184,7 +184,7 @@ func (f *founder) decide(answers map[string]answer) (token string, wait *obstacl
 			}
 			wait.data = append(wait.data, where+" has data")
 		case a.Name != name || !maps.Equal(a.Members, f.members):
-			wait.other = append(wait.other, fmt.Sprintf("%s is configured as %s of %s", where, a.Name, list(a.Members)))
+			wait.other = append(wait.other, fmt.Sprintf("%s is configured as %s of %s", where, a.Name, listed(a.Members)))
 		default:
 			ids[name] = a.ID
 			all = all && agreed.equal(a.Agreed)
@@ -250,8 +250,8 @@ type standing struct {
 	note
 }
 
-// list is members as in a configuration.
-func list(members map[string]string) string {
+// listed is members as in a configuration.
+func listed(members map[string]string) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		all = append(all, name+"="+members[name])

@@ -103,11 +103,11 @@ func start(ctx context.Context, cfg Config, ec *embed.Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start etcd: %w", err)
 	}
-	local := local(etcd.Server, high)
+	l := local(etcd.Server, high)
 	s := &Server{
 		etcd:   etcd,
-		client: inProcess(etcd.Server, local),
-		local:  local,
+		client: inProcess(l),
+		local:  l,
 		logger: etcd.GetLogger(),
 		high:   high,
 
