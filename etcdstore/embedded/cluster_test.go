@@ -122,7 +122,7 @@ func TestLostMemberIsReplaced(t *testing.T) {
 	lost := cfgs[0]
 	stop(t, servers[0])
 	lost.DataDir = t.TempDir()
-	if _, err := tryStart(t, lost, 3*time.Second); !errors.Is(err, embedded.ErrEmptied) {
+	if _, err := tryStart(t, lost, short); !errors.Is(err, embedded.ErrEmptied) {
 		t.Fatalf("start with an empty data directory under the old identity: %v, want ErrEmptied", err)
 	}
 	joining := lost

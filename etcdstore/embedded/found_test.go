@@ -14,7 +14,7 @@ import (
 )
 
 // short is for starts that are to fail because somebody is waited for.
-const short = 3 * time.Second
+const short = 5 * time.Second
 
 // Two of three disks are lost while the third member is down: nothing is founded, whether it comes
 // back or not, and with the disks put back nothing is missing.
@@ -58,7 +58,7 @@ func TestEmptiedMajorityFoundsNothing(t *testing.T) {
 
 	third := make(chan error, 1)
 	go func() {
-		_, err := tryStart(t, cfgs[2], 3*short)
+		_, err := tryStart(t, cfgs[2], 4*short)
 		third <- err
 	}()
 	waitForPeer(t, cfgs[2])

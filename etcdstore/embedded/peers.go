@@ -84,14 +84,17 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 // between it says what stands in the way. When ctx ends first, it says that too.
 func (p *peers) until(ctx context.Context, what string, decide func(map[string]answer) (bool, *obstacle, error)) error {
 	pause, say, said := askFirst, time.Now().Add(sayFirst), ""
+	var last *obstacle
 	for {
-		done, wait, err := decide(p.ask(ctx))
+		answers := p.ask(ctx)
+		if ctx.Err() != nil {
+			return last.timeout(what, context.Cause(ctx)) // what was asked now was cut off
+		}
+		done, wait, err := decide(answers)
 		if done || err != nil {
 			return err
 		}
-		if ctx.Err() != nil {
-			return wait.timeout(what, context.Cause(ctx))
-		}
+		last = wait
 		if wait == nil {
 			pause = askFirst // they are about to answer something else
 		} else if text := wait.String(); time.Now().After(say) || said != "" && said != text && time.Now().After(say.Add(sayChanged-sayAgain)) {
