@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // No revision above the bound is handed out before a higher bound is on the disk, and nothing waits
@@ -86,5 +90,98 @@ func TestRaiseFails(t *testing.T) {
 	}
 	if err := h.raise(10); err == nil || h.bound.Load() != 0 || h.now.Seen != 0 {
 		t.Errorf("raise = %v, bound %d, seen %d; want an error and nothing changed", err, h.bound.Load(), h.now.Seen)
+	}
+}
+
+// Whatever revision a running member hands out, by an answer or by an event, the file has a higher
+// bound by then.
+func TestNothingIsHandedOutAboveTheBound(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := Start(ctx, Config{DataDir: t.TempDir(), UnsafeNoFsync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	written := func(what string, revision int64) {
+		t.Helper()
+		text, err := os.ReadFile(s.high.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := parseMarks(text); err != nil || m.Bound < revision {
+			t.Errorf("%s has revision %d, and the file says %+v, %v", what, revision, m, err)
+		}
+	}
+	// lower is as if the member had come close to its bound.
+	lower := func(to int64) {
+		s.high.mu.Lock()
+		defer s.high.mu.Unlock()
+		m := s.high.now
+		m.Seen, m.Bound = min(m.Seen, to), to
+		if err := s.high.write(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events := make(chan int64, 1)
+	followed := make(chan error, 1)
+	follow, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		followed <- s.Local().Follow(follow, "k", "l", 1, func(all []*clientv3.Event) {
+			events <- all[len(all)-1].Kv.ModRevision
+		})
+	}()
+	revision := s.etcd.Server.KV().Rev()
+	for _, step := range []struct {
+		name string
+		call func() (int64, error)
+	}{
+		{"Put", func() (int64, error) {
+			out, err := s.Client().Put(ctx, "k", "")
+			if err != nil {
+				return 0, err
+			}
+			return out.Header.Revision, nil
+		}},
+		{"Txn", func() (int64, error) {
+			out, err := s.Local().KV().Txn(ctx, &pb.TxnRequest{Success: []*pb.RequestOp{{Request: &pb.RequestOp_RequestPut{
+				RequestPut: &pb.PutRequest{Key: []byte("k")},
+			}}}})
+			if err != nil {
+				return 0, err
+			}
+			return out.Header.Revision, nil
+		}},
+		{"Delete", func() (int64, error) {
+			out, err := s.Client().Delete(ctx, "k")
+			if err != nil {
+				return 0, err
+			}
+			return out.Header.Revision, nil
+		}},
+	} {
+		lower(revision)
+		got, err := step.call()
+		if err != nil || got <= revision {
+			t.Fatalf("%s: revision %d after %d, %v", step.name, got, revision, err)
+		}
+		written(step.name, got)
+		select {
+		case event := <-events:
+			written("an event of "+step.name, event)
+		case <-ctx.Done():
+			t.Fatalf("no event of %s", step.name)
+		}
+		revision = got
+	}
+	stop()
+	if err := <-followed; !errors.Is(err, context.Canceled) {
+		t.Errorf("Follow = %v", err)
 	}
 }
