@@ -42,11 +42,14 @@ type Server struct {
 }
 
 // Start runs etcd and returns once it has read from a quorum of its cluster: with members, that is
-// when more than half of them run. When ctx ends first, Start gives up and leaves nothing behind;
-// while etcd reads its log, or looks for members that are silent, this can take some seconds more.
+// when more than half of them run, and the first time, when all of them do. While it waits for that
+// first time it logs for whom, and what to do. When ctx ends first, Start gives up and leaves
+// nothing running; while etcd reads its log, or looks for members that are silent, this can take
+// some seconds more.
 //
 //   - [ErrInUse], [ErrOtherCluster], [ErrEmptied], [ErrRevisionBack], [ErrRemoved]: this member
 //     must not run like this.
+//   - [ErrDisk]: the disk is full.
 //   - any other: a fault of the configuration, the disk or the network, or ctx has ended.
 //
 // After any error Start may be called again.
