@@ -289,7 +289,7 @@ func (s *Server) run() {
 	}
 }
 
-// raise writes down what this member has applied: that is committed, even if it has lost its quorum.
+// raise writes down what this member has applied. It is committed, quorum or not.
 func (s *Server) raise() bool {
 	err := s.high.raise(s.etcd.Server.KV().Rev())
 	if err != nil {

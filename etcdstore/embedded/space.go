@@ -9,8 +9,8 @@ import (
 )
 
 // What etcd needs of the disk to be of use: the segment of its log that it writes to and the next
-// one, which it allocates beforehand, each of 64 MB; and its database grows by this at a time. A new
-// one has to have room for a step more than it takes at once, or it could not be started again.
+// one, which it allocates beforehand, each of 64 MB; and its database grows by this at a time. A
+// new one has to have room for a step more than it takes, or it could not be started again.
 const databaseStep = 16 << 20
 
 // checkSpace refuses a disk on which etcd would start and end at its first write.
