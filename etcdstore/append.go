@@ -21,7 +21,12 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(rev int64, 
 	// What needs a question to etcd first is resolved, and so is what looks refused: a repeat that
 	// is staged already is not refused.
 	c, known := s.known(r.Credential)
-	if !known || r.check() != nil || s.room() != nil || !s.usage.knows(r) && !s.countNew(r) || s.usage.reserve(r) != nil {
+	if !known || r.check() != nil || !s.usage.knows(r) && !s.countNew(r) || s.roomFor(r) != nil {
+		resolved(false)
+		return
+	}
+	if s.usage.reserve(r) != nil {
+		s.hadRoom(r)
 		resolved(false)
 		return
 	}
@@ -29,9 +34,11 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(rev int64, 
 	s.engine.Submit(commit.Txn{If: guard, Then: stage}, func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
+			s.hadRoom(r)
 			s.usage.staged(r)
 			done(resp.Header.Revision, nil)
 		case plainFailed:
+			s.hadRoom(r)
 			if commit.NotSent(err) {
 				s.usage.giveBack(r)
 			}
@@ -81,6 +88,7 @@ func (s *Store) resolveAppend(ctx context.Context, r Record, reserved bool) (rev
 			return s.unlessStaged(ctx, c, r, err)
 		}
 	}
+	defer s.hadRoom(r)
 	guard, stage := s.staging(c, r)
 	resp, err := s.engine.Commit(ctx, commit.Txn{If: guard, Then: stage, Else: s.look(r)})
 	switch {

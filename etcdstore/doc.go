@@ -124,6 +124,6 @@
 //
 // No clock decides safety: leases decide only when a lock may pass on. A client that goes by its
 // own clock must count from when it sent the last heartbeat that was answered. Files live in etcd
-// and share its space quota; at 80 % of it new sessions, acquires and records are refused, while
-// releases, discards and sweeps go on.
+// and share its space quota; at 80 % of it records are refused, at 90 % new sessions and acquires
+// too, while releases, folds, discards and sweeps go on: see space.go.
 package etcdstore

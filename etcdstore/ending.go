@@ -20,6 +20,7 @@ type ending struct {
 	whole     []*pb.Compare   // besides the guard: what the section must have for it; none: nothing
 	then      []*pb.RequestOp // besides passing the lock on
 	publishes bool            // then has the marker: there will be something to fold
+	bytes     int64           // of that, as far as this store knows
 	spareless bool            // it can do without a put: see endByDeletion
 	told      string          // why, as the holder is told at once; empty: it asked for the end
 	doubt     *bool           // set if the ending may have taken effect without an answer that says so
@@ -35,11 +36,11 @@ func (e ending) txn(p pass) commit.Txn {
 // ended takes in what the transaction did. It returns the waits that are over by it, for the caller
 // to end: see take.
 func (s *Store) ended(e ending, p pass, rev int64) (verdicts []verdict) {
-	s.usage.drop(e.lock, e.token)
 	verdicts = s.mirror.take(ownEnd{sectionKey{e.lock, e.token}, e.told}, p.changes(rev)...)
 	if e.publishes {
-		s.publish(e.lock, e.token, rev)
+		s.publish(e.lock, e.token, rev, e.bytes)
 	}
+	s.usage.drop(e.lock, e.token)
 	return verdicts
 }
 

@@ -37,9 +37,10 @@ var (
 	// ErrQuota: a section is at its limit ([MaxSection], [MaxSectionFiles]), a watcher does not
 	// keep up, or all numbers of clients are used.
 	ErrQuota = errors.New("quota exceeded")
-	// ErrNoSpace: etcd's space quota is (nearly) used up. At 80 % of it new sessions, acquires and
-	// records are refused; when it is full, whatever puts anything, which leaves discards and
-	// releases of sections without records.
+	// ErrNoSpace: etcd's space quota is (nearly) used up. At 80 % of it records are
+	// refused, with what is still to be folded counted in, and at 90 % new sessions and acquires,
+	// too; when it is full, whatever puts anything, which leaves discards and releases of sections
+	// without records.
 	ErrNoSpace = commit.ErrNoSpace
 
 	// ErrFileNotFound: the lock has no such file.

@@ -110,6 +110,7 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 			}
 		}
 		s.heads.folded(lock, token, rev)
+		s.space.folded(lock, token)
 		return nil
 	}
 }
@@ -186,7 +187,11 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 		if t.Small() {
 			run = s.engine.Commit
 		}
+		if err := s.awaitRoom(ctx, lock, bytesOf(ops)); err != nil {
+			return 0, err
+		}
 		resp, err := run(ctx, t)
+		s.space.answered(stepTakes(bytesOf(ops)))
 		if err == nil && !resp.Succeeded {
 			err = errOvertaken
 		}
@@ -262,6 +267,14 @@ func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data 
 		at += int64(len(part))
 	}
 	return puts, nil
+}
+
+// bytesOf is how much operations put.
+func bytesOf(ops []*pb.RequestOp) (bytes int64) {
+	for _, o := range ops {
+		bytes += int64(len(o.GetRequestPut().GetValue()))
+	}
+	return bytes
 }
 
 // split cuts puts into steps, each within what etcd takes in a transaction.

@@ -22,7 +22,8 @@ const maxHeads = 10_000
 
 // publish notes that a section is published, to be folded. A fold is asked for with the first
 // section that is not folded; those that follow while it waits are folded with it.
-func (s *Store) publish(lock string, token, rev int64) {
+func (s *Store) publish(lock string, token, rev, bytes int64) {
+	s.space.published(lock, token, bytes)
 	s.heads.mu.Lock()
 	if s.heads.published == nil {
 		s.heads.published = map[string]publication{}

@@ -23,7 +23,6 @@ const (
 	probeEvery   = 500 * time.Millisecond
 	probeTimeout = 2 * time.Second // longer than an election, shorter than a client's patience
 	maxSlow      = 2               // how many slow answers in a row are put up with
-	spaceEvery   = 5 * time.Second
 )
 
 // probe is the watchdog. A watch on an etcd that lost its quorum says nothing, so somebody has to
@@ -36,7 +35,6 @@ func (s *Store) probe() {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	past := newHistory(s.history)
-	var looked time.Time
 	slow := 0 // questions in a row that a member with a leader did not answer in time
 	for {
 		rev, err := s.ask()
@@ -64,11 +62,7 @@ func (s *Store) probe() {
 		}
 		s.serve(err == nil)
 		if err == nil {
-			if time.Since(looked) >= spaceEvery {
-				looked = time.Now()
-				s.lookAtSpace()
-			}
-			s.compact(past.look(rev, time.Now(), s.space.tight.Load()))
+			s.compact(past.look(rev, time.Now(), s.space.scarce()))
 		}
 		select {
 		case <-s.ctx.Done():

@@ -136,7 +136,7 @@ func (s *Store) outcome(ctx context.Context, c session, sec Section, doubt bool)
 func (s *Store) releasing(c session, sec Section, doubt *bool) ending {
 	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c), whole: s.whole(sec), doubt: doubt}
 	if sec.Appended {
-		e.then, e.publishes = s.marker(c, sec), true
+		e.then, e.publishes, e.bytes = s.marker(c, sec), true, s.usage.bytesOf(sec.Lock, sec.Token)
 	} else {
 		e.spareless = true
 	}
@@ -185,6 +185,8 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	if sec.Appended {
 		t.Then = append(t.Then, s.marker(c, sec)...)
 	}
+	s.space.puts()
+	bytes := s.usage.bytesOf(sec.Lock, sec.Token)
 	done, err := s.engine.Commit(ctx, t)
 	if errors.Is(err, ErrNoSpace) { // but it may be over, or a repeat
 		refusal := err
@@ -199,7 +201,7 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	if rev := done.Header.Revision; done.Succeeded {
 		s.mirror.own(change{key: lock, rev: rev, holder: &v})
 		if sec.Appended {
-			s.publish(sec.Lock, sec.Token, rev)
+			s.publish(sec.Lock, sec.Token, rev, bytes)
 		}
 		return rev, nil
 	}

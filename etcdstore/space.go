@@ -3,48 +3,329 @@ package etcdstore
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"sync"
+	"time"
+)
+
+// Etcd raises its alarm, and refuses every put from then on, when its file would exceed the quota:
+// the file, of which it only knows how many pages it has ever used. Free pages in it are used
+// again, but by what fits into them, so that the file may also grow while half of it is free. And
+// it does not shrink. So neither number tells by itself what there is room for:
+//
+//   - by what is in use, a file in pieces reaches the quota with a third of it free;
+//   - by the file, a store whose history is compacted would be full for ever.
+//
+// So both are asked for, and to either is added what is certainly coming: what was put since, and
+// what the sections that are open or published will put once more when they are folded. As if none
+// of that fitted into a free page, it has to find room behind the end of the file. As long as it
+// does fit, the file does not grow, and there is room for the next.
+//
+//	the file                            quota
+//	├──── in use ────┬─ free ─┬ coming ┬──┤
+//	                          80 % for records, 90 % for locks and sessions, the rest for endings
+//
+// Etcd is asked every few seconds, and again as soon as a good part of what was left may have been
+// used up. Other servers do the same, and none knows what is coming from the others: so each takes
+// its share. Each member of an embedded etcd is one server; with an external one, three are
+// assumed.
+
+// The parts of etcd's space quota, in percent, from which on new data is refused. Records stay, in
+// files, while what a lock takes is history soon: locks go on when files have used up their part.
+// The rest is for ending what there is. To release, fold and sweep also puts something, and at 100
+// % etcd refuses every put.
+const (
+	refuseRecords = 80
+	refuseLocks   = 90
+	// The same for the file, which may exceed what is in use. For records it may do so by as much
+	// more as there are free pages, but for some, which may be too scattered to be of use.
+	refuseRecordsFile = 90
+	refuseLocksFile   = 97
+	refuseFoldsFile   = 98
+	refuseGrowth      = 99 // anything, even if it might not make the file grow
+	scattered         = 3  // free pages of one part in three of the quota
+)
+
+const (
+	spaceEvery     = 5 * time.Second
+	spacePause     = 200 * time.Millisecond // before each look: etcd counts what it has written to its file, every 100 ms
+	entryBytes     = 2 << 10                // about what a lock or a session takes, with its history
+	entryMost      = 16 << 10               // what a value takes besides itself
+	assumedServers = 3
 )
 
 // space is what is known of etcd's room.
 type space struct {
-	tight atomic.Bool // new data is refused
+	ask chan struct{} // of size 1: to be looked at soon
+
+	mu      sync.Mutex
+	size    int64 // of the fullest member's file
+	inUse   int64 // of that
+	quota   int64 // 0: not known
+	servers int64 // that are taken to share it
+	put     int64 // and not seen by a look
+	landed  int64 // of that, what has been answered
+	entries int64 // of that, locks and sessions
+	open    int64 // bytes of sections that are open
+	folding int64 // of sections that are published and not folded
+	pending map[string][]pendingFold
+	full    bool // as of the last look, for the log
+	refused bool // somebody, since the last look
+	tight   bool // history is to make room
 }
 
-// refuseAt is the part of etcd's space quota, in percent, from which on new data is refused:
-// sessions, acquires, records. The rest is for ending what there is: to release, fold and sweep
-// also puts something, and at 100 % etcd refuses every put.
-const refuseAt = 80
+// pendingFold is a section that is to be folded.
+type pendingFold struct {
+	token, bytes int64
+}
 
-// room is [ErrNoSpace] while etcd's space is nearly used up.
+func newSpace() *space {
+	return &space{servers: assumedServers, ask: make(chan struct{}, 1), pending: map[string][]pendingFold{}}
+}
+
+// taken is about what a value takes of etcd's file, in pages that are seldom full.
+func taken(bytes int64) int64 { return bytes + min(bytes/4, entryMost) + entryBytes }
+
+// room is [ErrNoSpace] while there is none for a lock or a session. Otherwise it counts one. What
+// is still to come of records is no reason to refuse it: they were taken with that in mind.
 func (s *Store) room() error {
-	if s.space.tight.Load() {
-		return fmt.Errorf("%w: over %d %% of etcd's quota is used", ErrNoSpace, refuseAt)
+	p := s.space
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.quota > 0 && min(p.quota*refuseLocks/100-p.inUse, p.growth(refuseLocksFile)) < p.entries+entryBytes {
+		return p.refuse()
+	}
+	p.entries += entryBytes
+	p.count(entryBytes)
+	p.landed += entryBytes // soon enough
+	return nil
+}
+
+// roomFor is [ErrNoSpace] if there is no room for a record, and for folding it. Otherwise it counts
+// it: until some time after its answer, of which hadRoom tells.
+func (s *Store) roomFor(r Record) error {
+	open := s.usage.bytes()
+	p, n := s.space, int64(len(r.Data))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open = open
+	if p.quota > 0 && p.left() < 2*p.servers*taken(n) {
+		return p.refuse()
+	}
+	p.count(taken(n))
+	return nil
+}
+
+// hadRoom notes that a record is in etcd's file, or will not be.
+func (s *Store) hadRoom(r Record) { s.space.answered(taken(int64(len(r.Data)))) }
+
+// answered notes that something is put that was counted, or will not be.
+func (p *space) answered(bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.landed += bytes
+}
+
+// refuse is the refusal of new data. mu is held.
+func (p *space) refuse() error {
+	p.refused = true
+	p.soon()
+	return fmt.Errorf("%w: %d MiB of etcd's quota of %d MiB are used", ErrNoSpace, p.inUse>>20, p.quota>>20)
+}
+
+// admitFold counts a step of a fold, unless etcd might raise its alarm for it. There is room for
+// what this store has staged; but others stage as well.
+func (p *space) admitFold(lock string, bytes int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.quota > 0 && p.growth(refuseFoldsFile) < p.put+stepTakes(bytes) {
+		return p.refuse()
+	}
+	p.count(stepTakes(bytes))
+	for i := range p.pending[lock] { // from here on it is counted as put
+		f := &p.pending[lock][i]
+		part := min(f.bytes, bytes)
+		f.bytes -= part
+		bytes -= part
+		p.folding -= part
 	}
 	return nil
 }
 
-// lookAtSpace asks how full etcd is, and notes whether that is too much. The fullest member counts,
-// since each has its own file and refuses for all. What counts of the file is what is in use: its
-// free pages are used again, though the file does not shrink.
-func (s *Store) lookAtSpace() {
+// stepTakes is about what a step of a fold takes of etcd's file.
+func stepTakes(bytes int64) int64 { return bytes + bytes/8 + entryBytes }
+
+// growth is by how much the file may grow, up to a percentage. With many free pages in it, it
+// hardly will for what is small. mu is held.
+func (p *space) growth(percent int64) int64 {
+	if p.size-p.inUse > p.quota/10 {
+		percent = refuseGrowth
+	}
+	return p.quota*percent/100 - p.size
+}
+
+// left is how much there is room for, in records, besides what is certainly coming. mu is held.
+func (p *space) left() int64 {
+	unused := max(0, p.size-p.inUse-p.quota/scattered)
+	room := min(p.quota*refuseRecords/100-p.inUse, p.quota*refuseRecordsFile/100-p.size+unused, p.growth(refuseGrowth))
+	toFold := p.open + p.folding
+	return room - p.servers*(p.put+toFold+toFold/4)
+}
+
+// count counts what is put. It has etcd asked again when a part of what was left is used up. mu is
+// held.
+func (p *space) count(bytes int64) {
+	p.put += bytes
+	if p.put > p.left()/8 {
+		p.soon()
+	}
+}
+
+// puts counts an entry that is put without being asked for room.
+func (p *space) puts() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count(entryBytes)
+	p.landed += entryBytes
+}
+
+func (p *space) soon() {
+	select {
+	case p.ask <- struct{}{}:
+	default:
+	}
+}
+
+// published notes that the bytes of a section are to be folded.
+func (p *space) published(lock string, token, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pending[lock] = append(p.pending[lock], pendingFold{token, bytes})
+	p.folding += bytes
+}
+
+// folded notes that sections are folded, up to a token.
+func (p *space) folded(lock string, token int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var rest []pendingFold
+	for _, f := range p.pending[lock] {
+		if f.token > token {
+			rest = append(rest, f)
+			continue
+		}
+		p.folding -= f.bytes
+	}
+	if len(rest) == 0 {
+		delete(p.pending, lock)
+	} else {
+		p.pending[lock] = rest
+	}
+}
+
+// scarce reports whether history is in the way of new data.
+func (p *space) scarce() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tight
+}
+
+// awaitRoom counts a step of a fold. If there seems to be no room for it, it waits for a few looks:
+// what is counted meanwhile is more than what is there.
+func (s *Store) awaitRoom(ctx context.Context, lock string, bytes int64) error {
+	for range 2 * time.Second / spacePause {
+		err := s.space.admitFold(lock, bytes)
+		if err == nil {
+			return nil
+		}
+		timer := time.NewTimer(spacePause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+	return s.space.admitFold(lock, bytes)
+}
+
+// watchSpace looks at etcd's space now and then, and when it is asked to.
+func (s *Store) watchSpace() {
+	s.lookAtSpace(0, 0)
+	timer := time.NewTimer(spaceEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.space.ask:
+		case <-timer.C:
+		case <-s.ctx.Done():
+			return
+		}
+		s.space.mu.Lock()
+		landed, entries := s.space.landed, s.space.entries
+		s.space.mu.Unlock()
+		timer.Reset(spacePause)
+		select {
+		case <-timer.C:
+		case <-s.ctx.Done():
+			return
+		}
+		if s.Serving() {
+			s.lookAtSpace(landed, entries)
+		}
+		timer.Reset(spaceEvery)
+	}
+}
+
+// lookAtSpace asks how full etcd is. The fullest member counts, since each has its own file and
+// refuses for all. landed and entries are in its file by now.
+func (s *Store) lookAtSpace(landed, entries int64) {
+	p := s.space
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()
-	var used, quota int64
+	var size, inUse, quota int64
 	for st := range s.statuses(ctx) {
-		if st.DbSizeQuota > 0 && (quota == 0 || st.DbSizeInUse*quota > used*st.DbSizeQuota) {
-			used, quota = st.DbSizeInUse, st.DbSizeQuota
+		if st.DbSizeQuota <= 0 {
+			continue // an etcd too old to know its quota refuses by itself
+		}
+		if q := st.DbSizeQuota; quota == 0 ||
+			float64(max(st.DbSizeInUse, st.DbSize-q/10))/float64(q) > float64(max(inUse, size-quota/10))/float64(quota) {
+			size, inUse, quota = st.DbSize, st.DbSizeInUse, q
 		}
 	}
 	if quota == 0 {
-		return // nobody answered, or an etcd too old to know its quota, whose own alarm refuses
+		return
 	}
-	tight := used*100 >= quota*refuseAt
-	if s.space.tight.Swap(tight) != tight {
-		if tight {
-			s.log.Warn("etcd is nearly full: new data is refused", "used", used, "quota", quota)
+	open, servers := s.usage.bytes(), s.servers(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if servers > 0 {
+		p.servers = servers
+	}
+	p.size, p.inUse, p.quota = size, inUse, quota
+	p.put -= landed
+	p.landed -= landed
+	p.entries -= entries
+	p.open = open
+	full := p.left() <= 0
+	p.tight, p.refused = full || p.refused, false
+	if p.full != full {
+		p.full = full
+		if full {
+			s.log.Warn("etcd is nearly full: new data is refused", "used", inUse, "file", size, "quota", quota)
 		} else {
-			s.log.Info("etcd has room again", "used", used, "quota", quota)
+			s.log.Info("etcd has room again", "used", inUse, "file", size, "quota", quota)
 		}
 	}
+}
+
+// servers is how many servers are taken to share etcd's space; 0: not known now.
+func (s *Store) servers(ctx context.Context) int64 {
+	if s.local == nil {
+		return assumedServers
+	}
+	members, err := s.etcd().MemberList(ctx)
+	if err != nil {
+		return 0
+	}
+	return int64(len(members.Members))
 }

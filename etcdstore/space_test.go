@@ -2,8 +2,12 @@ package etcdstore_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -186,7 +190,7 @@ func TestNearlyFull(t *testing.T) {
 	follow := a.HoldWatches()
 	p := w.Queue("l")
 	for _, s := range []*faulty{a, b} {
-		s.Status(func(st *clientv3.StatusResponse) { st.DbSizeInUse = st.DbSizeQuota * 81 / 100 })
+		s.Status(func(st *clientv3.StatusResponse) { st.DbSizeInUse = st.DbSizeQuota * 91 / 100 })
 	}
 	ctx := storetest.Bounded(t)
 	storetest.Eventually(t, "new data to be refused", func() bool {
@@ -220,4 +224,127 @@ func TestNearlyFull(t *testing.T) {
 		_, errB := b.Init(ctx, etcdstore.InitArgs{})
 		return errA == nil && errB == nil
 	})
+}
+
+func pause(t *testing.T, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
+// Files fill etcd up for good, and locks do not: these go on when there is no room for records.
+func TestLocksGoOnWithoutRoomForRecords(t *testing.T) {
+	t.Parallel()
+	s := openFaulty(t, startEtcd(t))
+	c := begin(t, s)
+	h := c.Acquire("l")
+	c.Append(h, "f", "staged")
+	s.Status(func(st *clientv3.StatusResponse) { st.DbSizeInUse = st.DbSizeQuota * 81 / 100 })
+	ctx := storetest.Bounded(t)
+	other := c.Acquire("other")
+	storetest.Eventually(t, "new data to be refused", func() bool {
+		_, err := s.Append(ctx, c.Record(other, "f", "more"))
+		return errors.Is(err, etcdstore.ErrNoSpace)
+	})
+	c.Release(h)
+	storetest.WantContents(t, s, "l", "f", "staged")
+	w := begin(t, s)
+	h = w.Acquire("l")
+	p := c.Queue("l")
+	w.Release(h)
+	c.Release(p.Granted())
+}
+
+// TestFloods fills a small etcd with records of every size, from several sections at once. Etcd
+// never raises its alarm, so that all that has begun goes on, and when nothing new is taken, that is
+// said.
+func TestFloods(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ size, records, stores int }{
+		"3 kB":                    {3000, 30, 1},
+		"700 kB":                  {700_000, 1, 1},
+		"1 MiB":                   {1 << 20, 1, 1},
+		"700 kB, several at once": {700_000, 3, 1},
+		"3 kB, two servers":       {3000, 30, 2},
+		"100 kB, two servers":     {100_000, 2, 2},
+	} {
+		size := test.size
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			etcd, remote := smallEtcd(t)
+			if test.stores > 1 {
+				etcd = remote // as an etcd of their own, which nobody knows who shares
+			}
+			var stores []*etcdstore.Store
+			for range test.stores {
+				stores = append(stores, openStoreWith(t, etcdstore.Config{Client: etcd, History: 10 * time.Second}))
+			}
+			over := time.Now().Add(20 * time.Second) // twice what is kept of history
+			var running sync.WaitGroup
+			var appended, refused, published, sections atomic.Int64
+			for i := range 3 {
+				s, lock := stores[i%len(stores)], fmt.Sprint("l", i)
+				c := begin(t, s)
+				running.Go(func() {
+					for time.Now().Before(over) {
+						request := c.Request()
+						g, err := s.Acquire(t.Context(), c.Args(lock, request, 0))
+						if errors.Is(err, etcdstore.ErrNoSpace) && test.stores > 1 { // the other has taken it
+							pause(t, 20*time.Millisecond)
+							continue
+						}
+						if err != nil || g.Outcome != etcdstore.Granted {
+							t.Errorf("Acquire = %+v, %v", g, err)
+							return
+						}
+						h := c.Section(lock, request, g.Token)
+						for range test.records {
+							_, err := s.Append(t.Context(), c.Record(h, "f", strings.Repeat("x", size)))
+							if errors.Is(err, etcdstore.ErrNoSpace) {
+								refused.Add(1)
+								pause(t, 20*time.Millisecond) // as whoever is refused would
+								break
+							}
+							if err != nil {
+								t.Errorf("Append: %v", err)
+								return
+							}
+							h.Appended = true
+							appended.Add(int64(size))
+						}
+						if err := s.Release(t.Context(), h.Section); err != nil {
+							t.Errorf("Release: %v", err)
+							return
+						}
+						sections.Add(1)
+						if h.Appended {
+							published.Add(1)
+						}
+					}
+				})
+			}
+			running.Wait()
+			st, err := etcd.Status(storetest.Bounded(t), remote.Endpoints()[0])
+			if err != nil {
+				t.Fatalf("status: %v", err)
+			}
+			t.Logf("%d sections, %d with %d bytes in all; %d appends refused; the file has %d bytes, %d of them in use, of %d",
+				sections.Load(), published.Load(), appended.Load(), refused.Load(), st.DbSize, st.DbSizeInUse, st.DbSizeQuota)
+			if len(st.Errors) > 0 {
+				t.Errorf("etcd has raised an alarm: %q", st.Errors)
+			}
+			if refused.Load() == 0 {
+				t.Error("nothing was refused: there was no flood")
+			}
+			var read int64
+			for i := range 3 {
+				read += int64(len(storetest.Contents(t, stores[0], fmt.Sprint("l", i), "f")))
+			}
+			if read != appended.Load() {
+				t.Errorf("%d bytes can be read; want %d", read, appended.Load())
+			}
+			gone(t, etcd, "staged/")
+		})
+	}
 }

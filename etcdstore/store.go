@@ -65,7 +65,7 @@ type Store struct {
 	mirror    *mirror
 	health    *commit.Health
 	usage     *usage
-	space     space
+	space     *space
 	folding   keyedMutex // by lock: see foldUpTo
 	numbering keyedMutex // of one key: see NewClient
 
@@ -130,6 +130,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		seen:       commit.NewSeen(),
 		health:     commit.NewHealth(cfg.OnServing),
 		usage:      newUsage(),
+		space:      newSpace(),
 		promotions: newBacklog[string](),
 		folds:      newBacklog[string](),
 		sweeps:     newBacklog[sectionKey](),
@@ -178,6 +179,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.serve(true)
 	s.start(s.probe)
+	s.start(s.watchSpace)
 	s.start(s.tidy)
 	s.promotions.run(s, promoters, s.promote)
 	s.folds.run(s, folders, s.foldPublished)

@@ -26,6 +26,7 @@ import (
 type usage struct {
 	mu    sync.Mutex
 	locks map[string]*sectionUsage
+	total int64 // bytes of all
 }
 
 type sectionUsage struct {
@@ -46,15 +47,19 @@ func newUsage() *usage { return &usage{locks: map[string]*sectionUsage{}} }
 // reserve counts a record that is to be staged. It fails with [ErrNoSpace], with [ErrQuota], or
 // because etcd could not be asked what is staged already.
 func (s *Store) reserve(ctx context.Context, r Record) error {
-	if err := s.room(); err != nil {
-		return err
-	}
 	if !s.usage.knows(r) {
 		if err := s.recount(ctx, r); err != nil {
 			return err
 		}
 	}
-	return s.usage.reserve(r)
+	if err := s.roomFor(r); err != nil {
+		return err
+	}
+	if err := s.usage.reserve(r); err != nil {
+		s.hadRoom(r)
+		return err
+	}
+	return nil
 }
 
 // knows reports whether the record's section is counted.
@@ -95,6 +100,7 @@ func (u *usage) reserve(r Record) error {
 		return fmt.Errorf("%w: the section would exceed %d files", ErrQuota, MaxSectionFiles)
 	}
 	l.bytes += int64(len(r.Data))
+	u.total += int64(len(r.Data))
 	l.files[r.File]++
 	l.asked[r.Request] = 1
 	return nil
@@ -128,6 +134,7 @@ func (u *usage) giveBack(r Record) {
 		return
 	}
 	l.bytes -= int64(len(r.Data))
+	u.total -= int64(len(r.Data))
 	if l.files[r.File]--; l.files[r.File] <= 0 {
 		delete(l.files, r.File)
 	}
@@ -139,8 +146,33 @@ func (u *usage) drop(lock string, token int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if l := u.locks[lock]; l != nil && l.token <= token {
+		u.remove(lock)
+	}
+}
+
+// remove stops counting a section. mu is held.
+func (u *usage) remove(lock string) {
+	if l := u.locks[lock]; l != nil {
+		u.total -= l.bytes
 		delete(u.locks, lock)
 	}
+}
+
+// bytes is what the sections that are counted have staged.
+func (u *usage) bytes() int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.total
+}
+
+// bytesOf is what one section has staged.
+func (u *usage) bytesOf(lock string, token int64) int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l := u.locks[lock]; l != nil && l.token == token {
+		return l.bytes
+	}
+	return 0
 }
 
 // recount begins to count a section: from nothing if it was granted by this store, else from what
@@ -184,7 +216,9 @@ func (u *usage) begin(lock string, l *sectionUsage) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if old := u.locks[lock]; old == nil || old.token < l.token {
+		u.remove(lock)
 		u.locks[lock] = l
+		u.total += l.bytes
 	}
 }
 
@@ -199,7 +233,7 @@ func (u *usage) forget(k keys, events []*clientv3.Event) {
 	for _, e := range events {
 		if lock, ok := k.parseLock(string(e.Kv.Key)); ok {
 			if l := u.locks[lock]; l != nil && l.token < e.Kv.ModRevision {
-				delete(u.locks, lock)
+				u.remove(lock)
 			}
 		}
 	}

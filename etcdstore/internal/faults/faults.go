@@ -68,6 +68,7 @@ func New(etcd *clientv3.Client, kv pb.KVClient) *Faults {
 	f.client.Lease = &lease{Lease: etcd.Lease, f: f}
 	f.client.Watcher = &watcher{Watcher: etcd.Watcher, f: f}
 	f.client.Maintenance = &maintenance{Maintenance: etcd.Maintenance, f: f}
+	f.client.Cluster = etcd.Cluster
 	return f
 }
 
