@@ -82,8 +82,8 @@ func newSpace() *space {
 	return &space{servers: assumedServers, ask: make(chan struct{}, 1), pending: map[string][]pendingFold{}}
 }
 
-// taken is about what a value takes of etcd's file, in pages that are seldom full.
-func taken(bytes int64) int64 { return bytes + min(bytes/4, entryMost) + entryBytes }
+// takes is about what a value takes of etcd's file, in pages that are seldom full.
+func takes(bytes int64) int64 { return bytes + min(bytes/4, entryMost) + entryBytes }
 
 // room is [ErrNoSpace] while there is none for a lock or a session. Otherwise it counts one. What
 // is still to come of records is no reason to refuse it: they were taken with that in mind.
@@ -108,15 +108,15 @@ func (s *Store) roomFor(r Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open = open
-	if p.quota > 0 && p.left() < 2*p.servers*taken(n) {
+	if p.quota > 0 && p.left() < 2*p.servers*takes(n) {
 		return p.refuse()
 	}
-	p.count(taken(n))
+	p.count(takes(n))
 	return nil
 }
 
 // hadRoom notes that a record is in etcd's file, or will not be.
-func (s *Store) hadRoom(r Record) { s.space.answered(taken(int64(len(r.Data)))) }
+func (s *Store) hadRoom(r Record) { s.space.answered(takes(int64(len(r.Data)))) }
 
 // answered notes that something is put that was counted, or will not be.
 func (p *space) answered(bytes int64) {

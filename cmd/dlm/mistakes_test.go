@@ -83,10 +83,10 @@ func TestHealthOfNobodyIsInPlainWords(t *testing.T) {
 // A server may be called as gRPC calls a way to reach one.
 func TestServerMayHaveTheNameOfAScheme(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"health", "status"} {
-		r := run(t, dlm(t, command, "--connect-timeout", "500ms", "--endpoints", "unix:1"))
+	for _, name := range []string{"health", "status"} {
+		r := run(t, dlm(t, name, "--connect-timeout", "500ms", "--endpoints", "unix:1"))
 		if said := r.out + r.err; r.code != 69 || strings.Contains(said, "dial unix ") {
-			t.Errorf("%s: exit code %d, want 69; said %q", command, r.code, said)
+			t.Errorf("%s: exit code %d, want 69; said %q", name, r.code, said)
 		}
 	}
 }

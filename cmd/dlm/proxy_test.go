@@ -83,10 +83,10 @@ func (p *proxy) serve(conn net.Conn) {
 		return
 	}
 	p.running.Go(func() {
-		io.Copy(server, from)
+		_, _ = io.Copy(server, from)
 		server.Close()
 	})
-	io.Copy(conn, server)
+	_, _ = io.Copy(conn, server)
 }
 
 func (p *proxy) requests() []string {
