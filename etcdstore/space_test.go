@@ -324,6 +324,16 @@ func TestFloods(t *testing.T) {
 					}
 				})
 			}
+			var then int64 // the revision as of a moment that is less than 10 s ago
+			for time.Now().Before(over) {
+				if left := time.Until(over); then == 0 && left < 5*time.Second {
+					then = revision(t, etcd)
+				}
+				pause(t, 100*time.Millisecond)
+			}
+			if _, err := etcd.Get(storetest.Bounded(t), "/dlm/locks/l0", clientv3.WithRev(then)); err != nil {
+				t.Errorf("what was 5 s ago is not known any more: %v", err)
+			}
 			running.Wait()
 			st, err := etcd.Status(storetest.Bounded(t), remote.Endpoints()[0])
 			if err != nil {
