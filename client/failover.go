@@ -131,7 +131,7 @@ func (t *transport) open(now time.Time) {
 	l := newLink(t, t.cfg.Endpoints[t.endpoint])
 	l.openedAt = now
 	// A server that cannot be reached must not cost more than one that is silent.
-	l.limit = t.stall
+	l.limit = t.dialLimit()
 	for c := range t.calls {
 		l.limit = min(l.limit, t.patience(c))
 	}
@@ -156,10 +156,11 @@ func (t *transport) patience(c *call) time.Duration {
 // checkLink gives up a link whose server owes an answer for too long, and repeats on it what seems
 // to have been lost. mu is held.
 //
-// There are three degrees. A server that has said nothing at all since a call was sent is taken for
-// dead. A call with a limit, which is a heartbeat, also counts against a server that answers
-// others, if there is another server to try. And a call that is merely unanswered is sent again, at
-// intervals that double.
+// There are four degrees. A server that owes an answer and says nothing for a moment is asked for a
+// sign of life, see sign. One that has said nothing at all since a call was sent is taken for dead
+// after longer, whatever its signs. A call with a limit, which is a heartbeat, also counts against a
+// server that answers others, if there is another server to try. And a call that is merely
+// unanswered is sent again, at intervals that double.
 func (t *transport) checkLink(now time.Time) {
 	l := t.link
 	if l == nil || !l.up {
@@ -182,6 +183,9 @@ func (t *transport) checkLink(now time.Time) {
 		began, sent := later(c.began, c.bound.due), later(c.sent, c.bound.due)
 		if !c.waits {
 			began, sent = c.began, c.sent
+		}
+		if now.Sub(later(began, l.received)) > quiet {
+			t.sign(l)
 		}
 		owed, stall := now.Sub(began), t.patience(c)
 		if len(t.attached) > 0 && !l.straight {

@@ -54,6 +54,7 @@ type link struct {
 	usefulAt time.Time // when it last carried an answer
 	unable   bool      // it could not serve a call
 	received time.Time // the last message
+	asked    bool      // a sign of life is owed
 
 	sending      bool // somebody has messages that have not all been passed to gRPC
 	sentBytes    int  // of the messages that were taken to be sent

@@ -1,0 +1,48 @@
+package client_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/distributed-lock-manager/dlm/client"
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/facade/facadetest"
+)
+
+// A server whose process is stopped is left before the time is over that one may be silent, and
+// another one in that state costs little.
+func TestStoppedServerIsLeftSoon(t *testing.T) {
+	t.Parallel()
+	n := facadetest.Start(t)
+	first, second := newPipe(t, n.Addr()), newPipe(t, n.Addr())
+	second.freeze()
+	// 3 s is the longest that a server may be silent, and that connecting to one may take.
+	c := open(t, client.Config{Endpoints: []string{first.addr(), second.addr(), n.Addr()}, TTL: time.Minute, ConnectTimeout: patience})
+	name := fresh(t)
+	l := lock(t, c, name)
+	first.freeze()
+	start := time.Now()
+	must(t, l.Append(t.Context(), "f", []byte("a")))
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %v to get past two stopped servers", took)
+	}
+	must(t, l.Unlock(t.Context()))
+	reads(t, c, name, "f", "a")
+}
+
+// A server that waits for its cluster answers nobody, but it lives.
+func TestWaitingServerIsNotLeft(t *testing.T) {
+	t.Parallel()
+	elected := time.After(2500 * time.Millisecond) // longer than a sign of life is waited for
+	waiting := startScripted(t, when(isAppend, func(*dlmv1.StreamRequest) *dlmv1.StreamResponse {
+		<-elected
+		return nil
+	}))
+	other := startScripted(t, usually)
+	c := open(t, client.Config{Endpoints: []string{waiting.addr, other.addr}, TTL: time.Minute, ConnectTimeout: patience})
+	l := lock(t, c, "a")
+	must(t, l.Append(t.Context(), "f", nil))
+	if waiting.opened() != 1 || other.opened() != 0 {
+		t.Errorf("%d streams to the server that waited, %d to the other one; want 1 and 0", waiting.opened(), other.opened())
+	}
+}
