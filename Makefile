@@ -28,7 +28,7 @@ race: ## run the tests with the race detector
 .PHONY: vet
 vet: ## run go vet
 	$(GO) vet ./...
-	$(GO) vet -tags containers,scenarios,soak ./...
+	$(GO) vet -tags containers,outages,scenarios,soak ./...
 
 .PHONY: lint
 lint: ## run the linters on Go and proto files
@@ -97,6 +97,10 @@ model: ## look at every state of the protocol in larger configurations than the 
 .PHONY: soak
 soak: ## run two million cycles and see that the database stops growing (about an hour)
 	$(GO) test -tags soak -run Soak -timeout 4h -v ./etcdstore
+
+.PHONY: outages
+outages: ## stop, kill and cut off servers and members of etcd, and print the longest call of each time (five minutes; as root with cut networks)
+	$(GO) test -tags outages -run Outages -count=1 -timeout 20m -v ./cmd/dlm
 
 .PHONY: scenarios
 scenarios: ## play the coursework's fault scenarios and tell what happened (about two minutes)

@@ -35,7 +35,7 @@ func settings() []setting {
 		{name: "log.format", field: func(c *Config) any { return &c.Log.Format },
 			meaning: "`text`, `json`, or `auto`: text on a terminal, else JSON."},
 		{name: "etcd.endpoints", field: func(c *Config) any { return &c.Etcd.Endpoints },
-			meaning: "List of `host:port` or URLs of an external etcd cluster. Empty: the server runs its own etcd."},
+			meaning: "List of `host:port` or URLs of the members of an external etcd cluster, in the order in which they are tried. Empty: the server runs its own etcd."},
 		{name: "etcd.username", field: func(c *Config) any { return &c.Etcd.Username },
 			meaning: "User of the external etcd; needs a password."},
 		{name: "etcd.password", field: func(c *Config) any { return &c.Etcd.Password }, secret: true,

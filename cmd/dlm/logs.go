@@ -47,8 +47,8 @@ func newLogs(to *os.File, level, format string) (logs, error) {
 }
 
 // quiet lets through what an operator should look into: etcd's warnings and errors, but for those
-// about ports and tokens that it logs at every start, and about each call that it refuses, for which
-// there is no use here.
+// for which there is no use here: about ports and tokens, which it logs at every start, and about
+// each single call of an external etcd that failed, of which the store says what there is to say.
 type quiet struct{ zapcore.Core }
 
 func (q quiet) Enabled(level zapcore.Level) bool {
@@ -62,7 +62,7 @@ func (q quiet) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcor
 	case !q.Enabled(entry.Level),
 		entry.Message == "Running http and grpc server on single port. This is not recommended for production.",
 		entry.Message == "simple token is not cryptographically signed",
-		entry.Message == "retrying of unary invoker failed": // of any refusal, which is its caller's to tell
+		entry.Message == "retrying of unary invoker failed":
 		return checked
 	}
 	return q.Core.Check(entry, checked)
