@@ -156,11 +156,11 @@ func (t *transport) patience(c *call) time.Duration {
 // checkLink gives up a link whose server owes an answer for too long, and repeats on it what seems
 // to have been lost. mu is held.
 //
-// There are four degrees. A server that owes an answer and says nothing for a moment is asked for a
-// sign of life, see sign. One that has said nothing at all since a call was sent is taken for dead
-// after longer, whatever its signs. A call with a limit, which is a heartbeat, also counts against a
-// server that answers others, if there is another server to try. And a call that is merely
-// unanswered is sent again, at intervals that double.
+// There are four degrees. A server that owes an answer, or has somebody wait, and says nothing for a
+// moment is asked for a sign of life, see sign. One that has said nothing at all since a call was
+// sent is taken for dead after longer, whatever its signs. A call with a limit, which is a
+// heartbeat, also counts against a server that answers others, if there is another server to try.
+// And a call that is merely unanswered is sent again, at intervals that double.
 func (t *transport) checkLink(now time.Time) {
 	l := t.link
 	if l == nil || !l.up {
@@ -177,15 +177,15 @@ func (t *transport) checkLink(now time.Time) {
 			}
 			continue
 		}
+		if t.quiet(l, c, now) {
+			t.sign(l)
+		}
 		if c.waits && (c.bound.due.IsZero() || now.Before(c.bound.due)) {
 			continue
 		}
 		began, sent := later(c.began, c.bound.due), later(c.sent, c.bound.due)
 		if !c.waits {
 			began, sent = c.began, c.sent
-		}
-		if now.Sub(later(began, l.received)) > quiet {
-			t.sign(l)
 		}
 		owed, stall := now.Sub(began), t.patience(c)
 		if len(t.attached) > 0 && !l.straight {

@@ -10,13 +10,25 @@ import (
 )
 
 const (
-	quiet = 400 * time.Millisecond // how long a server that owes an answer may say nothing before it is asked for a sign of life
-	life  = time.Second            // how long it may owe that
+	mayOwe   = 400 * time.Millisecond // how long a server that owes an answer may say nothing before it is asked for a sign of life
+	signLife = time.Second            // how long it may owe that
 
 	// With more than this on its way to the server, a sign of life would only tell how fast the
 	// network is.
 	signBytes = 64 << 10
 )
+
+// quiet reports whether a server has said nothing since a call was sent, or for long enough to ask
+// for a sign of life. Whoever waits for a lock asks less often: nothing is owed, but a server that
+// stops would not tell of a grant, and the lock would stand still until the next heartbeat. mu is
+// held.
+func (t *transport) quiet(l *link, c *call, now time.Time) bool {
+	allowed := mayOwe
+	if c.waits {
+		allowed = max(allowed, t.stall/3)
+	}
+	return now.Sub(later(later(c.began, l.received), l.signed)) > allowed
+}
 
 // sign asks the link's server for a sign of life: a call that needs nothing but the process, and
 // that any server answers, be it by not knowing it. A server whose process is stopped, or whose
@@ -29,14 +41,14 @@ func (t *transport) sign(l *link) {
 	l.asked = true
 	asked := time.Now()
 	t.running.Go(func() {
-		ctx, cancel := context.WithTimeout(l.ctx, life)
+		ctx, cancel := context.WithTimeout(l.ctx, signLife)
 		defer cancel()
 		_, _ = healthpb.NewHealthClient(l.conn).Check(ctx, &healthpb.HealthCheckRequest{})
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		l.asked = false
+		l.asked, l.signed = false, time.Now()
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && !l.received.After(asked) {
-			t.leave(l, fmt.Errorf("no sign of life for %v", life), time.Now())
+			t.leave(l, fmt.Errorf("no sign of life for %v", signLife), time.Now())
 		}
 	})
 }

@@ -46,3 +46,32 @@ func TestWaitingServerIsNotLeft(t *testing.T) {
 		t.Errorf("%d streams to the server that waited, %d to the other one; want 1 and 0", waiting.opened(), other.opened())
 	}
 }
+
+// Who waits hears of the grant although the server stops, and long before the next heartbeat.
+func TestWaiterLeavesAStoppedServer(t *testing.T) {
+	t.Parallel()
+	n := facadetest.Start(t)
+	p := newPipe(t, n.Addr())
+	c := open(t, client.Config{Endpoints: []string{p.addr(), n.Addr()}, TTL: time.Minute, ConnectTimeout: patience})
+	other := open(t, client.Config{Endpoints: []string{n.Addr()}})
+	name := fresh(t)
+	held := lock(t, other, name)
+	granted := make(chan *client.Lock, 1)
+	go func() {
+		l, err := c.Lock(t.Context(), name)
+		if err != nil {
+			t.Error(err)
+		}
+		granted <- l
+	}()
+	waiting(t, other, name, 1)
+	p.freeze()
+	start := time.Now()
+	must(t, held.Unlock(t.Context()))
+	if l := <-granted; l != nil {
+		must(t, l.Unlock(t.Context()))
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %v to hear of the grant", took)
+	}
+}

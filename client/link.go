@@ -55,6 +55,7 @@ type link struct {
 	unable   bool      // it could not serve a call
 	received time.Time // the last message
 	asked    bool      // a sign of life is owed
+	signed   time.Time // the last sign of life
 
 	sending      bool // somebody has messages that have not all been passed to gRPC
 	sentBytes    int  // of the messages that were taken to be sent
