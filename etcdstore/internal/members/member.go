@@ -99,8 +99,11 @@ func (m *Member) await(ctx context.Context, key string, failed chan<- error) err
 	var last error
 	for {
 		err := m.ask(ctx, key)
-		if err == nil {
+		switch {
+		case err == nil:
 			return nil
+		case errors.Is(rpctypes.Error(err), rpctypes.ErrLeaderChanged) && ctx.Err() == nil:
+			continue // it says so of what the old leader owed
 		}
 		if last == nil && ctx.Err() == nil {
 			failed <- err

@@ -16,6 +16,7 @@ import (
 const (
 	askEvery  = 500 * time.Millisecond // how often the member in use is asked
 	lookFor   = 5 * time.Second        // how long the others are then asked, before all begins anew
+	grace     = 200 * time.Millisecond // of the one in use over the others: after an election all answer
 	headStart = 300 * time.Millisecond // of each member over the next one, when a store opens
 	askAgain  = 100 * time.Millisecond // after a failure
 	backEvery = 5 * time.Second        // how often a member that was left is asked whether it is back
@@ -182,6 +183,14 @@ func (m *Members) look(ctx context.Context) {
 	})
 	select {
 	case other := <-found:
+		if slow {
+			select {
+			case <-answered:
+				other.close()
+				return
+			case <-time.After(grace):
+			}
+		}
 		m.move(other, why, slow)
 		return
 	case <-answered:
