@@ -34,16 +34,16 @@ func TestStoppedServerIsLeftSoon(t *testing.T) {
 func TestWaitingServerIsNotLeft(t *testing.T) {
 	t.Parallel()
 	elected := time.After(2500 * time.Millisecond) // longer than a sign of life is waited for
-	waiting := startScripted(t, when(isAppend, func(*dlmv1.StreamRequest) *dlmv1.StreamResponse {
+	slow := startScripted(t, when(isAppend, func(*dlmv1.StreamRequest) *dlmv1.StreamResponse {
 		<-elected
 		return nil
 	}))
 	other := startScripted(t, usually)
-	c := open(t, client.Config{Endpoints: []string{waiting.addr, other.addr}, TTL: time.Minute, ConnectTimeout: patience})
+	c := open(t, client.Config{Endpoints: []string{slow.addr, other.addr}, TTL: time.Minute, ConnectTimeout: patience})
 	l := lock(t, c, "a")
 	must(t, l.Append(t.Context(), "f", nil))
-	if waiting.opened() != 1 || other.opened() != 0 {
-		t.Errorf("%d streams to the server that waited, %d to the other one; want 1 and 0", waiting.opened(), other.opened())
+	if slow.opened() != 1 || other.opened() != 0 {
+		t.Errorf("%d streams to the server that waited, %d to the other one; want 1 and 0", slow.opened(), other.opened())
 	}
 }
 

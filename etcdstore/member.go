@@ -8,7 +8,6 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/members"
@@ -33,9 +32,6 @@ func (cfg Config) members(ctx context.Context, key string, log *slog.Logger) (*m
 
 // etcd is the client of the member in use. Whoever makes more than one call asks for it each time.
 func (s *Store) etcd() *clientv3.Client { return s.members.InUse().Client }
-
-// connection leads to the member in use.
-func (s *Store) connection() *grpc.ClientConn { return s.etcd().ActiveConnection() }
 
 // applier is where transactions go: etcd's key-value service, in etcd's own messages. clientv3 would
 // make its own of each, and back.

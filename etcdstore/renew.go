@@ -7,7 +7,6 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -16,7 +15,7 @@ import (
 // answers: a stream for each renewal costs more than the renewal. Inside the process there is no
 // stream, and nothing to save.
 type renewals struct {
-	connection func() *grpc.ClientConn // to where the next stream goes
+	leases func() pb.LeaseClient // of the member to which the next stream goes
 
 	mu      sync.Mutex
 	queue   []clientv3.LeaseID                  // to be sent
@@ -32,8 +31,8 @@ type renewal struct {
 // streamPause is how long a broken stream of renewals is left alone.
 const streamPause = 100 * time.Millisecond
 
-func newRenewals(connection func() *grpc.ClientConn) *renewals {
-	return &renewals{connection: connection, waiting: map[clientv3.LeaseID][]chan renewal{}, arrived: make(chan struct{}, 1)}
+func newRenewals(leases func() pb.LeaseClient) *renewals {
+	return &renewals{leases: leases, waiting: map[clientv3.LeaseID][]chan renewal{}, arrived: make(chan struct{}, 1)}
 }
 
 // do renews a lease. A stream is refused when its login has ended, which etcd counts for each
@@ -85,7 +84,7 @@ func (r *renewals) run(ctx context.Context) {
 // serve sends requests and receives answers over one stream, until that breaks.
 func (r *renewals) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	stream, err := pb.NewLeaseClient(r.connection()).LeaseKeepAlive(ctx)
+	stream, err := r.leases().LeaseKeepAlive(ctx)
 	if err != nil {
 		cancel()
 		return err

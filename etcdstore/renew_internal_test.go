@@ -58,7 +58,7 @@ func TestRenewalSurvivesItsLogin(t *testing.T) {
 		cancel()
 		<-ended
 	})
-	r := newRenewals(etcd.ActiveConnection)
+	r := newRenewals(func() pb.LeaseClient { return pb.NewLeaseClient(etcd.ActiveConnection()) })
 	go func() {
 		defer close(ended)
 		r.run(ctx)

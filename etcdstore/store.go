@@ -155,7 +155,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 	s.start(func() { s.engine.Run(s.ctx) })
 	if cfg.Local == nil {
-		s.renewals = newRenewals(s.connection)
+		s.renewals = newRenewals(func() pb.LeaseClient { return s.members.InUse().Leases })
 		s.start(func() { s.renewals.run(s.ctx) })
 	}
 	s.start(func() { s.members.Run(s.ctx) })

@@ -156,6 +156,12 @@ func TestOutagesOfServers(t *testing.T) {
 		<-time.After(2 * time.Second)
 		l.during(t, what, f)
 	}
+	send := func(i int, sig syscall.Signal) {
+		t.Helper()
+		if err := c.servers[i].cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+	}
 	during("nothing happens", func() { <-time.After(3 * time.Second) })
 	for _, role := range []string{"leader", "follower"} {
 		pick := func() int {
@@ -168,15 +174,15 @@ func TestOutagesOfServers(t *testing.T) {
 		for _, d := range []time.Duration{5 * time.Second, 15 * time.Second} {
 			i := pick()
 			during(fmt.Sprintf("%s (%d) stopped for %v", role, i, d), func() {
-				c.servers[i].cmd.Process.Signal(syscall.SIGSTOP)
+				send(i, syscall.SIGSTOP)
 				<-time.After(d)
-				c.servers[i].cmd.Process.Signal(syscall.SIGCONT)
+				send(i, syscall.SIGCONT)
 				<-time.After(5 * time.Second)
 			})
 		}
 		i := pick()
 		during(fmt.Sprintf("%s (%d) killed, started after 5 s", role, i), func() {
-			c.servers[i].stop(syscall.SIGKILL)
+			_ = c.servers[i].stop(syscall.SIGKILL)
 			<-time.After(5 * time.Second)
 			c.restart(t, i)
 			<-time.After(3 * time.Second)
@@ -213,7 +219,7 @@ func startNetwork(t *testing.T) *network {
 	}
 	t.Cleanup(func() {
 		for _, name := range append(n.names, n.bridge) {
-			exec.Command("ip", "netns", "del", name).Run()
+			_ = exec.Command("ip", "netns", "del", name).Run()
 		}
 	})
 	in := func(name, line string) { t.Helper(); ip(t, "netns exec "+name+" ip "+line) }

@@ -19,7 +19,10 @@ import (
 // it ends with an error: whether it took effect is not known.
 type Member struct {
 	Client *clientv3.Client
-	KV     pb.KVClient // the same in etcd's own messages; nil: etcd is in this process
+
+	// The same in etcd's own messages; nil: etcd is in this process.
+	KV     pb.KVClient
+	Leases pb.LeaseClient
 
 	endpoint string
 	cancel   context.CancelFunc // of all that Client does
@@ -64,12 +67,20 @@ func (m *Members) dial(ctx context.Context, endpoint string) (*Member, error) {
 		member.cancel()
 		return nil, err
 	}
-	member.Client, member.KV = client, clientv3.RetryKVClient(client)
+	member.reach(client)
 	if !stop() {
 		member.close()
 		return nil, context.Cause(ctx)
 	}
 	return member, nil
+}
+
+// reach has all go over a client.
+func (m *Member) reach(client *clientv3.Client) {
+	m.Client = client
+	if conn := client.ActiveConnection(); conn != nil {
+		m.KV, m.Leases = clientv3.RetryKVClient(client), pb.NewLeaseClient(conn)
+	}
 }
 
 // cutOff gives what fails because the member was left an error that clientv3 does not repeat, which

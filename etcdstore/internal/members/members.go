@@ -56,10 +56,8 @@ type Members struct {
 func Only(client *clientv3.Client) *Members {
 	m := &Members{}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
-	only := &Member{Client: client}
-	if client.ActiveConnection() != nil { // there is none within the process
-		only.KV = clientv3.RetryKVClient(client)
-	}
+	only := &Member{}
+	only.reach(client)
 	m.inUse.Store(only)
 	return m
 }
@@ -237,14 +235,14 @@ func (m *Members) use(member *Member) {
 
 // first connects to members, each after the one before has had its head start, and returns the
 // first that answers. All that it has begun has ended then.
-func (m *Members) first(ctx context.Context, endpoints []string, headStart time.Duration) (*Member, error) {
+func (m *Members) first(ctx context.Context, of []string, headStart time.Duration) (*Member, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	type result struct {
 		member *Member
 		err    error
 	}
-	results := make(chan result, len(endpoints))
-	for i, endpoint := range endpoints {
+	results := make(chan result, len(of))
+	for i, endpoint := range of {
 		m.running.Go(func() {
 			pause(ctx, time.Duration(i)*headStart)
 			member, err := m.connect(ctx, endpoint)
@@ -253,7 +251,7 @@ func (m *Members) first(ctx context.Context, endpoints []string, headStart time.
 	}
 	var found *Member
 	var errs failures
-	for range endpoints {
+	for range of {
 		r := <-results
 		switch {
 		case r.err != nil:
