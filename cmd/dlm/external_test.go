@@ -78,12 +78,13 @@ func TestExternalClusterWithTLSAndUser(t *testing.T) {
 	if got != want {
 		t.Errorf("read %q, want %q", got, want)
 	}
-	for _, wrong := range []struct{ flag, file, says string }{
+	for _, wrong := range []struct{ flag, value, says string }{
 		{"--etcd-password-file", etcd.certificates.ca, "authentication failed"},
 		{"--etcd-tls-ca", newCertificates(t).ca, "certificate"},
+		{"--etcd-prefix", "/others/", "permission denied"},
 	} {
 		args := append([]string{"server", "--listen", "127.0.0.1:0"}, options...)
-		r := run(t, command(t, "", dlmPath, append(args, wrong.flag, wrong.file)...))
+		r := run(t, command(t, "", dlmPath, append(args, wrong.flag, wrong.value)...))
 		if r.code != 69 || !strings.Contains(r.err, "dlm: etcd at ") || !strings.Contains(r.err, wrong.says) {
 			t.Errorf("with a wrong %s: exit code %d, want 69 and %q\n%s", wrong.flag, r.code, wrong.says, r.err)
 		}

@@ -139,7 +139,7 @@ func TestExternalEtcdUnreachable(t *testing.T) {
 	t.Parallel()
 	r := run(t, command(t, "", dlmPath, "server", "--listen", "127.0.0.1:0",
 		"--etcd-endpoints", "127.0.0.1:1", "--etcd-timeout", "500ms"))
-	if r.code != 69 || !strings.Contains(r.err, "etcd at 127.0.0.1:1") {
+	if r.code != 69 || !strings.Contains(r.err, "etcd at 127.0.0.1:1") || !strings.Contains(r.err, "connection refused") {
 		t.Errorf("exit code %d, want 69\n%s", r.code, r.err)
 	}
 }

@@ -100,8 +100,8 @@ func (m *Members) Endpoints() []string {
 	return m.cfg.Endpoints
 }
 
-// Do calls f with the client of the member in use, and once more if that is left meanwhile. So f
-// may have taken effect before it is called again.
+// Do calls f with the client of the member in use, and again if that is left meanwhile. So f may
+// have taken effect before it is called again.
 func (m *Members) Do(ctx context.Context, f func(*clientv3.Client) error) error {
 	for {
 		used := m.InUse()
