@@ -165,3 +165,34 @@ func TestMemberCutOff(t *testing.T) {
 		})
 	}
 }
+
+// TestNoMemberCommits stops two of three members: then no other one is any better, and a store says
+// that there is no quorum, and when there is one again.
+func TestNoMemberCommits(t *testing.T) {
+	t.Parallel()
+	p := startPeers(t)
+	told := make(chan bool, 16)
+	s := openStoreWith(t, etcdstore.Config{
+		Etcd: clientv3.Config{Endpoints: p.endpoints, Logger: zap.NewNop()}, OnServing: func(up bool) { told <- up },
+	})
+	hear := func(want bool) { hearServing(t, s, told, want) }
+	hear(true)
+	c := begin(t, s)
+	h := c.Acquire("l")
+	p.stop(1, 2)
+	hear(false)
+	_, err := s.Init(storetest.Bounded(t), etcdstore.InitArgs{})
+	storetest.Want(t, "Init", err, etcdstore.ErrNoQuorum)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = etcdstore.Open(ctx, etcdstore.Config{Etcd: clientv3.Config{Endpoints: p.endpoints, Logger: zap.NewNop()}})
+	storetest.Want(t, "Open", err, etcdstore.ErrNoQuorum)
+	for _, endpoint := range p.endpoints {
+		if !strings.Contains(err.Error(), endpoint+": ") {
+			t.Errorf("%v; want a word of %s", err, endpoint)
+		}
+	}
+	p.start(1, 2)
+	hear(true)
+	storetest.Want(t, "Release", s.Release(storetest.Bounded(t), h.Section), nil)
+}

@@ -22,6 +22,7 @@ import (
 // peers are three etcds of one cluster, reached over client ports, which talk with each other
 // through proxies: any of them can be cut off from the other two, and from nobody else.
 type peers struct {
+	*members
 	endpoints []string
 	ids       []uint64
 	etcd      *clientv3.Client // of all of them, for the test
@@ -47,6 +48,7 @@ func startPeers(t *testing.T) *peers {
 		p.running.Wait()
 	})
 	m := &members{t: t, servers: make([]*embedded.Server, 3)}
+	p.members = m
 	addrs := map[string]string{}
 	for i := range 3 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -75,6 +75,22 @@ func (m *members) stop(which ...int) {
 	wg.Wait()
 }
 
+// hearServing waits until a store has told whether it serves. A leader that stops may be followed by
+// one that has not stopped yet.
+func hearServing(t *testing.T, s *etcdstore.Store, told <-chan bool, want bool) {
+	t.Helper()
+	for over := storetest.Bounded(t).Done(); ; {
+		select {
+		case got := <-told:
+			if got == want && s.Serving() == want {
+				return
+			}
+		case <-over:
+			t.Fatalf("not told that serving is %t", want)
+		}
+	}
+}
+
 // TestQuorumLost stops two of three members: a store says so within seconds, to those who wait as
 // well, and goes on with the same holders and waiters when they are back.
 func TestQuorumLost(t *testing.T) {
@@ -82,19 +98,7 @@ func TestQuorumLost(t *testing.T) {
 	m := startMembers(t)
 	told := make(chan bool, 16)
 	s := openStoreWith(t, etcdstore.Config{Client: m.servers[0].Client(), Local: m.servers[0].Local(), OnServing: func(up bool) { told <- up }})
-	hear := func(want bool) { // a leader that stops may be followed by one that has not stopped yet
-		t.Helper()
-		for over := storetest.Bounded(t).Done(); ; {
-			select {
-			case got := <-told:
-				if got == want && s.Serving() == want {
-					return
-				}
-			case <-over:
-				t.Fatalf("not told that serving is %t", want)
-			}
-		}
-	}
+	hear := func(want bool) { hearServing(t, s, told, want) }
 	hear(true)
 	c, w := begin(t, s), begin(t, s)
 	h := c.Acquire("l")
