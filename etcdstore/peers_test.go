@@ -59,11 +59,12 @@ func startPeers(t *testing.T) *peers {
 		name := fmt.Sprint("m", i)
 		addrs[name] = l.Addr().String()
 		p.endpoints = append(p.endpoints, storetest.FreeAddr(t))
+		peer := storetest.FreeAddr(t)
 		m.configs = append(m.configs, embedded.Config{
-			DataDir: t.TempDir(), Name: name, PeerListen: storetest.FreeAddr(t), PeerAdvertise: addrs[name], Members: addrs,
+			DataDir: t.TempDir(), Name: name, PeerListen: peer, PeerAdvertise: addrs[name], Members: addrs,
 			ClientListen: p.endpoints[i], UnsafeNoFsync: true,
 		})
-		p.running.Go(func() { p.serve(l, m.configs[i].PeerListen, i) })
+		p.running.Go(func() { p.serve(l, peer, i) })
 	}
 	t.Cleanup(func() { m.stop(0, 1, 2) })
 	t.Cleanup(p.heal)
