@@ -393,3 +393,27 @@ func TestSessionThatEndsBeforeItBegins(t *testing.T) {
 		t.Errorf("%d Inits within half a second", n)
 	}
 }
+
+// Without a linger it makes no difference that the connection is closed: the session lives its TTL,
+// counted from its last heartbeat.
+func TestWithoutLingerItIsTheTTL(t *testing.T) {
+	t.Parallel()
+	const ttl = 2 * time.Second
+	n := facadetest.Start(t)
+	p := newPipe(t, n.Addr())
+	c := open(t, client.Config{Endpoints: []string{p.addr()}, TTL: ttl})
+	other := open(t, client.Config{Endpoints: []string{n.Addr()}})
+	name := fresh(t)
+	l := lock(t, c, name)
+	before := l.Expiry()
+	storetest.Eventually(t, "a heartbeat", func() bool { return l.Expiry().After(before) })
+	p.freeze()
+	cut := time.Now()
+	p.cut()
+	must(t, lock(t, other, name).Unlock(t.Context()))
+	took := time.Since(cut)
+	t.Logf("the lock passed on after %v", took.Round(time.Millisecond))
+	if took < ttl/2 {
+		t.Errorf("the lock passed on after %v, with a TTL of %v", took, ttl)
+	}
+}
