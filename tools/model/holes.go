@@ -1,11 +1,17 @@
 package main
 
+import "github.com/distributed-lock-manager/dlm/tools/model/search"
+
 // opened is a configuration in which a hole is open: the search must find what it does.
 type opened struct {
 	id    string // as in docs/protocol.md
 	what  string
 	model *model
 	want  violation
+}
+
+func (o opened) run() search.Run {
+	return search.Run{Name: o.id, What: o.what, Want: o.want.String(), Look: o.model.run().Look}
 }
 
 // holeRuns returns the holes that the states show. H1 is about names alone: see names.go.

@@ -20,24 +20,16 @@ const (
 
 func (v violation) String() string {
 	return [...]string{
-		"holds", "invariant 1", "invariant 1", "invariants 2 and 3", "invariant 4", "invariant 5", "invariant 6", "invariant 8",
-		"invariant 9", "invariant 10",
-	}[v]
-}
-
-// harm says what a violation is.
-func (v violation) harm() string {
-	return [...]string{
-		"holds",
-		"the lock is granted while it is held",
-		"an acquisition is holder and waiter at once",
-		"what can be read is not what was published",
-		"a section is changed by another session's call",
-		"an answer is not true",
-		"the lock is granted past an earlier waiter",
-		"a heartbeat ends what its client still wants",
-		"a call is refused for what another asked for",
-		"from here not everybody can ever be served",
+		"",
+		"invariant 1, the lock is granted while it is held",
+		"invariant 1, an acquisition is holder and waiter at once",
+		"invariants 2 and 3, what can be read is not what was published",
+		"invariant 4, a section is changed by another session's call",
+		"invariant 5, an answer is not true",
+		"invariant 6, the lock is granted past an earlier waiter",
+		"invariant 8, a heartbeat ends what its client still wants",
+		"invariant 9, a call is refused for what another asked for",
+		"invariant 10, from here not everybody can ever be served",
 	}[v]
 }
 

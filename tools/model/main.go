@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/distributed-lock-manager/dlm/tools/model/search"
 )
 
 func main() {
@@ -26,39 +29,32 @@ func run(args []string, out, errs io.Writer) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	t := table{out: out, stories: *stories}
+	t := table{out: out, stories: *stories, limit: *limit}
 
 	t.head("hole, opened on purpose")
 	if named("H1", *only) {
 		t.names()
 	}
+	var holes, closed []search.Run
 	for _, h := range holeRuns() {
-		if named(h.id, *only) {
-			t.row(h.id, h.model.search(*limit), h.want, h.what)
-		}
+		holes = append(holes, h.run())
 	}
-	t.head("known gap")
-	for _, g := range gapRuns() {
-		if named(g.id, *only) {
-			t.row(g.id, g.model.search(*limit), g.want, g.what)
-		}
-	}
-	t.head("the protocol as it is")
 	for _, m := range append(small(), large()...) {
-		if named(m.name, *only) {
-			t.row(m.name, m.search(*limit), holds, "")
-		}
+		closed = append(closed, m.run())
 	}
+	t.rows(holes, *only)
+	t.head("the protocol as it is")
+	t.rows(closed, *only)
 	for _, m := range huge() {
 		if named(m.name, *only) {
-			t.row(m.name, m.wander(*walks, 120, *seed), holds, "")
+			t.row(search.Run{Name: m.name}, m.wander(*walks, 120, *seed).report())
 		}
 	}
 	if t.wrong > 0 {
-		fmt.Fprintf(out, "\n%d of %d are not as they should be\n", t.wrong, t.rows)
+		fmt.Fprintf(out, "\n%d of %d are not as they should be\n", t.wrong, t.count)
 		return 1
 	}
-	if t.rows == 0 {
+	if t.count == 0 {
 		fmt.Fprintln(out, "nothing has that in its name")
 		return 2
 	}
@@ -69,10 +65,11 @@ func named(name, part string) bool { return strings.Contains(name, part) }
 
 // table is what is printed, a row as soon as it is known.
 type table struct {
-	out         io.Writer
-	stories     bool
-	title       string // of the rows to come; empty: printed
-	rows, wrong int
+	out          io.Writer
+	stories      bool
+	limit        int
+	title        string // of the rows to come; empty: printed
+	count, wrong int    // of rows
 }
 
 const columns = "%-52s %9s %6s %8s  %s\n"
@@ -82,29 +79,38 @@ func (t *table) head(title string) { t.title = title }
 
 func (t *table) line(name, states, depth, seconds, verdict string) {
 	if t.title != "" {
-		if t.rows > 0 {
+		if t.count > 0 {
 			fmt.Fprintln(t.out)
 		}
 		fmt.Fprintf(t.out, columns, t.title, "states", "depth", "seconds", "verdict")
 		t.title = ""
 	}
-	t.rows++
+	t.count++
 	fmt.Fprintf(t.out, columns, name, states, depth, seconds, verdict)
 }
 
-// row is what came of one search: of the hole that was open in it, or of the protocol.
-func (t *table) row(name string, r result, want violation, hole string) {
-	verdict := r.verdict()
-	if want != holds {
-		verdict = fmt.Sprintf("found, %s: %s", want, hole)
+// rows has a row for each run that has a part in its name.
+func (t *table) rows(runs []search.Run, part string) {
+	for _, r := range runs {
+		if named(r.Name, part) {
+			t.row(r, r.Look(t.limit))
+		}
 	}
-	if r.broken != want {
+}
+
+// row is what came of one run.
+func (t *table) row(run search.Run, r search.Report) {
+	verdict := r.Verdict()
+	if run.Want != "" {
+		verdict = fmt.Sprintf("found, %s: %s", run.Want, run.What)
+	}
+	if r.Harm != run.Want {
 		t.wrong++
-		verdict = fmt.Sprintf("WRONG: %s; want: %s", r.verdict(), want)
+		verdict = fmt.Sprintf("WRONG: %s; want: %s", r.Verdict(), cmp.Or(run.Want, "no harm"))
 	}
-	t.line(name, strconv.Itoa(r.states), strconv.Itoa(r.depth), fmt.Sprintf("%.1f", r.took.Seconds()), verdict)
-	if len(r.trace) > 0 && (t.stories || r.broken != want) {
-		fmt.Fprintf(t.out, "    %s:\n%s\n", r.broken.harm(), r.story())
+	t.line(run.Name, strconv.Itoa(r.States), strconv.Itoa(r.Depth), fmt.Sprintf("%.1f", r.Took.Seconds()), verdict)
+	if len(r.Story) > 0 && (t.stories || r.Harm != run.Want) {
+		fmt.Fprintf(t.out, "    %s:\n%s\n", r.Harm, r.Told())
 	}
 }
 

@@ -87,9 +87,9 @@ func TestCommand(t *testing.T) {
 		status int
 		want   string
 	}{
-		{[]string{"-only", "H4b", "-stories"}, 0, "found, invariants 2 and 3: a sweep"},
+		{[]string{"-only", "H4b", "-stories"}, 0, "published: a sweep does not compare that the section is not published"},
 		{[]string{"-only", "H1 "}, 2, "nothing has that in its name"},
-		{[]string{"-only", "H8a", "-limit", "10"}, 1, "WRONG: holds so far; want: invariants 2 and 3"},
+		{[]string{"-only", "H8a", "-limit", "10"}, 1, "WRONG: holds so far; want: invariants 2 and 3, what can be read"},
 		{[]string{"-only", "a second life"}, 0, "holds, every state"},
 	} {
 		var out, errs strings.Builder

@@ -1,11 +1,12 @@
 package main
 
 import (
-	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/distributed-lock-manager/dlm/tools/model/search"
 )
 
 // result is what a search came to.
@@ -18,91 +19,46 @@ type result struct {
 	took     time.Duration
 }
 
-func (r result) verdict() string {
-	switch {
-	case r.broken != holds:
-		return r.broken.String() + ", " + r.broken.harm()
-	case r.complete:
-		return "holds, every state"
+// report is the result, with the steps told.
+func (r result) report() search.Report {
+	p := search.Report{States: r.states, Depth: r.depth, Complete: r.complete, Took: r.took}
+	if r.broken == holds {
+		return p
 	}
-	return "holds so far"
-}
-
-func (r result) story() string {
-	lines := make([]string, len(r.trace))
+	p.Harm = r.broken.String()
 	swapped := false
-	for i, e := range r.trace {
+	for _, e := range r.trace {
 		swapped, e.swaps = swapped != e.swaps, swapped
 		if e.swaps && e.server > 0 {
 			e.server = servers + 1 - e.server
 		}
-		lines[i] = "    " + e.String()
+		p.Story = append(p.Story, e.String())
 	}
-	return strings.Join(lines, "\n")
+	return p
 }
 
-// searched is a state that was found: from where, and by which step.
-type searched struct {
-	from int32
-	by   step
+func (r result) verdict() string { return r.report().Verdict() }
+
+func (r result) story() string { return r.report().Told() }
+
+// run is the search of a configuration as the table has it.
+func (m *model) run() search.Run {
+	return search.Run{Name: m.name, Look: func(limit int) search.Report { return m.search(limit).report() }}
 }
 
-// search looks at every state that can be reached, breadth first, so that the first violation has
-// the shortest story; or at as many as limit allows.
-func (m *model) search(limit int) (r result) {
-	began := time.Now()
-	defer func() { r.took = time.Since(began) }()
-	one, two := maphash.MakeSeed(), maphash.MakeSeed()
-	type digest [2]uint64
-	key := func(s *state) digest { return digest{maphash.Comparable(one, *s), maphash.Comparable(two, *s)} }
-
-	first := m.start()
-	m.canonical(&first)
-	ids := map[digest]int32{key(&first): 0}
-	found := []searched{{from: -1}}
-	layer, layerIDs := []state{first}, []int32{0}
-	var edges [][2]int32 // to, from
-	var served []int32
-	for len(layer) > 0 && len(found) < limit {
-		var next []state
-		var nextIDs []int32
-		for i := range layer {
-			if m.progress && layer[i].served() {
-				served = append(served, layerIDs[i])
-			}
-			m.steps(&layer[i], func(e step, n *state) {
-				if r.broken != holds {
-					return
-				}
-				k := key(n)
-				id, seen := ids[k]
-				if !seen {
-					id = int32(len(found))
-					ids[k] = id
-					found = append(found, searched{layerIDs[i], e})
-					next = append(next, *n)
-					nextIDs = append(nextIDs, id)
-				}
-				if n.broken != holds {
-					r.broken, r.trace = n.broken, append(story(found, layerIDs[i]), e)
-				}
-				if m.progress {
-					edges = append(edges, [2]int32{id, layerIDs[i]})
-				}
-			})
-			if r.broken != holds {
-				r.states, r.depth = len(found), r.depth+1
-				return r
-			}
-		}
-		layer, layerIDs = next, nextIDs
-		r.depth++
+// search looks at every state that can be reached, or at as many as limit allows.
+func (m *model) search(limit int) result {
+	machine := search.Machine[state, step]{
+		Start: m.start(), Steps: m.steps, Broken: func(s *state) bool { return s.broken != holds },
 	}
-	r.states, r.complete = len(found), len(layer) == 0
-	if m.progress && r.complete {
-		if id := firstStuck(len(found), edges, served); id >= 0 {
-			r.broken, r.trace = stuck, story(found, id)
-		}
+	m.canonical(&machine.Start)
+	if m.progress {
+		machine.Served = (*state).served
+	}
+	f := machine.Search(limit)
+	r := result{states: f.States, depth: f.Depth, complete: f.Complete, broken: f.End.broken, trace: f.Story, took: f.Took}
+	if f.Stuck {
+		r.broken = stuck
 	}
 	return r
 }
@@ -115,47 +71,6 @@ func (s *state) served() bool {
 		}
 	}
 	return s.lock == 0 && s.places == [maxAcquisitions]clock{}
-}
-
-// firstStuck returns a state from which none in which all are served can be reached; -1: there is
-// none.
-func firstStuck(n int, edges [][2]int32, served []int32) int32 {
-	begin := make([]int32, n+1)
-	for _, e := range edges {
-		begin[e[0]+1]++
-	}
-	for i := range n {
-		begin[i+1] += begin[i]
-	}
-	from, at := make([]int32, len(edges)), slices.Clone(begin)
-	for _, e := range edges {
-		from[at[e[0]]] = e[1]
-		at[e[0]]++
-	}
-	can := make([]bool, n)
-	for _, id := range served {
-		can[id] = true
-	}
-	for todo := served; len(todo) > 0; {
-		id := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for _, f := range from[begin[id]:begin[id+1]] {
-			if !can[f] {
-				can[f] = true
-				todo = append(todo, f)
-			}
-		}
-	}
-	return int32(slices.Index(can, false))
-}
-
-// story returns the steps that lead to a state.
-func story(found []searched, id int32) (steps []step) {
-	for ; id > 0; id = found[id].from {
-		steps = append(steps, found[id].by)
-	}
-	slices.Reverse(steps)
-	return steps
 }
 
 // wander takes steps at random, for what is too large to search. seed repeats a run.
