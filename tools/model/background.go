@@ -109,12 +109,14 @@ func (s *state) write(t token, r records) {
 //
 //	if   m(horizon) is unchanged
 //	then delete notes older than a day, raise horizon to their tokens
+//
+// The truth rule has no use for the horizon; it is kept for servers whose rule is an earlier one.
 func (m *model) forgetNote(t token) txn {
 	return txn{
 		answer: ok, touches: []touch{{key{family: undone, at: int8(t)}, del}, {key{family: horizon}, put}},
 		write: func(n *state) {
 			n.section(t).note = false
-			if !m.open.has(forgetWithoutHorizon) {
+			if m.open.has(truthByWord) && !m.open.has(forgetWithoutHorizon) {
 				n.horizon = max(n.horizon, t)
 			}
 		},

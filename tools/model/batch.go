@@ -60,13 +60,13 @@ func (m *model) pending(s *state, f int8) (all []member) {
 				add("cancel", func(s *state) txn { return m.cancel(s, a) })
 			case c.token == 0:
 			case c.kind == 'a':
-				add("append", func(s *state) txn { return m.appendRecord(s, c.token, session, c.number) })
+				add("append", func(s *state) txn { return m.appendRecord(s, c, session) })
 			case c.kind == 'C':
-				add("commit", func(s *state) txn { return m.commitSection(s, c.token, session, c.appended) })
+				add("commit", func(s *state) txn { return m.commitSection(s, c, session) })
 			case c.kind == 'R':
-				add("release", func(s *state) txn { return m.release(s, v, c.token, session, c.appended) })
+				add("release", func(s *state) txn { return m.release(s, v, c, session) })
 			case c.kind == 'D':
-				add("discard", func(s *state) txn { return m.discard(s, v, c.token, session, c.appended) })
+				add("discard", func(s *state) txn { return m.discard(s, v, c, session) })
 			}
 		}
 	}
@@ -75,7 +75,7 @@ func (m *model) pending(s *state, f int8) (all []member) {
 		if a := s.section(t).who; s.clients[a].token == t { // which may end its section while an append is on its way
 			c := call{kind: 'R', token: t, appended: true}
 			all = append(all, member{what: "release", client: a, call: c, look: func(s *state, _ bool) txn {
-				return m.release(s, v, t, m.sessionOf(a), true)
+				return m.release(s, v, c, m.sessionOf(a))
 			}})
 		}
 		own("evict", func(s *state) txn {

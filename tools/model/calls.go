@@ -7,6 +7,7 @@ type call struct {
 	number   int8  // in the script
 	token    token // that it was sent with
 	appended bool  // what it says
+	last     int8  // 1 + the number of the last record that its holder knows to be staged; 0: none
 }
 
 // callSteps has the call in hand, and every earlier one, arrive.
@@ -14,24 +15,40 @@ func (m *model) callSteps(s *state, a int8, out func(step, state)) {
 	c := s.clients[a]
 	script := m.scripts[a].calls
 	for i := int8(0); i <= c.call && int(i) < len(script); i++ {
-		inHand := i == c.call && !c.done()
-		if !inHand && s.left.duplicates == 0 {
+		call, inHand := m.inHand(s, a)
+		if inHand = inHand && i == c.call; !inHand {
+			call = m.callOf(s, a, i)
+		}
+		child := script[i] == 'b'
+		if child && (i == c.call || c.token == 0) { // it is not handed out yet
 			continue
 		}
-		call := m.callOf(s, a, i)
-		if inHand {
-			switch c.status {
-			case givingUp:
-				call.kind = 'g'
-			case returning:
-				call.kind, call.token, call.appended = 'D', c.token, false
-			}
+		if !inHand && s.left.duplicates == 0 && !(child && !c.staged.has(i)) {
+			continue
 		}
 		if call.token == 0 && call.kind != 'A' && call.kind != 'T' && call.kind != 'g' {
 			continue
 		}
 		m.arrive(s, a, call, inHand, out)
 	}
+}
+
+// inHand returns the call that a client waits for.
+func (m *model) inHand(s *state, a int8) (c call, ok bool) {
+	w := s.clients[a]
+	if w.done() {
+		return c, false
+	}
+	c = m.callOf(s, a, w.call)
+	switch w.status {
+	case givingUp:
+		c.kind = 'g'
+	case returning:
+		c.kind, c.token, c.appended, c.last = 'D', w.token, false, 0
+	case undoing:
+		c.kind, c.appended, c.last = 'D', true, 0
+	}
+	return c, true
 }
 
 // callOf returns what a call of a script was sent with.
@@ -42,9 +59,14 @@ func (m *model) callOf(s *state, a, number int8) call {
 	case 'x':
 		c.kind, c.token = 'R', s.clients[0].token
 		return c
+	case 'y':
+		if c.kind = 'R'; s.granted > 0 {
+			c.token = invented
+		}
+		return c
 	case 'd':
 		c.kind = 'D'
-	case 'u':
+	case 'u', 'b':
 		c.kind = 'a'
 	}
 	for i := s.clients[a].call - 1; i >= number && c.token != 0; i-- { // each commit since then has made a new token
@@ -53,7 +75,15 @@ func (m *model) callOf(s *state, a, number int8) call {
 		}
 	}
 	for i := number - 1; i >= 0 && script[i] != 'C'; i-- {
-		c.appended = c.appended || s.clients[a].staged.has(i) || script[i] == 'u' || script[i] == 'a' && m.open.has(refusedCounts)
+		switch script[i] {
+		case 'a', 'u': // answered or not
+			c.appended = true
+			if s.clients[a].staged.has(i) {
+				c.last = max(c.last, i+1)
+			}
+		case 'b':
+			c.appended = c.appended || !m.open.has(credentialIsNoAppend)
+		}
 	}
 	return c
 }
@@ -75,14 +105,14 @@ func (m *model) arrive(s *state, a int8, c call, inHand bool, out func(step, sta
 			r("acquire", m.acquire(s, a, v))
 		case 'a':
 			if f == 0 { // no mirror has a part in it
-				r("append", m.appendRecord(s, c.token, session, c.number))
+				r("append", m.appendRecord(s, c, session))
 			}
 		case 'C':
-			r("commit", m.commitSection(s, c.token, session, c.appended))
+			r("commit", m.commitSection(s, c, session))
 		case 'R':
-			r("release", m.release(s, v, c.token, session, c.appended))
+			r("release", m.release(s, v, c, session))
 		case 'D':
-			r("discard", m.discard(s, v, c.token, session, c.appended))
+			r("discard", m.discard(s, v, c, session))
 		case 'g':
 			r("cancel", m.cancel(s, a))
 		}
@@ -95,6 +125,16 @@ func (m *model) answered(s *state, e step, a int8, c call, t txn, inHand bool, o
 		return
 	}
 	n := *s
+	if e.token = max(e.token, 0); t.answer == asked {
+		if n.ask(a, c) {
+			if e.late = !inHand; e.late {
+				n.left.duplicates--
+			}
+			out(e, n)
+		}
+		return
+	}
+	child := m.scripts[a].calls[c.number] == 'b' && !s.clients[a].staged.has(c.number)
 	wrote := t.write != nil
 	if wrote && !n.commit(t) {
 		e.answer, e.token = noSpace, c.token
@@ -109,7 +149,10 @@ func (m *model) answered(s *state, e step, a int8, c call, t txn, inHand bool, o
 	if c.token != 0 {
 		m.judge(&n, c, m.sessionOf(a), t.answer)
 	}
-	if !inHand {
+	switch {
+	case child && t.answer == ok:
+		n.clients[a].staged |= 1 << c.number
+	case !inHand && !child:
 		n.left.duplicates--
 		e.late = true
 	}
@@ -153,10 +196,13 @@ func (m *model) told(s *state, a int8, c call, t txn) {
 	case c.kind == 'g' && t.token != 0:
 		w.status, w.token = returning, t.token
 		return
-	case w.status == givingUp || w.status == returning || t.answer == busy || t.answer == queued:
+	case w.status == givingUp || w.status == returning || w.status == undoing || t.answer == busy || t.answer == queued:
 		w.status = finished
 		return
-	case t.answer == lockExpired && script[c.number] == 'x':
+	case t.answer == dataLoss:
+		w.status = undoing
+		return
+	case (t.answer == lockExpired || t.answer == outcomeUnknown) && (script[c.number] == 'x' || script[c.number] == 'y'):
 	case t.answer == lockExpired, t.answer == sessionExpired, t.answer == lockLost, t.answer == outcomeUnknown:
 		w.status = refused
 		return

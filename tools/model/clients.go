@@ -1,5 +1,7 @@
 package main
 
+import "strings"
+
 // clientSteps are what a client, or a server for it, does besides.
 func (m *model) clientSteps(s *state, a int8, out func(step, state)) {
 	c := s.clients[a]
@@ -25,7 +27,7 @@ func (m *model) clientSteps(s *state, a int8, out func(step, state)) {
 			out(step{what: "gives up its wait", client: a + 1}, n)
 		}
 	}
-	if c.status == working && (script[c.call] == 'd' || script[c.call] == 'u') && c.token != 0 {
+	if c.status == working && strings.IndexByte("dub", script[c.call]) >= 0 && c.token != 0 {
 		n := *s
 		n.clients[a].call++
 		out(step{what: "goes on without an answer", client: a + 1}, n)

@@ -18,8 +18,11 @@
 // earlier call.
 //
 // Faults. A session expires, or begins again under the same id; a holder is evicted; a server
-// crashes; a client gives up its wait; a note is forgotten; etcd is full. Folding, sweeping,
-// promoting and heartbeats may happen at any time, or not.
+// crashes; a client gives up its wait; a note is forgotten; etcd is full; its history is dropped,
+// up to any revision, also between two reads of the truth rule; somebody deletes a lock's key by
+// hand; etcd is restored from a copy that lacks the last records of the section that is open.
+// Folding, sweeping, promoting and heartbeats may happen at any time, or not. Another process may
+// append with the session's credential.
 //
 // # What is left out
 //
@@ -27,13 +30,13 @@
 // their keys. Sizes: a large fold that takes several transactions, sections that are too large for
 // one read. Values, other than whose a key is. The watch itself: a mirror catches up all at once,
 // to what is then. What a mirror remembers of ended acquisitions, by which a server refuses most
-// late acquires: here none is refused, and a heartbeat ends what they are granted. A record put by
-// another process that was given the session's credential. Lingering: it decides when a session
-// ends, which here may be at any time, and writes nothing but the session's own key.
+// late acquires: here none is refused, and a heartbeat ends what they are granted. Restores other
+// than that one, and those in which another process has appended after the holder's last record.
+// Servers of different versions: markers that do not say whose they are, and the horizon.
 //
-// Not judged is the answer to a call with another session's token: it changes nothing, and that is
-// looked at. A session that begins again under its id has no data here: etcd never gives a lease id
-// twice.
+// Every answer is judged by what really happened, also one that comes to nobody any more, and to a
+// call with another session's token, or one that was never granted. A session that begins again
+// under its id has no data here: etcd never gives a lease id twice.
 //
 // # How it corresponds to the code
 //
@@ -58,7 +61,7 @@
 //	forget      forgetNote,       in the background
 //	            forgetWaited
 //
-// The truth rule is the method truth. What moves a lock on, in release, discard and evict, is pass.
+// The truth rule is in past.go. What moves a lock on, in release, discard and evict, is pass.
 // A batch of two transactions is in batch.go.
 //
 // # What it proves, and what makes that believable
@@ -67,5 +70,5 @@
 // progress, that from every state all clients can still be served. That the search would find a
 // hole is tested: each fix of the protocol can be switched off, and then the search must find the
 // harm that it is there for. These are in holes.go, by the ids that the tests of etcdstore and
-// docs/protocol.md use. With them are the gaps, which are open today.
+// docs/protocol.md use.
 package main

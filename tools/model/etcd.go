@@ -66,14 +66,16 @@ const (
 	sessionExpired
 	lockLost       // committed, but lost since
 	cameTooLate    // a discard: the section had been published
-	outcomeUnknown // older than what is remembered
+	outcomeUnknown // history is gone
 	noSpace
+	dataLoss // a record that was acknowledged is gone
+	asked    // not told yet: what was is to be read
 )
 
 func (a answer) String() string {
 	return [...]string{
 		"nothing", "ok", "queued", "busy", "LOCK_EXPIRED", "SESSION_EXPIRED",
-		"published, lock lost", "was published", "OUTCOME_UNKNOWN", "NO_SPACE",
+		"published, lock lost", "was published", "OUTCOME_UNKNOWN", "NO_SPACE", "DATA_LOSS", "to be asked",
 	}[a]
 }
 

@@ -34,6 +34,16 @@ func (m *model) etcdSteps(s *state, out func(step, state)) {
 			out(e, n)
 		}
 	}
+	if s.lock != 0 && s.left.hands > 0 {
+		n, e := *s, step{}
+		n.left.hands--
+		n.close(s.lock, byHand, false, false, false)
+		n.lock = 0
+		e.what, e.token = "somebody deletes the lock's key by hand", s.lock
+		out(e, n)
+	}
+	m.restoreSteps(s, out)
+	m.pastSteps(s, out)
 	if !s.full && s.left.fills > 0 {
 		n, e := *s, step{}
 		n.full = true
@@ -71,5 +81,33 @@ func (m *model) expire(s *state, session int8) {
 	if s.lock != 0 && m.sessionOf(s.section(s.lock).who) == session {
 		s.close(s.lock, expired, false, false, false)
 		s.lock = 0
+	}
+}
+
+// restoreSteps stop the servers and restore etcd from a copy that was made in the section that
+// holds: it lacks the last records. Revisions are raised, so that none is given out twice, and
+// history is gone.
+func (m *model) restoreSteps(s *state, out func(step, state)) {
+	if s.lock == 0 || s.left.restores == 0 {
+		return
+	}
+	for call := range int8(8) {
+		if !s.section(s.lock).staged.has(call) {
+			continue
+		}
+		n, e := *s, step{}
+		n.left.restores--
+		n.history = grantOf(s.lock) + 1
+		n.inquiry = inquiry{}
+		c := n.section(s.lock)
+		lost := c.staged &^ (1<<call - 1)
+		c.staged &^= lost
+		c.put &^= lost &^ s.clients[c.who].staged // of these nobody has been told
+		for f := range n.servers {
+			n.servers[f] = server{}
+			n.servers[f].catchUp(&n)
+		}
+		e.what, e.token = "restored from before a record was appended", s.lock
+		out(e, n)
 	}
 }

@@ -20,6 +20,9 @@ func holeRuns() []opened {
 	two := func(calls string, f budget) *model {
 		return &model{scripts: []script{{0, calls}, {1, calls}}, faults: f}
 	}
+	other := func(first, second string, f budget) *model {
+		return &model{scripts: []script{{0, first}, {1, second}}, faults: f}
+	}
 	three := &model{scripts: []script{{0, "AR"}, {1, "AR"}, {2, "AR"}}}
 	atOnce := func(m *model) *model {
 		m.foldAtOnce = true
@@ -88,20 +91,20 @@ func holeRuns() []opened {
 			one("AR", budget{evictions: 1}).with(evictWithoutNote), untrue,
 		},
 		{
-			"H6b", "neither a discard nor the sweep after it leaves a note",
-			one("AadR", budget{}).with(discardWithoutNote, sweepWithoutNote), untrue,
+			"H6b", "neither a discard nor the sweep after it leaves a note, and nobody asks what was",
+			one("AadR", budget{}).with(truthByWord, discardWithoutNote, sweepWithoutNote), untrue,
 		},
 		{
-			"H6c", "a sweep leaves no note",
-			one("AaR", budget{duplicates: 1, expiries: 1}).with(sweepWithoutNote), untrue,
+			"H6c", "a sweep leaves no note, and nobody asks what was",
+			one("AaR", budget{duplicates: 1, expiries: 1}).with(truthByWord, sweepWithoutNote), untrue,
 		},
 		{
-			"H6d", "a note is forgotten, and the horizon stays",
-			one("AR", budget{evictions: 1, forgets: 1}).with(forgetWithoutHorizon), untrue,
+			"H6d", "a note is forgotten, and neither the horizon says so, nor does anybody ask what was",
+			one("AR", budget{evictions: 1, forgets: 1}).with(truthByWord, forgetWithoutHorizon), untrue,
 		},
 		{
-			"H7", "it is not compared when the session began",
-			one("AR", budget{expiries: 1, rebirths: 1}).with(truthBySessionID), untrue,
+			"H7", "it is neither compared when the session began, nor asked what was",
+			one("AR", budget{expiries: 1, rebirths: 1}).with(truthByWord, truthBySessionID), untrue,
 		},
 		{
 			"H8a", "a fold does not compare the head",
@@ -132,12 +135,64 @@ func holeRuns() []opened {
 			batching(one("AaR", budget{})).with(markerByLooking), unreadable,
 		},
 		{
-			"H14a", "etcd is full, and what was discarded leaves no evidence",
-			one("AadR", budget{fills: 1}).with(fullDropsEvidence), untrue,
+			"H14a", "etcd is full, what was discarded leaves no evidence, and nobody asks what was",
+			one("AadR", budget{fills: 1}).with(truthByWord, fullDropsEvidence), untrue,
 		},
 		{
 			"H14b", "etcd is full, and no ending does without a put",
 			silent(one("AaD", budget{fills: 1, cancels: 1})).with(fullNeedsPut), stuck,
+		},
+		{
+			"H15a", "that it appended is taken for evidence: all appends were refused, the session ends, a release is told success",
+			one("AaR", budget{expiries: 1, fills: 1}).with(truthByWord), untrue,
+		},
+		{
+			"H15b", "the same: an append never arrived, etcd is full, a repeated discard is told that it came too late",
+			one("AuD", budget{duplicates: 1, fills: 1}).with(truthByWord), untrue,
+		},
+		{
+			"H15c", "the same: an append never arrived, the session ends, a discard is told that it came too late",
+			one("AuD", budget{expiries: 1}).with(truthByWord), untrue,
+		},
+		{
+			"H15d", "the marker does not say whose it is",
+			other("AaR", "x", budget{}).with(markerOfAnybody), untrue,
+		},
+		{
+			"H15e", "notes are read as they are now, and this one is forgotten",
+			one("AR", budget{evictions: 1, forgets: 1}).with(noteAsOfNow), untrue,
+		},
+		{
+			"H15f", "the session is read as it is now, and a second one has its id",
+			one("AR", budget{expiries: 1, rebirths: 1}).with(sessionAsOfNow), untrue,
+		},
+		{
+			"H15g", "a credential that was handed out is no append",
+			one("AbR", budget{}).with(credentialIsNoAppend), unreadable,
+		},
+		{
+			"H15h", "what was is read at T only",
+			one("AR", budget{duplicates: 1, compactions: 1}).with(readAtToken), untrue,
+		},
+		{
+			"H15i", "a lock's key that was deleted by hand is taken for the holder's own ending",
+			one("AuD", budget{hands: 1}).with(handIsOwn), untrue,
+		},
+		{
+			"H15j", "history that is gone is taken for one in which nothing was",
+			one("AR", budget{duplicates: 1, compactions: 1}).with(goneIsNever), untrue,
+		},
+		{
+			"H15k", "an ending does not name the last record: a restore has lost it, and the rest is published",
+			one("AaaR", budget{restores: 1}).with(lastIsNotNamed), unreadable,
+		},
+		{
+			"H15l", "a token that was never granted is answered by the session alone",
+			other("AR", "y", budget{}).with(truthByWord), untrue,
+		},
+		{
+			"H15m", "an append after a restore does not name the one before: the ending names the new one, which is there",
+			one("AaaR", budget{restores: 1}).with(appendNamesNoLast), unreadable,
 		},
 		{
 			"B1", "a grant shares a batch with a repeat that takes a place",
@@ -146,27 +201,6 @@ func holeRuns() []opened {
 		{
 			"B2", "a cancel shares a batch with the hand-over to its waiter",
 			batching(two("AR", budget{})).with(cancelBesideHandOver), untrue,
-		},
-	}
-}
-
-// gapRuns returns what the protocol as it is gets wrong: a client says that it has appended, and
-// nothing is staged. That word is then taken for evidence. A gap that is closed belongs among the
-// holes.
-func gapRuns() []opened {
-	one := func(calls string, f budget) *model { return &model{scripts: []script{{0, calls}}, faults: f} }
-	return []opened{
-		{
-			"G1", "all appends were refused, the session ends: a release is told success",
-			one("AaR", budget{expiries: 1, fills: 1}).with(refusedCounts), untrue,
-		},
-		{
-			"G2", "an append never arrived, etcd is full: a repeated discard is told that it came too late",
-			one("AuD", budget{duplicates: 1, fills: 1}), untrue,
-		},
-		{
-			"G3", "an append never arrived, the session ends: a discard is told that it came too late",
-			one("AuD", budget{expiries: 1}), untrue,
 		},
 	}
 }

@@ -80,18 +80,34 @@ func (m *model) check(s *state) {
 // it, or nobody any more. A client ends a section in one way only; one that discards a section
 // without records, and releases it all the same, is told that it ended it.
 func (m *model) judge(s *state, c call, session int8, a answer) {
+	if c.token == invented {
+		if a == ok || a == outcomeUnknown && s.history <= grantOf(1) {
+			s.fail(untrue)
+		}
+		return
+	}
 	sec := s.section(c.token)
+	if a == dataLoss && s.left.restores == m.faults.restores {
+		s.fail(unreadable) // nothing has been restored
+	}
+	if a == outcomeUnknown && s.history < s.endOf(c.token) {
+		s.fail(untrue) // what became of it could be read
+	}
 	if m.sessionOf(sec.who) != session {
-		return // with another session's token; that it changed nothing is invariant 4
+		if a == ok { // it can be told of its own sections only
+			s.fail(untrue)
+		}
+		return
 	}
 	published := sec.fate == released
-	itself := published || sec.fate == discarded && sec.put == 0
+	itself := published || sec.fate == discarded && sec.put == 0 || sec.fate == byHand && !c.appended
 	switch {
 	case c.kind == 'R' && a == ok && !itself,
 		c.kind == 'C' && a == lockLost && !itself,
-		(c.kind == 'R' || c.kind == 'C') && a == lockExpired && published && c.appended,
+		(c.kind == 'R' || c.kind == 'C') && a == lockExpired && published,
 		c.kind == 'D' && a == cameTooLate && !published,
-		c.kind == 'D' && a == ok && published && c.appended:
+		c.kind == 'D' && a == ok && published && c.appended,
+		a == dataLoss && sec.put&^sec.staged == 0:
 		s.fail(untrue)
 	}
 }

@@ -21,7 +21,9 @@ type model struct {
 //	a append     C commit           R release
 //	D discard    d discard, whose answer the client does not wait for
 //	u append, whose answer does not come: the client does not know, and can only discard
+//	b hands the credential out: another process appends with it, once, whenever it likes
 //	x release with the token of the first acquisition, by a session that has only seen it
+//	y release with a token that was never granted
 type script struct {
 	session int8
 	calls   string
@@ -55,13 +57,22 @@ const (
 	heartbeatWithoutNumber
 	guardByToken
 	forgetWithoutHorizon
+	truthByWord
+	markerOfAnybody
+	noteAsOfNow
+	sessionAsOfNow
+	readAtToken
+	goneIsNever
+	handIsOwn
+	credentialIsNoAppend
+	lastIsNotNamed
+	appendNamesNoLast
 	fullDropsEvidence
 	fullNeedsPut
 	markerByLooking
 	refusalForAll
 	grantBesidePlace
 	cancelBesideHandOver
-	refusedCounts // by the client: see gapRuns
 )
 
 func (m *model) with(open ...hole) *model {

@@ -36,6 +36,43 @@ func small() []*model {
 			faults: budget{duplicates: 1, expiries: 1, evictions: 1, forgets: 1}, heartbeats: true, progress: true,
 		},
 		{
+			name: "no data, history dropped", scripts: []script{{0, "AR"}},
+			faults:     budget{duplicates: 1, expiries: 1, evictions: 1, forgets: 1, compactions: 1},
+			heartbeats: true, progress: true,
+		},
+		{
+			name: "a section, history dropped", scripts: []script{{0, "AaR"}},
+			faults:     budget{duplicates: 1, expiries: 1, compactions: 1},
+			heartbeats: true, progress: true, foldAtOnce: true,
+		},
+		{
+			name: "a lock's key deleted by hand", scripts: []script{{0, "AaR"}},
+			faults:     budget{duplicates: 1, forgets: 1, hands: 1},
+			heartbeats: true, progress: true, foldAtOnce: true,
+		},
+		{
+			name: "a commit of nothing, history dropped", scripts: []script{{0, "ACR"}},
+			faults:     budget{duplicates: 1, evictions: 1, forgets: 1, compactions: 1},
+			heartbeats: true, progress: true,
+		},
+		{
+			name: "a discard, history dropped", scripts: []script{{0, "AuD"}},
+			faults:     budget{duplicates: 1, expiries: 1, compactions: 1},
+			heartbeats: true, progress: true, foldAtOnce: true,
+		},
+		{
+			name: "another process appends", scripts: []script{{0, "AbR"}},
+			faults: budget{duplicates: 1, expiries: 1, evictions: 1}, heartbeats: true, progress: true, foldAtOnce: true,
+		},
+		{
+			name: "records restored without the last", scripts: []script{{0, "AaaR"}},
+			faults: budget{duplicates: 1, expiries: 1, restores: 1}, heartbeats: true, progress: true, foldAtOnce: true,
+		},
+		{
+			name: "another session has a token that was never granted", scripts: []script{{0, "AR"}, {1, "y"}},
+			faults: budget{duplicates: 1, expiries: 1, compactions: 1}, heartbeats: true,
+		},
+		{
 			name: "etcd full for good", scripts: []script{{0, "AaD"}},
 			faults: budget{cancels: 1, fills: 1}, heartbeats: true, progress: true,
 		},
@@ -156,6 +193,39 @@ func large() []*model {
 			name: "three of two sessions, an eviction, one gives up", scripts: []script{{0, "AR"}, {1, "AR"}, {1, "AR"}},
 			faults: budget{evictions: 1, cancels: 1}, heartbeats: true,
 		},
+		{
+			name: "no data, history dropped, more faults", scripts: []script{{0, "AR"}},
+			faults:     budget{duplicates: 1, expiries: 1, evictions: 1, forgets: 1, compactions: 2, hands: 1},
+			heartbeats: true, progress: true,
+		},
+		{
+			name: "a section, history dropped, more faults", scripts: []script{{0, "AaR"}},
+			faults:     budget{duplicates: 1, expiries: 1, evictions: 1, forgets: 1, compactions: 1},
+			heartbeats: true, progress: true, foldAtOnce: true,
+		},
+		{
+			name: "a commit, history dropped", scripts: []script{{0, "AaCaR"}},
+			faults:     budget{duplicates: 1, evictions: 1, forgets: 1, compactions: 1},
+			heartbeats: true, progress: true, foldAtOnce: true,
+		},
+		{
+			name: "a discard, history dropped, more faults", scripts: []script{{0, "AuD"}},
+			faults:     budget{duplicates: 1, expiries: 1, evictions: 1, forgets: 1, compactions: 1, hands: 1},
+			heartbeats: true, progress: true, foldAtOnce: true,
+		},
+		{
+			name: "a discard unheard, then a release, history dropped", scripts: []script{{0, "AadR"}},
+			faults:     budget{duplicates: 1, evictions: 1, compactions: 1, fills: 1},
+			heartbeats: true, foldAtOnce: true,
+		},
+		{
+			name: "another process appends, history dropped", scripts: []script{{0, "AbR"}},
+			faults: budget{duplicates: 1, expiries: 1, evictions: 1, compactions: 1}, heartbeats: true, progress: true, foldAtOnce: true,
+		},
+		{
+			name: "two sessions, one has the other's token, history dropped", scripts: two("AR", "Ax"),
+			faults: budget{duplicates: 1, expiries: 1, compactions: 1}, heartbeats: true,
+		},
 		{name: "batches of three", scripts: three("AaR", "AR", "AR"), batches: true, foldAtOnce: true},
 		{
 			name: "batches, with faults", scripts: two("AaCR", "AaD"),
@@ -168,7 +238,10 @@ func large() []*model {
 func huge() []*model {
 	return []*model{
 		{name: "walks: three of two sessions, every fault", scripts: []script{{0, "AaCaR"}, {1, "AaaR"}, {1, "AadR"}}, faults: budget{
-			duplicates: 6, expiries: 2, evictions: 2, crashes: 2, cancels: 1, forgets: 1, fills: 1, empties: 1,
+			duplicates: 6, expiries: 2, evictions: 2, crashes: 2, cancels: 1, forgets: 1, fills: 1, empties: 1, compactions: 3, hands: 1,
+		}, heartbeats: true},
+		{name: "walks: a credential, another's token", scripts: []script{{0, "AabCR"}, {1, "AaDx"}, {1, "AabaR"}}, faults: budget{
+			duplicates: 6, expiries: 2, evictions: 2, crashes: 2, forgets: 2, fills: 1, empties: 1, compactions: 3,
 		}, heartbeats: true},
 		{name: "walks: three sessions, batches", scripts: []script{{0, "AaCR"}, {1, "AaD"}, {2, "TaR"}}, faults: budget{
 			duplicates: 4, expiries: 1, evictions: 1, crashes: 1,

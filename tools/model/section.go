@@ -16,14 +16,17 @@ func (m *model) owned(n *state, t token, session int8) {
 
 // appendRecord is the transaction append.
 //
-//	if   guard, c(record)=0
+//	if   guard, c(record)=0; on a new stream: the holder's last record is there
 //	then put the record
 //	else success if it is there and its section is open or published; else ErrLockExpired
-func (m *model) appendRecord(s *state, t token, session, call int8) txn {
+func (m *model) appendRecord(s *state, sent call, session int8) txn {
+	t, call := sent.token, sent.number
 	c := s.section(t)
 	held := m.guard(s, t, session)
 	there := c.staged.has(call) || c.tombs.has(call)
 	switch {
+	case held && !there && m.lacks(s, sent) && !m.open.has(appendNamesNoLast):
+		return txn{answer: dataLoss}
 	case held && !there:
 	case there && (held || c.marker):
 		return txn{answer: ok}
@@ -59,6 +62,7 @@ func (m *model) end(s *state, v *server, t token, session int8, f fate, appended
 			n.section(t).staged = 0
 		}
 		p.write(n)
+		n.section(t).end.passed = n.lock != 0
 	}
 	return e
 }
@@ -74,15 +78,16 @@ func (t *txn) mark(of token, marked, noted bool) {
 }
 
 // close ends a section. What it publishes is all that is staged, if its client says that it has
-// appended; otherwise it has been told of no record that is.
+// appended, or if a record was acknowledged; otherwise nobody has been told of one.
 func (s *state) close(t token, f fate, appended, marked, noted bool) {
 	c := s.section(t)
 	c.fate = f
+	c.end = atEnd{marker: marked, note: noted, session: f != expired}
 	if marked {
 		c.marker, c.covers = true, c.staged
 	}
 	c.note = c.note || noted
-	if f == released && appended {
+	if f == released && (appended || c.put&s.clients[c.who].staged != 0) {
 		c.published = c.put
 	}
 }
@@ -97,45 +102,53 @@ func (m *model) marks(s *state, t token, appended bool) bool {
 
 // release is the transaction of the same name.
 //
-//	if   guard; with a waiter: its key at its CreateRevision, its session alive
+//	if   guard, the holder's last record is there; with a waiter: its key at its CreateRevision,
+//	     its session alive
 //	then put locks/L on the waiter's lease and delete its key, or delete locks/L;
 //	     put commits/L//T if appended
-//	else the truth rule
-func (m *model) release(s *state, v *server, t token, session int8, appended bool) txn {
-	if !m.guard(s, t, session) {
-		return txn{answer: m.truth(s, t, session, appended)}
+//	else DATA_LOSS if only the record is missing; otherwise the truth rule
+func (m *model) release(s *state, v *server, c call, session int8) txn {
+	switch {
+	case !m.guard(s, c.token, session):
+		return txn{answer: m.truth(s, c, session)}
+	case m.lacks(s, c):
+		return txn{answer: dataLoss}
 	}
-	return m.end(s, v, t, session, released, appended, false)
+	return m.end(s, v, c.token, session, released, c.appended, false)
+}
+
+// lacks reports whether the record is gone that a call names, the last that its holder knows to be
+// staged.
+func (m *model) lacks(s *state, c call) bool {
+	return c.last > 0 && !s.section(c.token).staged.has(c.last-1) && !m.tokenSurvives() && !m.open.has(lastIsNotNamed)
 }
 
 // discard is the transaction of the same name: as release, without the marker, with a note if
 // something was appended.
-func (m *model) discard(s *state, v *server, t token, session int8, appended bool) txn {
-	if m.guard(s, t, session) {
-		return m.end(s, v, t, session, discarded, false, appended && !m.open.has(discardWithoutNote))
+func (m *model) discard(s *state, v *server, c call, session int8) txn {
+	if m.guard(s, c.token, session) {
+		return m.end(s, v, c.token, session, discarded, false, c.appended && !m.open.has(discardWithoutNote))
 	}
-	if !appended {
+	if !c.appended {
 		return txn{answer: ok}
 	}
-	switch a := m.truth(s, t, session, appended); a {
-	case ok:
-		return txn{answer: cameTooLate}
-	case lockExpired:
-		return txn{answer: ok}
-	default:
-		return txn{answer: a}
-	}
+	return txn{answer: said('D', m.truth(s, c, session))}
 }
 
 // commitSection is the transaction commit, by which a holder hands the lock over to itself.
 //
-//	if   guard
+//	if   guard, the holder's last record is there
 //	then put locks/L again with prev=T: its revision is the next token;
 //	     put commits/L//T if appended
-//	else the same holder with prev=T: the same answer; otherwise the truth rule
-func (m *model) commitSection(s *state, t token, session int8, appended bool) txn {
+//	else the same holder with prev=T: the same answer; DATA_LOSS if only the record is missing;
+//	     otherwise the truth rule
+func (m *model) commitSection(s *state, call call, session int8) txn {
+	t := call.token
 	if m.guard(s, t, session) {
-		marked := m.marks(s, t, appended)
+		if m.lacks(s, call) {
+			return txn{answer: dataLoss}
+		}
+		marked := m.marks(s, t, call.appended)
 		c := txn{answer: ok, token: justNow, lease: 1 + session, ends: true, touches: []touch{{key{family: locks}, put}}}
 		c.mark(t, marked, false)
 		if m.open.has(commitKeepsToken) && s.section(t).published != 0 {
@@ -148,20 +161,17 @@ func (m *model) commitSection(s *state, t token, session int8, appended bool) tx
 		}
 		c.write = func(n *state) {
 			m.owned(n, t, session)
-			n.close(t, released, appended, marked, false)
+			n.close(t, released, call.appended, marked, false)
 			n.lock = 0
 			m.grant(n, n.section(t).who, t, false)
+			n.section(t).end.passed = true
 		}
 		return c
 	}
 	if s.lock != 0 && s.section(s.lock).prev == t && m.sessionOf(s.section(s.lock).who) == session {
 		return txn{answer: ok, token: s.lock}
 	}
-	a := m.truth(s, t, session, appended)
-	if a == ok {
-		a = lockLost
-	}
-	return txn{answer: a}
+	return txn{answer: said('C', m.truth(s, call, session))}
 }
 
 // tokenSurvives reports whether hole H2 is open: a commit that does not give the section that
@@ -194,29 +204,4 @@ func (m *model) readable(c *section) records {
 //	then pass the lock on as release does, put undone/L//T
 func (m *model) evict(s *state, v *server, noted bool) txn {
 	return m.end(s, v, s.lock, -1, evicted, false, noted)
-}
-
-// truth is the truth rule: what became of a section whose token no longer holds. First match wins.
-func (m *model) truth(s *state, t token, session int8, appended bool) answer {
-	c := s.section(t)
-	began := s.sessions[session] // 1 + the last token before it
-	switch {
-	case c.note:
-		return lockExpired
-	case c.marker && !m.open.has(truthBySession):
-		return ok
-	case c.staged != 0 && !m.open.has(truthBySession):
-		return lockExpired
-	case s.lock == t || s.lock != 0 && s.lock < t:
-		return lockExpired // another session's, or never granted
-	case t <= s.horizon:
-		return outcomeUnknown
-	case began != 0 && began > t && !m.open.has(truthBySessionID):
-		return lockExpired
-	case began != 0:
-		return ok
-	case appended && !m.open.has(truthBySession):
-		return ok // published and folded
-	}
-	return lockExpired
 }

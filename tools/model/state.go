@@ -30,7 +30,9 @@ type state struct {
 	granted  token                // how many there are
 	file     [maxFile]entry       // files/L//F and its chunks
 	size     int8
-	full     bool // etcd refuses puts
+	full     bool   // etcd refuses puts
+	history  moment // before this, etcd has forgotten what was
+	inquiry  inquiry
 
 	servers [servers]server
 	clients [maxAcquisitions]client
@@ -45,6 +47,8 @@ type section struct {
 	staged records // staged/L//T/
 	marker bool    // commits/L//T
 	note   bool    // undone/L//T
+
+	end atEnd
 
 	// For hole H2 only.
 	covers records // what was staged when the marker was put
@@ -76,6 +80,7 @@ const (
 	evicted        // by an operator, a hold deadline, or a heartbeat that no longer lists it
 	expired        // with its session
 	discarded      // by its holder
+	byHand         // somebody deleted locks/L
 )
 
 // server is what one server has in memory. All of it may be out of date.
@@ -109,6 +114,7 @@ const (
 	refused                 // it was told that the lock, or its session, is lost
 	givingUp                // it cancels its wait
 	returning               // the cancel came too late: it discards what it was granted
+	undoing                 // records were lost: it discards the rest
 )
 
 // client is one acquisition of the lock, and who made it.
@@ -125,15 +131,18 @@ func (c client) done() bool { return c.status == finished || c.status == refused
 
 // budget is how often each fault may still happen.
 type budget struct {
-	duplicates int8 // replies lost, and late duplicates of calls
-	expiries   int8
-	evictions  int8
-	crashes    int8
-	rebirths   int8 // of a session under the same id
-	cancels    int8
-	forgets    int8 // of undone notes
-	fills      int8 // etcd is full
-	empties    int8 // it has room again
+	duplicates  int8 // replies lost, and late duplicates of calls
+	expiries    int8
+	evictions   int8
+	crashes     int8
+	rebirths    int8 // of a session under the same id
+	cancels     int8
+	forgets     int8 // of undone notes
+	fills       int8 // etcd is full
+	empties     int8 // it has room again
+	compactions int8 // of etcd's history
+	hands       int8 // that delete locks/L
+	restores    int8 // of etcd, from a copy that lacks the last records
 }
 
 func (s *state) section(t token) *section { return &s.sections[t-1] }

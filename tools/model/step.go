@@ -59,6 +59,7 @@ func (m *model) steps(s *state, yield func(step, *state)) {
 		m.serverSteps(s, f, out)
 	}
 	m.etcdSteps(s, out)
+	m.inquirySteps(s, out)
 	if m.batches {
 		m.pairSteps(s, func(e step, n state) { yield(e, &n) })
 	}
