@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/distributed-lock-manager/dlm/tools/model/linger"
 	"github.com/distributed-lock-manager/dlm/tools/model/search"
 )
 
@@ -39,12 +40,13 @@ func run(args []string, out, errs io.Writer) int {
 	for _, h := range holeRuns() {
 		holes = append(holes, h.run())
 	}
+	holes = append(holes, linger.Holes()...)
 	for _, m := range append(small(), large()...) {
 		closed = append(closed, m.run())
 	}
 	t.rows(holes, *only)
 	t.head("the protocol as it is")
-	t.rows(closed, *only)
+	t.rows(append(closed, linger.Closed(true)...), *only)
 	for _, m := range huge() {
 		if named(m.name, *only) {
 			t.row(search.Run{Name: m.name}, m.wander(*walks, 120, *seed).report())
