@@ -1,8 +1,11 @@
 // Command model looks at every state that the lock service's protocol can come to, in small
 // configurations, and says whether its invariants hold. docs/protocol.md is the account of the
 // protocol, and of the invariants by their numbers; the package comment of etcdstore is the table
-// of its transactions. `go test ./tools/model` looks at the small configurations, `make model` at
-// larger ones.
+// of its transactions. `go test ./tools/model/...` looks at the small configurations, `make model`
+// at larger ones.
+//
+// Who may end a session that lingers, and what a client is told of a loss, are machines of another
+// shape: packages linger and told, below this one. Package search is what they share.
 //
 // # What a state is
 //
@@ -60,6 +63,8 @@
 //	linger      none: see above   in the background, after a link's close
 //	forget      forgetNote,       in the background
 //	            forgetWaited
+//	attach      package linger    Store.Heartbeat
+//	linger      package linger    in the background, after a stream's close
 //
 // The truth rule is in past.go. What moves a lock on, in release, discard and evict, is pass.
 // A batch of two transactions is in batch.go.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/tools/model/linger"
 	"github.com/distributed-lock-manager/dlm/tools/model/search"
+	"github.com/distributed-lock-manager/dlm/tools/model/told"
 )
 
 func main() {
@@ -41,12 +42,14 @@ func run(args []string, out, errs io.Writer) int {
 		holes = append(holes, h.run())
 	}
 	holes = append(holes, linger.Holes()...)
+	holes = append(holes, told.Holes()...)
 	for _, m := range append(small(), large()...) {
 		closed = append(closed, m.run())
 	}
 	t.rows(holes, *only)
 	t.head("the protocol as it is")
-	t.rows(append(closed, linger.Closed(true)...), *only)
+	closed = append(closed, linger.Closed(true)...)
+	t.rows(append(closed, told.Closed(true)...), *only)
 	for _, m := range huge() {
 		if named(m.name, *only) {
 			t.row(search.Run{Name: m.name}, m.wander(*walks, 120, *seed).report())
