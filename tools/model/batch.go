@@ -60,7 +60,7 @@ func (m *model) pending(s *state, f int8) (all []member) {
 				add("cancel", func(s *state) txn { return m.cancel(s, a) })
 			case c.token == 0:
 			case c.kind == 'a':
-				add("append", func(s *state) txn { return m.appendRecord(s, c, session) })
+				add("append", func(s *state) txn { return m.appendRecord(s, c.token, session, c.number) })
 			case c.kind == 'C':
 				add("commit", func(s *state) txn { return m.commitSection(s, c, session) })
 			case c.kind == 'R':

@@ -105,7 +105,7 @@ func (m *model) arrive(s *state, a int8, c call, inHand bool, out func(step, sta
 			r("acquire", m.acquire(s, a, v))
 		case 'a':
 			if f == 0 { // no mirror has a part in it
-				r("append", m.appendRecord(s, c, session))
+				r("append", m.appendRecord(s, c.token, session, c.number))
 			}
 		case 'C':
 			r("commit", m.commitSection(s, c, session))

@@ -11,6 +11,14 @@ func (m *model) canonical(s *state) (swapped bool) {
 			*f = fold{} // it can only be refused
 		}
 	}
+	for t := token(1); t <= s.granted; t++ {
+		switch end := &s.section(t).end; {
+		case m.faults.compactions == 0: // it does not matter when exactly it ended
+			end.passed = false
+		case s.history > s.endOf(t): // nobody will know
+			*end = atEnd{}
+		}
+	}
 	if s.waited <= s.servers[0].seen && s.waited <= s.servers[1].seen {
 		s.waited = 0
 	}

@@ -37,9 +37,12 @@ func run(args []string, out, errs io.Writer) int {
 	if named("H1", *only) {
 		t.names()
 	}
-	var holes, closed []search.Run
+	var holes, gaps, closed []search.Run
 	for _, h := range holeRuns() {
 		holes = append(holes, h.run())
+	}
+	for _, g := range gapRuns() {
+		gaps = append(gaps, g.run())
 	}
 	holes = append(holes, linger.Holes()...)
 	holes = append(holes, told.Holes()...)
@@ -47,6 +50,8 @@ func run(args []string, out, errs io.Writer) int {
 		closed = append(closed, m.run())
 	}
 	t.rows(holes, *only)
+	t.head("known gap")
+	t.rows(gaps, *only)
 	t.head("the protocol as it is")
 	closed = append(closed, linger.Closed(true)...)
 	t.rows(append(closed, told.Closed(true)...), *only)

@@ -66,7 +66,7 @@ const (
 	handIsOwn
 	credentialIsNoAppend
 	lastIsNotNamed
-	appendNamesNoLast
+	appendAfterRestore // not a fix: see gapRuns
 	fullDropsEvidence
 	fullNeedsPut
 	markerByLooking

@@ -113,7 +113,7 @@ func (m *model) asOf(s *state, c call) answer {
 		return lockExpired
 	case s.history > s.endOf(c.token):
 		return outcomeUnknown
-	case c.kind == 'C' && sec.end.passed && s.section(c.token+1).prev == c.token:
+	case c.kind == 'C' && c.token < s.granted && s.section(c.token+1).prev == c.token:
 		return ok // locks/L at E has prev=T
 	case sec.end.marker:
 		return ok

@@ -85,7 +85,7 @@ func TestHolesAreTold(t *testing.T) {
 		}
 	}
 	ids := []string{}
-	for _, o := range holeRuns() {
+	for _, o := range append(holeRuns(), gapRuns()...) {
 		ids = append(ids, o.id)
 	}
 	for _, r := range append(linger.Holes(), told.Holes()...) {

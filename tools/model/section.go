@@ -16,17 +16,14 @@ func (m *model) owned(n *state, t token, session int8) {
 
 // appendRecord is the transaction append.
 //
-//	if   guard, c(record)=0; on a new stream: the holder's last record is there
+//	if   guard, c(record)=0
 //	then put the record
 //	else success if it is there and its section is open or published; else ErrLockExpired
-func (m *model) appendRecord(s *state, sent call, session int8) txn {
-	t, call := sent.token, sent.number
+func (m *model) appendRecord(s *state, t token, session, call int8) txn {
 	c := s.section(t)
 	held := m.guard(s, t, session)
 	there := c.staged.has(call) || c.tombs.has(call)
 	switch {
-	case held && !there && m.lacks(s, sent) && !m.open.has(appendNamesNoLast):
-		return txn{answer: dataLoss}
 	case held && !there:
 	case there && (held || c.marker):
 		return txn{answer: ok}
@@ -117,8 +114,8 @@ func (m *model) release(s *state, v *server, c call, session int8) txn {
 	return m.end(s, v, c.token, session, released, c.appended, false)
 }
 
-// lacks reports whether the record is gone that a call names, the last that its holder knows to be
-// staged.
+// lacks reports whether the record is gone that an ending names, the last that its holder knows to
+// be staged.
 func (m *model) lacks(s *state, c call) bool {
 	return c.last > 0 && !s.section(c.token).staged.has(c.last-1) && !m.tokenSurvives() && !m.open.has(lastIsNotNamed)
 }
