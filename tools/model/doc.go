@@ -76,5 +76,5 @@
 // progress, that from every state all clients can still be served. That the search would find a
 // hole is tested: each fix of the protocol can be switched off, and then the search must find the
 // harm that it is there for. These are in holes.go, by the ids that the tests of etcdstore and
-// docs/protocol.md use. With them is the gap that is open today.
+// docs/protocol.md use. With them are the gaps, which are open today.
 package main

@@ -44,6 +44,7 @@ func run(args []string, out, errs io.Writer) int {
 	for _, g := range gapRuns() {
 		gaps = append(gaps, g.run())
 	}
+	gaps = append(gaps, told.Gaps()...)
 	holes = append(holes, linger.Holes()...)
 	holes = append(holes, told.Holes()...)
 	for _, m := range append(small(), large()...) {

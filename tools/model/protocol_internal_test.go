@@ -88,7 +88,7 @@ func TestHolesAreTold(t *testing.T) {
 	for _, o := range append(holeRuns(), gapRuns()...) {
 		ids = append(ids, o.id)
 	}
-	for _, r := range append(linger.Holes(), told.Holes()...) {
+	for _, r := range slices.Concat(linger.Holes(), told.Holes(), told.Gaps()) {
 		ids = append(ids, r.Name)
 	}
 	for _, id := range ids {

@@ -45,8 +45,7 @@ const (
 type server struct {
 	watch revision // the mirror is as of here,
 	own   revision // or as of the server's own last change, if that is later
-	knows revision // as of which it last knew the acquisition to hold; 0: it does not
-	shown revision // hole: the last token that its mirror showed
+	ended revision // its own execution of the client's release
 	call  bool     // the client's call has reached it, and is not executed
 	late  bool     // so has a duplicate of its acquire
 }
@@ -134,6 +133,8 @@ type budget struct {
 type model struct {
 	name  string
 	beats bool // heartbeats come now and then; otherwise only the first one on each stream
+	// The client moves only to a server that knows its hold.
+	known bool
 	left  budget
 	open  hole
 }
@@ -153,7 +154,7 @@ const (
 	beatsCompareNoToken
 	lossComparesNothing
 	listsInSilence
-	onlyMirrorKnows
+	grantBehindOwn
 )
 
 // step is one that the model takes, to be told.
@@ -279,35 +280,20 @@ func (m *model) etcdSteps(s *state, out func(step, state)) {
 // change has a server take its own change into its mirror. told: whoever loses by it is told.
 func (m *model) change(s *state, f int8, told bool) {
 	v := &s.servers[f]
-	v.own = s.now
+	old := v.view()
 	if !told {
-		v.knows = 0
+		v.ended = s.now
 	}
-	m.notice(s, f)
+	v.own = s.now
+	m.notice(s, f, old)
 }
 
-// answers has a server know what it answers: a hold, as of now.
-func (m *model) answers(s *state, f int8) {
-	if s.token() != 0 && m.open != onlyMirrorKnows {
-		s.servers[f].knows = s.now
-	}
-}
-
-// notice has a server tell what its mirror shows to be lost of what it knew.
-func (m *model) notice(s *state, f int8) {
+// notice has a server tell what its mirror shows to be lost, since it was as of an earlier revision.
+func (m *model) notice(s *state, f int8, old revision) {
 	c, v := &s.client, &s.servers[f]
-	at := v.view()
-	was, is := s.held[v.knows], s.held[at]
-	if was != 0 && is == 0 && at > v.knows && c.server == f && c.registered && !s.served() {
-		c.loss = loss{at, v.shown}
-	}
-	if m.open == lossNamesToken && is != 0 {
-		v.shown = is
-	}
-	if is != 0 {
-		v.knows = max(v.knows, at)
-	} else if at > v.knows {
-		v.knows = 0
+	was, at := s.held[old], v.view()
+	if was != 0 && s.held[at] == 0 && at != v.ended && c.server == f && c.registered && !s.served() {
+		c.loss = loss{at, was}
 	}
 }
 
@@ -317,17 +303,20 @@ func (m *model) serverSteps(s *state, f int8, out func(step, state)) {
 	if v.watch < s.now {
 		n := *s
 		n.servers[f].watch++
-		m.notice(&n, f)
+		before := v.view()
+		if v.own > v.watch && m.open != grantBehindOwn {
+			before = v.watch + 1 // if it was granted then, it has held until the server's own change
+		}
+		m.notice(&n, f, before)
 		out(step{what: "the watch goes on", server: f + 1, at: v.watch + 1}, n)
 	}
 	if s.left.relists > 0 && v.watch+1 < s.now {
 		n := *s
 		n.left.relists--
 		n.servers[f].watch = s.now
-		if m.open == listsInSilence {
-			n.servers[f].knows = 0
+		if m.open != listsInSilence {
+			m.notice(&n, f, v.view())
 		}
-		m.notice(&n, f)
 		out(step{what: "its mirror lists anew", server: f + 1, at: s.now}, n)
 	}
 	if v.call {
@@ -361,7 +350,6 @@ func (m *model) serverSteps(s *state, f int8, out func(step, state)) {
 	if c.beat.stage == due && (c.registered || m.open == readsThenRegisters) {
 		n := *s
 		n.client.beat = beat{read, s.now, s.token()}
-		m.answers(&n, f)
 		out(step{what: "reads the state for a heartbeat", server: f + 1, at: s.now}, n)
 	}
 }
@@ -384,7 +372,6 @@ func (m *model) execute(n *state, f int8, done func(answer, string, state)) {
 			a.ok, a.token = true, n.now
 		case h.committed == c.token && h.end == 0:
 			a.ok, a.token = true, n.token()
-			m.answers(n, f)
 		case h.committed == c.token:
 			a.ok = true // published, and lost since
 		}
@@ -421,7 +408,6 @@ func (m *model) acquire(n *state, f int8, done func(answer, string, state)) {
 		if n.holds[1].from != 0 {
 			i = 1
 		}
-		m.answers(n, f)
 		done(answer{true, true, n.token(), i}, "it has the grant", *n)
 	default:
 		done(answer{is: true}, "its grant is over", *n)
@@ -471,7 +457,7 @@ func (m *model) clientSteps(s *state, out func(step, state)) {
 			out(step{what: "a duplicate of the acquire is on its way", server: int8(f) + 1}, n)
 		}
 	}
-	if s.left.moves > 0 {
+	if to := s.servers[1-c.server].view(); s.left.moves > 0 && (!m.known || s.held[to] != 0) {
 		n := *s
 		n.left.moves--
 		n.client.server = 1 - c.server
