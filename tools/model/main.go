@@ -110,17 +110,17 @@ func (t *table) rows(runs []search.Run, part string) {
 }
 
 // row is what came of one run.
-func (t *table) row(run search.Run, r search.Report) {
+func (t *table) row(of search.Run, r search.Report) {
 	verdict := r.Verdict()
-	if run.Want != "" {
-		verdict = fmt.Sprintf("found, %s: %s", run.Want, run.What)
+	if of.Want != "" {
+		verdict = fmt.Sprintf("found, %s: %s", of.Want, of.What)
 	}
-	if r.Harm != run.Want {
+	if r.Harm != of.Want {
 		t.wrong++
-		verdict = fmt.Sprintf("WRONG: %s; want: %s", r.Verdict(), cmp.Or(run.Want, "no harm"))
+		verdict = fmt.Sprintf("WRONG: %s; want: %s", r.Verdict(), cmp.Or(of.Want, "no harm"))
 	}
-	t.line(run.Name, strconv.Itoa(r.States), strconv.Itoa(r.Depth), fmt.Sprintf("%.1f", r.Took.Seconds()), verdict)
-	if len(r.Story) > 0 && (t.stories || r.Harm != run.Want) {
+	t.line(of.Name, strconv.Itoa(r.States), strconv.Itoa(r.Depth), fmt.Sprintf("%.1f", r.Took.Seconds()), verdict)
+	if len(r.Story) > 0 && (t.stories || r.Harm != of.Want) {
 		fmt.Fprintf(t.out, "    %s:\n%s\n", r.Harm, r.Told())
 	}
 }

@@ -64,11 +64,11 @@ func Gaps() []search.Run { return runs(gaps()) }
 // Holes returns the runs in which a rule is left out.
 func Holes() []search.Run { return runs(holes()) }
 
-func runs(all []opened) (runs []search.Run) {
+func runs(all []opened) (rs []search.Run) {
 	for _, o := range all {
-		runs = append(runs, search.Run{Name: o.id, What: o.what, Want: o.want, Look: o.model.look})
+		rs = append(rs, search.Run{Name: o.id, What: o.what, Want: o.want, Look: o.model.look})
 	}
-	return runs
+	return rs
 }
 
 func small() []model {
@@ -89,13 +89,13 @@ func large() []model {
 }
 
 // Closed returns the runs of the rules as they are, which hold; of the large ones too, if asked for.
-func Closed(all bool) (runs []search.Run) {
+func Closed(all bool) (rs []search.Run) {
 	models := small()
 	if all {
 		models = append(models, large()...)
 	}
 	for _, m := range models {
-		runs = append(runs, search.Run{Name: m.name, Look: m.look})
+		rs = append(rs, search.Run{Name: m.name, Look: m.look})
 	}
-	return runs
+	return rs
 }
