@@ -13,9 +13,9 @@ func (c *muxed) dispatch(req *dlmv1.StreamRequest) error {
 	s := c.service
 	switch r := req.GetRequest().(type) {
 	case *dlmv1.StreamRequest_Init:
-		return begin(c, dlmv1.LockService_Init_FullMethodName, r.Init, apart(over(c.mux.link, s.initOver)))
+		return begin(c, dlmv1.LockService_Init_FullMethodName, r.Init, apart(byLink(c.mux.link, s.initOver)))
 	case *dlmv1.StreamRequest_Heartbeat:
-		return begin(c, dlmv1.LockService_Heartbeat_FullMethodName, r.Heartbeat, apart(over(c.mux.link, s.heartbeatOver)))
+		return begin(c, dlmv1.LockService_Heartbeat_FullMethodName, r.Heartbeat, apart(byLink(c.mux.link, s.heartbeatOver)))
 	case *dlmv1.StreamRequest_Close:
 		return begin(c, dlmv1.LockService_Close_FullMethodName, r.Close, apart(s.Close))
 	case *dlmv1.StreamRequest_Acquire:
@@ -44,8 +44,8 @@ func (c *muxed) dispatch(req *dlmv1.StreamRequest) error {
 	return begin(c, dlmv1.LockService_Stream_FullMethodName, req, startNothing)
 }
 
-// over is a handler whose calls came by a link.
-func over[Req, Resp any](
+// byLink is a handler whose calls came by a link.
+func byLink[Req, Resp any](
 	link *etcdstore.Link, handle func(context.Context, *etcdstore.Link, *Req) (*Resp, error),
 ) func(context.Context, *Req) (*Resp, error) {
 	return func(ctx context.Context, req *Req) (*Resp, error) { return handle(ctx, link, req) }

@@ -117,7 +117,7 @@ func mayCome(as []answer) bool {
 }
 
 func (v *verdicts) acquire(a answer, f *facts) {
-	granted := f.byAcq[acqKey(a.Lock, a.Session, a.Request)]
+	tokens := f.byAcq[acqKey(a.Lock, a.Session, a.Request)]
 	switch a.Reason {
 	case ok:
 		s := f.sections[sectionID{a.Lock, a.Got}]
@@ -125,7 +125,7 @@ func (v *verdicts) acquire(a answer, f *facts) {
 			v.accuse(a, "granted, and it was not")
 		}
 	case "LOCK_EXPIRED": // it is over
-		if len(granted) > 0 && granted[len(granted)-1].end == 0 {
+		if len(tokens) > 0 && tokens[len(tokens)-1].end == 0 {
 			v.accuse(a, "refused as over, and it holds the lock for good")
 		}
 	}

@@ -33,11 +33,11 @@ type layout struct {
 }
 
 // build builds the programs that a run needs.
-func build(dir string, external bool) (*layout, error) {
+func build(dir string, separate bool) (*layout, error) {
 	l := &layout{dir: dir, dlm: filepath.Join(dir, "dlm")}
 	type target struct{ out, pkg, modfile string }
 	targets := []target{{l.dlm, "github.com/distributed-lock-manager/dlm/cmd/dlm", ""}}
-	if external {
+	if separate {
 		targets = append(targets, target{filepath.Join(dir, "etcd"), "go.etcd.io/etcd/server/v3", ""})
 	}
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/distributed-lock-manager/dlm").Output()

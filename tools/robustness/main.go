@@ -286,15 +286,15 @@ const (
 )
 
 func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int) {
-	faults := 0
+	broken := 0
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(r.out, "%6d %s\n", counts[name], name)
-		faults += counts[name]
+		broken += counts[name]
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.answers)) {
 		fmt.Fprintf(r.out, "%6d %s\n", v.answers[name], name)
 	}
-	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", faults, v.checked, sections, len(v.untrue))
+	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", broken, v.checked, sections, len(v.untrue))
 	for i, text := range v.untrue {
 		if i == 50 {
 			fmt.Fprintf(r.out, "and %d more\n", len(v.untrue)-i)
@@ -305,7 +305,7 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	switch {
 	case len(v.untrue) > 0:
 		return 1
-	case v.checked < leastAnswers || faults < leastFaults:
+	case v.checked < leastAnswers || broken < leastFaults:
 		fmt.Fprintln(r.out, "too little happened to prove anything")
 		return 2
 	}

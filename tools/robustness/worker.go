@@ -69,7 +69,9 @@ func (w *sdkWorker) run(ctx context.Context, endpoints []string) {
 		shuffled := append([]string(nil), endpoints...)
 		w.rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 		cfg := client.Config{Endpoints: shuffled, TTL: time.Duration(2+w.rand.IntN(6)) * time.Second, ConnectTimeout: 5 * time.Second}
-		lingering(&cfg, w.rand)
+		if w.rand.IntN(2) == 0 {
+			cfg.Linger = time.Duration(1000+w.rand.IntN(1000)) * time.Millisecond
+		}
 		c, err := client.Open(cfg)
 		if err != nil {
 			panic(err)
