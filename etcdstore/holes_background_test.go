@@ -35,7 +35,7 @@ func TestH4SweepBehindTheMirror(t *testing.T) {
 			// The other store looks for orphans when it opens; it finds the record, and its mirror
 			// knows of no holder.
 			f := newFaults(t, etcd)
-			looks, look := hold(t, f, gets("/dlm/staged/"))
+			looks, look := hold(t, f, func(op clientv3.Op) bool { return op.IsGet() && string(op.KeyBytes()) == "/dlm/staged/" })
 			b := &faulty{openStore(t, f.Client()), f}
 			storetest.Await(t, "a look for orphans", looks)
 			follow := b.HoldWatches()
