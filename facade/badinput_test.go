@@ -57,6 +57,16 @@ func hostile(field protoreflect.FieldDescriptor) []protoreflect.Value {
 		values = append(values, protoreflect.ValueOfUint64(math.MaxUint64))
 	case field.Kind() == protoreflect.BoolKind:
 		values = append(values, protoreflect.ValueOfBool(true))
+	case field.Message() != nil && field.Message().FullName() == (&dlmv1.Seen{}).ProtoReflect().Descriptor().FullName():
+		for _, seen := range []*dlmv1.Seen{
+			{},
+			{Cluster: "a\x00b", Revision: -1},
+			{Cluster: strings.Repeat("é", 1<<20)},
+			{Revision: math.MinInt64},
+			{Revision: math.MaxInt64},
+		} {
+			values = append(values, protoreflect.ValueOfMessage(seen.ProtoReflect()))
+		}
 	case field.Kind() == protoreflect.MessageKind && field.Message().FullName() == "google.protobuf.Duration":
 		for _, d := range []*durationpb.Duration{
 			{},
