@@ -120,7 +120,7 @@ func TestCarelessRestore(t *testing.T) {
 	for range 5 {
 		must(t, command(t, s.addr, dlmPath, "append", "other", "file", "after"))
 	}
-	holder := start(t, command(t, s.addr, dlmPath, "lock", "--ttl", "6s", "--connect-timeout", "30s", "held", "sh", "-c", "echo held; exec sleep 60"))
+	holder := start(t, command(t, s.addr, dlmPath, "lock", "--ttl", "60s", "--connect-timeout", "30s", "held", "sh", "-c", "echo held; exec sleep 60"))
 	holder.says(t, "held")
 	_ = s.stop(syscall.SIGKILL) // its highest revision is written down every few seconds, and here by hand
 	if err := os.WriteFile(filepath.Join(s.dir, "highwater"), []byte("1000\n"), 0o600); err != nil {
