@@ -238,6 +238,7 @@ func (m *Members) use(member *Member) {
 func (m *Members) first(ctx context.Context, of []string, headStart time.Duration) (*Member, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	type result struct {
+		i      int
 		member *Member
 		err    error
 	}
@@ -246,16 +247,16 @@ func (m *Members) first(ctx context.Context, of []string, headStart time.Duratio
 		m.running.Go(func() {
 			pause(ctx, time.Duration(i)*headStart)
 			member, err := m.connect(ctx, endpoint)
-			results <- result{member, err}
+			results <- result{i, member, err}
 		})
 	}
 	var found *Member
-	var errs failures
+	errs := make(failures, len(of))
 	for range of {
 		r := <-results
 		switch {
 		case r.err != nil:
-			errs = append(errs, r.err)
+			errs[r.i] = r.err
 		case found == nil:
 			found = r.member
 			cancel()
