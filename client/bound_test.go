@@ -35,8 +35,8 @@ func nobody(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// mute returns an address where connections are made, and nothing is ever said.
-func mute(t *testing.T) string {
+// quietAddr returns an address where connections are made, and nothing is ever said.
+func quietAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -58,12 +58,12 @@ func TestTryLockWithoutServers(t *testing.T) {
 	within(t, "three that refuse", start, 0)
 
 	start = time.Now()
-	_, err = bounded(t, mute(t)).TryLock(t.Context(), "a")
+	_, err = bounded(t, quietAddr(t)).TryLock(t.Context(), "a")
 	is(t, err, client.ErrUnavailable)
 	within(t, "one that is silent", start, 2*time.Second)
 
 	start = time.Now()
-	_, err = bounded(t, mute(t), nobody(t), mute(t)).TryLock(t.Context(), "a")
+	_, err = bounded(t, quietAddr(t), nobody(t), quietAddr(t)).TryLock(t.Context(), "a")
 	is(t, err, client.ErrUnavailable)
 	within(t, "all kinds", start, 2*time.Second)
 }
@@ -73,8 +73,8 @@ func TestTryLockFindsTheServerThatWorks(t *testing.T) {
 	t.Parallel()
 	for name, endpoints := range map[string][]string{
 		"refused":             {nobody(t), endpoint},
-		"silent":              {mute(t), endpoint},
-		"refused, and silent": {nobody(t), mute(t), endpoint},
+		"silent":              {quietAddr(t), endpoint},
+		"refused, and silent": {nobody(t), quietAddr(t), endpoint},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,7 +88,7 @@ func TestTryLockFindsTheServerThatWorks(t *testing.T) {
 // Callers that wait for the same session have bounds of their own.
 func TestBoundsOfCallersThatShareASession(t *testing.T) {
 	t.Parallel()
-	c := bounded(t, mute(t))
+	c := bounded(t, quietAddr(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	patient := make(chan error, 1)
 	go func() {

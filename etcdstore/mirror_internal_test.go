@@ -42,9 +42,9 @@ func TestGrantBehindACommit(t *testing.T) {
 	m.own(change{key: m.keys.session(h.session), rev: 2, created: 2, value: []byte(encode(sessionValue{}))})
 	m.subscribe(h.session, &Link{tell: func(l Loss) { t.Errorf("told of %+v", l) }})
 	m.own(change{key: lock, holder: &h}.at(3))
-	committed := h
-	committed.Prev = 3
-	m.own(change{key: lock, holder: &committed}.at(4))
+	next := h
+	next.Prev = 3
+	m.own(change{key: lock, holder: &next}.at(4))
 	m.observe([]*clientv3.Event{{Kv: &mvccpb.KeyValue{Key: []byte(lock), ModRevision: 3, Value: []byte(h.encode())}}})
 	if state, token := m.state(acquisition{"l", h.session, h.request}); state != Holding || token != 4 {
 		t.Errorf("state %v, token %d; want it to hold under 4", state, token)

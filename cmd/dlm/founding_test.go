@@ -50,8 +50,8 @@ func (f *founders) serve(t *testing.T, b *background, i int, text string) {
 	must(t, command(t, f.listen[i], dlmPath, "append", "--connect-timeout", "20s", "l", "file", text))
 }
 
-// kill ends a server without a word.
-func kill(t *testing.T, b *background) {
+// killNow ends a server without a word.
+func killNow(t *testing.T, b *background) {
 	t.Helper()
 	b.signal(t, syscall.SIGKILL)
 	b.wait(t)
@@ -67,7 +67,7 @@ func TestEmptiedMajorityFoundsNothing(t *testing.T) {
 		f.serve(t, b, i, fmt.Sprint(i))
 	}
 	for _, b := range servers {
-		kill(t, b)
+		killNow(t, b)
 	}
 	kept := slices.Clone(f.dirs)
 	f.dirs[0], f.dirs[1] = filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "data")
@@ -124,7 +124,7 @@ func TestFoundingSurvivesKills(t *testing.T) {
 			// Any moment will do: the founding takes some 100 ms from when all are up.
 			<-time.After(time.Duration(50+rand.IntN(400)) * time.Millisecond)
 			i := rand.IntN(len(servers))
-			kill(t, servers[i])
+			killNow(t, servers[i])
 			servers[i] = nil
 		}
 		for i, b := range servers {
