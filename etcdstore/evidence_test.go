@@ -485,7 +485,7 @@ func testAppendThatCannotBeLookedFor(t *testing.T, _ *clientv3.Client, s *faulty
 		if name == "nearly full" {
 			s.Status(func(st *clientv3.StatusResponse) {
 				if full.Load() {
-					st.DbSizeInUse = st.DbSizeQuota * 81 / 100
+					st.DbSizeInUse = st.DbSizeQuota * 91 / 100
 				}
 			})
 			full.Store(true)

@@ -423,13 +423,13 @@ func TestLingerWithoutSpace(t *testing.T) {
 	l.ends(etcd)
 }
 
-// At 80 % of the space, where new sessions are refused, those that there are go on lingering.
+// At 90 % of the space, where new sessions are refused, those that there are go on lingering.
 func TestLingerNearlyFull(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	s := openFaulty(t, etcd)
 	l := beginLingering(t, s)
-	s.Status(func(st *clientv3.StatusResponse) { st.DbSizeInUse = st.DbSizeQuota * 81 / 100 })
+	s.Status(func(st *clientv3.StatusResponse) { st.DbSizeInUse = st.DbSizeQuota * 91 / 100 })
 	storetest.Eventually(t, "new data to be refused", func() bool {
 		_, err := s.Init(storetest.Bounded(t), etcdstore.InitArgs{})
 		return errors.Is(err, etcdstore.ErrNoSpace)
@@ -511,5 +511,22 @@ func TestLinkForgetsEndedSessions(t *testing.T) {
 	}
 	if n := link.Attached(); n > 150 {
 		t.Errorf("%d sessions are remembered, which have ended", n)
+	}
+}
+
+// Where lingering is not switched on there may be servers that attach nothing: a session lives its
+// TTL then, and is told so.
+func TestLingerSwitchedOff(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	putKey(t, etcd, "/dlm/horizon", "0") // of an older server
+	s := openStore(t, etcd)
+	l := beginLingering(t, s)
+	l.link.Close(true)
+	for n := uint64(1); n < 3; n++ {
+		l.beat(s, n, newLink(s), 0)
+	}
+	if !l.alive(etcd) {
+		t.Error("the session is over")
 	}
 }

@@ -68,7 +68,7 @@ func (s *Store) begin(ctx context.Context, args InitArgs) (Session, error) {
 	sum := sha256.Sum256([]byte(text))
 	id := hex16(int64(granted.ID))
 	v := sessionValue{Label: args.Label, Secret: sum[:]}
-	if args.Linger > 0 {
+	if args.Linger > 0 && s.features.on(featureLinger) { // else a server that would attach nothing may be there
 		v.Linger, v.At = args.Linger.Milliseconds(), 1
 	}
 	key, value := s.keys.session(id), encode(v)
