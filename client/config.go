@@ -66,7 +66,7 @@ type Config struct {
 	// heartbeat, until the next one is answered; with nothing in between, and as long as the server
 	// does the closing, that is left out. What a proxy closes on the server's side alone, the client
 	// learns of by that heartbeat at the earliest: so long, work that is not fenced by [Lock.Token] may
-	// overlap with the next holder's. Heartbeats are sent every 5 s at least.
+	// overlap with the next holder's. Heartbeats are sent at least every 5 s.
 	Linger time.Duration
 	// ConnectTimeout is how long a call that holds nothing looks for a server before it fails with
 	// [ErrUnavailable], 10 ms at least. A bounded wait for a lock may end that before: see

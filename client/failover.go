@@ -188,7 +188,7 @@ func (t *transport) checkLink(now time.Time) {
 			began, sent = c.began, c.sent
 		}
 		owed, stall := now.Sub(began), t.patience(c)
-		if len(t.attached) > 0 && !l.straight {
+		if len(t.attached) > 0 && l.bent {
 			stall = min(stall, t.cfg.Linger/2)
 		}
 		silent := owed > stall && !l.received.After(began)

@@ -98,13 +98,13 @@ func (s *session) attachedSince(link uint64) bool {
 	return s.attachedOn > link || s.linger == 0
 }
 
-// reached notes that a link is straight.
-func (t *transport) reached(l *link) {
+// reached notes whether a link is straight.
+func (t *transport) reached(l *link, is bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l.straight = true
+	l.straight, l.bent = is, !is
 	if t.link == l {
-		t.unclear.Store(false)
+		t.unclear.Store(!is)
 	}
 }
 
@@ -171,7 +171,8 @@ func (s *session) attachment(link uint64) uint64 {
 // numbers puts the number of the current link into a heartbeat that is about to be sent, and notes
 // when it first was there. It returns m, or a copy: what was sent before is not changed.
 func (s *session) numbers(m *dlmv1.HeartbeatRequest) *dlmv1.HeartbeatRequest {
-	n := s.attachment(s.c.wire.numbered.Load())
+	link := s.c.wire.numbered.Load()
+	n := s.attachment(link)
 	if m.GetAttachment() == n {
 		return m
 	}
@@ -179,7 +180,8 @@ func (s *session) numbers(m *dlmv1.HeartbeatRequest) *dlmv1.HeartbeatRequest {
 	m.Attachment = n
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.beatSent = time.Now()
+	s.beatSent, s.beatOn = time.Now(), link
+	wake(s.nudge) // the session may be certain for less time from now on
 	return m
 }
 
@@ -218,7 +220,7 @@ func (s *session) breakLocked() time.Time {
 		return time.Time{}
 	}
 	at := s.brokenAt
-	if s.beating != nil && s.c.wire.unclear.Load() {
+	if s.beating != nil && s.beatOn == s.c.wire.numbered.Load() && s.c.wire.unclear.Load() {
 		if silent := s.beatSent.Add(s.linger / 2); at.IsZero() || silent.Before(at) {
 			at = silent
 		}

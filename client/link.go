@@ -49,6 +49,7 @@ type link struct {
 	limit    time.Duration // for the connection to be made
 	number   uint64        // of those that were up, from 1
 	straight bool          // nothing between here and the server ends connections
+	bent     bool          // it is known not to be straight
 	ended    bool          // its stream has, and was not given up before
 	upAt     time.Time
 	usefulAt time.Time // when it last carried an answer
@@ -122,9 +123,7 @@ func (l *link) serve() error {
 	sender.Go(l.send)
 	defer sender.Wait()
 	defer l.cancel()
-	if straight(stream) {
-		l.t.reached(l)
-	}
+	l.t.reached(l, straight(stream))
 	for {
 		msg, err := stream.Recv()
 		if err != nil {

@@ -37,7 +37,8 @@ type session struct {
 	expiry     time.Time     // the lease lives at least until then
 	beatAt     time.Time     // when the last heartbeat was begun
 	beating    *call         // the heartbeat that is unanswered; nil: none
-	beatSent   time.Time     // when that was first sent on the current link
+	beatSent   time.Time     // when that was first sent on a link
+	beatOn     uint64        // that link's number
 	linger     time.Duration // 0: the session does not
 	brokenAt   time.Time     // since when it is not attached for certain; zero: it is
 	brokenOn   uint64        // the last link of which that is so

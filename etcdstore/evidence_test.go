@@ -358,6 +358,7 @@ func testSecretOfAnEndedSession(t *testing.T, etcd *clientv3.Client, s *faulty) 
 	later := c.Acquire("later")
 	begin(t, s).Acquire("meanwhile")
 	closeSession(t, s, c)
+	caughtUp(t, etcd, s) // else the mirror refuses the other secrets
 	forged := func(h *storetest.Held) etcdstore.Section {
 		sec := h.Section
 		sec.Credential = c.ID + "." + fmt.Sprintf("%032x", 7)

@@ -168,6 +168,7 @@ func holdKind(t *testing.T, f *faults.Faults, kind faults.Kind) (reached <-chan 
 			select {
 			case <-released:
 			case <-ctx.Done():
+				return ctx.Err() // whose caller has given up must not go on
 			}
 		}
 		return nil
