@@ -233,7 +233,7 @@ func TestCost(t *testing.T) {
 			begin: func(p *priced) func() { return p.section }, cycles: 4,
 			call:   cost{proposals: 4, compares: 24, puts: 12, deletes: 1}, // one compare for the last record
 			fold:   cost{proposals: 1, compares: 2, puts: 2, deletes: 2},
-			allocs: 595,
+			allocs: 605, // some ten of them to name the last record
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

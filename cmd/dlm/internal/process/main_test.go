@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -23,7 +24,12 @@ const (
 func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == helperArg:
-		os.Exit(process.Helper(os.Args[2], afterwards))
+		// On another thread than the main one, as may happen to any goroutine: what the kernel keeps
+		// of a thread is then not what it keeps of the process.
+		runtime.LockOSThread()
+		code := make(chan int)
+		go func() { code <- process.Helper(os.Args[2], afterwards) }()
+		os.Exit(<-code)
 	case len(os.Args) > 3 && os.Args[1] == wrapArg:
 		os.Exit(wrap(os.Args[2], os.Args[3:]))
 	}

@@ -23,11 +23,15 @@ func startStarter(arg string, stdio [3]*os.File) (*helper, error) {
 // starter waits for its order and becomes the command. If the wrapper ends before, or has nothing
 // to run, so does it.
 func starter(orders io.Reader, answers io.Writer) int {
+	wrapper := os.Getppid()
 	if _, err := fmt.Fprintln(answers); err != nil {
 		return 0
 	}
 	var cmd Command
 	if err := gob.NewDecoder(orders).Decode(&cmd); err != nil {
+		return 0
+	}
+	if !stayWithWrapper(wrapper) {
 		return 0
 	}
 	err := syscall.Exec(cmd.Path, cmd.Args, cmd.Env)
