@@ -28,7 +28,8 @@ const (
 	indeterminate = "INDETERMINATE"
 	busy          = "BUSY"
 	cancelled     = "CANCELLED"
-	published     = "PUBLISHED" // to a discard: it came too late
+	published     = "PUBLISHED"                 // to a discard: it came too late
+	unasked       = "OUTCOME_UNKNOWN (UNASKED)" // the SDK's word, which found no server to ask
 )
 
 // answer is one answer to one call, as a worker saw it.

@@ -54,7 +54,7 @@ func judge(answers []answer, epochs []*epoch) (*verdicts, error) {
 				name = "OK"
 			}
 			v.answers[a.Call+" "+name]++
-			if a.Reason == indeterminate {
+			if a.Reason == indeterminate || a.Reason == unasked {
 				continue
 			}
 			v.checked++

@@ -158,6 +158,8 @@ func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, client.ErrPublished):
 		return published
+	case errors.Is(err, client.ErrOutcomeUnknown) && errors.Is(err, client.ErrUnavailable):
+		return unasked
 	case errors.Is(err, client.ErrOutcomeUnknown):
 		return "OUTCOME_UNKNOWN"
 	case errors.Is(err, client.ErrLockExpired):
