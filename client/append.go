@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
@@ -92,9 +93,7 @@ func (l *Lock) appendAnswered(c *call, a answer, answers chan<- error) {
 	delete(l.staging, c)
 	switch {
 	case err == nil:
-		if rev := a.msg.GetAppend().GetRevision(); rev > l.lastAt {
-			l.last, l.lastAt = c.message().GetAppend().GetRequest(), rev
-		}
+		l.took(c.message().GetAppend().GetRequest(), a)
 	case errors.Is(err, ErrLockExpired):
 		if !l.discarding() {
 			l.loseLocked(err)
@@ -110,4 +109,45 @@ func (l *Lock) appendAnswered(c *call, a answer, answers chan<- error) {
 // appended beside the discard, which is no news. mu is held.
 func (l *Lock) discarding() bool {
 	return l.end != nil && (l.end.way == discard || l.end.why != nil)
+}
+
+// lastAppend is the append that was staged last, of those that were answered over one stream.
+type lastAppend struct {
+	link    uint64 // the number of that
+	request string
+	rev     int64 // at which it was staged
+}
+
+// maxLast is how many of these an ending may name.
+const maxLast = 16
+
+// took notes that an append was answered. If the last one over each stream is there when the section
+// ends, so are those before it: etcd is restored only while no server runs, and no stream outlasts
+// that. Of more than maxLast streams the first and the last ones are kept. mu is held.
+func (l *Lock) took(request string, a answer) {
+	rev := a.msg.GetAppend().GetRevision()
+	if rev == 0 {
+		return // of a server that does not say
+	}
+	n := len(l.lasts)
+	for i := range l.lasts {
+		if last := &l.lasts[i]; last.link == a.link {
+			if last.rev < rev {
+				last.request, last.rev = request, rev
+			}
+			return
+		}
+	}
+	if n == maxLast {
+		l.lasts = slices.Delete(l.lasts, 1, 2)
+	}
+	l.lasts = append(l.lasts, lastAppend{a.link, request, rev})
+}
+
+// last is what an ending names. mu is held.
+func (l *Lock) last() (requests []string) {
+	for _, last := range l.lasts {
+		requests = append(requests, last.request)
+	}
+	return requests
 }

@@ -75,7 +75,7 @@ func (l *Lock) sendCommit(answers chan<- error) error {
 	s.pin()
 	err := s.c.wire.start(&call{
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Commit{Commit: &dlmv1.CommitRequest{
-			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: l.appended || l.shared, Last: l.last,
+			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: l.appended || l.shared, Last: l.last(),
 		}}}),
 		lease: s,
 		done:  func(a answer) { l.commitAnswered(a, answers) },
@@ -100,7 +100,7 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 	switch {
 	case err == nil && m.GetToken() != 0:
 		l.token, l.numbered, l.appended, l.unsure = m.GetToken(), 0, false, nil
-		l.last, l.lastAt = "", 0
+		l.lasts = nil
 	case err == nil:
 		l.heed()
 		l.loseLocked(fmt.Errorf("%w: %q was lost after the commit of token %d", ErrLockExpired, l.a.lock, l.token))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
@@ -91,7 +93,7 @@ func TestOutcomeOfAnEnding(t *testing.T) {
 	}
 }
 
-// An ending names the append that was staged last, of those that were answered in its section.
+// An ending names the appends that were staged last, of those that were answered over each stream.
 func TestEndingNamesTheLastAppend(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -113,8 +115,13 @@ func TestEndingNamesTheLastAppend(t *testing.T) {
 		}
 		return nil
 	})
-	l := lock(t, open(t, client.Config{Endpoints: []string{s.addr}, TTL: time.Minute}), "a")
-	for i, rev := range []int64{20, 40, 30, -1, 0} { // 0: of a server that does not say
+	p := newPipe(t, s.addr)
+	l := lock(t, open(t, client.Config{Endpoints: []string{p.addr()}, TTL: time.Minute}), "a")
+	for i, rev := range []int64{20, 40, 30, -1, 0, 60, 50} { // 0: of a server that does not say
+		if rev == 60 { // over another stream
+			p.cut()
+			storetest.Eventually(t, "another stream", func() bool { return s.opened() == 2 })
+		}
 		data := fmt.Sprint("r", i)
 		mu.Lock()
 		at[data] = rev
@@ -125,10 +132,11 @@ func TestEndingNamesTheLastAppend(t *testing.T) {
 	}
 	must(t, l.Commit(t.Context()))
 	must(t, l.Unlock(t.Context()))
-	if got := s.received(isCommit)[0].GetCommit().GetLast(); got == "" || got != requests["r1"] {
-		t.Errorf("the commit names %q; want the append at 40, %q", got, requests["r1"])
+	want := []string{requests["r1"], requests["r5"]}
+	if got := s.received(isCommit)[0].GetCommit().GetLast(); !slices.Equal(got, want) {
+		t.Errorf("the commit names %q; want the appends at 40 and 60, %q", got, want)
 	}
-	if got := s.received(isRelease)[0].GetRelease().GetLast(); got != "" {
+	if got := s.received(isRelease)[0].GetRelease().GetLast(); len(got) > 0 {
 		t.Errorf("the release of the next section names %q; want nothing", got)
 	}
 }

@@ -8,6 +8,7 @@ const (
 	MaxMessage  = maxMessage
 	MaxPiece    = maxPiece
 	SessionRoom = sessionRoom
+	MaxLast     = maxLast
 )
 
 // How long Close waits for servers.

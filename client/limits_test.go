@@ -29,6 +29,9 @@ func TestLimitsFitTheServers(t *testing.T) {
 	if client.SessionRoom > etcdstore.MaxUnfinished {
 		t.Errorf("a heartbeat names up to %d acquisitions, it may name %d", client.SessionRoom, etcdstore.MaxUnfinished)
 	}
+	if client.MaxLast > etcdstore.MaxLast {
+		t.Errorf("an ending names up to %d appends, it may name %d", client.MaxLast, etcdstore.MaxLast)
+	}
 	// A record that is too large has to reach a server, which says so, rather than be refused as a
 	// message.
 	if client.MaxMessage > facade.MaxMessage || client.MaxMessage < 2*etcdstore.MaxRecord {

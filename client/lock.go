@@ -21,8 +21,7 @@ type Lock struct {
 	epoch      uint64             // moves when a commit or an end begins, and when it is over
 	appended   bool               // an append was sent in this section
 	shared     bool               // others have the credential, and may have appended
-	last       string             // the request of its append that was staged last; empty: none is known
-	lastAt     int64              // the revision at which that was
+	lasts      []lastAppend       // the appends that its end names
 	numbered   uint64             // appends of this section
 	staging    map[*call]struct{} // appends that are unanswered
 	doubt      error              // an append of unknown outcome

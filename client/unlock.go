@@ -158,7 +158,7 @@ func (l *Lock) advance() {
 	m := &dlmv1.StreamRequest{}
 	if publish {
 		m.Request = &dlmv1.StreamRequest_Release{Release: &dlmv1.ReleaseRequest{
-			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: appended, Last: l.last,
+			Session: s.credential, Lock: l.a.lock, Token: l.token, Appended: appended, Last: l.last(),
 		}}
 	} else {
 		m.Request = &dlmv1.StreamRequest_Discard{Discard: &dlmv1.DiscardRequest{

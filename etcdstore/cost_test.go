@@ -184,7 +184,7 @@ func (p *priced) section() {
 	ctx := storetest.Bounded(p.T)
 	for i := range records {
 		r := p.a.Record(h, "log", strings.Repeat("x", 256))
-		h.Last = r.Request
+		h.Last = []string{r.Request}
 		p.StartAppend(ctx, r, func(_ int64, err error) { over <- err })
 		if i == 0 {
 			storetest.Await(p.T, "the first append", reached)

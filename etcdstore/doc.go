@@ -39,17 +39,17 @@
 //	           then put the record
 //	           else success if it is there and its section is open or published;
 //	                otherwise ErrLockExpired
-//	release    if   guard; c(staged/L//T/last)>0 if it names the last append that was answered;
+//	release    if   guard; c(staged/L//T/r)>0 of the last appends r that it names;
 //	                with a waiter: its key at its CreateRevision, its session alive
 //	           then put locks/L on the waiter's lease and delete its key, or delete locks/L;
 //	                put commits/L//T, with S as its value, if appended
-//	           else a waiter that vanished: the next; the guard holds, and the last append is not
+//	           else a waiter that vanished: the next; the guard holds, and one of them is not
 //	                there: ErrDataLoss; otherwise the truth rule
-//	commit     if   guard; c(staged/L//T/last)>0 if it names the last append that was answered
+//	commit     if   guard; c(staged/L//T/r)>0 of the last appends r that it names
 //	           then put locks/L again with prev=T: its revision is the next token;
 //	                put commits/L//T, with S as its value, if appended
 //	           else the same holder with prev=T: the same answer; otherwise as release
-//	discard    as release, without the marker and the last append, with undone/L//T if appended
+//	discard    as release, without the marker and the last appends, with undone/L//T if appended
 //	evict      if   m(locks/L)=T
 //	           then pass the lock on as release does, put undone/L//T
 //	promote    if   c(locks/L)=0, the first waiter's key at its CreateRevision, its session alive

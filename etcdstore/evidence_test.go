@@ -438,7 +438,7 @@ func testDataLoss(t *testing.T, etcd *clientv3.Client, s *faulty) {
 		c.Append(h, "f", "gone")
 		p := begin(t, via).Queue(name)
 		p.Queued()
-		deleteKey(t, etcd, "staged/"+name+"//"+hex16(h.Token)+"/"+h.Last)
+		deleteKey(t, etcd, "staged/"+name+"//"+hex16(h.Token)+"/"+h.Last[0])
 		for range 2 {
 			storetest.Want(t, "Release", via.Release(storetest.Bounded(t), h.Section), etcdstore.ErrDataLoss)
 			_, err := via.Commit(storetest.Bounded(t), h.Section)
@@ -452,6 +452,15 @@ func testDataLoss(t *testing.T, etcd *clientv3.Client, s *faulty) {
 		storetest.Want(t, "Release of what was discarded", via.Release(storetest.Bounded(t), h.Section), etcdstore.ErrLockExpired)
 		p.Granted()
 
+		// The last append over each of two connections is named, and that of the first is gone.
+		later := c.Acquire(name + "/earlier")
+		before := c.Append(later, "f", "gone")
+		c.Append(later, "f", "kept")
+		later.Last = append([]string{before.Request}, later.Last...)
+		deleteKey(t, etcd, "staged/"+name+"/earlier//"+hex16(later.Token)+"/"+before.Request)
+		storetest.Want(t, "Release without an earlier record", via.Release(storetest.Bounded(t), later.Section), etcdstore.ErrDataLoss)
+		discard(t, via, later)
+
 		other := c.Acquire(name + "/whole")
 		c.Append(other, "f", "one;")
 		other = c.Commit(other) // names its record
@@ -461,8 +470,10 @@ func testDataLoss(t *testing.T, etcd *clientv3.Client, s *faulty) {
 		storetest.WantContents(t, via, name+"/whole", "f", "one;two;")
 		storetest.Want(t, "Release repeated, its record folded", via.Release(storetest.Bounded(t), other.Section), nil)
 		wrong := other.Section
-		wrong.Appended, wrong.Last = false, first.Request
+		wrong.Appended, wrong.Last = false, []string{first.Request}
 		storetest.Want(t, "a last append of none", via.Release(storetest.Bounded(t), wrong), etcdstore.ErrInvalidArgument)
+		wrong.Appended, wrong.Last = true, make([]string, etcdstore.MaxLast+1)
+		storetest.Want(t, "too many last appends", via.Release(storetest.Bounded(t), wrong), etcdstore.ErrInvalidArgument)
 	}
 }
 

@@ -13,13 +13,21 @@ import (
 )
 
 func (sec Section) check() error {
-	if err := errors.Join(CheckLock(sec.Lock), checkToken(sec.Token)); err != nil || sec.Last == "" {
+	if err := errors.Join(CheckLock(sec.Lock), checkToken(sec.Token)); err != nil || len(sec.Last) == 0 {
 		return err
 	}
 	if !sec.Appended {
 		return fmt.Errorf("%w: a section without appends has no last one", ErrInvalidArgument)
 	}
-	return checkRequest(sec.Last)
+	if len(sec.Last) > MaxLast {
+		return fmt.Errorf("%w: %d last appends: want at most %d", ErrInvalidArgument, len(sec.Last), MaxLast)
+	}
+	for _, request := range sec.Last {
+		if err := checkRequest(request); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // owner checks a section's arguments and its caller.
@@ -91,7 +99,7 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 //   - [ErrOutcomeUnknown]: it ended so long ago that whether it was published is not known: it is
 //     folded, or its note is forgotten, and etcd's history does not reach back to its end.
 //     [NotByThisCall] may say more.
-//   - [ErrDataLoss]: the record of the append that sec.Last names is gone. Nothing was published.
+//   - [ErrDataLoss]: the record of an append that sec.Last names is gone. Nothing was published.
 //     The lock is still held, and only [Store.Discard] gives it up.
 //   - [ErrNoSpace]: etcd is full and can take no marker. The lock is still held, and the release
 //     may be repeated; a [Store.Discard], and a release without records, go on.
@@ -143,14 +151,14 @@ func (s *Store) releasing(c session, sec Section, doubt *bool) ending {
 	return e
 }
 
-// whole holds while the record of the last append that the holder was answered is there. Nothing
-// takes it away while the token holds, and so it is asked for one reason: that etcd may have been
-// put back to an earlier state under a section that goes on.
-func (s *Store) whole(sec Section) []*pb.Compare {
-	if sec.Last == "" {
-		return nil
+// whole holds while the records of the last appends that the holder was answered are there. Nothing
+// takes them away while the token holds, and so they are asked for one reason: that etcd may have
+// been put back to an earlier state under a section that goes on.
+func (s *Store) whole(sec Section) (there []*pb.Compare) {
+	for _, request := range sec.Last {
+		there = append(there, op.Present(s.keys.record(sec.Lock, sec.Token, request)))
 	}
-	return []*pb.Compare{op.Present(s.keys.record(sec.Lock, sec.Token, sec.Last))}
+	return there
 }
 
 // Commit publishes a section and goes on holding the lock, under the next token: a hand-over to
@@ -210,7 +218,7 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	case kv == nil:
 	case heldBy(kv, c) && committed(kv) == sec.Token:
 		return kv.ModRevision, nil
-	case sec.Last != "" && c.alive && kv.ModRevision == sec.Token && heldBy(kv, c): // the guard holds
+	case len(sec.Last) > 0 && c.alive && kv.ModRevision == sec.Token && heldBy(kv, c): // the guard holds
 		return 0, dataLoss(sec.Lock, sec.Token)
 	}
 	return 0, s.outcome(ctx, c, sec, *doubt)

@@ -19,6 +19,7 @@ const (
 	MaxRead         = 1 << 20  // bytes of one Read or one piece of a Tail
 	MaxPage         = 1000     // entries of one page of a listing, and waiters of one Inspect
 	MaxUnfinished   = 1000     // acquisitions one heartbeat may name
+	MaxLast         = 16       // appends that one Release or Commit may name
 
 	listedWaiters = 10 // waiters of each lock that List shows
 )
@@ -139,10 +140,10 @@ type Section struct {
 	// published.
 	Appended bool
 
-	// Last is the request of the append, of those that were answered in the section, whose answer
-	// has the highest revision; empty: it is not looked for. For [Store.Release] and
-	// [Store.Commit], and only if Appended.
-	Last string
+	// Last are requests of appends that were answered in the section: of those that were answered
+	// over one connection, the one whose answer has the highest revision. At most MaxLast; empty:
+	// none is looked for. For [Store.Release] and [Store.Commit].
+	Last []string
 }
 
 // Record is one append.

@@ -71,7 +71,7 @@ func decodeSection(req interface {
 		Token:      req.GetToken(),
 		Appended:   req.GetAppended(),
 	}
-	if publishes, ok := req.(interface{ GetLast() string }); ok {
+	if publishes, ok := req.(interface{ GetLast() []string }); ok {
 		sec.Last = publishes.GetLast()
 	}
 	return sec

@@ -125,7 +125,7 @@ func (c *Client) AppendRecord(h *Held, r etcdstore.Record) {
 		c.Fatalf("Append(%s, %d, %s) = %d, %v; want a revision after the grant's", r.Lock, r.Token, r.Request, rev, err)
 	}
 	if r.Token == h.Token && rev > h.lastAt {
-		h.Last, h.lastAt = r.Request, rev
+		h.Last, h.lastAt = []string{r.Request}, rev
 	}
 }
 

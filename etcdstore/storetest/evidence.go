@@ -376,11 +376,11 @@ func (e *evidence) judge() {
 				continue // it would end it
 			}
 			for call := range calling {
-				e.ask(p, w, call, "", before)
+				e.ask(p, w, call, nil, before)
 				if w == holder {
-					e.ask(p, w, call, "", before)
+					e.ask(p, w, call, nil, before)
 				}
-				if w == holder && p.Last != "" && call != discard {
+				if w == holder && len(p.Last) > 0 && call != discard {
 					e.ask(p, w, call, p.Last, before)
 				}
 			}
@@ -406,7 +406,7 @@ func (e *evidence) judge() {
 }
 
 // ask asks one question, and judges the answer.
-func (e *evidence) ask(p *past, w who, call which, last string, traces bool) {
+func (e *evidence) ask(p *past, w who, call which, last []string, traces bool) {
 	e.Helper()
 	sec := p.Section
 	sec.Last = last

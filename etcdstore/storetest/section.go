@@ -56,7 +56,7 @@ func testAppendRepeat(t *testing.T, s Subject) {
 	if rev, err := s.Append(Bounded(t), r); rev != at || err != nil {
 		t.Errorf("Append repeated = %d, %v; want the revision at which it was staged, %d", rev, err, at)
 	}
-	if h.Last != last.Request || h.lastAt <= at {
+	if len(h.Last) != 1 || h.Last[0] != last.Request || h.lastAt <= at {
 		t.Errorf("the last append is %s at %d; want %s, after %d", h.Last, h.lastAt, last.Request, at)
 	}
 	changed := r

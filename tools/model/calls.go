@@ -8,6 +8,7 @@ type call struct {
 	token    token // that it was sent with
 	appended bool  // what it says
 	last     int8  // 1 + the number of the last record that its holder knows to be staged; 0: none
+	before   int8  // the same of the stream before, if etcd was restored in between
 }
 
 // callSteps has the call in hand, and every earlier one, arrive.
@@ -44,9 +45,9 @@ func (m *model) inHand(s *state, a int8) (c call, ok bool) {
 	case givingUp:
 		c.kind = 'g'
 	case returning:
-		c.kind, c.token, c.appended, c.last = 'D', w.token, false, 0
+		c.kind, c.token, c.appended, c.last, c.before = 'D', w.token, false, 0, 0
 	case undoing:
-		c.kind, c.appended, c.last = 'D', true, 0
+		c.kind, c.appended, c.last, c.before = 'D', true, 0, 0
 	}
 	return c, true
 }
@@ -80,6 +81,9 @@ func (m *model) callOf(s *state, a, number int8) call {
 			c.appended = true
 			if s.clients[a].staged.has(i) {
 				c.last = max(c.last, i+1)
+				if before := s.clients[a].before; i+1 == before && !m.open.has(oneLastIsNamed) {
+					c.before = before
+				}
 			}
 		case 'b':
 			c.appended = c.appended || !m.open.has(credentialIsNoAppend)

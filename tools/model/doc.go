@@ -34,8 +34,7 @@
 // one read. Values, other than whose a key is. The watch itself: a mirror catches up all at once,
 // to what is then. What a mirror remembers of ended acquisitions, by which a server refuses most
 // late acquires: here none is refused, and a heartbeat ends what they are granted. Restores other
-// than that one, and those in which another process has appended after the holder's last record;
-// that the holder appends after a restore is a gap.
+// than that one, and those in which another process has appended after the holder's last record.
 // Servers of different versions: markers that do not say whose they are, and the horizon.
 //
 // Every answer is judged by what really happened, also one that comes to nobody any more, and to a
@@ -76,5 +75,5 @@
 // progress, that from every state all clients can still be served. That the search would find a
 // hole is tested: each fix of the protocol can be switched off, and then the search must find the
 // harm that it is there for. These are in holes.go, by the ids that the tests of etcdstore and
-// docs/protocol.md use. With them are the gaps, which are open today.
+// docs/protocol.md use. What is known to be open today is among the gaps of tools/model/told.
 package main

@@ -1,7 +1,5 @@
 package main
 
-import "strings"
-
 // etcdSteps are what happens to etcd, and what is forgotten there.
 func (m *model) etcdSteps(s *state, out func(step, state)) {
 	if w := m.forgetWaited(s); w.write != nil {
@@ -88,13 +86,9 @@ func (m *model) expire(s *state, session int8) {
 
 // restoreSteps stop the servers and restore etcd from a copy that was made in the section that
 // holds: it lacks the last records. Revisions are raised, so that none is given out twice, and
-// history is gone. The holder has no append on its way or to come: that is a gap.
+// history is gone. All streams have ended.
 func (m *model) restoreSteps(s *state, out func(step, state)) {
 	if s.lock == 0 || s.left.restores == 0 {
-		return
-	}
-	who := s.section(s.lock).who
-	if rest := m.scripts[who].calls[s.clients[who].call:]; strings.Contains(rest, "a") && !m.open.has(appendAfterRestore) {
 		return
 	}
 	for call := range int8(8) {
@@ -109,6 +103,7 @@ func (m *model) restoreSteps(s *state, out func(step, state)) {
 		lost := c.staged &^ (1<<call - 1)
 		c.staged &^= lost
 		c.put &^= lost &^ s.clients[c.who].staged // of these nobody has been told
+		n.clients[c.who].before = m.callOf(s, c.who, s.clients[c.who].call).last
 		for f := range n.servers {
 			n.servers[f] = server{}
 			n.servers[f].catchUp(&n)

@@ -191,23 +191,16 @@ func holeRuns() []opened {
 			other("AR", "y", budget{}).with(truthByWord), untrue,
 		},
 		{
+			"H15m", "an ending names one last record: it was appended after a restore, which has lost an earlier one",
+			one("AaaR", budget{restores: 1}).with(oneLastIsNamed), unreadable,
+		},
+		{
 			"B1", "a grant shares a batch with a repeat that takes a place",
 			batching(one("AR", budget{})).with(grantBesidePlace), holderWaits,
 		},
 		{
 			"B2", "a cancel shares a batch with the hand-over to its waiter",
 			batching(two("AR", budget{})).with(cancelBesideHandOver), untrue,
-		},
-	}
-}
-
-// gapRuns returns what the protocol as it is gets wrong. A gap that is closed belongs among the
-// holes.
-func gapRuns() []opened {
-	return []opened{
-		{
-			"G1", "the holder appends after a restore: the last record is there, and an earlier one is not",
-			(&model{scripts: []script{{0, "AaaR"}}, faults: budget{restores: 1}}).with(appendAfterRestore), unreadable,
 		},
 	}
 }

@@ -37,14 +37,10 @@ func run(args []string, out, errs io.Writer) int {
 	if named("H1", *only) {
 		t.names()
 	}
-	var holes, gaps, closed []search.Run
+	var holes, closed []search.Run
 	for _, h := range holeRuns() {
 		holes = append(holes, h.run())
 	}
-	for _, g := range gapRuns() {
-		gaps = append(gaps, g.run())
-	}
-	gaps = append(gaps, told.Gaps()...)
 	holes = append(holes, linger.Holes()...)
 	holes = append(holes, told.Holes()...)
 	for _, m := range append(small(), large()...) {
@@ -52,7 +48,7 @@ func run(args []string, out, errs io.Writer) int {
 	}
 	t.rows(holes, *only)
 	t.head("known gap")
-	t.rows(gaps, *only)
+	t.rows(told.Gaps(), *only)
 	t.head("the protocol as it is")
 	closed = append(closed, linger.Closed(true)...)
 	t.rows(append(closed, told.Closed(true)...), *only)

@@ -66,7 +66,7 @@ const (
 	handIsOwn
 	credentialIsNoAppend
 	lastIsNotNamed
-	appendAfterRestore // not a fix: see gapRuns
+	oneLastIsNamed
 	fullDropsEvidence
 	fullNeedsPut
 	markerByLooking

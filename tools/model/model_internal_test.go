@@ -43,21 +43,6 @@ func TestHoles(t *testing.T) {
 	}
 }
 
-// What is known to be wrong still is, so that whoever mends it moves it to the holes, and mends
-// what docs/protocol.md says of it.
-func TestGaps(t *testing.T) {
-	for _, g := range gapRuns() {
-		t.Run(g.id, func(t *testing.T) {
-			t.Parallel()
-			r := g.model.search(1_000_000)
-			t.Logf("%s: %d states, depth %d\n%s", g.what, r.states, r.depth, r.story())
-			if r.broken != g.want {
-				t.Errorf("got: %v; want: %v", r.broken, g.want)
-			}
-		})
-	}
-}
-
 // No two locks meet in a key, whatever they are called. Without the second slash they do.
 func TestHoleH1(t *testing.T) {
 	if got := namesCollide("//"); got != "" {

@@ -99,7 +99,7 @@ func (m *model) marks(s *state, t token, appended bool) bool {
 
 // release is the transaction of the same name.
 //
-//	if   guard, the holder's last record is there; with a waiter: its key at its CreateRevision,
+//	if   guard, the holder's last records are there; with a waiter: its key at its CreateRevision,
 //	     its session alive
 //	then put locks/L on the waiter's lease and delete its key, or delete locks/L;
 //	     put commits/L//T if appended
@@ -114,10 +114,15 @@ func (m *model) release(s *state, v *server, c call, session int8) txn {
 	return m.end(s, v, c.token, session, released, c.appended, false)
 }
 
-// lacks reports whether the record is gone that an ending names, the last that its holder knows to
-// be staged.
+// lacks reports whether a record is gone that an ending names, the last over each stream that its
+// holder knows to be staged.
 func (m *model) lacks(s *state, c call) bool {
-	return c.last > 0 && !s.section(c.token).staged.has(c.last-1) && !m.tokenSurvives() && !m.open.has(lastIsNotNamed)
+	for _, named := range []int8{c.last, c.before} {
+		if named > 0 && !s.section(c.token).staged.has(named-1) && !m.tokenSurvives() && !m.open.has(lastIsNotNamed) {
+			return true
+		}
+	}
+	return false
 }
 
 // discard is the transaction of the same name: as release, without the marker, with a note if
@@ -134,7 +139,7 @@ func (m *model) discard(s *state, v *server, c call, session int8) txn {
 
 // commitSection is the transaction commit, by which a holder hands the lock over to itself.
 //
-//	if   guard, the holder's last record is there
+//	if   guard, the holder's last records are there
 //	then put locks/L again with prev=T: its revision is the next token;
 //	     put commits/L//T if appended
 //	else the same holder with prev=T: the same answer; DATA_LOSS if only the record is missing;

@@ -123,6 +123,7 @@ type client struct {
 	status status
 	token  token
 	staged records // its appends that were answered with success
+	before int8    // 1 + the number of the last of them over a stream that a restore has ended; 0: none
 }
 
 // done reports whether the client wants nothing any more: its next heartbeat does not list the

@@ -188,7 +188,7 @@ func (w *rawWorker) section(ctx context.Context) {
 
 // hold is what is done under one token. It returns the next, if it was committed.
 func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token int64) (next int64) {
-	appended, doubt, last, lastAt := false, false, "", int64(0)
+	appended, doubt, last := false, false, []string(nil)
 	for i := range w.rand.IntN(5) {
 		request := strconv.FormatUint(w.number(""), 10)
 		data := record(lock, token, i)
@@ -203,8 +203,8 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 		first := answer{Call: callAppend, Session: id, Lock: lock, Token: token, Request: request, Data: data}
 		a := w.again(ctx, first, time.Second, stage)
 		switch {
-		case a.Reason == ok && a.Got > lastAt:
-			last, lastAt = request, a.Got
+		case a.Reason == ok:
+			last = append(last, request) // it does not know which of them came over one connection
 		case a.Reason == indeterminate:
 			doubt = true
 		case a.Reason != ok:
@@ -244,7 +244,7 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 		other := answer{Call: callRelease, Session: id, Lock: lock, Token: token + int64(w.rand.IntN(5)) - 2, Appended: w.rand.IntN(2) == 0}
 		if other.Token != token && other.Token > 0 {
 			w.again(ctx, other, time.Second, func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
-				return ending(ctx, s, session, "", a)
+				return ending(ctx, s, session, nil, a)
 			})
 		}
 	}
@@ -255,7 +255,7 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 }
 
 // ending makes the call that an answer is for.
-func ending(ctx context.Context, s dlmv1.LockServiceClient, session, last string, a *answer) (err error) {
+func ending(ctx context.Context, s dlmv1.LockServiceClient, session string, last []string, a *answer) (err error) {
 	a.Got, a.Reason = 0, ok
 	switch a.Call {
 	case callRelease:

@@ -53,7 +53,7 @@ func holes() []opened {
 
 func gaps() []opened {
 	return []opened{{
-		"G2", "a client moves to a server whose mirror is behind its grant, and lists anew after its end",
+		"G1", "a client moves to a server whose mirror is behind its grant, and lists anew after its end",
 		model{left: budget{evictions: 1, moves: 1, relists: 1}}, untold,
 	}}
 }

@@ -1137,10 +1137,11 @@ type ReleaseRequest struct {
 	// what was appended is dropped. So say true if the credential was handed out. Do not release while an append's outcome
 	// is unknown: repeat the append first, or discard.
 	Appended bool `protobuf:"varint,4,opt,name=appended,proto3" json:"appended,omitempty"`
-	// The request of that Append, of those of this holder's that were answered in this section, whose answer has the
-	// highest revision. If that record is gone the section is not published: DATA_LOSS. Empty: it is not looked for. Only
-	// with `appended`.
-	Last          string `protobuf:"bytes,5,opt,name=last,proto3" json:"last,omitempty"`
+	// Requests of Appends of this holder's that were answered in this section: of those that were answered over one stream
+	// or connection, the one whose answer has the highest revision. If one of these records is gone, as after the restore
+	// of a backup, for which all connections are cut, the section is not published: DATA_LOSS. 16 at most, and only with
+	// `appended`. Empty: none is looked for.
+	Last          []string `protobuf:"bytes,5,rep,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1203,11 +1204,11 @@ func (x *ReleaseRequest) GetAppended() bool {
 	return false
 }
 
-func (x *ReleaseRequest) GetLast() string {
+func (x *ReleaseRequest) GetLast() []string {
 	if x != nil {
 		return x.Last
 	}
-	return ""
+	return nil
 }
 
 // ReleaseResponse says that the section was published and the lock given up.
@@ -1259,7 +1260,7 @@ type CommitRequest struct {
 	// As in ReleaseRequest.
 	Appended bool `protobuf:"varint,4,opt,name=appended,proto3" json:"appended,omitempty"`
 	// As in ReleaseRequest.
-	Last          string `protobuf:"bytes,5,opt,name=last,proto3" json:"last,omitempty"`
+	Last          []string `protobuf:"bytes,5,rep,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1322,11 +1323,11 @@ func (x *CommitRequest) GetAppended() bool {
 	return false
 }
 
-func (x *CommitRequest) GetLast() string {
+func (x *CommitRequest) GetLast() []string {
 	if x != nil {
 		return x.Last
 	}
-	return ""
+	return nil
 }
 
 // CommitResponse says that the section was published.
@@ -3736,14 +3737,14 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x14\n" +
 	"\x05token\x18\x03 \x01(\x03R\x05token\x12\x1a\n" +
 	"\bappended\x18\x04 \x01(\bR\bappended\x12\x12\n" +
-	"\x04last\x18\x05 \x01(\tR\x04last\"\x11\n" +
+	"\x04last\x18\x05 \x03(\tR\x04last\"\x11\n" +
 	"\x0fReleaseResponse\"\x83\x01\n" +
 	"\rCommitRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x14\n" +
 	"\x05token\x18\x03 \x01(\x03R\x05token\x12\x1a\n" +
 	"\bappended\x18\x04 \x01(\bR\bappended\x12\x12\n" +
-	"\x04last\x18\x05 \x01(\tR\x04last\"&\n" +
+	"\x04last\x18\x05 \x03(\tR\x04last\"&\n" +
 	"\x0eCommitResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x03R\x05token\"p\n" +
 	"\x0eDiscardRequest\x12\x18\n" +

@@ -102,7 +102,7 @@ type LockServiceClient interface {
 	// section's marker or note is gone, and etcd's history does not reach back to its end. Its ErrorInfo has the metadata
 	// not_by_this_call = "true" if this very call has not ended the section: a client that has sent it once has lost the
 	// lock. Errors: LOCK_EXPIRED, OUTCOME_UNKNOWN, SESSION_EXPIRED (the credential is not that of the session; nothing was
-	// changed), DATA_LOSS (the append that `last` names is gone; nothing was published, the lock is held still, and only a
+	// changed), DATA_LOSS (an append that `last` names is gone; nothing was published, the lock is held still, and only a
 	// Discard is left), NO_SPACE (with appends; the lock is held still), INVALID_NAME, INVALID_ARGUMENT.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
 	// Commit publishes the section and goes on holding the lock under a new token: a hand-over to oneself. A repeat
@@ -378,7 +378,7 @@ type LockServiceServer interface {
 	// section's marker or note is gone, and etcd's history does not reach back to its end. Its ErrorInfo has the metadata
 	// not_by_this_call = "true" if this very call has not ended the section: a client that has sent it once has lost the
 	// lock. Errors: LOCK_EXPIRED, OUTCOME_UNKNOWN, SESSION_EXPIRED (the credential is not that of the session; nothing was
-	// changed), DATA_LOSS (the append that `last` names is gone; nothing was published, the lock is held still, and only a
+	// changed), DATA_LOSS (an append that `last` names is gone; nothing was published, the lock is held still, and only a
 	// Discard is left), NO_SPACE (with appends; the lock is held still), INVALID_NAME, INVALID_ARGUMENT.
 	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
 	// Commit publishes the section and goes on holding the lock under a new token: a hand-over to oneself. A repeat
