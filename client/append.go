@@ -124,7 +124,7 @@ const maxLast = 16
 // took notes that an append was answered. If the last one over each stream is there when the section
 // ends, so are those before it: etcd is restored only while no server runs, and no stream outlasts
 // that. Of more than maxLast streams the first and the last ones are kept. mu is held.
-func (l *Lock) took(request string, a answer) {
+func (l *Lock) took(id string, a answer) {
 	rev := a.msg.GetAppend().GetRevision()
 	if rev == 0 {
 		return // of a server that does not say
@@ -133,7 +133,7 @@ func (l *Lock) took(request string, a answer) {
 	for i := range l.lasts {
 		if last := &l.lasts[i]; last.link == a.link {
 			if last.rev < rev {
-				last.request, last.rev = request, rev
+				last.request, last.rev = id, rev
 			}
 			return
 		}
@@ -141,7 +141,7 @@ func (l *Lock) took(request string, a answer) {
 	if n == maxLast {
 		l.lasts = slices.Delete(l.lasts, 1, 2)
 	}
-	l.lasts = append(l.lasts, lastAppend{a.link, request, rev})
+	l.lasts = append(l.lasts, lastAppend{a.link, id, rev})
 }
 
 // last is what an ending names. mu is held.

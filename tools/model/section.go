@@ -117,8 +117,8 @@ func (m *model) release(s *state, v *server, c call, session int8) txn {
 // lacks reports whether a record is gone that an ending names, the last over each stream that its
 // holder knows to be staged.
 func (m *model) lacks(s *state, c call) bool {
-	for _, named := range []int8{c.last, c.before} {
-		if named > 0 && !s.section(c.token).staged.has(named-1) && !m.tokenSurvives() && !m.open.has(lastIsNotNamed) {
+	for _, last := range []int8{c.last, c.before} {
+		if last > 0 && !s.section(c.token).staged.has(last-1) && !m.tokenSurvives() && !m.open.has(lastIsNotNamed) {
 			return true
 		}
 	}

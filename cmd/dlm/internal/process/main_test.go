@@ -27,9 +27,9 @@ func TestMain(m *testing.M) {
 		// On another thread than the main one, as may happen to any goroutine: what the kernel keeps
 		// of a thread is then not what it keeps of the process.
 		runtime.LockOSThread()
-		code := make(chan int)
-		go func() { code <- process.Helper(os.Args[2], afterwards) }()
-		os.Exit(<-code)
+		ended := make(chan int)
+		go func() { ended <- process.Helper(os.Args[2], afterwards) }()
+		os.Exit(<-ended)
 	case len(os.Args) > 3 && os.Args[1] == wrapArg:
 		os.Exit(wrap(os.Args[2], os.Args[3:]))
 	}
