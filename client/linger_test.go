@@ -80,9 +80,9 @@ func TestReconnectsLoseNoSession(t *testing.T) {
 	t.Logf("%d reconnects, %d cycles", reconnects, cycles.Load())
 }
 
-// C15: something in between closes the connection, and lets nobody back for long. The hold's Context
+// Something in between closes the connection, and lets nobody back for long. The hold's Context
 // ends before the lock passes on, though its lease has nearly all of its TTL left.
-func TestC15ContextEndsBeforeTheLinger(t *testing.T) {
+func TestContextEndsBeforeTheLinger(t *testing.T) {
 	t.Parallel()
 	const linger = 6 * time.Second
 	n := facadetest.Start(t)

@@ -116,10 +116,10 @@ func TestLinger(t *testing.T) {
 	}
 }
 
-// C9: whichever is committed first wins, the linger's end or the heartbeat that attaches anew. If
+// H16a: whichever is committed first wins, the linger's end or the heartbeat that attaches anew. If
 // the lease were revoked because nobody has renewed it, a heartbeat between the look and the
 // revocation would be answered, and its session end.
-func TestC9LingerBesideAttachment(t *testing.T) {
+func TestH16aLingerBesideAttachment(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	t.Run("attached first", func(t *testing.T) {
@@ -176,9 +176,9 @@ func holdKind(t *testing.T, f *faults.Faults, kind faults.Kind) (reached <-chan 
 	return held, func() { close(released) }
 }
 
-// C10: a stream that only carries calls of a session, as of a command that appends with its
+// H16b: a stream that only carries calls of a session, as of a command that appends with its
 // credential, counts for nothing: it neither keeps the session nor ends it.
-func TestC10StreamThatOnlyCarriesCalls(t *testing.T) {
+func TestH16bStreamThatOnlyCarriesCalls(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	s := openStore(t, etcd)
@@ -194,9 +194,9 @@ func TestC10StreamThatOnlyCarriesCalls(t *testing.T) {
 	l.ends(etcd)
 }
 
-// C11: a heartbeat that was on its way while its client moved on does not take the session back to
+// H16c: a heartbeat that was on its way while its client moved on does not take the session back to
 // the stream that was left.
-func TestC11LateHeartbeatAttachesNothing(t *testing.T) {
+func TestH16cLateHeartbeatAttachesNothing(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	a, b := openStore(t, etcd), openStore(t, etcd)
@@ -214,9 +214,9 @@ func TestC11LateHeartbeatAttachesNothing(t *testing.T) {
 	l.ends(etcd)
 }
 
-// C12: a client that goes over to calls of their own is attached by them, to no stream: the close of
+// H16d: a client that goes over to calls of their own is attached by them, to no stream: the close of
 // its last one does not end the session.
-func TestC12UnaryHeartbeatAttaches(t *testing.T) {
+func TestH16dUnaryHeartbeatAttaches(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	s := openStore(t, etcd)
@@ -226,8 +226,8 @@ func TestC12UnaryHeartbeatAttaches(t *testing.T) {
 	l.outlasts(s, etcd)
 }
 
-// C13: a client is killed right after a heartbeat that attaches it: the stream's end is seen first.
-func TestC13AttachedAfterTheClose(t *testing.T) {
+// H16e: a client is killed right after a heartbeat that attaches it: the stream's end is seen first.
+func TestH16eAttachedAfterTheClose(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	s := openStore(t, etcd)
