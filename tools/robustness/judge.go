@@ -81,7 +81,7 @@ func judge(answers []answer, epochs []*epoch) (*verdicts, error) {
 					refused[key] = append(refused[key], a)
 				}
 			case callRelease, callCommit, callDiscard:
-				v.ending(a, s, f, discards[id], appends[id])
+				v.ending(a, s, f, e, discards[id], appends[id])
 			case callHeartbeat:
 				v.heartbeat(a, f)
 			case callEvict:
@@ -153,11 +153,11 @@ func (v *verdicts) append(a answer, s *section) {
 
 // ending judges a release, commit or discard of a section; s is nil if it never was. appends are
 // those that were acknowledged in it, discarded says that a discard of it was asked for.
-func (v *verdicts) ending(a answer, s *section, f *facts, discarded bool, appends []answer) {
+func (v *verdicts) ending(a answer, s *section, f *facts, e *epoch, discarded bool, appends []answer) {
 	own := s != nil && s.session == a.Session
 	switch {
 	case a.Reason == "OUTCOME_UNKNOWN":
-		if s != nil && s.end > 0 && !s.ended.IsZero() && a.Answered.Sub(s.ended) < soon {
+		if s != nil && s.end > 0 && s.ended.After(e.from) && a.Answered.Sub(s.ended) < soon { // a restore drops all history
 			v.accuse(a, "unknown, %v after its end", a.Answered.Sub(s.ended))
 		}
 	case a.Call == callDiscard && (a.Reason == ok || a.Reason == published):
