@@ -297,7 +297,7 @@ func (a *acquiring) resolved(ctx context.Context) (try attempt, err error) {
 		try.refusal = a.s.busy(a.acquisition, try.holder)
 	case a.args.Wait == 0: // in the queue by an earlier call of the same request that would wait
 		try.queued = false
-		try.token, try.refusal, err = a.s.giveUp(ctx, a.acquisition)
+		try.token, try.refusal, err = a.s.giveUp(ctx, a.args.Credential, a.acquisition)
 	}
 	return try, err
 }

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // A store knows of its own waiters before its mirror has seen those that came earlier elsewhere. It
@@ -49,6 +51,50 @@ func TestAcquisitionBeforeItsSessionIsKnown(t *testing.T) {
 		onA.Heartbeat(c.Requests())
 		return storetest.HolderOf(t, a, "l") == 0 && storetest.Inspect(t, a, "other").QueueLength == 0
 	})
+}
+
+// A bounded wait is over, and its place is gone: not by this call, and it is not said that the lock
+// was not had. It was, and was lost before anybody here could hear of it.
+func TestGrantLostUnseenByABoundedWait(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(t *testing.T, s storetest.Subject, w *storetest.Client){
+		"evicted": func(t *testing.T, s storetest.Subject, _ *storetest.Client) {
+			if _, err := s.Evict(storetest.Bounded(t), "l", 0, "at once"); err != nil {
+				t.Errorf("Evict: %v", err)
+			}
+		},
+		"its session ended": func(t *testing.T, s storetest.Subject, w *storetest.Client) {
+			storetest.Want(t, "CloseSession", s.CloseSession(storetest.Bounded(t), w.Credential), nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			etcd := startEtcd(t)
+			a, b := openFaulty(t, etcd), openStore(t, etcd)
+			c, w := begin(t, b), begin(t, a)
+			h := c.Acquire("l")
+			follow := a.HoldWatches()
+			defer follow()
+			over := make(chan error, 1)
+			go func() {
+				g, err := a.Acquire(storetest.Bounded(t), w.Args("l", w.Request(), 2*time.Second))
+				if err == nil {
+					err = fmt.Errorf("%+v", g)
+				}
+				over <- err
+			}()
+			storetest.Eventually(t, "b to know of the waiter", func() bool {
+				g, err := b.Acquire(storetest.Bounded(t), c.Args("l", c.Request(), 0))
+				return err == nil && g.QueueLength == 1
+			})
+			c.Release(h)
+			lose(t, b, w)
+			err := await.Receive(t, patience, "the end of the wait", over)
+			if !errors.Is(err, etcdstore.ErrLockExpired) && !errors.Is(err, etcdstore.ErrSessionExpired) {
+				t.Errorf("Acquire: %v; want lock or session expired", err)
+			}
+		})
+	}
 }
 
 // A lock that was granted and lost before a waiting call could hear of it was not cancelled by

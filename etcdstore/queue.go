@@ -11,11 +11,17 @@ import (
 )
 
 // giveUp ends a wait that was long enough. A grant that came first stands, and its token is
-// returned; otherwise what the queue was like.
-func (s *Store) giveUp(ctx context.Context, a acquisition) (token int64, busy Grant, err error) {
+// returned; otherwise what the queue was like. If the place is gone, the wait was over before, in
+// another way.
+func (s *Store) giveUp(ctx context.Context, credential string, a acquisition) (token int64, busy Grant, err error) {
 	position, length := s.mirror.place(a)
-	if token, err = s.leave(ctx, a); token != 0 || err != nil {
+	token, left, err := s.leave(ctx, a, false)
+	if err != nil || token != 0 {
 		return token, Grant{}, err
+	}
+	if !left {
+		busy, err = s.gone(ctx, credential, a)
+		return 0, busy, err
 	}
 	return 0, Grant{Outcome: Busy, Holder: s.mirror.holder(a.lock).public(), Position: position, QueueLength: max(length-1, 0)}, nil
 }
@@ -51,12 +57,15 @@ func (s *Store) Cancel(ctx context.Context, credential string, a Acquisition) (t
 	if err != nil {
 		return 0, err
 	}
-	return s.leave(ctx, acquisition{a.Lock, c.id, a.Request})
+	token, _, err = s.leave(ctx, acquisition{a.Lock, c.id, a.Request}, true)
+	return token, err
 }
 
-// leave takes an acquisition out of its queue. If it holds the lock instead, its token is returned.
-// The mark keeps an acquire that has its turn behind this one from taking the place anew.
-func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err error) {
+// leave takes an acquisition out of its queue, and reports whether it was there. If it holds the
+// lock instead, its token is returned. The mark keeps an acquire that has its turn behind this one
+// from taking the place anew. What has left is noted as cancelled, and with anyhow so is what
+// neither waited nor held: its acquire may be still to come.
+func (s *Store) leave(ctx context.Context, a acquisition, anyhow bool) (token int64, left bool, err error) {
 	place := s.keys.waiter(a)
 	s.mirror.markCancel(a)
 	resp, err := s.engine.Commit(ctx, commit.Txn{
@@ -66,15 +75,17 @@ func (s *Store) leave(ctx context.Context, a acquisition) (token int64, err erro
 	})
 	defer s.mirror.unmarkCancel(a)
 	if err != nil {
-		return 0, fmt.Errorf("cancel: %w", err)
+		return 0, false, fmt.Errorf("cancel: %w", err)
 	}
 	if resp.Succeeded {
 		s.mirror.own(change{key: place, rev: resp.Header.Revision, deleted: true})
 	} else if kv := op.First(resp, 0); kv != nil && holds(kv, a) {
-		return kv.ModRevision, nil
+		return kv.ModRevision, false, nil
 	}
-	s.mirror.noteCancel(a)
-	return 0, nil
+	if resp.Succeeded || anyhow {
+		s.mirror.noteCancel(a)
+	}
+	return 0, resp.Succeeded, nil
 }
 
 // promote grants a free lock to its first waiter. It is asked for whenever the mirror shows a free

@@ -282,7 +282,7 @@ func (s *Store) renewOnce(ctx context.Context, lease clientv3.LeaseID) (ttl int6
 // abandon ends an acquisition that its client no longer knows: it leaves the queue, or is evicted.
 func (s *Store) abandon(ctx context.Context, a acquisition) error {
 	s.log.Info("ending an acquisition that its client does not list", "session", a.session, "lock", a.lock, "request", a.request)
-	token, err := s.leave(ctx, a)
+	token, _, err := s.leave(ctx, a, true)
 	if err != nil || token == 0 {
 		return err
 	}

@@ -139,7 +139,7 @@ func (s *Store) await(ctx context.Context, credential string, a acquisition, rev
 		q.timer = time.AfterFunc(bound, func() {
 			q.leave(func() {
 				resolve(ctx, s, func(ctx context.Context) (Grant, error) {
-					token, busy, err := s.giveUp(ctx, a)
+					token, busy, err := s.giveUp(ctx, q.credential, a)
 					if token != 0 {
 						return Grant{Outcome: Granted, Token: token}, nil
 					}

@@ -192,6 +192,7 @@ func (v *verdicts) ending(a answer, s *section, f *facts, e *epoch, discarded bo
 		case !own:
 		case s.marked:
 			v.accuse(a, "refused, and published at %d", s.end)
+		case s.end == 0 && e.cut: // it may have ended after the restore
 		case s.end == 0:
 			v.accuse(a, "refused, and held for good")
 		case s.own() && !discarded:

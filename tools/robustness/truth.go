@@ -58,9 +58,9 @@ type sectionID struct {
 // epoch is the time between two restores. A restored cluster has the past of its snapshot, and
 // another future than the one it had.
 type epoch struct {
-	from     time.Time // when it began
-	changes  []change
-	restored bool
+	from    time.Time // when it began
+	changes []change
+	cut     bool // by a restore
 }
 
 // truth is what a watch of etcd saw.
@@ -80,7 +80,8 @@ func (t *truth) restore(snapshot, rev int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	kept := slices.DeleteFunc(slices.Clone(t.current().changes), func(c change) bool { return c.rev > snapshot })
-	t.epochs = append(t.epochs, &epoch{from: time.Now(), changes: kept, restored: true})
+	t.current().cut = true
+	t.epochs = append(t.epochs, &epoch{from: time.Now(), changes: kept})
 	t.rev = rev
 }
 
