@@ -32,6 +32,9 @@ type backend struct {
 	where  string           // for people
 	failed <-chan error     // an embedded etcd that stopped by itself; nil if it is another process
 	close  func() error
+
+	remembered string             // whose data it was, as an embedded etcd's directory says; empty: unknown
+	remember   func(string) error // for the next start; nil: nothing does
 }
 
 // openBackend starts etcd within this process, or says how to reach the one that the configuration
@@ -69,7 +72,26 @@ func openBackend(ctx context.Context, cfg config.Config, logs logs, s *streams) 
 		where:  "data in " + cfg.DataDir,
 		failed: server.Err(),
 		close:  server.Close,
+
+		remembered: server.Remembered(),
+		remember:   server.Remember,
 	}, nil
+}
+
+// recognize refuses to serve a cluster that is not the one that the data directory was of: etcd's
+// keys were deleted, or another cluster's restored, while no server ran. The cluster's id belongs
+// to a prefix, so with another one there is nothing to compare.
+func (b *backend) recognize(prefix, cluster string) error {
+	if b.remember == nil || cluster == "" {
+		return nil
+	}
+	of, was, _ := strings.Cut(b.remembered, " ")
+	if of == prefix && was != cluster {
+		return fmt.Errorf("%w: it was of cluster %s, and etcd has cluster %s under %s: its keys were deleted, or others restored, and "+
+			"tokens may be granted a second time; restore a backup of that cluster, or start with another etcd.prefix",
+			embedded.ErrOtherCluster, was, cluster, prefix)
+	}
+	return b.remember(prefix + " " + cluster)
 }
 
 // externalEtcd says how to connect to an external etcd. That it can be reached is found out by the

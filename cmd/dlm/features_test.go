@@ -140,4 +140,18 @@ func TestHealthOfAServerWhoseEtcdWentBack(t *testing.T) {
 	if err := s.stop(syscall.SIGTERM); err != nil {
 		t.Errorf("server: %v\n%s", err, s.log)
 	}
+	// Started again, it makes a new cluster of what is there, but for what it remembers.
+	again := func(prefix string) (*server, error) {
+		return startServer("127.0.0.1:0", s.dir, "--etcd-prefix", prefix)
+	}
+	if _, err := again("/dlm/"); err == nil || !strings.Contains(err.Error(), "another etcd.prefix") || !strings.Contains(err.Error(), "exit status 78") {
+		t.Errorf("a server on what was emptied: %v; want exit status 78, and the remedy", err)
+	}
+	other, err := again("/other/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.stop(syscall.SIGTERM); err != nil {
+		t.Errorf("server: %v\n%s", err, other.log)
+	}
 }

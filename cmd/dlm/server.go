@@ -95,6 +95,9 @@ func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 		return orSignal(ctx, err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if err := backend.recognize(cfg.Etcd.Prefix, store.Cluster()); err != nil {
+		return err
+	}
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
