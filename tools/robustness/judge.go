@@ -164,7 +164,7 @@ func (v *verdicts) ending(a answer, s *section, f *facts, e *epoch, discarded bo
 		if was := own && s.published(); was != (a.Reason == published) {
 			v.accuse(a, "discarded, and published: %t", was)
 		}
-		if own && s.end == 0 {
+		if own && s.end == 0 && !e.cut {
 			v.accuse(a, "discarded, and it is held")
 		}
 	case a.Reason == ok:
