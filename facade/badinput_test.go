@@ -24,21 +24,36 @@ import (
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 )
 
+func hostileTexts() []string {
+	return []string{
+		"", ".", "..", "a//b", "/a", "a/", "a/../b", "a b", "a\x00b", "a\nb", "\u202e", "é", "-", "0.0", credential,
+		strings.Repeat("a", 300), strings.Repeat("a/", 20) + "a", strings.Repeat("é", 1<<20),
+	}
+}
+
 // hostile returns values of a field that a careless or malicious client might send.
 func hostile(field protoreflect.FieldDescriptor) []protoreflect.Value {
 	var values []protoreflect.Value
 	switch {
 	case field.IsList():
-		list := (&dlmv1.HeartbeatRequest{}).ProtoReflect().NewField(field).List()
-		for range etcdstore.MaxUnfinished + 1 {
-			list.Append(list.NewElement())
+		message, err := protoregistry.GlobalTypes.FindMessageByName(field.ContainingMessage().FullName())
+		if err != nil {
+			panic(err)
 		}
-		values = append(values, protoreflect.ValueOfList(list))
+		many := message.New().NewField(field).List()
+		for range etcdstore.MaxUnfinished + 1 {
+			many.Append(many.NewElement())
+		}
+		values = append(values, protoreflect.ValueOfList(many))
+		if field.Kind() == protoreflect.StringKind {
+			for _, s := range hostileTexts() {
+				one := message.New().NewField(field).List()
+				one.Append(protoreflect.ValueOfString(s))
+				values = append(values, protoreflect.ValueOfList(one))
+			}
+		}
 	case field.Kind() == protoreflect.StringKind:
-		for _, s := range []string{
-			"", ".", "..", "a//b", "/a", "a/", "a/../b", "a b", "a\x00b", "a\nb", "\u202e", "é", "-", "0.0", credential,
-			strings.Repeat("a", 300), strings.Repeat("a/", 20) + "a", strings.Repeat("é", 1<<20),
-		} {
+		for _, s := range hostileTexts() {
 			values = append(values, protoreflect.ValueOfString(s))
 		}
 	case field.Kind() == protoreflect.BytesKind:
