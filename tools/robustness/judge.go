@@ -161,7 +161,8 @@ func (v *verdicts) ending(a answer, s *section, f *facts, e *epoch, discarded bo
 			v.accuse(a, "unknown, %v after its end", a.Answered.Sub(s.ended))
 		}
 	case a.Call == callDiscard && (a.Reason == ok || a.Reason == published):
-		if was := own && s.published(); was != (a.Reason == published) {
+		// Of a section in which it has appended nothing, by its own word, the caller is not told.
+		if was := own && s.published(); a.Appended && was != (a.Reason == published) {
 			v.accuse(a, "discarded, and published: %t", was)
 		}
 		if own && s.end == 0 && !e.cut {

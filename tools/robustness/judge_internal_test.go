@@ -53,7 +53,7 @@ func past() *epoch {
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	end := func(call, session, lock string, token int64, reason string) answer {
-		return answer{Call: call, Session: session, Lock: lock, Token: token, Reason: reason}
+		return answer{Call: call, Session: session, Lock: lock, Token: token, Appended: true, Reason: reason}
 	}
 	with := func(a answer, change func(*answer)) answer {
 		change(&a)
