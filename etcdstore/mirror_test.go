@@ -57,7 +57,7 @@ func TestAcquisitionBeforeItsSessionIsKnown(t *testing.T) {
 // was not had. It was, and was lost before anybody here could hear of it.
 func TestGrantLostUnseenByABoundedWait(t *testing.T) {
 	t.Parallel()
-	for name, lose := range map[string]func(t *testing.T, s storetest.Subject, w *storetest.Client){
+	for name, takeAway := range map[string]func(t *testing.T, s storetest.Subject, w *storetest.Client){
 		"evicted": func(t *testing.T, s storetest.Subject, _ *storetest.Client) {
 			if _, err := s.Evict(storetest.Bounded(t), "l", 0, "at once"); err != nil {
 				t.Errorf("Evict: %v", err)
@@ -88,7 +88,7 @@ func TestGrantLostUnseenByABoundedWait(t *testing.T) {
 				return err == nil && g.QueueLength == 1
 			})
 			c.Release(h)
-			lose(t, b, w)
+			takeAway(t, b, w)
 			err := await.Receive(t, patience, "the end of the wait", over)
 			if !errors.Is(err, etcdstore.ErrLockExpired) && !errors.Is(err, etcdstore.ErrSessionExpired) {
 				t.Errorf("Acquire: %v; want lock or session expired", err)
