@@ -31,9 +31,10 @@ func main() {
 	flag.StringVar(&o.layout, "layout", "embedded", "`embedded`: three servers with an etcd each; `external`: three of etcd, and two servers")
 	flag.DurationVar(&o.last, "for", 10*time.Minute, "how long to break things")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the faults and the workers; the interleaving is not repeated")
-	flag.IntVar(&o.restores, "restores", 2, "how often the cluster is restored from a snapshot")
+	flag.IntVar(&o.restores, "restores", 2, "how often the cluster is restored from a snapshot; at most once in each minute")
 	flag.StringVar(&o.keep, "keep", "", "`directory` for logs and histories; empty: a temporary one, kept if the run fails")
 	flag.Parse()
+	o.restores = min(o.restores, max(1, int(o.last/time.Minute)))
 	o.out = os.Stdout
 	os.Exit(o.run(context.Background()))
 }
@@ -279,10 +280,10 @@ func free(ctx context.Context, c *client.Client) error {
 	}
 }
 
-// least is what a run must have seen, each minute, to prove anything.
+// least is what a run must have seen to prove anything.
 const (
 	leastAnswers = 300
-	leastFaults  = 4
+	leastFaults  = 2
 )
 
 func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int) {
