@@ -11,7 +11,12 @@ type opened struct {
 }
 
 func (o opened) run() search.Run {
-	return search.Run{Name: o.id, What: o.what, Want: o.want.String(), Look: o.model.run().Look}
+	closed := *o.model
+	closed.open = 0
+	closed.heartbeats = closed.heartbeats || o.want == stuck
+	return search.Run{
+		Name: o.id, What: o.what, Want: o.want.String(), Look: o.model.run().Look, LookClosed: closed.run().Look,
+	}
 }
 
 // holeRuns returns the holes that the states show. H1 is about names alone: see names.go.

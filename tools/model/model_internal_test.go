@@ -3,44 +3,28 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/distributed-lock-manager/dlm/tools/model/search"
+	"github.com/distributed-lock-manager/dlm/tools/model/searchtest"
 )
 
 // The protocol as it is holds its invariants in every state of the small configurations, and from
 // each of them everybody can still be served.
 func TestProtocol(t *testing.T) {
+	var runs []search.Run
 	for _, m := range small() {
-		t.Run(m.name, func(t *testing.T) {
-			t.Parallel()
-			r := m.search(1_000_000)
-			t.Logf("%d states, depth %d, %.1f s", r.states, r.depth, r.took.Seconds())
-			if r.broken != holds || !r.complete {
-				t.Errorf("%s\n%s", r.verdict(), r.story())
-			}
-		})
+		runs = append(runs, m.run())
 	}
+	searchtest.Hold(t, runs)
 }
 
 // Each hole, opened, does what it is known for: the search would find it if the protocol had it.
 func TestHoles(t *testing.T) {
+	var runs []search.Run
 	for _, h := range holeRuns() {
-		t.Run(h.id, func(t *testing.T) {
-			t.Parallel()
-			r := h.model.search(1_000_000)
-			t.Logf("%s: %d states, depth %d\n%s", h.what, r.states, r.depth, r.story())
-			if r.broken != h.want {
-				t.Errorf("got: %v; want: %v", r.broken, h.want)
-			}
-			if len(r.trace) > 15 {
-				t.Errorf("it takes %d steps; want a story that can be followed", len(r.trace))
-			}
-			closed := *h.model
-			closed.open = 0
-			closed.heartbeats = closed.heartbeats || h.want == stuck
-			if r := closed.search(1_000_000); r.broken != holds || !r.complete {
-				t.Errorf("closed: %s\n%s", r.verdict(), r.story())
-			}
-		})
+		runs = append(runs, h.run())
 	}
+	searchtest.DoHarm(t, runs, 15)
 }
 
 // No two locks meet in a key, whatever they are called. Without the second slash they do.

@@ -53,7 +53,9 @@ func holes() []opened {
 // Holes returns the runs in which a rule is left out.
 func Holes() (runs []search.Run) {
 	for _, h := range holes() {
-		runs = append(runs, search.Run{Name: h.id, What: h.what, Want: h.want, Look: h.model.look})
+		closed := h.model
+		closed.open = none
+		runs = append(runs, search.Run{Name: h.id, What: h.what, Want: h.want, Look: h.model.look, LookClosed: closed.look})
 	}
 	return runs
 }
@@ -76,7 +78,8 @@ func large() []model {
 	}
 }
 
-// Closed returns the runs of the rules as they are, which hold; of the large ones too, if asked for.
+// Closed returns the runs of the rules as they are, which hold; of the large ones too, if asked
+// for.
 func Closed(all bool) (runs []search.Run) {
 	models := small()
 	if all {

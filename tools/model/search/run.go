@@ -12,6 +12,9 @@ type Run struct {
 	What string // of a hole: what is left out
 	Want string // the harm that is to be found; empty: none
 	Look func(limit int) Report
+
+	// LookClosed is the search of the same machine with the hole closed; nil: there is none.
+	LookClosed func(limit int) Report
 }
 
 // Report is what a run came to.

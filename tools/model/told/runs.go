@@ -58,17 +58,27 @@ func gaps() []opened {
 	}}
 }
 
+func (o opened) run() search.Run {
+	return search.Run{Name: o.id, What: o.what, Want: o.want, Look: o.model.look}
+}
+
 // Gaps returns the runs of what the rules as they are get wrong.
-func Gaps() []search.Run { return runs(gaps()) }
+func Gaps() (runs []search.Run) {
+	for _, g := range gaps() {
+		runs = append(runs, g.run())
+	}
+	return runs
+}
 
 // Holes returns the runs in which a rule is left out.
-func Holes() []search.Run { return runs(holes()) }
-
-func runs(all []opened) (rs []search.Run) {
-	for _, o := range all {
-		rs = append(rs, search.Run{Name: o.id, What: o.what, Want: o.want, Look: o.model.look})
+func Holes() (runs []search.Run) {
+	for _, h := range holes() {
+		run, shut := h.run(), h.model
+		shut.open = closed
+		run.LookClosed = shut.look
+		runs = append(runs, run)
 	}
-	return rs
+	return runs
 }
 
 func small() []model {
@@ -88,7 +98,8 @@ func large() []model {
 	}
 }
 
-// Closed returns the runs of the rules as they are, which hold; of the large ones too, if asked for.
+// Closed returns the runs of the rules as they are, which hold; of the large ones too, if asked
+// for.
 func Closed(all bool) (rs []search.Run) {
 	models := small()
 	if all {

@@ -1,0 +1,2 @@
+// Package searchtest has what the tests of all models say of their runs.
+package searchtest
