@@ -3,15 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/distributed-lock-manager/dlm/cmd/internal/dial"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
@@ -53,12 +51,7 @@ not answer. A container without a shell uses it as its health check.`,
 
 // serverHealth asks one server.
 func serverHealth(ctx context.Context, endpoint string, proxy bool) (string, error) {
-	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
-	if !proxy {
-		options = append(options, grpc.WithNoProxy())
-	}
-	target := url.URL{Scheme: "dns", Path: "/" + endpoint} // the name may be that of another scheme
-	conn, err := grpc.NewClient(target.String(), options...)
+	conn, err := dial.Server(endpoint, proxy)
 	if err != nil {
 		return "", err
 	}

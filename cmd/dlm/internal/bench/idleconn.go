@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/distributed-lock-manager/dlm/cmd/internal/dial"
 	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
@@ -54,11 +54,7 @@ type idleSession struct {
 }
 
 func dialIdle(endpoint string, proxy bool, sessions, room int, ttl time.Duration, meter *load.Meter) (*idleConn, error) {
-	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
-	if !proxy {
-		options = append(options, grpc.WithNoProxy())
-	}
-	conn, err := grpc.NewClient(endpoint, options...)
+	conn, err := dial.Server(endpoint, proxy)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %q: %w", endpoint, err)
 	}

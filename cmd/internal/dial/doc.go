@@ -1,0 +1,2 @@
+// Package dial connects to servers for what the commands ask of them without the SDK.
+package dial
