@@ -65,13 +65,18 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 	if cfg.Etcd.Password != "" && cfg.Etcd.PasswordFile != "" {
 		faults = append(faults, fault("etcd.password-file", cfg.Etcd.PasswordFile, "either this or etcd.password, not both"))
 	} else if cfg.Etcd.PasswordFile != "" {
-		text, err := os.ReadFile(cfg.Etcd.PasswordFile)
-		if err != nil {
+		var err error
+		if cfg.Etcd.Password, err = ReadPassword(cfg.Etcd.PasswordFile); err != nil {
 			faults = append(faults, fmt.Errorf("etcd.password-file: %w", err))
 		}
-		cfg.Etcd.Password = strings.TrimRight(string(text), "\r\n")
 	}
 	return cfg, errors.Join(append(faults, cfg.Validate())...)
+}
+
+// ReadPassword reads a file with a password. Newlines at its end do not count.
+func ReadPassword(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	return strings.TrimRight(string(text), "\r\n"), err
 }
 
 func readFile(file string) (map[string]any, error) {

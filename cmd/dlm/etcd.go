@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"strings"
 	"time"
 
@@ -48,15 +47,15 @@ func (c etcdConnection) with(ctx context.Context, f func(context.Context, *clien
 	if err != nil {
 		return usagef("etcd TLS: %v", err)
 	}
-	var password []byte
+	var password string
 	if c.passwordFile != "" {
-		if password, err = os.ReadFile(c.passwordFile); err != nil {
+		if password, err = config.ReadPassword(c.passwordFile); err != nil {
 			return usagef("--etcd-password-file: %v", err)
 		}
 	}
 	etcd, err := clientv3.New(clientv3.Config{
 		Endpoints: c.endpoints, DialTimeout: c.timeout, TLS: tlsConfig, Logger: zap.NewNop(),
-		Username: c.username, Password: strings.TrimRight(string(password), "\r\n"),
+		Username: c.username, Password: password,
 		DialOptions: []grpc.DialOption{grpc.WithNoProxy()},
 	})
 	if err != nil {
