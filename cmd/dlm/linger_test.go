@@ -3,9 +3,6 @@
 package main_test
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/proctest"
 )
 
 // soon is how soon the next one is to have the lock of somebody who was killed, whatever the TTL. A
@@ -26,7 +25,7 @@ func TestKilledIsNotWaitedFor(t *testing.T) {
 	for name, kill := range map[string]func(t *testing.T, wrapper int){
 		"wrapper": func(t *testing.T, wrapper int) { killAll(t, wrapper) },
 		"wrapper and guard": func(t *testing.T, wrapper int) {
-			killAll(t, helperOf(t, wrapper, "guard"), wrapper)
+			killAll(t, proctest.Helper(t, wrapper, "guard"), wrapper)
 		},
 	} {
 		t.Run("holder, "+name, func(t *testing.T) {
@@ -108,29 +107,6 @@ func printed(t *testing.T, b *background) int {
 	return n
 }
 
-// helperOf finds the helper of a wrapper that plays a part.
-func helperOf(t *testing.T, wrapper int, role string) int {
-	t.Helper()
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", wrapper))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range tasks {
-		children, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, child := range strings.Fields(string(children)) {
-			line, _ := os.ReadFile("/proc/" + child + "/cmdline")
-			if pid, err := strconv.Atoi(child); err == nil && strings.HasSuffix(string(line), "\x00"+role+"\x00") {
-				return pid
-			}
-		}
-	}
-	t.Fatalf("process %d has no %s", wrapper, role)
-	return 0
-}
-
 // A process that is stopped has not left: its lock lives its TTL.
 func TestStoppedHolderHasItsTTL(t *testing.T) {
 	t.Parallel()
@@ -163,8 +139,8 @@ func TestAppendingCommandsEndNothing(t *testing.T) {
 	}
 }
 
-// The server is killed, and away for longer than anybody lingers. Its client had a connection of its
-// own to it, and knows that nobody can have seen that end: the command runs on.
+// The server is killed, and away for longer than anybody lingers. Its client had a connection of
+// its own to it, and knows that nobody can have seen that end: the command runs on.
 func TestServerAwayForLongerThanTheLinger(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)

@@ -66,6 +66,7 @@ func layers() []layer {
 	server := "go.etcd.io/etcd/server/v3"
 	return []layer{
 		{dir: "cmd/dlm/internal/ptytest"},
+		{dir: "cmd/dlm/internal/proctest"},
 		{dir: "cmd", own: []string{"client", "config", "etcdstore", "etcdstore/embedded", "facade", "facade/api", "facade/coursework"}, link: []string{"testing"}},
 		{dir: "facade/api", link: []string{"go.etcd.io"}},
 		{dir: "facade/facadetest", own: []string{"etcdstore", "etcdstore/embedded", "facade", "facade/api", "facade/coursework"}},

@@ -3,11 +3,11 @@ package process_test
 import (
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/proctest"
 )
 
 // The guard does what it was told to when nothing of the group runs any more, and only if the
@@ -51,34 +51,11 @@ func TestGuardActsAfterTheGroupsEnd(t *testing.T) {
 func TestCommandDiesWithWrapperAndGuard(t *testing.T) {
 	cmd, out := started(t, "1m", "sh", "-c", `trap "" TERM HUP; echo $$; while :; do sleep 0.01; done`)
 	child := number(t, out)
-	guard := helperOf(t, cmd.Process.Pid, "guard")
+	guard := proctest.Helper(t, cmd.Process.Pid, "guard")
 	if err := unix.Kill(guard, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	signal(t, cmd, unix.SIGKILL)
 	cmd.Wait()
 	eventually(t, "the command's end", func() bool { return !alive(child) })
-}
-
-// helperOf finds the helper of a wrapper that plays a part.
-func helperOf(t *testing.T, pid int, role string) int {
-	t.Helper()
-	tasks, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range tasks {
-		children, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, child := range strings.Fields(string(children)) {
-			line, _ := os.ReadFile("/proc/" + child + "/cmdline")
-			if pid, err := strconv.Atoi(child); err == nil && strings.HasSuffix(string(line), "\x00"+role+"\x00") {
-				return pid
-			}
-		}
-	}
-	t.Fatalf("process %d has no %s", pid, role)
-	return 0
 }

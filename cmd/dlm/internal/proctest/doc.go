@@ -1,0 +1,2 @@
+// Package proctest looks at the processes that `dlm lock` is made of.
+package proctest
