@@ -14,28 +14,24 @@ import (
 
 // decodeTTL returns 0, which makes the store take its default, only if no TTL was sent.
 func decodeTTL(d *durationpb.Duration) (time.Duration, error) {
-	if d == nil {
-		return 0, nil
-	}
-	if err := d.CheckValid(); err != nil {
-		return 0, fmt.Errorf("%w: %w", etcdstore.ErrInvalidTTL, err)
-	}
-	if d.AsDuration() == 0 {
-		return 0, fmt.Errorf("%w: 0s", etcdstore.ErrInvalidTTL)
-	}
-	return d.AsDuration(), nil
+	return decodeNonzero(d, etcdstore.ErrInvalidTTL)
 }
 
 // decodeLinger returns 0, by which a session does not linger, only if nothing was sent.
 func decodeLinger(d *durationpb.Duration) (time.Duration, error) {
+	return decodeNonzero(d, fmt.Errorf("%w: linger", etcdstore.ErrInvalidArgument))
+}
+
+// decodeNonzero returns 0 only if nothing was sent.
+func decodeNonzero(d *durationpb.Duration, invalid error) (time.Duration, error) {
 	if d == nil {
 		return 0, nil
 	}
 	if err := d.CheckValid(); err != nil {
-		return 0, fmt.Errorf("%w: linger: %w", etcdstore.ErrInvalidArgument, err)
+		return 0, fmt.Errorf("%w: %w", invalid, err)
 	}
 	if d.AsDuration() == 0 {
-		return 0, fmt.Errorf("%w: linger of 0s", etcdstore.ErrInvalidArgument)
+		return 0, fmt.Errorf("%w: 0s", invalid)
 	}
 	return d.AsDuration(), nil
 }
