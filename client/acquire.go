@@ -56,9 +56,9 @@ func WithLabel(label string) LockOption {
 //     discarded.
 //   - [*BusyError], which is an [ErrBusy]: the wait is over.
 //   - [ErrCancelled]: somebody else gave up this wait.
-//   - [ErrUnavailable]: no server was found within the connect timeout, or answered within the wait.
-//     A lock granted meanwhile is discarded, as soon as a server can be told, or ends with the
-//     session.
+//   - [ErrUnavailable]: no server was found within the connect timeout, or answered within the
+//     wait. A lock granted meanwhile is discarded, as soon as a server can be told, or ends with
+//     the session.
 //   - [ErrWentBack], [ErrOtherCluster]: all servers that could be asked say so.
 //   - [ErrLockExpired]: it was granted and taken away at once, several times in a row.
 //   - [ErrInvalidName], [ErrInvalidArgument], [ErrQuota], [ErrNoSpace], [ErrClosed].

@@ -121,9 +121,9 @@ type lastAppend struct {
 // maxLast is how many of these an ending may name.
 const maxLast = 16
 
-// took notes that an append was answered. If the last one over each stream is there when the section
-// ends, so are those before it: etcd is restored only while no server runs, and no stream outlasts
-// that. Of more than maxLast streams the first and the last ones are kept. mu is held.
+// took notes that an append was answered. If the last one over each stream is there when the
+// section ends, so are those before it: etcd is restored only while no server runs, and no stream
+// outlasts that. Of more than maxLast streams the first and the last ones are kept. mu is held.
 func (l *Lock) took(id string, a answer) {
 	rev := a.msg.GetAppend().GetRevision()
 	if rev == 0 {

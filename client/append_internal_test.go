@@ -7,8 +7,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Of a section's appends over more streams than can be named, those over the first and the last ones
-// are.
+// Of a section's appends over more streams than can be named, those over the first and the last
+// ones are.
 func TestLastAppendsAreBounded(t *testing.T) {
 	l := &Lock{}
 	const streams = 2 * maxLast

@@ -70,8 +70,8 @@ func Open(cfg Config) (*Client, error) {
 
 // Close ends the client. Everything it holds is lost, sections that are still open are undone, and
 // calls that wait fail with [ErrClosed]. Close waits for releases, commits and discards that are on
-// their way, for 2 s in all, or half a second if servers have owed an answer for that long. A repeat
-// returns the same error.
+// their way, for 2 s in all, or half a second if servers have owed an answer for that long. A
+// repeat returns the same error.
 //
 //   - nil: the servers know that the sessions have ended.
 //   - [ErrUnavailable]: no server answered in time. What was held ends with its TTL.
@@ -156,8 +156,8 @@ func (c *Client) enlist(ctx context.Context, lock string, since time.Time, b bou
 			return nil, err
 		}
 		// The Init may have been begun by somebody who had looked for a server long before this
-		// caller, and gave up: this caller has time left, and tries again. So it does if the session
-		// ended before it had begun, which a server that is slow enough may say.
+		// caller, and gave up: this caller has time left, and tries again. So it does if the
+		// session ended before it had begun, which a server that is slow enough may say.
 		late := time.Since(since) >= c.cfg.ConnectTimeout
 		switch {
 		case o.err == nil, !own && !late && errors.Is(o.err, ErrUnavailable):
@@ -176,7 +176,8 @@ func (c *Client) enlist(ctx context.Context, lock string, since time.Time, b bou
 	}
 }
 
-// await returns when a session was made, or was not, and fails if the caller's patience ends before.
+// await returns when a session was made, or was not, and fails if the caller's patience ends
+// before.
 func (c *Client) await(ctx context.Context, o *opening, since time.Time, b bound) error {
 	var over <-chan time.Time
 	if !b.by.IsZero() {

@@ -46,27 +46,28 @@ const (
 // Config is what a [Client] needs to know. The zero value is usable.
 type Config struct {
 	// Endpoints are servers, host:port, in order of preference. The client stays with one while it
-	// works. All are to be of one cluster: once a session was begun, one that is of another is passed
-	// over, and an error only if no other can be asked. One that is named twice counts once. None:
-	// DefaultEndpoint.
+	// works. All are to be of one cluster: once a session was begun, one that is of another is
+	// passed over, and an error only if no other can be asked. One that is named twice counts once.
+	// None: DefaultEndpoint.
 	Endpoints []string
 	// TTL is how long a session outlives its last heartbeat, 2 s to 10 min; servers may grant more.
 	// A heartbeat is sent every third of it, and a thirtieth of it after one that failed. 0:
 	// DefaultTTL.
 	TTL time.Duration
 	// Linger is how long a session outlives the client's stream, once the server has seen that the
-	// client's side closed it: 1 s to the TTL. So a process that was killed is not waited for until its
-	// TTL is over, while one that was stopped, or cut off, still has all of it. 0: sessions do not
-	// linger, and live their TTL.
+	// client's side closed it: 1 s to the TTL. So a process that was killed is not waited for until
+	// its TTL is over, while one that was stopped, or cut off, still has all of it. 0: sessions do
+	// not linger, and live their TTL.
 	//
-	// A proxy, sidecar or NAT in between that closes connections looks like the client's own side, to
-	// the server: the session ends, unless the client has come back within Linger. It does so at once,
-	// but give it time where connections are cut often. A lock is then held for certain only for three
-	// quarters of Linger after the stream ended, or after half of it has passed over an unanswered
-	// heartbeat, until the next one is answered; with nothing in between, and as long as the server
-	// does the closing, that is left out. What a proxy closes on the server's side alone, the client
-	// learns of by that heartbeat at the earliest: so long, work that is not fenced by [Lock.Token] may
-	// overlap with the next holder's. Heartbeats are sent at least every 5 s.
+	// A proxy, sidecar or NAT in between that closes connections looks like the client's own side,
+	// to the server: the session ends, unless the client has come back within Linger. It does so at
+	// once, but give it time where connections are cut often. A lock is then held for certain only
+	// for three quarters of Linger after the stream ended, or after half of it has passed over an
+	// unanswered heartbeat, until the next one is answered; with nothing in between, and as long as
+	// the server does the closing, that is left out. What a proxy closes on the server's side
+	// alone, the client learns of by that heartbeat at the earliest: so long, work that is not
+	// fenced by [Lock.Token] may overlap with the next holder's. Heartbeats are sent at least every
+	// 5 s.
 	Linger time.Duration
 	// ConnectTimeout is how long a call that holds nothing looks for a server before it fails with
 	// [ErrUnavailable], 10 ms at least. A bounded wait for a lock may end that before: see

@@ -21,9 +21,10 @@
 //
 // Work other than appends is protected by time alone: [Lock.Context] ends before the lease can, but
 // a process that is stopped does not notice before it wakes. Hand [Lock.Token] to whatever else is
-// written to, and let it refuse smaller tokens. With Config.Linger, something in between that closes
-// connections may have the lock pass on a little before the Context ends: see there. The monotonic clock stands still while a machine is
-// suspended: a Context may end late after that, and the token check is what refuses the writes.
+// written to, and let it refuse smaller tokens. With Config.Linger, something in between that
+// closes connections may have the lock pass on a little before the Context ends: see there. The
+// monotonic clock stands still while a machine is suspended: a Context may end late after that, and
+// the token check is what refuses the writes.
 //
 // A lock that is taken away, by an eviction for instance, may have its next holder at once. A
 // server tells the Client so, and the Context ends a moment later; with the next heartbeat if the

@@ -23,10 +23,11 @@ var (
 	ErrLockExpired = errors.New("lock expired")
 	// ErrSessionExpired: the session has ended. A [Client] replaces its own; a [Section] cannot.
 	ErrSessionExpired = errors.New("session expired")
-	// ErrOutcomeUnknown: it is not known whether the section was published, and cannot be found out.
+	// ErrOutcomeUnknown: it is not known whether the section was published, and cannot be found
+	// out.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
-	// ErrDataLoss: an append that had succeeded is gone, as after the restore of an old backup under
-	// an open section. Nothing was published; the section can only be discarded.
+	// ErrDataLoss: an append that had succeeded is gone, as after the restore of an old backup
+	// under an open section. Nothing was published; the section can only be discarded.
 	ErrDataLoss = errors.New("data loss")
 	// ErrWentBack: the servers' storage is at an older state than one that they, or this client,
 	// have seen, as after the restore of an old snapshot: tokens would be granted twice. What the

@@ -140,8 +140,8 @@ func (t *transport) open(now time.Time) {
 	t.running.Go(l.run)
 }
 
-// patience is how long a server may owe an answer to a call without saying anything. If the caller's
-// wait is bounded, every server is to have its share of what is left after the wait.
+// patience is how long a server may owe an answer to a call without saying anything. If the
+// caller's wait is bounded, every server is to have its share of what is left after the wait.
 func (t *transport) patience(c *call) time.Duration {
 	if n := len(t.cfg.Endpoints); n > 1 && !c.bound.by.IsZero() {
 		from := c.started
@@ -156,8 +156,8 @@ func (t *transport) patience(c *call) time.Duration {
 // checkLink gives up a link whose server owes an answer for too long, and repeats on it what seems
 // to have been lost. mu is held.
 //
-// There are four degrees. A server that owes an answer, or has somebody wait, and says nothing for a
-// moment is asked for a sign of life, see sign. One that has said nothing at all since a call was
+// There are four degrees. A server that owes an answer, or has somebody wait, and says nothing for
+// a moment is asked for a sign of life, see sign. One that has said nothing at all since a call was
 // sent is taken for dead after longer, whatever its signs. A call with a limit, which is a
 // heartbeat, also counts against a server that answers others, if there is another server to try.
 // And a call that is merely unanswered is sent again, at intervals that double.

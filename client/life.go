@@ -32,8 +32,8 @@ func (t *transport) quiet(l *link, c *call, now time.Time) bool {
 
 // sign asks the link's server for a sign of life: a call that needs nothing but the process, and
 // that any server answers, be it by not knowing it. A server whose process is stopped, or whose
-// machine is gone, is so told from one that waits for its cluster: that may take longer, and to move
-// would help nobody. If there is no other server there is nothing to be told. mu is held.
+// machine is gone, is so told from one that waits for its cluster: that may take longer, and to
+// move would help nobody. If there is no other server there is nothing to be told. mu is held.
 func (t *transport) sign(l *link) {
 	if l.asked || len(t.cfg.Endpoints) < 2 || l.sentBytes-l.arrivedBytes > signBytes {
 		return

@@ -14,10 +14,11 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// A session that lingers ends if its client's side has closed the stream that it is attached to, and
-// it was not attached to another one within the time. Whether the server has seen a close, this side
-// cannot know for certain: so from when the stream ends, the session counts as certain only for a
-// while, until a heartbeat is answered on the next. What this side does know is said by harmless.
+// A session that lingers ends if its client's side has closed the stream that it is attached to,
+// and it was not attached to another one within the time. Whether the server has seen a close, this
+// side cannot know for certain: so from when the stream ends, the session counts as certain only
+// for a while, until a heartbeat is answered on the next. What this side does know is said by
+// harmless.
 
 // beatAtLeast is how often a session that lingers sends a heartbeat, however long its TTL.
 const beatAtLeast = 5 * time.Second
@@ -39,10 +40,10 @@ func straight(stream grpc.ClientStream) bool {
 	return ok && len(seen) == 1 && seen[0] == own.String()
 }
 
-// harmless reports whether a link's end makes no session linger. That is so if the server has refused
-// a call on it that it could not serve, or was closing down: then it does not mind that its clients
-// leave. And if it was the server's side that closed a straight connection, nobody saw this side do
-// so.
+// harmless reports whether a link's end makes no session linger. That is so if the server has
+// refused a call on it that it could not serve, or was closing down: then it does not mind that its
+// clients leave. And if it was the server's side that closed a straight connection, nobody saw this
+// side do so.
 func harmless(l *link, err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return l.unable || ok && (e.Reason == "SHUTTING_DOWN" || l.ended && l.straight && e.Code == codes.Unavailable)

@@ -157,9 +157,9 @@ func TestLingeringHoldOutlastsARestart(t *testing.T) {
 	must(t, l.Unlock(t.Context()))
 }
 
-// No heartbeat is answered for longer than the linger, as while etcd has no leader that says so. The
-// client looks elsewhere, and leaves its stream open until it has been attached to another: closed,
-// it would be the client's own side that ends the session.
+// No heartbeat is answered for longer than the linger, as while etcd has no leader that says so.
+// The client looks elsewhere, and leaves its stream open until it has been attached to another:
+// closed, it would be the client's own side that ends the session.
 func TestLingeringHoldOutlastsSilence(t *testing.T) {
 	t.Parallel()
 	var mute *muteStore

@@ -107,11 +107,11 @@ func (l *Lock) currentEpoch() uint64 {
 	return l.epoch
 }
 
-// verify compares the hold with what a server said of it in answer to a heartbeat, whether or not it
-// said as of when. epoch is the hold's when the heartbeat was sent. If it has moved since, a commit
-// or an end was under way, and the server may have spoken of the state before or after it: that
-// proves nothing. For example, a commit is answered while the heartbeat is on its way: the answer
-// names the old token, and the hold is as good as ever.
+// verify compares the hold with what a server said of it in answer to a heartbeat, whether or not
+// it said as of when. epoch is the hold's when the heartbeat was sent. If it has moved since, a
+// commit or an end was under way, and the server may have spoken of the state before or after it:
+// that proves nothing. For example, a commit is answered while the heartbeat is on its way: the
+// answer names the old token, and the hold is as good as ever.
 func (l *Lock) verify(epoch uint64, st *dlmv1.AcquisitionState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

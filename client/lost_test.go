@@ -338,8 +338,8 @@ func TestLossBesideAnEnd(t *testing.T) {
 	}
 }
 
-// An end is never answered, for no server is there any more. What was told of its hold is the reason
-// that it is lost for.
+// An end is never answered, for no server is there any more. What was told of its hold is the
+// reason that it is lost for.
 func TestLossBesideAnEndWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	s := startScripted(t, func(r *dlmv1.StreamRequest) *dlmv1.StreamResponse {

@@ -77,8 +77,8 @@ func (t *transport) next(l *link) []*dlmv1.StreamRequest {
 	for _, c := range t.queue {
 		// Waits are held back until the server has answered something: a thousand of them would not
 		// help a server that cannot serve at all. A session's heartbeat, which is not held back, is
-		// always ahead of its waits. Whatever else could be misunderstood by a server of another cluster
-		// is held back until this one is known to be none: see recognize.
+		// always ahead of its waits. Whatever else could be misunderstood by a server of another
+		// cluster is held back until this one is known to be none: see recognize.
 		if size > maxBatch || !c.ended && (c.waits && l.usefulAt.IsZero() || !c.says && !l.recognized) {
 			rest = append(rest, c)
 			continue

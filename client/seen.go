@@ -80,8 +80,8 @@ func (t *transport) recognize(l *link) {
 			t.seen.mu.Lock()
 			credential := t.seen.credential
 			t.seen.mu.Unlock()
-			// It ends nothing, for it names no request number; that its session may have ended is an
-			// answer too.
+			// It ends nothing, for it names no request number; that its session may have ended is
+			// an answer too.
 			return &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Heartbeat{
 				Heartbeat: &dlmv1.HeartbeatRequest{Session: credential, Seen: t.seen.message()},
 			}}

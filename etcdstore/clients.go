@@ -76,9 +76,9 @@ func (s *Store) NewClient(ctx context.Context, record []byte) (Client, error) {
 
 // numbers is the highest number that a client was ever given. It is kept in cluster/numbered. Older
 // servers keep it in numbered, which lies in the range that every mirror watches, so that each new
-// client was told to every server. Until the feature numbered is on there may be such a server, also
-// one that has not begun yet: both keys are compared and put then, so that it goes on behind the
-// numbers that were given here, and this one behind those given there.
+// client was told to every server. Until the feature numbered is on there may be such a server,
+// also one that has not begun yet: both keys are compared and put then, so that it goes on behind
+// the numbers that were given here, and this one behind those given there.
 type numbers struct {
 	last           int64
 	rev, revBefore int64 // of the two keys; 0: there is none

@@ -74,8 +74,8 @@ func (c crashes) once(t *testing.T, prefix string, n int64, done bool) (reached 
 	return reached
 }
 
-// ofWork reports whether a call is part of a piece of work. Others ask whose etcd it is, or load the
-// mirror.
+// ofWork reports whether a call is part of a piece of work. Others ask whose etcd it is, or load
+// the mirror.
 func ofWork(_ context.Context, c faults.Call) bool {
 	work := false
 	every(c.Op, func(op clientv3.Op) {

@@ -85,8 +85,8 @@
 //   - the token is above etcd's revision: [ErrWentBack].
 //   - a marker: success if it is this session's; another's: [ErrLockExpired].
 //   - a note: [ErrLockExpired], it was undone.
-//   - a record: [ErrLockExpired]. What is published has a marker until it is folded, and its records
-//     are then deleted.
+//   - a record: [ErrLockExpired]. What is published has a marker until it is folded, and its
+//     records are then deleted.
 //   - the lock is held under this token, by another session, or under a lower one:
 //     [ErrLockExpired]. Tokens rise, so this one was never granted.
 //

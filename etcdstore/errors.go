@@ -21,8 +21,8 @@ var (
 	// it was published is not known, and a repeat does not find out.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 
-	// ErrDataLoss: the section is open, and a record of it is gone whose append was acknowledged. It
-	// cannot be published any more, only discarded.
+	// ErrDataLoss: the section is open, and a record of it is gone whose append was acknowledged.
+	// It cannot be published any more, only discarded.
 	ErrDataLoss = errors.New("data loss")
 
 	// ErrInvalidName: a lock's, file's or request's name is malformed, see [CheckLock].

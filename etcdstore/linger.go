@@ -21,16 +21,18 @@ import (
 //
 // It is attached by Init, and by the first heartbeat of each stream that the client moves to. The
 // client numbers its attachments, and sessions/S has the number of the last one (at). The store
-// that put that keeps the revision A of the put with the stream: as long as sessions/S is at A, this
-// stream is the one that counts. When the time since its close is over, one transaction decides:
+// that put that keeps the revision A of the put with the stream: as long as sessions/S is at A,
+// this stream is the one that counts. When the time since its close is over, one transaction
+// decides:
 //
 //	sessions/S is still at A   it is marked: over. Nobody attaches it any more, and its lease is
 //	                           revoked
 //	it is not                  it was attached elsewhere, and goes on
 //
 // So between a heartbeat that attaches and a linger that ends, whichever is committed first wins,
-// whatever the clocks of two servers say, and however late one of them looks. A client that was told
-// that it is attached by a stream that stands does not lose its session by the close of an older one.
+// whatever the clocks of two servers say, and however late one of them looks. A client that was
+// told that it is attached by a stream that stands does not lose its session by the close of an
+// older one.
 //
 // The mark comes before the revocation, and is not a deletion, since a release in between must not
 // find the session gone: it would look as if the lock had been lost with it.
@@ -90,8 +92,8 @@ func (as *attachments) add(id string, a attachment) {
 	}
 }
 
-// tidy makes room for another attachment. Nobody tells of sessions that have ended, and a client may
-// begin and close any number of them over one link. mu is held.
+// tidy makes room for another attachment. Nobody tells of sessions that have ended, and a client
+// may begin and close any number of them over one link. mu is held.
 func (as *attachments) tidy() {
 	if as.current == nil {
 		as.current, as.room = map[string]attachment{}, fewAttachments
@@ -122,8 +124,8 @@ func (as *attachments) close(byPeer bool) {
 	as.current = nil
 }
 
-// lingers are the sessions whose client's stream was closed, and those that are marked as over. Each
-// has one timer, so there are no more of them than sessions.
+// lingers are the sessions whose client's stream was closed, and those that are marked as over.
+// Each has one timer, so there are no more of them than sessions.
 type lingers struct {
 	due *backlog[lingering]
 

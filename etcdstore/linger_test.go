@@ -83,8 +83,8 @@ func (l *lingerer) outlasts(s linked, etcd *clientv3.Client) {
 	}
 }
 
-// A session whose client's side has closed the stream ends when it has lingered, and with it what it
-// holds and waits for; one whose stream broke, or was ended by this side, lives its TTL.
+// A session whose client's side has closed the stream ends when it has lingered, and with it what
+// it holds and waits for; one whose stream broke, or was ended by this side, lives its TTL.
 func TestLinger(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -214,8 +214,8 @@ func TestH16cLateHeartbeatAttachesNothing(t *testing.T) {
 	l.ends(etcd)
 }
 
-// H16d: a client that goes over to calls of their own is attached by them, to no stream: the close of
-// its last one does not end the session.
+// H16d: a client that goes over to calls of their own is attached by them, to no stream: the close
+// of its last one does not end the session.
 func TestH16dUnaryHeartbeatAttaches(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -226,7 +226,8 @@ func TestH16dUnaryHeartbeatAttaches(t *testing.T) {
 	l.outlasts(s, etcd)
 }
 
-// H16e: a client is killed right after a heartbeat that attaches it: the stream's end is seen first.
+// H16e: a client is killed right after a heartbeat that attaches it: the stream's end is seen
+// first.
 func TestH16eAttachedAfterTheClose(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -403,8 +404,8 @@ func TestLingerWritesOnceAMove(t *testing.T) {
 	}
 }
 
-// Under etcd's alarm nothing can be put: neither that a session is attached, nor that it is over. Its
-// lease is renewed all the same, and its client learns that it has to try again.
+// Under etcd's alarm nothing can be put: neither that a session is attached, nor that it is over.
+// Its lease is renewed all the same, and its client learns that it has to try again.
 func TestLingerWithoutSpace(t *testing.T) {
 	t.Parallel()
 	etcd, ops := smallEtcd(t)

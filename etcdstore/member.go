@@ -33,8 +33,8 @@ func (cfg Config) members(ctx context.Context, key string, log *slog.Logger) (*m
 // etcd is the client of the member in use. Whoever makes more than one call asks for it each time.
 func (s *Store) etcd() *clientv3.Client { return s.members.InUse().Client }
 
-// applier is where transactions go: etcd's key-value service, in etcd's own messages. clientv3 would
-// make its own of each, and back.
+// applier is where transactions go: etcd's key-value service, in etcd's own messages. clientv3
+// would make its own of each, and back.
 func (s *Store) applier() func(context.Context, *pb.TxnRequest) (*pb.TxnResponse, error) {
 	if s.local != nil {
 		return commit.Remote(s.local.KV())

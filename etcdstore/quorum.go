@@ -29,8 +29,8 @@ const (
 // ask: a linearizable read, twice a second, which only a quorum can answer. Its revisions also date
 // the history to be compacted.
 //
-// It ends for good when the store must serve nothing any more: see wentback.go. That does not end by
-// itself, however high the revision gets.
+// It ends for good when the store must serve nothing any more: see wentback.go. That does not end
+// by itself, however high the revision gets.
 func (s *Store) probe() {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()

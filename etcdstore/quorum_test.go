@@ -75,8 +75,8 @@ func (m *members) stop(which ...int) {
 	wg.Wait()
 }
 
-// hearServing waits until a store has told whether it serves. A leader that stops may be followed by
-// one that has not stopped yet.
+// hearServing waits until a store has told whether it serves. A leader that stops may be followed
+// by one that has not stopped yet.
 func hearServing(t *testing.T, s *etcdstore.Store, told <-chan bool, want bool) {
 	t.Helper()
 	for over := storetest.Bounded(t).Done(); ; {

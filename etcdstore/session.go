@@ -189,8 +189,9 @@ func (s *Store) living(ctx context.Context, credential string) (session, error) 
 	return c, err
 }
 
-// Heartbeat renews a session, and attaches it to the link that it came by: see attach. The TTL begins when etcd renews the lease, so that a client counts it
-// from when it sent the call; the states of what is unfinished are read from etcd after that.
+// Heartbeat renews a session, and attaches it to the link that it came by: see attach. The TTL
+// begins when etcd renews the lease, so that a client counts it from when it sent the call; the
+// states of what is unfinished are read from etcd after that.
 //
 // What the session has besides, under a number up to args.Highest, is ended, since its client knows
 // nothing of it any more: a wait is cancelled, a hold is evicted. The number is what makes a late

@@ -257,8 +257,8 @@ func TestLocksGoOnWithoutRoomForRecords(t *testing.T) {
 }
 
 // TestFloods fills a small etcd with records of every size, from several sections at once. Etcd
-// never raises its alarm, so that all that has begun goes on, and when nothing new is taken, that is
-// said.
+// never raises its alarm, so that all that has begun goes on, and when nothing new is taken, that
+// is said.
 func TestFloods(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ size, records, stores int }{

@@ -35,8 +35,8 @@ type Config struct {
 	// which the store could commit; while etcd is nearly full, only the last 10 s of it. 0: the
 	// store does not compact, as in an etcd that others use as well.
 	History time.Duration
-	// Name and Version say who this is, for operators: they are in etcd while the store is open. May
-	// be empty.
+	// Name and Version say who this is, for operators: they are in etcd while the store is open.
+	// May be empty.
 	Name, Version string
 	// OnServing is called with true when the store becomes able to commit, and with false when it
 	// no longer is. It is never called concurrently, and holds up whoever noticed. May be nil.

@@ -34,8 +34,8 @@ type InitArgs struct {
 	Label string        // for people, at most MaxLabel bytes
 	Link  *Link         // by which the call came; nil: by none
 	Seen  Seen          // what the client has seen of a cluster
-	// Linger is how long the session outlives its attachment, from when the client's side has closed
-	// the link: MinLinger to the TTL. 0: it lives its TTL, whatever becomes of the link.
+	// Linger is how long the session outlives its attachment, from when the client's side has
+	// closed the link: MinLinger to the TTL. 0: it lives its TTL, whatever becomes of the link.
 	Linger time.Duration
 
 	TakesLost bool // the client takes the session's losses over Link

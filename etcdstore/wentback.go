@@ -16,10 +16,11 @@ import (
 //
 //   - a store remembers the cluster's id and the highest revision that it has seen, and compares
 //     every answer of a transaction and every linearizable read, the probe's among them: see
-//     [commit.Seen]. If etcd is below, or the id is another or gone, it serves nothing any more, until
-//     it is opened anew. It does not look again: others may write until the revision is above.
-//   - a client remembers them too, and says so with Init and Heartbeat. What it says stops nothing but
-//     its own call, for anybody could say it.
+//     [commit.Seen]. If etcd is below, or the id is another or gone, it serves nothing any more,
+//     until it is opened anew. It does not look again: others may write until the revision is
+//     above.
+//   - a client remembers them too, and says so with Init and Heartbeat. What it says stops nothing
+//     but its own call, for anybody could say it.
 
 // recognize compares whose etcd answers with whose it was, and takes in what is switched on.
 func (s *Store) recognize(resp *clientv3.GetResponse) error {
@@ -34,8 +35,8 @@ func (s *Store) recognize(resp *clientv3.GetResponse) error {
 	return err
 }
 
-// sameMeta reports what is wrong if the meta at a revision is not the one that this store was opened
-// with.
+// sameMeta reports what is wrong if the meta at a revision is not the one that this store was
+// opened with.
 func (s *Store) sameMeta(meta *mvccpb.KeyValue, rev int64) error {
 	if s.id == "" || meta != nil && string(meta.Value) == s.meta {
 		return nil

@@ -308,8 +308,8 @@ func TestEtcdPutBack(t *testing.T) {
 	storetest.WantContents(t, n, "l", "f", "kept;")
 }
 
-// TestClaims: what a client says that it has seen refuses no more than its own call, however much it
-// is.
+// TestClaims: what a client says that it has seen refuses no more than its own call, however much
+// it is.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

@@ -18,10 +18,10 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// A session lingers if its client's side has closed its stream, and only then. gRPC does not tell: a
-// stream whose client has cancelled it, one whose connection was closed, and one whose connection
-// this server gave up, all end with the same error. So each connection notes how it came to its end,
-// and a stream finds its connection by the peer's address, which gRPC hands to it.
+// A session lingers if its client's side has closed its stream, and only then. gRPC does not tell:
+// a stream whose client has cancelled it, one whose connection was closed, and one whose connection
+// this server gave up, all end with the same error. So each connection notes how it came to its
+// end, and a stream finds its connection by the peer's address, which gRPC hands to it.
 //
 //	what has happened                         what is noted of the connection   closed by the peer
 //	the stream is cancelled or half-closed    nothing: it stands                yes
@@ -31,8 +31,8 @@ import (
 //	GOAWAY, a drain, the server's own end     this side closes it               no
 //	anything else                                                               no
 //
-// After a drain has begun nothing counts, nor after a call was refused that could not be served: then
-// clients close their streams because they were told to look elsewhere.
+// After a drain has begun nothing counts, nor after a call was refused that could not be served:
+// then clients close their streams because they were told to look elsewhere.
 
 // watching are the transport credentials of a server, whose connections are watched. What encrypts
 // them lies above what is watched.
@@ -144,8 +144,8 @@ func watchedOf(ctx context.Context) *watchedConn {
 	return nil
 }
 
-// peerHeader is the header by which a stream's client learns what address it is seen under. If that is
-// its own, nothing between them ends connections of its own accord, as a proxy may.
+// peerHeader is the header by which a stream's client learns what address it is seen under. If that
+// is its own, nothing between them ends connections of its own accord, as a proxy may.
 const peerHeader = "dlm-peer"
 
 // tellPeer sends the header, before any answer: a client that waits for one should know.

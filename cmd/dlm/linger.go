@@ -8,8 +8,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/client"
 )
 
-// linger is how long a lock outlives all processes of a command that holds it or waits for it. Where
-// only the wrapper was killed, its guard ends the session, which is sooner.
+// linger is how long a lock outlives all processes of a command that holds it or waits for it.
+// Where only the wrapper was killed, its guard ends the session, which is sooner.
 const linger = 2 * time.Second
 
 // lingerOf is how long a session with that TTL is to linger; 0: as little as a session with the
@@ -21,8 +21,9 @@ func lingerOf(ttl time.Duration) time.Duration {
 	return linger
 }
 
-// will is what the guard of a wrapper that was killed needs to end the session. It goes to the guard
-// by a pipe: neither arguments nor environment of a process have the secret but for the command's.
+// will is what the guard of a wrapper that was killed needs to end the session. It goes to the
+// guard by a pipe: neither arguments nor environment of a process have the secret but for the
+// command's.
 type will struct {
 	Endpoints []string
 	Proxy     bool
@@ -40,8 +41,8 @@ func bequest(cfg client.Config, credential string) []byte {
 // executeTimeout bounds the end of a session by a guard. Its TTL ends it anyhow.
 const executeTimeout = 10 * time.Second
 
-// endLease is what a guard does once it has ended the command: nobody else may have the lock before.
-// There is nobody to tell of an error.
+// endLease is what a guard does once it has ended the command: nobody else may have the lock
+// before. There is nobody to tell of an error.
 func endLease(order []byte) {
 	var w will
 	if json.Unmarshal(order, &w) != nil {

@@ -61,8 +61,8 @@ func restore(t *testing.T, file, dir string, raised bool) {
 	}
 }
 
-// A backup is restored as the documentation says, with the servers stopped: a holder and a waiter go
-// on. What came after the backup is lost.
+// A backup is restored as the documentation says, with the servers stopped: a holder and a waiter
+// go on. What came after the backup is lost.
 func TestRestoreUnderClients(t *testing.T) {
 	t.Parallel()
 	s, _, etcd := etcdOf(t)

@@ -48,7 +48,8 @@ func TestRevisionGoneBackIsRefused(t *testing.T) {
 	stop(t, s)
 	copyDir(t, etcd, backup)
 
-	// The same directory of etcd's, in which the revision is lower than one that was surely reached.
+	// The same directory of etcd's, in which the revision is lower than one that was surely
+	// reached.
 	s = start(t, cfg)
 	revision := put(t, s, "k", "w")
 	stop(t, s)

@@ -110,8 +110,8 @@ func judge(answers []answer, epochs []*epoch) (*verdicts, error) {
 	return v, nil
 }
 
-// mayCome reports whether an append was sent more than once. A copy of it may have come before: what
-// is refused is then the repeat, of a section that is folded.
+// mayCome reports whether an append was sent more than once. A copy of it may have come before:
+// what is refused is then the repeat, of a section that is folded.
 func mayCome(as []answer) bool {
 	return len(as) > 1 || as[0].Sends != 1
 }

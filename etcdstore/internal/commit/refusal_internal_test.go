@@ -113,8 +113,8 @@ func TestFull(t *testing.T) {
 	})
 }
 
-// Who is told what came of a second run is told besides that the first may have taken effect, unless
-// etcd's word was that it has not.
+// Who is told what came of a second run is told besides that the first may have taken effect,
+// unless etcd's word was that it has not.
 func TestDoubt(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -36,8 +36,8 @@ func TestSeen(t *testing.T) {
 	}
 }
 
-// No caller is told that its transaction was committed by an etcd that has gone back, and nothing is
-// sent to it any more.
+// No caller is told that its transaction was committed by an etcd that has gone back, and nothing
+// is sent to it any more.
 func TestEtcdGoesBack(t *testing.T) {
 	withRig(t, func(r *rig) {
 		all, _ := r.together(put("a"), put("b"))

@@ -28,8 +28,9 @@ type Txn struct {
 	// none. Only a batch that is not nested, and does not hold, puts nothing at all.
 	Touch string
 
-	// Doubt is set if it may have taken effect before it came to what its caller is told: it was run
-	// again after an error that proves nothing, or for want of room. nil: that is of no interest.
+	// Doubt is set if it may have taken effect before it came to what its caller is told: it was
+	// run again after an error that proves nothing, or for want of room. nil: that is of no
+	// interest.
 	Doubt *bool
 
 	// Refuse is asked when its turn has come: with an error, which is then its answer, it is not

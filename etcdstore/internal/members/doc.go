@@ -7,10 +7,10 @@
 //
 //	asked every half a second ──▶ answers in time ──▶ stays
 //	                         └──▶ fails, or owes the answer for a second: all others are asked too
-//	                                     ├──▶ it answers before them ──▶ stays: it is only slow
-//	                                     ├──▶ another one answers ─────▶ that one is in use, and
-//	                                     │                               what was under way is cut off
-//	                                     └──▶ nobody answers ──────────▶ stays: there is no quorum
+//	                                 ├──▶ it answers before them ──▶ stays: it is only slow
+//	                                 ├──▶ another one answers ─────▶ that one is in use, and
+//	                                 │                               what was under way is cut off
+//	                                 └──▶ nobody answers ──────────▶ stays: there is no quorum
 //
 // The question is a linearizable read. No member can answer it without a majority, and one that is
 // cut off from its leader, whose disk hangs, or that is stopped, does not answer it.

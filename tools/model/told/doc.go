@@ -1,5 +1,5 @@
-// Package told looks at what a client is told of a hold that it loses: by messages that nobody asked
-// for, by heartbeats, and by the answers to its own calls, which come in any order.
+// Package told looks at what a client is told of a hold that it loses: by messages that nobody
+// asked for, by heartbeats, and by the answers to its own calls, which come in any order.
 //
 // # What a state is
 //

@@ -288,7 +288,8 @@ func (m *model) change(s *state, f int8, told bool) {
 	m.notice(s, f, old)
 }
 
-// notice has a server tell what its mirror shows to be lost, since it was as of an earlier revision.
+// notice has a server tell what its mirror shows to be lost, since it was as of an earlier
+// revision.
 func (m *model) notice(s *state, f int8, old revision) {
 	c, v := &s.client, &s.servers[f]
 	was, at := s.held[old], v.view()

@@ -5,9 +5,9 @@
 // other end of a pipe. The starter leads the group from the beginning, waits until it is told what
 // to run, and becomes that; the group is known before anything runs in it. The guard lives in a
 // session of its own: when the wrapper dies without a word, by SIGKILL or a crash, the pipe breaks
-// and the guard kills the group; after that it does what it was told to, such as letting others know.
-// Should the guard be killed as well, the kernel ends the command, on Linux, and nothing ends what the
-// command has started.
+// and the guard kills the group; after that it does what it was told to, such as letting others
+// know. Should the guard be killed as well, the kernel ends the command, on Linux, and nothing ends
+// what the command has started.
 //
 // Guarantee: when Run returns, no process of the group runs any more; when the lease ends, the
 // group has been sent SIGKILL before the lease's expiry; when the wrapper dies, the group dies with

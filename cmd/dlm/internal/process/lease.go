@@ -26,8 +26,8 @@ func (l Lease) over() bool {
 	return l.Context.Err() != nil || time.Until(l.Expiry()) < l.Margin()/2
 }
 
-// lostGrace is how long a group may take to end that works under a lock which somebody else may have
-// by now.
+// lostGrace is how long a group may take to end that works under a lock which somebody else may
+// have by now.
 const lostGrace = 2 * time.Second
 
 // killAt is when a group that was asked to end is killed: a quarter of the margin is left for the

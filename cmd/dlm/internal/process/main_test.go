@@ -24,8 +24,8 @@ const (
 func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == helperArg:
-		// On another thread than the main one, as may happen to any goroutine: what the kernel keeps
-		// of a thread is then not what it keeps of the process.
+		// On another thread than the main one, as may happen to any goroutine: what the kernel
+		// keeps of a thread is then not what it keeps of the process.
 		runtime.LockOSThread()
 		ended := make(chan int)
 		go func() { ended <- process.Helper(os.Args[2], afterwards) }()
