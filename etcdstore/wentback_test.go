@@ -247,6 +247,22 @@ func TestEtcdEmptied(t *testing.T) {
 	}
 }
 
+// wentBack waits until the store has stopped because etcd is below a revision, and returns by how
+// much its log advises to raise that. The store itself may have written, as by folding, after the
+// revision was asked for, so what it has seen may be more.
+func (w *watched) wentBack(t *testing.T, seen int64) (bump string) {
+	t.Helper()
+	w.stopped(t, "etcd went back")
+	said := regexp.MustCompile(`has seen (\d+)\b.*--bump-revision (\d+) --mark-compacted`).FindStringSubmatch(w.log.errors()[0])
+	if said == nil {
+		t.Fatalf("the log does not tell what was seen and what to do: %q", w.log.errors()[0])
+	}
+	if n, err := strconv.ParseInt(said[1], 10, 64); err != nil || n < seen {
+		t.Errorf("the log says that %s was seen, want %d at least", said[1], seen)
+	}
+	return said[2]
+}
+
 // TestEtcdPutBack: etcd's whole data directory is exchanged for an older one, at the same address.
 // It cannot be told by etcd's own ids.
 func TestEtcdPutBack(t *testing.T) {
@@ -273,10 +289,9 @@ func TestEtcdPutBack(t *testing.T) {
 	if at >= seen {
 		t.Fatalf("the old data is at %d, the new one was at %d", at, seen)
 	}
-	s.stopped(t, fmt.Sprint(seen))
-	bump := regexp.MustCompile(`--bump-revision (\d+)`).FindStringSubmatch(s.log.errors()[0])
-	if n, err := strconv.ParseInt(bump[1], 10, 64); err != nil || at+n <= seen || n > 2_000_000 {
-		t.Errorf("the log advises to raise the revision by %s, from %d, over %d", bump[1], at, seen)
+	bump := s.wentBack(t, seen)
+	if n, err := strconv.ParseInt(bump, 10, 64); err != nil || at+n <= seen || n > 2_000_000 {
+		t.Errorf("the log advises to raise the revision by %s, from %d, over %d", bump, at, seen)
 	}
 	storetest.Want(t, "Append", c.append(s, held, "x"), etcdstore.ErrWentBack)
 	for range 200 { // others write until the revision is above what was seen
@@ -537,14 +552,13 @@ func TestSnapshotRestored(t *testing.T) {
 	naive := f.restored(snapshot)
 	f.stop()
 	f.start(naive)
-	s.stopped(t, fmt.Sprint(seen.Revision))
+	bump := s.wentBack(t, seen.Revision)
 	unaware := openWatched(t, f.etcd)
 	_, err := unaware.Heartbeat(storetest.Bounded(t), etcdstore.HeartbeatArgs{Credential: c.Credential, Seen: seen})
 	storetest.Want(t, "Heartbeat at a store without a memory", err, etcdstore.ErrWentBack)
 	closeStore(t, unaware.Store)
 
-	bump := regexp.MustCompile(`--bump-revision \d+ --mark-compacted`).FindString(s.log.errors()[0])
-	raised := f.restored(snapshot, strings.Fields(bump)...)
+	raised := f.restored(snapshot, "--bump-revision", bump, "--mark-compacted")
 	f.stop()
 	f.start(raised)
 	again := openWatched(t, f.etcd)
