@@ -113,6 +113,10 @@ func (c *Client) Close() error {
 	return c.closeErr
 }
 
+// Cluster returns the id of the cluster that the client's first session was begun with. Empty: none
+// was begun yet, or its server does not say.
+func (c *Client) Cluster() string { return c.wire.seen.id() }
+
 // refresh has every session ask a server that was just reached about what the session holds.
 func (c *Client) refresh() {
 	c.mu.Lock()

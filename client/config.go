@@ -1,13 +1,13 @@
 package client
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
-	"os/user"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +74,7 @@ type Config struct {
 	// [WithWait]. 0: DefaultConnectTimeout.
 	ConnectTimeout time.Duration
 	// Label says who this is, for the eyes of operators: UTF-8 without control characters, 128
-	// bytes at most. Empty: user@host:pid.
+	// bytes at most. Empty: user@host:pid, the user as $USER or $LOGNAME says, or its number.
 	Label string
 	// Logger is told of moves between servers and of lost sessions. nil: nothing is logged.
 	Logger *slog.Logger
@@ -225,10 +225,8 @@ func checkText(s string) error {
 }
 
 func defaultLabel() string {
-	name, host := "", ""
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
+	// As the environment has it: to ask the system may mean to ask the network.
+	name, host := cmp.Or(os.Getenv("USER"), os.Getenv("LOGNAME"), strconv.Itoa(os.Getuid())), ""
 	if h, err := os.Hostname(); err == nil {
 		host = h
 	}

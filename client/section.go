@@ -79,3 +79,41 @@ func (s *Section) Append(ctx context.Context, file string, data []byte) error {
 	}
 	return nil
 }
+
+// errStillHeld is the answer to a question that was asked too early.
+var errStillHeld = errors.New("the section is held still")
+
+// Outcome returns how the section ended, for somebody who outlives its holder. The holder must have
+// ended: it is an error, and nothing is changed, if the section is still held.
+//
+//   - nil: the holder released the lock.
+//   - [ErrLockExpired]: it was lost or discarded, and its records were not published.
+//   - [ErrOutcomeUnknown]: that was too long ago to be told.
+//   - [ErrUnavailable], [ErrClosed], that of ctx, any other error: nothing is known.
+func (s *Section) Outcome(ctx context.Context) error {
+	if err := s.outcome(ctx); err != nil {
+		return fmt.Errorf("how a section of %q ended: %w", s.lock, err)
+	}
+	return nil
+}
+
+func (s *Section) outcome(ctx context.Context) error {
+	if err := errors.Join(checkNames(s.lock), checkText(s.credential)); err != nil {
+		return err
+	}
+	r, err := ask(ctx, s.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Inspect{
+		Inspect: &dlmv1.InspectRequest{Lock: s.lock},
+	}}, (*dlmv1.StreamResponse).GetInspect)
+	switch {
+	case errors.Is(err, ErrLockNotFound):
+	case err != nil:
+		return err
+	case r.GetLock().GetHolder().GetToken() == s.token:
+		return errStillHeld
+	}
+	// Tokens do not come back, so that this finds out how the section ended, and ends nothing.
+	_, err = ask(ctx, s.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Release{
+		Release: &dlmv1.ReleaseRequest{Session: s.credential, Lock: s.lock, Token: s.token},
+	}}, (*dlmv1.StreamResponse).GetRelease)
+	return err
+}

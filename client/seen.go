@@ -29,11 +29,11 @@ func (s *seen) message() *dlmv1.Seen {
 	return &dlmv1.Seen{Cluster: s.cluster, Revision: s.revision}
 }
 
-// known reports whether the cluster's id is known.
-func (s *seen) known() bool {
+// id is the cluster's; empty: not known.
+func (s *seen) id() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cluster != ""
+	return s.cluster
 }
 
 // take takes in an answer. Tokens are revisions.
@@ -68,7 +68,7 @@ func (s *seen) take(msg *dlmv1.StreamResponse) {
 // answered that, or another call that says what was seen, only such calls are sent: another cluster
 // would answer an append, or a section's end, as one of a lock that was lost. mu is held.
 func (t *transport) recognize(l *link) {
-	if !t.seen.known() {
+	if t.seen.id() == "" {
 		l.recognized = true
 		return
 	}

@@ -120,21 +120,22 @@ func contention(holder *dlmv1.Holder, queue int) string {
 	return fmt.Sprintf("%s, %d in the queue", holding, queue)
 }
 
-// abandon discards a section whose records nobody wants. If that fails, the session's end does it.
-func abandon(l *client.Lock) {
-	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
+// abandon discards a section whose records nobody wants. If that fails, or ctx ends, the session's
+// end does it.
+func abandon(ctx context.Context, l *client.Lock) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	_ = l.Discard(ctx)
 }
 
 // publish releases the lock and publishes its section. The client rides an outage out for as long
-// as the lock is certainly held; whatever keeps the release from being confirmed counts as a loss.
-// The error says whether anything may have been published all the same.
-func publish(l *client.Lock) error {
-	switch err := l.Unlock(context.Background()); {
+// as the lock is certainly held, unless ctx ends; whatever keeps the release from being confirmed
+// counts as a loss. The error says whether anything may have been published all the same.
+func publish(ctx context.Context, l *client.Lock) error {
+	switch err := l.Unlock(ctx); {
 	case err == nil:
 		return nil
-	case errors.Is(err, client.ErrOutcomeUnknown):
+	case errors.Is(err, client.ErrOutcomeUnknown), ctx.Err() != nil:
 		return fmt.Errorf("%w: it is not known whether the section was published: %w", errLost, err)
 	default:
 		return fmt.Errorf("%w: nothing was published: %w", errLost, err)

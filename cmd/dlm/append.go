@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/distributed-lock-manager/dlm/client"
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
@@ -56,12 +57,12 @@ type appender interface {
 }
 
 func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Reader) error {
-	token, credential, inside, err := heldSection(lock)
+	a.linger = lingerOf(0)
+	cfg, err := a.config(0, a.label)
 	if err != nil {
 		return err
 	}
-	a.linger = lingerOf(0)
-	c, err := a.open(0, a.label)
+	c, err := client.Open(cfg)
 	if err != nil {
 		return err
 	}
@@ -70,13 +71,20 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 	defer signals.Release()
 	ctx, stop := signals.Context(ctx)
 	defer stop()
-
-	if inside {
-		return orSignal(ctx, copyRecords(ctx, c.Section(lock, credential, token), file, data))
+	section, notOf, err := heldSection(ctx, c, cfg.Endpoints, lock)
+	if err != nil {
+		return orSignal(ctx, err)
+	}
+	if section != nil {
+		return orSignal(ctx, copyRecords(ctx, section, file, data))
 	}
 	held, err := a.acquire(ctx, c, lock, a.streams)
 	if err != nil {
 		return orSignal(ctx, err)
+	}
+	if notOf != "" && c.Cluster() == notOf {
+		abandon(context.Background(), held)
+		return fmt.Errorf("%w: %q: the enclosing dlm lock does not hold it any more", errLost, lock)
 	}
 	// Two reasons to stop: a signal, and the loss of the lock.
 	working, cancel := context.WithCancelCause(ctx)
@@ -86,13 +94,16 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 	})()
 	if err := copyRecords(working, held, file, data); err != nil {
 		cause := context.Cause(working) // Before abandon, which ends the hold as well.
-		abandon(held)
+		abandon(context.Background(), held)
 		if errors.Is(cause, errLost) {
 			return cause
 		}
 		return orSignal(ctx, err)
 	}
-	return publish(held)
+	stop()
+	ending, stop := signals.Hurry(context.Background(), hurryGrace)
+	defer stop()
+	return publish(ending, held)
 }
 
 // copyRecords appends everything there is to read, record by record. It returns when ctx ends, even

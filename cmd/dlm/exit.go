@@ -20,6 +20,7 @@ const (
 	exitUsage       = 64  // wrong arguments, or a name, TTL or label that the server refuses
 	exitUnreachable = 69  // no server answered within the connect timeout, or it cannot serve
 	exitLost        = 70  // the lock was lost while it was needed: nothing was published, unless it says that this is not known
+	exitNotEnded    = 71  // lock: something that the command has started could not be ended, and may run on without the lock
 	exitInUse       = 73  // server: the data directory is another server's
 	exitDisk        = 74  // server: the disk is full, or cannot be written to
 	exitNotAcquired = 75  // the lock is held by somebody else; -E changes it
@@ -48,6 +49,7 @@ func exitCodes() []struct {
 		{embedded.ErrStale, exitConfig},
 		{etcdstore.ErrFormatTooNew, exitConfig},
 		{etcdstore.ErrPrefixNested, exitConfig},
+		{errNotEnded, exitNotEnded}, // before errLost, which it may be as well
 		{errLost, exitLost},
 		{process.ErrNotFound, exitNotFound},
 		{process.ErrNotRunnable, exitNotRunnable},
@@ -67,9 +69,10 @@ func exitCodes() []struct {
 
 // Errors that have an exit code of their own.
 var (
-	errUsage  = errors.New("usage")
-	errConfig = errors.New("configuration")
-	errLost   = errors.New("lock lost")
+	errUsage    = errors.New("usage")
+	errConfig   = errors.New("configuration")
+	errLost     = errors.New("lock lost")
+	errNotEnded = errors.New("what the command has started could not be ended")
 )
 
 // exitCode is the code that an error ends the process with.

@@ -35,7 +35,7 @@ not answer. A container without a shell uses it as its health check.`,
 					state = status.Convert(err).Message()
 				}
 				well = well && err == nil && state == healthpb.HealthCheckResponse_SERVING.String()
-				if _, err := fmt.Fprintf(s.out, "%s %s\n", endpoint, state); err != nil {
+				if _, err := fmt.Fprintf(s.out, "%s %s\n", endpoint, printable(state)); err != nil {
 					return err
 				}
 			}

@@ -25,7 +25,7 @@ func TestKilledIsNotWaitedFor(t *testing.T) {
 	for name, kill := range map[string]func(t *testing.T, wrapper int){
 		"wrapper": func(t *testing.T, wrapper int) { killAll(t, wrapper) },
 		"wrapper and guard": func(t *testing.T, wrapper int) {
-			killAll(t, proctest.Helper(t, wrapper, "guard"), wrapper)
+			killAll(t, proctest.Helper(t, wrapper, "killer"), wrapper)
 		},
 	} {
 		t.Run("holder, "+name, func(t *testing.T) {

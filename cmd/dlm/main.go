@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
@@ -33,7 +32,7 @@ func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) int
 		return exitOK
 	}
 	if !errors.As(err, new(silent)) {
-		fmt.Fprintf(stderr, "dlm: %v\n", err)
+		fmt.Fprintf(stderr, "dlm: %s\n", printable(err.Error()))
 	}
 	var keyboard *interrupted
 	if errors.As(err, &keyboard) {
@@ -50,5 +49,5 @@ type streams struct {
 
 // printf writes a message for people.
 func (s *streams) printf(format string, args ...any) {
-	fmt.Fprintf(io.Writer(s.err), "dlm: "+format+"\n", args...)
+	fmt.Fprintf(s.err, "dlm: %s\n", printable(fmt.Sprintf(format, args...)))
 }

@@ -1,18 +1,32 @@
-// Package process runs a command as a process group that must not outlive a lease.
+// Package process runs a command, with everything that it starts, and ends it before a lease can
+// end.
 //
-// A group is the command and every descendant of it that has not left for a group of its own. The
-// caller's process is the wrapper. Two helpers are processes of the caller's binary, each at the
-// other end of a pipe. The starter leads the group from the beginning, waits until it is told what
-// to run, and becomes that; the group is known before anything runs in it. The guard lives in a
-// session of its own: when the wrapper dies without a word, by SIGKILL or a crash, the pipe breaks
-// and the guard kills the group; after that it does what it was told to, such as letting others
-// know. Should the guard be killed as well, the kernel ends the command, on Linux, and nothing ends
-// what the command has started.
+// A tree is the command and all its descendants. The caller's process is the wrapper. On Linux it
+// becomes the parent of those whose own parent has ended (a child subreaper), so that no process
+// leaves the tree, whatever group or session it makes for itself, and /proc shows all of them. The
+// wrapper passes signals and the terminal on to the command's process group, and waits until none
+// of the tree runs any more.
 //
-// Guarantee: when Run returns, no process of the group runs any more; when the lease ends, the
-// group has been sent SIGKILL before the lease's expiry; when the wrapper dies, the group dies with
-// it.
+// The guard is a process in a session of its own that waits at a pipe's end. When the wrapper dies
+// without a word, by SIGKILL or a crash, the pipe breaks and the guard ends the tree, as far as it
+// knows it: the group, the processes outside of it that the wrapper told it of, and every process
+// with this tree's mark in its environment. After that it does what it was told to, such as letting
+// others know. It is a shell that only becomes the caller's binary when there is something to do,
+// because starting that takes as long as everything else that the wrapper does; where there is no
+// /bin/sh, it is that binary from the beginning. Should the guard be killed as well, the kernel ends
+// the command, on Linux, and nothing ends what the command has started.
 //
-// Limit: a wrapper that is stopped (SIGSTOP) cannot kill anything before it is continued, and a
-// process that leaves the group (setsid, a job of an interactive shell) is not followed.
+// Guarantee: when Run returns, no process of the tree runs any more, but for those that its Result
+// names, or that it was told to leave alone; when the lease ends, they have been sent SIGKILL before
+// its expiry; when the wrapper dies, the tree dies with it.
+//
+// Limits:
+//   - A wrapper that is stopped (SIGSTOP) cannot end anything before it is continued.
+//   - What a process asked of somebody else's daemon (docker, at, systemd-run, a tmux server that
+//     ran before) is not of the tree.
+//   - Processes of other users, as below sudo, cannot be ended without their rights: Run says so.
+//   - The guard does not find a process that has left the group within the last second and cleared
+//     its environment, nor those of other users.
+//   - Elsewhere than on Linux, or where /proc hides processes, the tree is the process group: what
+//     leaves that (setsid, a job of an interactive shell) is not followed.
 package process

@@ -16,7 +16,7 @@ func TestGuardActsAfterTheGroupsEnd(t *testing.T) {
 	for name, killed := range map[string]bool{"killed": true, "done": false} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "ended")
-			cmd := wrapper(t, "1m", "sh", "-c", `sh -c 'trap "" TERM; echo $$; read x' & wait`)
+			cmd := wrapper(t, "1m", "sh", "-c", `exec 9<&0; sh -c 'trap "" TERM; echo $$; read x <&9' & wait`)
 			cmd.Env = append(os.Environ(), afterwardsEnv+"="+path)
 			in, err := cmd.StdinPipe()
 			if err != nil {
@@ -51,7 +51,7 @@ func TestGuardActsAfterTheGroupsEnd(t *testing.T) {
 func TestCommandDiesWithWrapperAndGuard(t *testing.T) {
 	cmd, out := started(t, "1m", "sh", "-c", `trap "" TERM HUP; echo $$; while :; do sleep 0.01; done`)
 	child := number(t, out)
-	guard := proctest.Helper(t, cmd.Process.Pid, "guard")
+	guard := proctest.Helper(t, cmd.Process.Pid, "killer")
 	if err := unix.Kill(guard, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

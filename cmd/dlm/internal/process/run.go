@@ -3,9 +3,11 @@
 package process
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -14,37 +16,49 @@ import (
 
 // How long things may take that normally take no time.
 const (
-	leftoverGrace = 2 * time.Second        // for what the command left in its group, from SIGTERM to SIGKILL
+	leftoverGrace = 2 * time.Second        // for what the command has left running, from SIGTERM to SIGKILL
 	killGrace     = 2 * time.Second        // for the kernel, from SIGKILL to the process's end
 	stopGrace     = 200 * time.Millisecond // for the kernel to stop this process, if it will
-	pollInterval  = 5 * time.Millisecond   // between looks at a group that is ending
+	pollInterval  = 5 * time.Millisecond   // between looks at a tree that is ending
+
+	// A program that ends another one and its group, as timeout(1) does, sends the signal twice at
+	// once.
+	sameSignal = 50 * time.Millisecond
+
+	// Between looks at a tree that runs, which tell the guard what has left the group.
+	firstLook, lastLook = 20 * time.Millisecond, time.Second
+
+	noticeAfter = time.Second // of waiting for leftovers, before the user is told
 )
 
-// Run runs a command in the group, passes signals and the terminal on to it, those signals too that
-// were caught but not read before, and returns when no process of the group is left. A group runs
-// one command only. Errors, all before the command ran: ErrNotFound, ErrNotRunnable, or a helper
-// that did not start.
-func (g *Group) Run(lease Lease, cmd Command, signals *Signals) (Result, error) {
-	if err := g.ready(); err != nil {
+// Run runs a command, passes signals and the terminal on to it, those signals too that were caught
+// but not read before, and returns when no process of its tree is left, but for those that the
+// Result names. A tree runs one command only. Errors, all before the command ran: ErrNotFound,
+// ErrNotRunnable, or a guard that did not start.
+//
+// SIGTERM is passed on to the whole tree, and a second one ends it. Other signals go to the
+// command's group while the command runs; after that any that ends programs is treated as SIGTERM.
+func (t *Tree) Run(lease Lease, cmd Command, signals *Signals, opts Options) (Result, error) {
+	if err := t.guard.await(); err != nil {
 		return Result{}, err
 	}
 	if lease.over() {
 		return Result{Lost: true}, nil
 	}
-	w := &wrapper{lease: lease, signals: signals, terminal: openTerminal(), group: g}
+	w := &wrapper{lease: lease, signals: signals, terminal: openTerminal(), tree: t, opts: opts}
 	defer w.terminal.close()
 	signals.also(forwarded()...)
 
-	if w.terminal.interactive(g.stdio[0], g.stdio[1]) {
-		w.asked = true
-		w.terminal.give(g.id())
-	}
-	if err := g.leader.exec(cmd); err != nil {
-		w.terminal.take(g.id())
+	w.asked = w.terminal.interactive(t.stdio[0], t.stdio[1])
+	if err := t.begin(cmd); err != nil {
 		return Result{}, err
 	}
+	if w.asked {
+		// It may have asked for the terminal already, and was stopped for that: then it is resumed.
+		w.terminal.give(t.leader)
+	}
 	result := w.run()
-	g.gone = true
+	t.guard.dismiss() // There is nothing left to guard, or it is to be left alone.
 	return result, nil
 }
 
@@ -53,27 +67,49 @@ type wrapper struct {
 	lease    Lease
 	signals  *Signals
 	terminal *terminal
-	group    *Group
+	tree     *Tree
+	opts     Options
 
-	asked     bool             // the command is one that uses the terminal
-	passed    bool             // a signal that ends programs was passed on: the command's death is not the keyboard's doing
-	restore   func()           // set while this process has asked to be stopped: undoes what that took
-	awake     *time.Timer      // fires if the kernel did not stop it
-	lost      bool             // the lease is over
-	killAt    time.Time        // once lost
-	killTimer <-chan time.Time // once lost
+	asked   bool        // the command is one that uses the terminal
+	passed  bool        // a signal that ends programs was passed on: the command's death is not the keyboard's doing
+	restore func()      // set while this process has asked to be stopped: undoes what that took
+	awake   *time.Timer // fires if the kernel did not stop it
+
+	ended    bool            // the command has; what it has started may run on
+	status   unix.WaitStatus // then
+	keyboard bool            // its group had the terminal then
+	term     time.Time       // when a signal that ends the tree was passed on; zero: none was
+	lost     bool            // the lease is over
+
+	killAt  time.Time        // what runs then is killed; zero: nothing is to be
+	kill    <-chan time.Time // fires then
+	patient <-chan time.Time // fires when leftovers have been waited for
+	notice  <-chan time.Time // fires when the user is to be told of them
+	next    *time.Timer      // fires for the next look
+	pause   time.Duration    // before that
 }
 
 func (w *wrapper) run() Result {
 	leaseEnd := w.lease.Context.Done()
 	w.awake = time.NewTimer(stopGrace)
 	w.awake.Stop()
+	w.pause = firstLook
+	w.next = time.NewTimer(w.pause)
+	defer w.next.Stop()
 	for {
+		if w.ended && (w.opts.Leftovers.Leave && w.killAt.IsZero() || len(w.tree.left()) == 0) {
+			return w.result(nil)
+		}
+		if !w.killAt.IsZero() && !time.Now().Before(w.killAt) {
+			left := w.tree.kill()
+			w.last(left)
+			return w.result(left)
+		}
 		select {
-		case status, running := <-w.group.changes:
+		case status, running := <-w.tree.changes:
 			switch {
 			case !running, status.Exited(), status.Signaled():
-				return w.finish(status)
+				w.end(status)
 			default:
 				w.stopped(status.StopSignal())
 			}
@@ -86,40 +122,143 @@ func (w *wrapper) run() Result {
 		case <-leaseEnd:
 			leaseEnd = nil
 			w.lose()
-		case <-w.killTimer:
-			w.kill()
-			return w.finish(w.lastStatus())
+		case <-w.kill:
+		case <-w.patient:
+			w.endAll(leftoverGrace)
+		case <-w.notice:
+			w.tell()
+		case <-w.tree.reaped:
+		case <-w.next.C:
+			if w.killAt.IsZero() {
+				w.tree.report()
+				w.pause = min(2*w.pause, lastLook)
+			}
+			w.next.Reset(w.pause)
 		}
 	}
 }
 
-// lastStatus waits for the end of a command that was killed, though not for ever: a process that
-// hangs in the kernel does nothing more in user space, but does not end either.
-func (w *wrapper) lastStatus() unix.WaitStatus {
+// end takes note of the command's end.
+func (w *wrapper) end(status unix.WaitStatus) {
+	w.ended, w.status = true, status
+	w.keyboard = w.terminal.has(w.tree.leader)
+	w.terminal.take(w.tree.leader)
+	w.restoreStop()
+	if !w.killAt.IsZero() || w.opts.Leftovers.Leave {
+		return
+	}
+	if w.opts.Leftovers.Wait == 0 {
+		if len(w.tree.left()) > 0 {
+			w.endAll(leftoverGrace)
+		}
+		return
+	}
+	w.notice = time.After(noticeAfter)
+	if w.opts.Leftovers.Wait > 0 {
+		w.patient = time.After(w.opts.Leftovers.Wait)
+	}
+}
+
+// last waits for the status of a command that was killed, unless it is among those that could not
+// be: it hangs in the kernel, or is another user's.
+func (w *wrapper) last(left []member) {
+	stuck := slices.ContainsFunc(left, func(m member) bool { return m.pid == w.tree.leader })
 	timeout := time.After(killGrace)
-	for {
+	for !w.ended {
+		if stuck {
+			w.end(unix.WaitStatus(unix.SIGKILL))
+			return
+		}
 		select {
-		case status, running := <-w.group.changes:
-			if !running || status.Exited() || status.Signaled() {
-				return status
+		case status := <-w.tree.changes:
+			if status.Exited() || status.Signaled() {
+				w.end(status)
 			}
 		case <-timeout:
-			return unix.WaitStatus(unix.SIGKILL)
+			stuck = true
 		}
 	}
 }
 
-// forward passes a signal on to the group, which does not get what a terminal or a caller sends to
-// the wrapper's.
+// forward passes a signal on, which what the wrapper has started does not get from a terminal, or
+// from a caller that sends it to the wrapper's own group.
 func (w *wrapper) forward(sig syscall.Signal) {
-	switch sig {
-	case unix.SIGPIPE:
-	case unix.SIGCONT:
+	switch {
+	case sig == unix.SIGPIPE:
+	case sig == unix.SIGCONT:
 		w.resume()
+	case sig == unix.SIGTSTP && w.ended:
+		w.tree.signalAll(sig)
+		w.stopSelf()
+	case !slices.Contains(endingSignals(), os.Signal(sig)):
+		w.refused(sig, w.toGroup(sig))
+	case sig == unix.SIGTERM, w.ended:
+		w.terminate(sig)
 	default:
-		w.passed = w.passed || slices.Contains(endingSignals(), os.Signal(sig))
-		w.group.signal(sig)
+		w.passed = true
+		w.refused(sig, w.toGroup(sig))
 	}
+}
+
+// terminate passes the first signal that is to end the whole tree on to it, and ends it with the
+// second.
+func (w *wrapper) terminate(sig syscall.Signal) {
+	switch now := time.Now(); {
+	case w.term.IsZero():
+		w.passed = true
+		w.term = now
+		w.refused(sig, w.tree.signalAll(sig))
+	case now.Sub(w.term) >= sameSignal:
+		w.endAll(w.opts.KillAfter)
+	}
+}
+
+// toGroup sends to the command's group. After the command's end, its number may be another group's.
+func (w *wrapper) toGroup(sig syscall.Signal) []refusal {
+	if w.ended {
+		return w.tree.signalAll(sig)
+	}
+	err := w.tree.signalGroup(sig)
+	if err == nil {
+		return nil
+	}
+	return []refusal{{member{identity: identity{pid: w.tree.leader}, name: "the command"}, err}}
+}
+
+// refused tells the user that a signal did not get to some processes: it is somebody's wish that
+// they end, or do something.
+func (w *wrapper) refused(sig syscall.Signal, by []refusal) {
+	for _, r := range by {
+		w.say(fmt.Sprintf("%s could not be passed on to process %v: %v", unix.SignalName(sig), r.member, r.err))
+	}
+}
+
+// say tells the user something, if somebody listens: who does not read must not hold anything up.
+func (w *wrapper) say(message string) {
+	if w.opts.Say != nil {
+		go w.opts.Say(message)
+	}
+}
+
+// tell says who is waited for.
+func (w *wrapper) tell() {
+	if left := w.tree.left(); len(left) > 0 && w.killAt.IsZero() {
+		w.say(fmt.Sprintf("the command has ended, but what it started runs on, and is waited for with the lock held: %s "+
+			"(--leftovers says what becomes of it)", strings.Join(named(left), ", ")))
+	}
+}
+
+// named are members as the user is told of them, not too many.
+func named(members []member) []string {
+	const most = 8
+	var names []string
+	for i, m := range members {
+		if i == most {
+			return append(names, fmt.Sprintf("and %d more", len(members)-most))
+		}
+		names = append(names, fmt.Sprintf("%d (%q)", m.pid, m.name))
+	}
+	return names
 }
 
 // stopped follows a command that was stopped from the terminal, so that the shell sees its job
@@ -130,6 +269,15 @@ func (w *wrapper) stopped(by syscall.Signal) {
 	}
 	switch by {
 	case unix.SIGTTIN, unix.SIGTTOU:
+		if w.terminal.has(w.tree.leader) {
+			// It asked before it was given the terminal, a moment ago. If the user has stopped it in
+			// that moment, to continue it would be to forget that.
+			if !stopPending(w.tree.leader) {
+				_ = w.tree.signalGroup(unix.SIGCONT)
+				return
+			}
+			break
+		}
 		w.asked = true
 		if w.terminal.foreground() {
 			w.resume()
@@ -139,7 +287,12 @@ func (w *wrapper) stopped(by syscall.Signal) {
 	default:
 		return // Somebody's SIGSTOP was meant for the command alone.
 	}
-	w.terminal.take(w.group.id())
+	w.terminal.take(w.tree.leader)
+	w.stopSelf()
+}
+
+// stopSelf stops this process as the terminal's key does.
+func (w *wrapper) stopSelf() {
 	w.restoreStop()
 	// The whole group: the neighbours of a pipeline did not get the command's ctrl-Z.
 	w.restore = stopGroup()
@@ -165,76 +318,57 @@ func (w *wrapper) resume() {
 		w.lose()
 		return
 	}
-	if w.asked && w.terminal.foreground() {
-		w.terminal.give(w.group.id())
+	if w.ended {
+		w.tree.signalAll(unix.SIGCONT)
+		return
 	}
-	w.group.signal(unix.SIGCONT)
+	if w.asked && w.terminal.foreground() {
+		w.terminal.give(w.tree.leader)
+	}
+	_ = w.tree.signalGroup(unix.SIGCONT)
 }
 
-// lose ends the group because the lease is over.
+// lose ends the tree because the lease is over.
 func (w *wrapper) lose() {
 	if w.lost {
 		return
 	}
 	w.lost = true
-	w.killAt = w.lease.killAt(time.Now())
-	left := time.Until(w.killAt)
-	if left > 0 {
-		w.group.end()
-	}
-	w.killTimer = time.After(left)
+	now := time.Now()
+	w.asks(w.lease.killAt(now, w.opts.KillAfter), now)
 }
 
-func (w *wrapper) kill() { w.group.signal(unix.SIGKILL) }
-
-// finish ends what the command left in its group, and takes the terminal back.
-func (w *wrapper) finish(status unix.WaitStatus) Result {
-	interrupted := syscall.Signal(0)
-	if sig := status.Signal(); status.Signaled() && !w.passed && (sig == unix.SIGINT || sig == unix.SIGQUIT) &&
-		w.terminal.has(w.group.id()) {
-		interrupted = sig
-	}
-	w.clear()
-	w.terminal.take(w.group.id())
-	code := status.ExitStatus()
-	if status.Signaled() {
-		code = Caught{status.Signal()}.Code()
-	}
-	return Result{Code: code, Lost: w.lost || w.lease.over(), Interrupted: interrupted}
+// endAll asks the tree to end, and has it killed after the grace, or before.
+func (w *wrapper) endAll(grace time.Duration) {
+	now := time.Now()
+	w.asks(now.Add(grace), now)
 }
 
-// clear returns when the group is empty. What the command left running is asked to end, then
-// killed: it must not work on under a lock that is being released.
-func (w *wrapper) clear() {
-	if w.group.empty() {
+func (w *wrapper) asks(killAt, now time.Time) {
+	if !w.killAt.IsZero() && w.killAt.Before(killAt) {
 		return
 	}
-	killAt := w.killAt
-	if !w.lost {
-		w.group.end()
-		killAt = time.Now().Add(leftoverGrace)
+	w.killAt = killAt
+	w.kill = time.After(killAt.Sub(now))
+	if killAt.After(now) {
+		// Those that are stopped hear it too.
+		w.tree.signalAll(unix.SIGTERM, unix.SIGCONT)
 	}
-	giveUp := killAt.Add(killGrace)
-	leaseEnd := w.lease.Context.Done()
-	look := time.NewTicker(pollInterval)
-	defer look.Stop()
-	for !w.group.empty() {
-		select {
-		case <-leaseEnd:
-			leaseEnd = nil
-			if at := w.lease.killAt(time.Now()); at.Before(killAt) {
-				killAt = at
-			}
-		case now := <-look.C:
-			if now.After(giveUp) {
-				return
-			}
-			if now.After(killAt) {
-				w.kill()
-			}
-		case <-w.signals.c:
-		}
+	w.pause = pollInterval // What is no child of the wrapper ends without a word.
+	w.next.Reset(w.pause)
+}
+
+// result is what became of the command, and of what could not be ended.
+func (w *wrapper) result(left []member) Result {
+	interrupted := syscall.Signal(0)
+	if sig := w.status.Signal(); w.status.Signaled() && !w.passed && w.keyboard && (sig == unix.SIGINT || sig == unix.SIGQUIT) {
+		interrupted = sig
 	}
+	code := w.status.ExitStatus()
+	if w.status.Signaled() {
+		code = Caught{w.status.Signal()}.Code()
+	}
+	return Result{Code: code, Lost: w.lost || w.lease.over(), Interrupted: interrupted, Left: named(left)}
 }
 
 // Propagate ends this process, and the others of its process group, by the signal that the keyboard

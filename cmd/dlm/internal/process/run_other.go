@@ -10,20 +10,23 @@ import (
 
 var errPlatform = fmt.Errorf("%w: there are no process groups on this platform", ErrNotRunnable)
 
-// Group is not supported here.
-type Group struct{}
+// Tree is not supported here.
+type Tree struct{}
 
 // Prepare fails.
-func Prepare(string, *os.File, *os.File, *os.File) (*Group, error) { return nil, errPlatform }
+func Prepare(string, *os.File, *os.File, *os.File) (*Tree, error) { return nil, errPlatform }
 
 // Run fails.
-func (g *Group) Run(Lease, Command, *Signals) (Result, error) { return Result{}, errPlatform }
+func (t *Tree) Run(Lease, Command, *Signals, Options) (Result, error) { return Result{}, errPlatform }
 
 // Close does nothing.
-func (g *Group) Close() error { return nil }
+func (t *Tree) Close() error { return nil }
+
+// Mark is empty.
+func (t *Tree) Mark() string { return "" }
 
 // Afterwards fails.
-func (g *Group) Afterwards([]byte) error { return errPlatform }
+func (t *Tree) Afterwards([]byte) error { return errPlatform }
 
 // Helper fails.
 func Helper(string, func([]byte)) int { return 1 }
@@ -32,3 +35,7 @@ func Helper(string, func([]byte)) int { return 1 }
 func Propagate(syscall.Signal) {}
 
 func endingSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
+
+func caughtEarly() []os.Signal { return nil }
+
+func ignoreAsBefore() {}

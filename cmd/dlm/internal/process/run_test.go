@@ -100,6 +100,7 @@ func TestLeftoversEndBeforeRunReturns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := wrapper(t, "1m", "sh", "-c", script)
+			cmd.Env = append(os.Environ(), leftoversEnv+"=kill")
 			in, err := cmd.StdinPipe()
 			if err != nil {
 				t.Fatal(err)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Signals are the signals that ask this process to end, caught. Those that were ignored when it
@@ -17,8 +19,10 @@ type Signals struct {
 
 // Catch begins to catch them.
 func Catch() *Signals {
+	ignoreAsBefore()
 	s := &Signals{c: make(chan os.Signal, 16)}
 	s.also(endingSignals()...)
+	s.also(caughtEarly()...)
 	return s
 }
 
@@ -40,10 +44,49 @@ func (s *Signals) Context(parent context.Context) (ctx context.Context, stop fun
 	ctx, cancel := context.WithCancelCause(parent)
 	var done sync.WaitGroup
 	done.Go(func() {
-		select {
-		case sig := <-s.c:
-			cancel(Caught{sig})
-		case <-ctx.Done():
+		for {
+			select {
+			case sig := <-s.c:
+				if slices.Contains(endingSignals(), sig) {
+					cancel(Caught{sig})
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return ctx, func() {
+		cancel(context.Canceled)
+		done.Wait()
+	}
+}
+
+// Hurry returns a context that is over the grace after the next signal that asks this process to
+// end, and at once with one more. Until stop is called it takes the signals for itself.
+func (s *Signals) Hurry(parent context.Context, grace time.Duration) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	var done sync.WaitGroup
+	done.Go(func() {
+		var late <-chan time.Time
+		var first os.Signal
+		for {
+			select {
+			case sig := <-s.c:
+				switch {
+				case !slices.Contains(endingSignals(), sig):
+				case first == nil:
+					first, late = sig, time.After(grace)
+				default:
+					cancel(Caught{sig})
+					return
+				}
+			case <-late:
+				cancel(Caught{first})
+				return
+			case <-ctx.Done():
+				return
+			}
 		}
 	})
 	return ctx, func() {

@@ -99,7 +99,7 @@ func TestLeaseLostWhileStopped(t *testing.T) {
 	term.Type(ptytest.CtrlZ)
 	term.Expect("Stopped")
 	term.Expect("prompt> ")
-	term.Type("sleep 1.2; fg; echo code-$?\n")
+	term.Type("sleep 4.2; fg; echo code-$?\n")
 	term.Expect("code-70")
 	term.Type("echo sti\"ll\" here\n")
 	term.Expect("still here")
