@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -71,6 +72,29 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(rev int64, 
 // in the file.
 func (s *Store) Append(ctx context.Context, r Record) (rev int64, err error) {
 	return finish(ctx, func(done func(int64, error)) { s.StartAppend(ctx, r, done) })
+}
+
+// Staged reports which requests have staged a record in a section that is open, or published and
+// not folded yet; once it is folded, or swept, none has. It changes nothing, and its error is that
+// it could not look.
+func (s *Store) Staged(ctx context.Context, lock string, token int64, requests []string) (staged []bool, err error) {
+	if err := errors.Join(CheckLock(lock), checkToken(token)); err != nil {
+		return nil, err
+	}
+	for part := range slices.Chunk(requests, commit.MaxOps/2) {
+		var gets []*pb.RequestOp
+		for _, request := range part {
+			gets = append(gets, op.GetKey(s.keys.record(lock, token, request)))
+		}
+		resp, err := s.engine.Commit(ctx, commit.Txn{Then: gets})
+		if err != nil {
+			return nil, fmt.Errorf("look what is staged: %w", err)
+		}
+		for i := range part {
+			staged = append(staged, op.First(resp, i) != nil)
+		}
+	}
+	return staged, nil
 }
 
 // resolveAppend makes an append with all that it may come to. reserved: its plain transaction has

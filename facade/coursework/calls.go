@@ -1,10 +1,14 @@
 package coursework
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,23 +19,38 @@ import (
 // maxID bounds a call's id in bytes.
 const maxID = 256
 
-func validID(id string) bool { return id != "" && len(id) <= maxID }
+// identify returns a call's id, a new one if it has none: that call is one of its own, and cannot
+// be repeated. It fails with errRefused if the id is too long.
+func identify(id string) (string, error) {
+	if id == "" {
+		return "unnamed " + rand.Text(), nil
+	}
+	if len(id) > maxID {
+		return "", refusedf("an id of %d bytes: want at most %d", len(id), maxID)
+	}
+	return id, nil
+}
 
 // LockAcquire blocks until the lock is granted. The response says:
 //
 //   - SUCCESS: the client holds the lock, under the token that is the version. So does a repeat,
 //     also after the release.
 //   - TIMEOUT_ERROR: a late duplicate, from too long ago to be remembered.
-//   - FILE_ERROR: no such client, no id, the id of a call of another kind, or no room on the
-//     server.
+//   - FILE_ERROR: no such client, the id of a call of another kind, or no room on the server.
+//
+// A client has one place in the queue. While it waits, its acquires under other ids wait there as
+// well, and all of them are granted the lock at once: a client that gave up one and begins another
+// is not behind itself.
 func (s *Service) LockAcquire(ctx context.Context, req *pb.LockArgs) (*pb.Response, error) {
-	if !validID(req.GetRequestId()) {
-		return answer(0, errRefused)
+	this := asked{"lock_acquire", req.GetClientId(), req.GetRequestId()}
+	id, err := identify(this.id)
+	if err != nil {
+		return s.answer(ctx, this, 0, err)
 	}
 	for {
-		token, err := s.acquire(ctx, req.GetClientId(), req.GetRequestId())
+		token, err := s.acquire(ctx, req.GetClientId(), id)
 		if !errors.Is(err, errAgain) {
-			return answer(token, err)
+			return s.answer(ctx, this, token, err)
 		}
 	}
 }
@@ -44,12 +63,19 @@ type attempt struct {
 	token   int64  // its result, which is known already; 0: the store has to be asked
 	request string // that the store knows it by
 	session string
+	release *etcdstore.Section // has to be ended first
 }
 
 func (s *Service) acquire(ctx context.Context, number int32, id string) (token int64, err error) {
 	begun, err := update(ctx, s, number, func(c *caller) (attempt, error) { return s.attempt(ctx, c, id) })
 	if err != nil || begun.token != 0 {
 		return begun.token, err
+	}
+	if begun.release != nil {
+		if err := s.store.Release(ctx, *begun.release); err != nil && !errors.Is(err, etcdstore.ErrLockExpired) {
+			return 0, err
+		}
+		return 0, errAgain
 	}
 	stop := s.keepAlive(ctx, begun.session)
 	grant, err := s.store.Acquire(ctx, etcdstore.AcquireArgs{
@@ -64,13 +90,14 @@ func (s *Service) acquire(ctx context.Context, number int32, id string) (token i
 	case errors.Is(err, etcdstore.ErrSessionExpired):
 		return 0, errAgain // under a new session
 	case errors.Is(err, etcdstore.ErrLockExpired), err == nil && grant.Outcome != etcdstore.Granted:
-		return 0, s.superseded(ctx, number, id, begun.request) // granted and ended meanwhile
+		return 0, s.superseded(ctx, number, begun.request) // granted and ended meanwhile
 	case err != nil:
 		return 0, err
 	}
 	token, err = update(ctx, s, number, func(c *caller) (int64, error) {
-		if known, seen := c.find(id); seen {
-			return known.Token, nil // a repeat was faster
+		c.settle(begun.request, grant.Token)
+		if known, seen := c.find(id); seen && !c.settled {
+			return known.Token, nil // a repeat was faster, or an acquire that had the same place
 		}
 		return grant.Token, s.granted(ctx, c, id, grant.Token)
 	})
@@ -85,55 +112,71 @@ func (s *Service) acquire(ctx context.Context, number int32, id string) (token i
 //   - a repeat, or a call of the holder: its token is known.
 //   - a late duplicate: ErrLockExpired. It must not wait for the lock a second time.
 //   - the id of a call of another kind: errRefused.
+//   - a new hold of a client whose release has begun, and may not have ended: that comes first.
 //   - a new wait, or a repeat of one, or a repeat whose hold was lost before the client learned of
-//     it: for the store.
+//     it: for the store, in the client's place.
 func (s *Service) attempt(ctx context.Context, c *caller, id string) (attempt, error) {
 	held, err := s.held(ctx, c)
 	if err != nil {
 		return attempt{}, err
 	}
-	known, seen := c.find(id)
+	known, seen, err := c.use(id, anAcquire)
+	if err != nil {
+		return attempt{}, err
+	}
 	n, counted := counter(c.ID, id)
 	switch {
-	case seen && !known.Acquire:
-		return attempt{}, errRefused
 	case seen && (known.Token == held.token || !c.lost(known)):
-		return attempt{token: known.Token}, nil
+		if c.settled {
+			err = s.save(ctx, c)
+		}
+		return attempt{token: known.Token}, err
 	case !seen && counted && (n < c.Last || n == c.Last && held.token == 0):
 		return attempt{}, etcdstore.ErrLockExpired // its result is from too long ago to be remembered
-	case !seen && held.token != 0:
+	case held.token != 0 && held.token <= c.Released:
+		return attempt{release: &etcdstore.Section{
+			Credential: c.Session, Lock: s.lock, Token: held.token, Appended: c.Wrote == held.token,
+		}}, nil
+	case held.token != 0:
 		return attempt{token: held.token}, s.granted(ctx, c, id, held.token)
-	case seen, c.Held != 0: // the hold was lost
+	}
+	changed := seen || c.Held != 0
+	if changed { // the hold was lost
 		c.forget(id)
 		if seen && counted {
 			c.Last = min(c.Last, n-1)
 		}
 		c.Held = 0
 		c.Era++
+	}
+	if c.join(id) || changed {
 		if err := s.save(ctx, c); err != nil {
 			return attempt{}, err
 		}
 	}
-	return attempt{request: c.request(id), session: c.Session}, nil
+	return attempt{request: c.Place.Request, session: c.Session}, nil
 }
 
 // granted records a grant, before the client learns of it.
 func (s *Service) granted(ctx context.Context, c *caller, id string, token int64) error {
-	c.remember(call{ID: id, Token: token, Acquire: true})
-	c.Held = token
+	if _, seen := c.find(id); !seen {
+		c.remember(call{ID: id, Token: token, Acquire: true})
+	}
+	c.hold(token)
 	if n, ok := counter(c.ID, id); ok {
 		c.Last = max(c.Last, n)
 	}
 	return s.save(ctx, c)
 }
 
-// superseded returns errAgain, once the client's next attempt is another acquisition of the store
-// than request. A repeat may have seen to that already, or have got the lock.
-func (s *Service) superseded(ctx context.Context, number int32, id, request string) error {
+// superseded returns errAgain, once the client's place is no more the acquisition of the store that
+// is known as request. Another acquire may have seen to that already, or have got the lock.
+func (s *Service) superseded(ctx context.Context, number int32, request string) error {
 	_, err := update(ctx, s, number, func(c *caller) (struct{}, error) {
-		if _, seen := c.find(id); seen || c.request(id) != request {
+		if c.Place == nil || c.Place.Request != request {
 			return struct{}{}, nil
 		}
+		c.Place = nil
 		c.Era++
 		return struct{}{}, s.save(ctx, c)
 	})
@@ -184,88 +227,200 @@ func (s *Service) renew(ctx context.Context, session string) (err error) {
 //
 //   - SUCCESS: published. A repeat has the same response.
 //   - TIMEOUT_ERROR: the lock was lost, and nothing was published.
-//   - FILE_ERROR: no such client, no id, or nothing to release.
+//   - FILE_ERROR: no such client, nothing to release, or the id of a call of another kind.
 func (s *Service) LockRelease(ctx context.Context, req *pb.LockArgs) (*pb.Response, error) {
-	id := req.GetRequestId()
-	if !validID(id) {
-		return answer(0, errRefused)
+	this := asked{"lock_release", req.GetClientId(), req.GetRequestId()}
+	id, err := identify(this.id)
+	if err != nil {
+		return s.answer(ctx, this, 0, err)
 	}
-	section, err := update(ctx, s, req.GetClientId(), func(c *caller) (etcdstore.Section, error) {
-		section := etcdstore.Section{Credential: c.Session, Lock: s.lock}
-		if known, seen := c.find(id); seen {
-			section.Token, section.Appended = known.Token, known.Wrote
-			return section, nil
+	made, err := update(ctx, s, this.client, func(c *caller) (release, error) { return s.release(ctx, c, id) })
+	if err == nil && !made.done {
+		err = s.store.Release(ctx, made.section)
+		if err == nil {
+			err = s.released(ctx, this.client, id, made.section.Token)
 		}
-		held, err := s.held(ctx, c)
-		if err != nil {
-			return section, err
-		}
-		n, counted := counter(c.ID, id)
-		if counted && n < max(c.Last, held.counter) {
-			return section, errRefused // from an earlier hold
-		}
-		token := held.token
-		if token == 0 {
-			token = c.Held // lost: the store knows how
-		}
-		if token == 0 {
-			token = refused
-		}
-		section.Token, section.Appended = token, c.Wrote == token
-		c.remember(call{ID: id, Token: token, Wrote: section.Appended})
-		c.Held, c.Released = 0, max(c.Released, token)
-		return section, s.save(ctx, c)
-	})
+	}
+	return s.answer(ctx, this, made.section.Token, err)
+}
+
+// release is a release that is to be made.
+type release struct {
+	section etcdstore.Section
+	done    bool // it was made, and succeeded
+}
+
+// release decides what a release ends, and records it.
+func (s *Service) release(ctx context.Context, c *caller, id string) (release, error) {
+	section := etcdstore.Section{Credential: c.Session, Lock: s.lock}
+	known, seen, err := c.use(id, aRelease)
 	switch {
 	case err != nil:
-		return answer(0, err)
-	case section.Token == refused:
-		return answer(0, errRefused)
+		return release{}, err
+	case seen && known.Token == refused:
+		return release{}, errNothingHeld
+	case seen:
+		section.Token, section.Appended = known.Token, known.Wrote
+		section.Credential = cmp.Or(known.Session, section.Credential)
+		return release{section, known.Done}, nil
 	}
-	return answer(section.Token, s.store.Release(ctx, section))
+	held, err := s.held(ctx, c)
+	if err != nil {
+		return release{}, err
+	}
+	if n, counted := counter(c.ID, id); counted && n < max(c.Last, held.counter) {
+		return release{}, refusedf("a release from an earlier hold than the client's last")
+	}
+	made := call{ID: id, Token: held.token, Kind: aRelease, Session: c.Session}
+	if made.Token == 0 {
+		made.Token = c.Held // lost: the store knows how
+	}
+	if made.Token == 0 {
+		c.remember(call{ID: id, Token: refused, Kind: aRelease})
+		if err := s.save(ctx, c); err != nil {
+			return release{}, err
+		}
+		return release{}, errNothingHeld
+	}
+	if made.Wrote = c.Wrote == made.Token; made.Wrote {
+		if err := s.look(ctx, c, made.Token); err != nil {
+			return release{}, err
+		}
+	}
+	c.remember(made)
+	c.Held, c.Released = 0, max(c.Released, made.Token)
+	section.Token, section.Appended = made.Token, made.Wrote
+	return release{section: section}, s.save(ctx, c)
+}
+
+// errNothingHeld is the error of a release by a client that does not hold the lock.
+var errNothingHeld = refusedf("the client does not hold the lock")
+
+// look notes which appends of a hold are staged, as far as it is not known. Once the section is
+// folded nothing else says so.
+func (s *Service) look(ctx context.Context, c *caller, token int64) error {
+	var at []int
+	var requests []string
+	for i, made := range c.Calls {
+		if k := made.kind(); (k == anAppend || k == "") && made.Token == token && !made.Staged {
+			at, requests = append(at, i), append(requests, recordOf(made.ID))
+		}
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	staged, err := s.store.Staged(ctx, s.lock, token, requests)
+	if err != nil {
+		return err
+	}
+	for i, is := range staged {
+		c.Calls[at[i]].Staged = is
+	}
+	return nil
+}
+
+// released records that a release has succeeded. An append that was under way beside it, which its
+// client did not wait for, may have been staged since look.
+//
+// If the record cannot be written for want of room, or because the client was closed, the release
+// has succeeded nevertheless.
+func (s *Service) released(ctx context.Context, number int32, id string, token int64) error {
+	_, err := update(ctx, s, number, func(c *caller) (struct{}, error) {
+		i := slices.IndexFunc(c.Calls, func(made call) bool { return made.ID == kept(id) && made.Token == token })
+		if i < 0 || c.Calls[i].Done {
+			return struct{}{}, nil
+		}
+		if err := s.look(ctx, c, token); err != nil {
+			return struct{}{}, err
+		}
+		c.Calls[i].Done, c.Calls[i].Session = true, ""
+		return struct{}{}, s.save(ctx, c)
+	})
+	if errors.Is(err, etcdstore.ErrNoSpace) || errors.Is(err, errUnknown) {
+		return nil
+	}
+	return err
 }
 
 // FileAppend appends to a file under the lock. The response says:
 //
 //   - SUCCESS: appended, once however often it is repeated.
 //   - TIMEOUT_ERROR: the client does not hold the lock, or a late duplicate.
-//   - FILE_ERROR: no such file or client, no id, or too much for the file, the section or the
-//     server.
+//   - FILE_ERROR: no such file or client, the id of a call of another kind, or too much for the
+//     file, the section or the server.
 func (s *Service) FileAppend(ctx context.Context, req *pb.FileArgs) (*pb.Response, error) {
-	id := req.GetRequestId()
+	this := asked{"file_append", req.GetClientId(), req.GetRequestId()}
 	name, ok := file(req.GetFilename())
-	if !ok || !validID(id) {
-		return answer(0, errRefused)
+	if !ok {
+		return s.answer(ctx, this, 0, refusedf("no file %+.64q: want file_0 to file_%d", req.GetFilename(), Files-1))
 	}
-	made, err := update(ctx, s, req.GetClientId(), func(c *caller) (etcdstore.Record, error) {
-		r := etcdstore.Record{Credential: c.Session, Lock: s.lock, Request: "a" + hashed(id), File: name, Data: req.GetContent()}
-		if known, seen := c.find(id); seen {
-			r.Token = known.Token
-			return r, nil
-		}
-		held, err := s.held(ctx, c)
-		if err != nil {
-			return r, err
-		}
-		n, counted := counter(c.ID, id)
-		r.Token = held.token
-		if counted && n+1 < max(held.counter, c.Last) {
-			return r, etcdstore.ErrLockExpired // drawn before an earlier hold, and so from long ago
-		}
-		if r.Token == 0 {
-			r.Token, c.Missed = refused, c.Held
-		} else {
-			c.Held, c.Wrote = r.Token, r.Token
-		}
-		c.remember(call{ID: id, Token: r.Token})
-		return r, s.save(ctx, c)
+	id, err := identify(this.id)
+	if err != nil {
+		return s.answer(ctx, this, 0, err)
+	}
+	made, err := update(ctx, s, this.client, func(c *caller) (appending, error) {
+		return s.appending(ctx, c, id, etcdstore.Record{
+			Credential: c.Session, Lock: s.lock, Request: recordOf(kept(id)), File: name, Data: req.GetContent(),
+		})
 	})
+	if err == nil && !made.done {
+		_, err = s.store.Append(ctx, made.record)
+		if made.release != nil && errors.Is(err, etcdstore.ErrLockExpired) {
+			err = s.store.Release(ctx, *made.release) // a repeat, of which this was a part
+		}
+	}
+	return s.answer(ctx, this, made.record.Token, err)
+}
+
+// appending is an append that is to be made.
+type appending struct {
+	record  etcdstore.Record
+	done    bool               // it was made, and is published
+	release *etcdstore.Section // it was staged when this was released; nil: or it was not
+}
+
+// appending decides under which token an append is made, and records it.
+func (s *Service) appending(ctx context.Context, c *caller, id string, r etcdstore.Record) (appending, error) {
+	known, seen, err := c.use(id, anAppend)
 	switch {
 	case err != nil:
-		return answer(0, err)
-	case made.Token == refused:
-		return answer(0, etcdstore.ErrLockExpired)
+		return appending{}, err
+	case seen && known.Token == refused:
+		return appending{}, etcdstore.ErrLockExpired
+	case seen:
+		r.Token = known.Token
+		made := appending{record: r, done: known.Staged && c.ended(known.Token)}
+		if end, is := c.releasing(known.Token); is && known.Staged {
+			made.release = &etcdstore.Section{
+				Credential: cmp.Or(end.Session, c.Session), Lock: s.lock, Token: known.Token, Appended: true,
+			}
+		}
+		return made, nil
 	}
-	_, err = s.store.Append(ctx, made)
-	return answer(made.Token, err)
+	held, err := s.held(ctx, c)
+	if err != nil {
+		return appending{}, err
+	}
+	if n, counted := counter(c.ID, id); counted && n+1 < max(held.counter, c.Last) {
+		return appending{}, etcdstore.ErrLockExpired // drawn before an earlier hold, and so from long ago
+	}
+	if held.token == 0 || held.token <= c.Released {
+		c.Missed = c.Held
+		c.remember(call{ID: id, Token: refused, Kind: anAppend})
+		if err := s.save(ctx, c); err != nil {
+			return appending{}, err
+		}
+		return appending{}, etcdstore.ErrLockExpired
+	}
+	r.Token, c.Held, c.Wrote = held.token, held.token, held.token
+	c.remember(call{ID: id, Token: r.Token, Kind: anAppend})
+	return appending{record: r}, s.save(ctx, c)
+}
+
+// recordOf returns the store's request of an append with an id that kept returned.
+func recordOf(id string) string {
+	if hash, is := strings.CutPrefix(id, hashPrefix); is {
+		return "a" + hash
+	}
+	return "a" + hashed(id)
 }

@@ -24,7 +24,6 @@ func TestFileNames(t *testing.T) {
 	c.appends("1-4", "file_0", "c", success)
 	c.appends("1-5", "file_99", "d", success)
 	c.appends("1-6", "file_1", strings.Repeat("x", 1<<20+1), file)
-	c.appends("", "file_1", "no id", file)
 	c.appends(strings.Repeat("i", 10_000), "file_1", "a long id", file)
 	c.releases("1-7", success)
 	reads(t, node, "file_0", "abc")

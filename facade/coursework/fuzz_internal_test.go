@@ -118,7 +118,7 @@ func FuzzRecord(f *testing.F) {
 		}
 
 		known, seen := r.find(id)
-		if seen && known.ID != id {
+		if seen && known.ID != id && known.ID != kept(id) {
 			t.Errorf("%q is found as %+v", id, known)
 		}
 		if seen {
@@ -130,6 +130,7 @@ func FuzzRecord(f *testing.F) {
 		before := len(r.Calls)
 		made := call{ID: id, Token: 9, Acquire: true}
 		r.remember(made)
+		made.ID = kept(id)
 		if got, ok := r.find(id); !ok || got != made {
 			t.Errorf("%+v was remembered as %+v, %v", made, got, ok)
 		}
@@ -140,6 +141,31 @@ func FuzzRecord(f *testing.F) {
 			t.Errorf("lost %v, released %d", lost, r.Released)
 		}
 	})
+}
+
+// What is remembered of a client has a bound, whatever ids it chooses.
+func TestRecordIsBounded(t *testing.T) {
+	t.Parallel()
+	c := &caller{Client: etcdstore.Client{ID: math.MaxInt32}, record: record{
+		Session: strings.Repeat("s", 49), Held: math.MaxInt64, Released: math.MaxInt64, Missed: math.MaxInt64,
+		Wrote: math.MaxInt64, Last: math.MaxUint64, Era: math.MaxInt64,
+	}}
+	for _, unit := range []string{"x", "\x00", "é", "\"", "<", "\U0010ffff", "\u2028"} {
+		for n := range keptCalls + 2 {
+			id := fmt.Sprint(n, strings.Repeat(unit, maxID/len(unit)))
+			c.join(id)
+			c.remember(call{ID: id, Token: math.MaxInt64, Kind: aRelease, Wrote: true, Session: c.Session, Staged: true, Done: true})
+			if found, seen := c.find(id); !seen || !c.waiting(id) {
+				t.Fatalf("%q is found as %+v, %v", id, found, seen)
+			}
+		}
+		if stored, err := json.Marshal(c.record); err != nil || len(stored) >= 32<<10 || len(c.Place.IDs) != keptIDs {
+			t.Errorf("with ids of %q: %d bytes, %d ids of a place, %v", unit, len(stored), len(c.Place.IDs), err)
+		}
+	}
+	if kept("h:x") == "h:x" {
+		t.Error("an id looks like a hash")
+	}
 }
 
 // A file has one name, whatever path stands before it.

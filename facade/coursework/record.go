@@ -1,10 +1,12 @@
 package coursework
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,7 +14,10 @@ import (
 )
 
 // record is what is remembered of a client. It is written before a call is made, so that a repeat,
-// through any server, is made as the first was.
+// through any server, is made as the first was; and, for a release, once more before it is
+// answered, so that a repeat is answered alike when nothing else is left that says how it ended.
+//
+// It is read by servers of earlier versions too, which drop what they do not know.
 type record struct {
 	Session  string `json:"session"`            // the credential
 	Held     int64  `json:"held,omitempty"`     // the token that the client believes to hold; 0: none
@@ -22,34 +27,113 @@ type record struct {
 	Last     uint64 `json:"last,omitempty"`     // the highest counter of an acquire that was granted
 	Era      int    `json:"era,omitempty"`      // how many holds were lost: an acquire after a loss is another one
 	Calls    []call `json:"calls,omitempty"`    // the last ones, oldest first
+	Place    *place `json:"place,omitempty"`    // nil: it waits for nothing
 }
 
-// call is a call that was made, or is about to be.
+// call is a call that was made, or is about to be. All acquires here were granted.
 type call struct {
-	ID      string `json:"id"`
+	ID      string `json:"id"`                // as kept returns it
 	Token   int64  `json:"token"`             // that it was made under, or that it brought
 	Acquire bool   `json:"acquire,omitempty"` // it is an acquire
+	Kind    kind   `json:"kind,omitempty"`    // unless it is an acquire
 	Wrote   bool   `json:"wrote,omitempty"`   // a release: something had been appended
+	Session string `json:"session,omitempty"` // a release that is not done: the credential that it is made with
+	Staged  bool   `json:"staged,omitempty"`  // an append: it was staged when its hold was released
+	Done    bool   `json:"done,omitempty"`    // a release: it has succeeded
+}
+
+// kind is a kind of calls. Where calls are kept it is one of append and release, or "" of a call
+// that a server of an earlier version has kept.
+type kind string
+
+const (
+	anAcquire kind = "acquire"
+	anAppend  kind = "append"
+	aRelease  kind = "release"
+)
+
+// kind returns what kind of call it is; "": nobody knows.
+func (c call) kind() kind {
+	switch {
+	case c.Acquire:
+		return anAcquire
+	case c.Wrote:
+		return aRelease
+	}
+	return c.Kind
+}
+
+// place is the one acquisition of the store that all acquires of a client stand for until one of
+// them is answered. A client that has given up an acquire and begins another has only this place in
+// the queue, and what comes of it is its.
+type place struct {
+	Request string   `json:"request"` // that the store knows it by
+	IDs     []string `json:"ids"`     // of the acquires, as kept returns them, the latest last
 }
 
 // refused is the token of a call that was refused before there was one.
 const refused = -1
 
-// keptCalls bounds what is remembered.
-const keptCalls = 128
+// What is remembered is bounded: with ids of keptID bytes a record has less than 32 KiB.
+const (
+	keptCalls = 128
+	keptIDs   = 16 // of a place
+	keptID    = 40 // bytes of an id
+)
+
+// kept returns an id as it is remembered. One that is long, or would take more room than it has
+// bytes, is remembered by its hash.
+func kept(id string) string {
+	if len(id) <= keptID && !strings.HasPrefix(id, hashPrefix) && !strings.ContainsFunc(id, takesRoom) {
+		return id
+	}
+	return hashPrefix + hashed(id)
+}
+
+const hashPrefix = "h:"
+
+// takesRoom reports whether JSON writes a character in more bytes than it has.
+func takesRoom(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r) }
 
 // find returns the call with an id and reports whether it is remembered.
 func (r *record) find(id string) (call, bool) {
+	short := kept(id)
 	for _, c := range r.Calls {
-		if c.ID == id {
+		if c.ID == short || c.ID == id { // earlier versions kept all ids as they are
 			return c, true
 		}
 	}
 	return call{}, false
 }
 
+// waiting reports whether an id is that of an acquire which is not answered yet.
+func (r *record) waiting(id string) bool {
+	return r.Place != nil && slices.Contains(r.Place.IDs, kept(id))
+}
+
+// use returns the call with an id, if it is remembered, for a call of some kind. It fails with
+// errRefused if the id was used for one of another kind.
+func (r *record) use(id string, wanted kind) (known call, seen bool, err error) {
+	known, seen = r.find(id)
+	used := known.kind()
+	if !seen && r.waiting(id) {
+		used = anAcquire
+	}
+	// Earlier versions did not tell appends and releases apart, but for those releases that
+	// published something.
+	if used != wanted && (used != "" || seen && wanted == anAcquire) {
+		return call{}, false, refusedf("the id belongs to another call, of kind %s", cmp.Or(used, "append or release"))
+	}
+	return known, seen, nil
+}
+
 // remember adds a call, and drops the oldest one if there are too many.
 func (r *record) remember(c call) {
+	c.ID = kept(c.ID)
+	r.add(c)
+}
+
+func (r *record) add(c call) {
 	if len(r.Calls) >= keptCalls {
 		r.Calls = r.Calls[len(r.Calls)-keptCalls+1:]
 	}
@@ -59,7 +143,7 @@ func (r *record) remember(c call) {
 // forget drops a call, so that its repeat is a new call.
 func (r *record) forget(id string) {
 	for i, c := range r.Calls {
-		if c.ID == id {
+		if c.ID == kept(id) || c.ID == id {
 			r.Calls = append(r.Calls[:i:i], r.Calls[i+1:]...)
 			return
 		}
@@ -72,6 +156,21 @@ func (r *record) forget(id string) {
 // lost, the session ends, and "1-1" comes again; nothing came since.
 func (r *record) lost(acquire call) bool {
 	return acquire.Acquire && acquire.Token > r.Released && r.Calls[len(r.Calls)-1] == acquire
+}
+
+// ended reports whether a release of a token is known to have succeeded.
+func (r *record) ended(token int64) bool {
+	return slices.ContainsFunc(r.Calls, func(c call) bool { return c.Done && c.Token == token })
+}
+
+// releasing returns the release of a token, if one is remembered.
+func (r *record) releasing(token int64) (call, bool) {
+	for _, c := range r.Calls {
+		if c.kind() == aRelease && c.Token == token {
+			return c, true
+		}
+	}
+	return call{}, false
 }
 
 // counter returns the number in an id of the form "<client>-<counter>" and reports whether the id
@@ -97,7 +196,62 @@ func parseCounter(text string) (uint64, bool) {
 type caller struct {
 	etcdstore.Client
 	record
-	id string // the session's public half
+	id      string // the session's public half
+	settled bool   // its place was granted, which its record does not say yet
+}
+
+// join gives an acquire the client's place, a new one if it has none, and reports whether it had
+// another one, or none.
+func (c *caller) join(id string) (joined bool) {
+	if c.Place == nil {
+		c.Place = &place{Request: c.request(id), IDs: []string{kept(id)}}
+		return true
+	}
+	p := c.Place
+	if c.waiting(id) {
+		return false
+	}
+	late := false
+	if n, counted := counter(c.ID, id); counted {
+		late = slices.ContainsFunc(p.IDs, func(other string) bool {
+			m, counted := counter(c.ID, other)
+			return counted && m > n
+		})
+	}
+	switch {
+	case !late:
+		p.IDs = append(p.IDs, kept(id))
+	case len(p.IDs) < keptIDs:
+		p.IDs = slices.Insert(p.IDs, 0, kept(id))
+	default:
+		return false
+	}
+	p.IDs = p.IDs[max(0, len(p.IDs)-keptIDs):]
+	return true
+}
+
+// settle notes that an acquisition of the store was granted. If it is the client's place, all the
+// acquires that stand for it have brought the token.
+func (c *caller) settle(request string, token int64) {
+	p := c.Place
+	if p == nil || p.Request != request {
+		return
+	}
+	for _, id := range p.IDs {
+		c.add(call{ID: id, Token: token, Acquire: true})
+		if n, ok := counter(c.ID, id); ok {
+			c.Last = max(c.Last, n)
+		}
+	}
+	c.hold(token)
+	c.Place, c.settled = nil, true
+}
+
+// hold notes that the client holds the lock, unless it has released it meanwhile.
+func (c *caller) hold(token int64) {
+	if token > c.Released {
+		c.Held = token
+	}
 }
 
 // errUnknown is the error of a call of a client that does not exist.

@@ -120,11 +120,11 @@ func TestAppendDrawnBeforeItsAcquire(t *testing.T) {
 	c.acquires("1-6", success)
 	c.appends("1-5", "file_0", "c", success)
 	c.appends("1-5", "file_0", "c", success)
-	c.appends("1-4", "file_0", "a release's id", timeout)
-	c.releases("1-7", success)
-	c.acquires("1-9", success)
+	c.appends("1-4", "file_0", "a release's id", file)
+	c.releases("1-8", success)
+	c.acquires("1-10", success)
 	c.appends("1-7", "file_0", "older than that", timeout)
-	c.releases("1-10", success)
+	c.releases("1-11", success)
 	reads(t, node, "file_0", "abc")
 }
 

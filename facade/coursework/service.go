@@ -25,6 +25,7 @@ type Store interface {
 	Acquire(ctx context.Context, args etcdstore.AcquireArgs) (etcdstore.Grant, error)
 	Release(ctx context.Context, section etcdstore.Section) error
 	Append(ctx context.Context, record etcdstore.Record) (rev int64, err error)
+	Staged(ctx context.Context, lock string, token int64, requests []string) ([]bool, error)
 	Holder(ctx context.Context, lock string) (*etcdstore.Holder, error)
 
 	NewClient(ctx context.Context, record []byte) (etcdstore.Client, error)
@@ -116,18 +117,19 @@ func (s *Service) ClientClose(ctx context.Context, req *pb.Int) (*pb.Int, error)
 // only if the client held the lock, has lost it and does not know, since clients of this API then
 // hang up for good.
 func (s *Service) Heartbeat(ctx context.Context, req *pb.Heartbeat) (*pb.Response, error) {
-	c, err := s.caller(ctx, req.GetClientId())
+	this := asked{method: "heartbeat", client: req.GetClientId()}
+	c, err := s.caller(ctx, this.client)
 	if err != nil {
-		return answer(0, err)
+		return s.answer(ctx, this, 0, err)
 	}
 	if c.Held == 0 || c.Held == c.Missed {
-		return answer(0, nil)
+		return s.answer(ctx, this, 0, nil)
 	}
 	held, err := s.held(ctx, c)
 	if err == nil && held.token != c.Held {
 		err = etcdstore.ErrLockExpired
 	}
-	return answer(0, err)
+	return s.answer(ctx, this, 0, err)
 }
 
 // GetCurrentLockHolder returns the number of the client that holds the lock; 0: nobody, -1: no
@@ -171,7 +173,7 @@ type hold struct {
 	counter uint64 // of the acquire that brought it; 0: it has none
 }
 
-// held returns what a client holds now.
+// held returns what a client holds now, and settles its place if that is how it got it.
 func (s *Service) held(ctx context.Context, c *caller) (hold, error) {
 	h, err := s.store.Holder(ctx, s.lock)
 	if err != nil || h == nil || h.Session != c.id {
@@ -181,6 +183,7 @@ func (s *Service) held(ctx context.Context, c *caller) (hold, error) {
 	if !ok || number != c.ID {
 		return hold{}, nil
 	}
+	c.settle(h.Request, h.Token)
 	return hold{token: h.Token, counter: n}, nil
 }
 
@@ -249,13 +252,21 @@ func file(name string) (string, bool) {
 	return name, fileName.MatchString(name)
 }
 
+// asked is whose call of which method is answered.
+type asked struct {
+	method string
+	client int32
+	id     string
+}
+
 // answer returns the response to a call:
 //
 //   - SUCCESS: no error.
 //   - TIMEOUT_ERROR: the lock is not held, or not any more.
-//   - FILE_ERROR: the call makes no sense, or asks for too much.
+//   - FILE_ERROR: the call makes no sense, or asks for too much. Why, the log says: there is no
+//     room for it in the response.
 //   - err, and no response: not here, or not now; a repeat may succeed.
-func answer(version int64, err error) (*pb.Response, error) {
+func (s *Service) answer(ctx context.Context, to asked, version int64, err error) (*pb.Response, error) {
 	switch {
 	case err == nil:
 		return &pb.Response{Status: pb.Status_SUCCESS, Version: version}, nil
@@ -263,6 +274,7 @@ func answer(version int64, err error) (*pb.Response, error) {
 		return &pb.Response{Status: pb.Status_TIMEOUT_ERROR}, nil
 	case errors.Is(err, errUnknown), errors.Is(err, errRefused), errors.Is(err, etcdstore.ErrTooLarge),
 		errors.Is(err, etcdstore.ErrQuota), errors.Is(err, etcdstore.ErrNoSpace):
+		s.log.InfoContext(ctx, "refused with FILE_ERROR", "method", to.method, "client", to.client, "request", kept(to.id), "err", err)
 		return &pb.Response{Status: pb.Status_FILE_ERROR}, nil
 	}
 	return nil, err
@@ -270,3 +282,8 @@ func answer(version int64, err error) (*pb.Response, error) {
 
 // errRefused is the error of a call that makes no sense, now or ever.
 var errRefused = errors.New("refused")
+
+// refusedf returns an errRefused that says why. Names are to be quoted, and cut: they may be long.
+func refusedf(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{errRefused}, args...)...)
+}

@@ -33,7 +33,8 @@ type Status int32
 const (
 	// Done.
 	Status_SUCCESS Status = 0
-	// Refused: no such file, no such client, or not a holder's to ask.
+	// Refused: no such file, no such client, not a holder's to ask, too much, or the id of a call of another kind. The server's
+	// log says why.
 	Status_FILE_ERROR Status = 1
 	// Refused: the lock is not held, or not any more.
 	Status_TIMEOUT_ERROR Status = 2
@@ -135,7 +136,8 @@ type LockArgs struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The client's id.
 	ClientId int32 `protobuf:"varint,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	// The call's id, the same when it is repeated: "<client_id>-<counter>", or any string that is unique for the client.
+	// The call's id, the same when it is repeated: "<client_id>-<counter>", or any string that is unique for the client, of at
+	// most 256 bytes. Empty: the call is not to be repeated; sent again, it is another one.
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -43,7 +43,8 @@ const (
 type LockServiceClient interface {
 	// client_init begins a client and answers its id. A repeat begins another.
 	ClientInit(ctx context.Context, in *Int, opts ...grpc.CallOption) (*Int, error)
-	// lock_acquire blocks until the lock is granted, first come first served. A repeat finds its own place or grant.
+	// lock_acquire blocks until the lock is granted, first come first served. A repeat finds its own place or grant, and so
+	// does another call of a client that waits already: a client has one place.
 	LockAcquire(ctx context.Context, in *LockArgs, opts ...grpc.CallOption) (*Response, error)
 	// lock_release publishes what was appended under the lock and passes the lock on. A repeat answers the same.
 	LockRelease(ctx context.Context, in *LockArgs, opts ...grpc.CallOption) (*Response, error)
@@ -155,7 +156,8 @@ func (c *lockServiceClient) Ping(ctx context.Context, in *Empty, opts ...grpc.Ca
 type LockServiceServer interface {
 	// client_init begins a client and answers its id. A repeat begins another.
 	ClientInit(context.Context, *Int) (*Int, error)
-	// lock_acquire blocks until the lock is granted, first come first served. A repeat finds its own place or grant.
+	// lock_acquire blocks until the lock is granted, first come first served. A repeat finds its own place or grant, and so
+	// does another call of a client that waits already: a client has one place.
 	LockAcquire(context.Context, *LockArgs) (*Response, error)
 	// lock_release publishes what was appended under the lock and passes the lock on. A repeat answers the same.
 	LockRelease(context.Context, *LockArgs) (*Response, error)
