@@ -195,7 +195,7 @@ func TestCrashFoldingLarge(t *testing.T) {
 		c.Release(first)
 		h := c.Acquire("l")
 		for i := range etcdstore.MaxSectionFiles - 1 {
-			add(h, fmt.Sprint("small", i), strings.Repeat("x", 70_000*(i%2))+fmt.Sprint(i))
+			add(h, fmt.Sprint("small", i), strings.Repeat("x", 70_000*(i%4/3))+fmt.Sprint(i))
 		}
 		for i := range 4 {
 			add(h, "big", strings.Repeat(strconv.Itoa(i), 900_001))

@@ -60,7 +60,7 @@
 //	sweep      if   m(locks/L)!=T, c(commits/L//T)=0, c(a record of T just read)>0
 //	           then delete staged/L//T/, put undone/L//T unless a note is there
 //	fold       if   m(commits/L//T) of some sections, the oldest, and m(files/L//F) of every file
-//	                touched are unchanged
+//	                touched are unchanged; of many files: no m(files/L//) is later than these reads
 //	           then put chunks; in the last step move the heads, delete the markers and each
 //	                staged/L//T/
 //	attach     if   m(sessions/S) is unchanged since it was read, with at < n and not over

@@ -53,6 +53,7 @@ func (s Resolving) Append(ctx context.Context, r Record) (rev int64, err error) 
 // token of the last one that was.
 func (s *Store) FoldTogether(ctx context.Context, lock string, tokens ...int64) (through int64, err error) {
 	var secs []publishedSection
+	var rev int64
 	for _, token := range tokens {
 		marker, err := s.get(ctx, s.keys.marker(lock, token))
 		if err != nil {
@@ -62,9 +63,10 @@ func (s *Store) FoldTogether(ctx context.Context, lock string, tokens ...int64) 
 		if err != nil {
 			return 0, err
 		}
+		rev = marker.Header.Revision
 		secs = append(secs, publishedSection{token: token, marker: marker.Kvs[0].ModRevision, records: records})
 	}
-	return s.fold(ctx, lock, secs)
+	return s.fold(ctx, lock, secs, rev)
 }
 
 // Feature reports whether a feature is on, as far as the store has read.

@@ -46,6 +46,10 @@ const (
 	stepOps    = 100      // the most operations of one step, under etcd's 128
 )
 
+// A section within its bounds is folded by transactions that etcd takes as they are: the last one
+// compares its marker and every head, and moves all heads.
+const _ = uint(commit.MaxOps - MaxSectionFiles - 2)
+
 // foldDelay is how long a published section waits for others to be folded with.
 const foldDelay = 200 * time.Millisecond
 
@@ -102,7 +106,7 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 			return err
 		}
 		if len(oldest) > 0 {
-			through, err := s.fold(ctx, lock, oldest)
+			through, err := s.fold(ctx, lock, oldest, rev)
 			if err != nil && !errors.Is(err, errOvertaken) {
 				return fmt.Errorf("fold %s: %w", quoted(lock), err)
 			} else if err != nil || through < token {
@@ -119,14 +123,20 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 // remembered of a head was wrong.
 var errOvertaken = errors.New("overtaken")
 
-// fold folds the oldest sections of a lock, all in one step. If that is too much for one step, it
-// folds the first of them alone, in as many as that takes. It returns the token of the last section
-// that it has folded.
+// fold folds the oldest sections of a lock, as they were at a revision, all in one step. If that is
+// too much for one step, it folds the first of them alone, in as many as that takes. It returns the
+// token of the last section that it has folded.
 //
 // Only a single section may take several steps. If a fold is broken off between two, whoever takes
 // it up must put the same chunks; and what several sections come to depends on which of them are
 // folded together: 5 with 6 fills a chunk that 5 alone does not.
-func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) (through int64, err error) {
+//
+// A section has more files than its bound if its client went back and forth between servers, each
+// of which counts by itself. What compares and moves as many heads etcd does not take. So instead
+// of its own heads all of the lock's are compared, as one range: none was put since the revision,
+// so that each is what was read after it, and is not to be remembered from before. And they are
+// moved by transactions inside the last one.
+func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection, rev int64) (through int64, err error) {
 	var guard []*pb.Compare
 	var files []string
 	sizes, tokens := map[string]int{}, map[string]int64{}
@@ -149,17 +159,23 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 			bytes[r.file] = append(bytes[r.file], r.data...)
 		}
 	}
+	many := len(files) > MaxSectionFiles
+	if many {
+		guard = append(guard, op.AllModifiedBy(s.keys.heads(lock), rev))
+	}
 	var chunks, last []*pb.RequestOp
 	grown := make([]head, len(files))
 	for i, file := range files {
 		key := s.keys.head(lock, file)
 		f, known := s.heads.get(key)
-		if !known {
+		if !known || many {
 			if f, err = s.headOf(ctx, lock, file); err != nil {
 				return 0, err
 			}
 		}
-		guard = append(guard, op.ModifiedAt(key, f.rev))
+		if !many {
+			guard = append(guard, op.ModifiedAt(key, f.rev))
+		}
 		puts, err := s.grow(ctx, lock, file, &f.headValue, bytes[file])
 		if err != nil {
 			return 0, err
@@ -179,19 +195,22 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection) 
 		steps = steps[:n-1]
 	}
 	if len(steps) > 0 && len(secs) > 1 {
-		return s.fold(ctx, lock, secs[:1])
+		return s.fold(ctx, lock, secs[:1], rev)
 	}
-	var rev int64
 	for _, ops := range append(steps, last) {
+		bytes := bytesOf(ops)
+		if many {
+			ops = commit.Nested(ops)
+		}
 		t, run := commit.Txn{If: guard, Then: ops}, s.engine.Alone // a large one would hold up a batch
-		if t.Small() {
+		if !many && t.Small() {
 			run = s.engine.Commit
 		}
-		if err := s.awaitRoom(ctx, lock, bytesOf(ops)); err != nil {
+		if err := s.awaitRoom(ctx, lock, bytes); err != nil {
 			return 0, err
 		}
 		resp, err := run(ctx, t)
-		s.space.answered(stepTakes(bytesOf(ops)))
+		s.space.answered(stepTakes(bytes))
 		if err == nil && !resp.Succeeded {
 			err = errOvertaken
 		}

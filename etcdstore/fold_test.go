@@ -1,10 +1,12 @@
 package etcdstore_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
@@ -52,4 +54,36 @@ func TestFoldOfSeveralStepsIsOfOneSection(t *testing.T) {
 	if got := storetest.Contents(t, s, "l", "f"); got != want {
 		t.Errorf("the file has %d bytes, not as they were appended", len(got))
 	}
+}
+
+// TestFoldOfMoreFilesThanABound: each store counts a section's files by itself, so that a client
+// that goes back and forth between two has more of them. All are published nevertheless, or nobody
+// could read the lock's files any more.
+func TestFoldOfMoreFilesThanABound(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	first, second := openStore(t, etcd), openStore(t, etcd)
+	c := begin(t, first)
+	var want []string
+	for round := range 2 {
+		h := c.Acquire("l")
+		appends := func(s storetest.Subject, n int) {
+			for range n {
+				file := fmt.Sprintf("f%03d", len(want))
+				c.Via(s).Append(h, file, "x")
+				want = append(want, file)
+			}
+		}
+		c.Append(h, "again", fmt.Sprint(round))
+		appends(second, etcdstore.MaxSectionFiles-1)
+		appends(first, etcdstore.MaxSectionFiles-1)
+		c.Release(h)
+	}
+	for _, s := range []storetest.Subject{second, first} {
+		storetest.WantContents(t, s, "l", "again", "01")
+		for _, file := range want {
+			storetest.WantContents(t, s, "l", file, "x")
+		}
+	}
+	gone(t, etcd, "commits/")
 }

@@ -15,7 +15,7 @@ const (
 
 	MaxRecord       = 1 << 20  // bytes of one record
 	MaxSection      = 64 << 20 // bytes of one section
-	MaxSectionFiles = 50       // files one section may touch
+	MaxSectionFiles = 100      // files one section may touch
 	MaxRead         = 1 << 20  // bytes of one Read or one piece of a Tail
 	MaxPage         = 1000     // entries of one page of a listing, and waiters of one Inspect
 	MaxUnfinished   = 1000     // acquisitions one heartbeat may name

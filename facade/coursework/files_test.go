@@ -1,6 +1,7 @@
 package coursework_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -88,4 +89,21 @@ func TestForeignClients(t *testing.T) {
 	}
 	holder.releases("1-2", success)
 	reads(t, node, "file_0", "")
+}
+
+// All hundred files may be touched in one section.
+func TestAllFilesInOneSection(t *testing.T) {
+	t.Parallel()
+	node := facadetest.Start(t, facadetest.WithCoursework(long, long))
+	c := join(t, node, 0)
+	for round, want := range []string{"a", "aa"} {
+		c.acquires(fmt.Sprintf("acquire %d", round), success)
+		for n := range 100 {
+			c.appends(fmt.Sprintf("append %d.%d", round, n), fmt.Sprint("file_", n), "a", success)
+		}
+		c.releases(fmt.Sprintf("release %d", round), success)
+		for n := range 100 {
+			reads(t, node, fmt.Sprint("file_", n), want)
+		}
+	}
 }

@@ -1,6 +1,8 @@
 package commit
 
 import (
+	"slices"
+
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -54,4 +56,14 @@ func (t Txn) Request() *pb.TxnRequest {
 // Op makes a nested transaction of it.
 func (t Txn) Op() *pb.RequestOp {
 	return &pb.RequestOp{Request: &pb.RequestOp_RequestTxn{RequestTxn: t.Request()}}
+}
+
+// Nested are operations as so few that etcd takes them in a transaction, most of them in
+// transactions inside it. They must not be so many that it takes them in no way, some three
+// thousand.
+func Nested(ops []*pb.RequestOp) (few []*pb.RequestOp) {
+	for part := range slices.Chunk(ops, packOps) {
+		few = append(few, Txn{Then: part}.Op())
+	}
+	return few
 }

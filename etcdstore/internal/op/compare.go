@@ -44,6 +44,13 @@ func ModifiedBy(key string, rev int64) *pb.Compare {
 	return c
 }
 
+// AllModifiedBy holds while no key under a prefix was put after a revision. Etcd looks at each.
+func AllModifiedBy(prefix string, rev int64) *pb.Compare {
+	c := ModifiedBy(prefix, rev)
+	c.RangeEnd = []byte(clientv3.GetPrefixRangeEnd(prefix))
+	return c
+}
+
 // NotModifiedAt holds while a key was last put at another revision, or is not there.
 func NotModifiedAt(key string, rev int64) *pb.Compare {
 	c := ModifiedAt(key, rev)
