@@ -14,10 +14,12 @@ import (
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
+	"github.com/distributed-lock-manager/dlm/facade/oversize"
 )
 
 // call is one call on its way through the facade, whichever way it came: a unary call, a stream, or
@@ -155,13 +157,14 @@ func (s *service) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 // stream is around every stream. One with a single request is admitted when that has come.
 func (s *service) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	c := &call{service: s, method: info.FullMethod, began: time.Now(), ctx: ss.Context()}
+	multiplexed := info.IsClientStream && info.IsServerStream
 	err := recovered(func() error {
-		if info.IsClientStream {
+		if multiplexed {
 			if err := c.admit(nil); err != nil {
 				return err
 			}
 		}
-		return handle(srv, &callStream{ServerStream: ss, call: c, admitted: info.IsClientStream})
+		return handle(srv, &callStream{ServerStream: ss, call: c, admitted: multiplexed})
 	})
 	return c.end(nil, err, time.Since(c.began))
 }
@@ -178,6 +181,9 @@ func (s *callStream) Context() context.Context { return s.call.ctx }
 
 func (s *callStream) RecvMsg(m any) error {
 	err := s.ServerStream.RecvMsg(m)
+	if p, is := m.(proto.Message); err == nil && is && oversize.Marked(p) {
+		err = fmt.Errorf("%w: a message of %d bytes or more", etcdstore.ErrTooLarge, oversize.Limit)
+	}
 	switch {
 	case err == nil && !s.admitted:
 		err = s.call.admit(m)

@@ -6,14 +6,16 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/distributed-lock-manager/dlm/facade/oversize"
 )
 
 // Limits of one server, and of one connection to it.
 const (
 	// MaxMessage bounds a request in bytes. It is far above what a record may have, so that a
 	// record that is too large is refused with a reason; what is larger still, gRPC refuses by
-	// itself.
-	MaxMessage = 16 << 20
+	// itself, but for the coursework's API, whose clients would send it again for ever.
+	MaxMessage = oversize.Limit - 1
 
 	// MaxHeaders bounds a call's headers in bytes.
 	MaxHeaders = 16 << 10

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/facade/oversize"
 )
 
 // A session lingers if its client's side has closed its stream, and only then. gRPC does not tell:
@@ -43,10 +44,13 @@ type watching struct {
 func (w watching) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	watched := &watchedConn{Conn: conn}
 	above, info, err := w.TransportCredentials.ServerHandshake(watched)
-	if err != nil || above == net.Conn(watched) {
+	switch {
+	case err != nil:
 		return above, info, err
+	case above != net.Conn(watched):
+		above = farewell{above, watched}
 	}
-	return farewell{above, watched}, info, nil
+	return oversize.Mark(above), info, nil
 }
 
 // farewell is a connection with something above what is watched, which says good-bye before it

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
-	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 	"github.com/distributed-lock-manager/dlm/facade/coursework"
 )
 
@@ -46,7 +45,7 @@ func New(cfg Config) *Server {
 	s.SetServing(false)
 	dlmv1.RegisterLockServiceServer(s.grpc, service)
 	if cfg.Coursework != nil {
-		lockservice.RegisterLockServiceServer(s.grpc, cfg.Coursework)
+		cfg.Coursework.Register(s.grpc)
 	}
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc) // v1 and, for tools that know no other, v1alpha

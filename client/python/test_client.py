@@ -1,6 +1,11 @@
 """Tests of the client against real servers; run_tests.sh runs them."""
 
+import os
+import shutil
+import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import unittest
 from concurrent import futures
@@ -218,11 +223,73 @@ class OneServer(Case):
         with self.assertRaises(grpc.RpcError):
             client.RPC_lock_acquire()
         self.assertEqual(len(network.requests("lock_acquire")), 1)
-        with self.assertRaises(grpc.RpcError):
-            client.RPC_append_file("file_10", b"A" * (17 << 20))
+
+    def test_far_too_large(self):
+        client = self.client(self.server.address, timeout=PATIENCE)
+        self.assertEqual(client.RPC_lock_acquire(), SUCCESS)
+        for size in (16, 17, 200):
+            self.assertEqual(client.RPC_append_file("file_10", b"A" * (size << 20)), FILE_ERROR, size)
+        self.assertEqual(client.RPC_append_file("file_10", "B"), SUCCESS)
+        self.assertEqual(client.RPC_lock_release(), SUCCESS)
+        self.assertEqual(self.server.read("file_10"), "B")
+
+    def test_interrupted_while_waiting(self):
+        holder, client, other = (self.client(self.server.address) for _ in range(3))
+        holder.RPC_lock_acquire()
+
+        def interrupt():
+            eventually(lambda: self.server.waiters() == 1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        for _ in range(2):
+            interrupted = self.in_background(interrupt)
+            with self.assertRaises(KeyboardInterrupt):
+                client.RPC_lock_acquire()
+            interrupted.result(PATIENCE)
+        behind = self.in_background(self.section, other, "file_12", "O")
+        eventually(lambda: self.server.waiters() == 2)
+        again = self.in_background(self.section, client, "file_12", "C")
+        holder.RPC_lock_release()
+        again.result(PATIENCE)
+        behind.result(PATIENCE)
+        self.assertEqual(self.server.read("file_12"), "CO")
+        self.assertEqual(self.server.waiters(), 0)
+
+    def test_misuse(self):
+        for servers in ([], "localhost:50051"):
+            with self.assertRaisesRegex(ValueError, "want a list"):
+                lock_client.LockClient(servers)
+        client = lock_client.LockClient([self.server.address])
+        calls = (client.RPC_lock_acquire, client.RPC_lock_release, lambda: client.RPC_append_file("file_0", "A"))
+        for call in calls:
+            with self.assertRaisesRegex(RuntimeError, "call RPC_init first"):
+                call()
+        client.RPC_init()
+        self.assertEqual(client.RPC_close(), 0)
+        for call in (*calls, client.RPC_init):
+            with self.assertRaisesRegex(RuntimeError, "is closed"):
+                call()
+
+    def test_missing_modules(self):
+        with tempfile.TemporaryDirectory(prefix="dlm-python-") as alone:
+            shutil.copy(lock_client.__file__, alone)
+            ungenerated = "lock_service_pb2 has not been generated: run .*generate.sh"
+            for missing, words in (("", ungenerated), ("grpc", "no grpcio")):
+                if missing:
+                    with open(os.path.join(alone, missing + ".py"), "w", encoding="utf-8") as file:
+                        file.write("raise ImportError\n")
+                command = [sys.executable, "-c", "import lock_client"]
+                done = subprocess.run(command, cwd=alone, check=False, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertRegex(done.stderr, words)
 
     def test_looks_for_a_server(self):
-        client = self.client(dead_port(), dead_port(), self.server.address, dead_port())
+        dead = dead_port()
+        with self.assertLogs("lock_client", "WARNING") as logged:
+            client = self.client(dead, dead_port(), self.server.address, dead_port())
+        said = "\n".join(logged.output)
+        self.assertRegex(said, f"{dead}: no answer to client_init .UNAVAILABLE: .*; trying again")
+        self.assertRegex(said, f"{self.server.address}: answers")
         self.section(client, "file_11", "A")
         self.assertEqual(self.server.read("file_11"), "A")
 
@@ -235,6 +302,16 @@ class OneServer(Case):
 
 class Crashes(Case):
     """Servers that are killed."""
+
+    def test_no_server(self):
+        server = self.start_server()
+        server.kill()
+        with self.assertLogs("lock_client", "WARNING") as logged:
+            coming = self.in_background(self.client, server.address)
+            eventually(lambda: any("none of them can serve" in line for line in logged.output))
+            server.start()
+            self.assertGreater(coming.result(PATIENCE).client_id, 0)
+        self.assertRegex(logged.output[-1], "answers")
 
     def test_server_comes_back(self):
         server = self.start_server()
