@@ -103,8 +103,8 @@ outages: ## stop, kill and cut off servers and members of etcd, and print the lo
 	$(GO) test -tags outages -run Outages -count=1 -timeout 20m -v ./cmd/dlm
 
 .PHONY: scenarios
-scenarios: ## play the coursework's fault scenarios and tell what happened (about two minutes)
-	$(GO) test -tags scenarios -count=1 -timeout 15m -v ./tools/scenarios
+scenarios: ## play the coursework's fault scenarios and tell what happened (about two minutes); ARGS="-run 4e" for one
+	@GO='$(GO)' tools/scenarios/scenarios.sh $(ARGS)
 
 ROBUSTNESS_FOR ?= 10m
 

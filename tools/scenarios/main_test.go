@@ -1,12 +1,16 @@
 package scenarios_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
+
+// storyFile is where the story is told; none: on standard output, if the tests are verbose.
+var storyFile = flag.String("story", "", "write what happened into this file")
 
 // afterwards is called when all tests have ended.
 var afterwards []func()
@@ -16,8 +20,9 @@ func TestMain(m *testing.M) {
 	for _, clean := range afterwards {
 		clean()
 	}
-	if testing.Verbose() {
-		story.print(os.Stdout)
+	if err := story.tell(*storyFile); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	if err := goleak.Find(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

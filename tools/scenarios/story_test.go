@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"text/tabwriter"
 	"time"
 )
@@ -33,6 +35,22 @@ func (s *tale) add(r row) {
 	s.rows = append(s.rows, r)
 }
 
+// tell prints the story into a file; none: on standard output, if that is wanted.
+func (s *tale) tell(file string) error {
+	if file == "" {
+		if testing.Verbose() {
+			s.print(os.Stdout)
+		}
+		return nil
+	}
+	to, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	s.print(to)
+	return to.Close()
+}
+
 func (s *tale) print(w io.Writer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,11 +60,8 @@ func (s *tale) print(w io.Writer) {
 	slices.SortFunc(s.rows, func(a, b row) int {
 		return cmp.Or(cmp.Compare(a.id, b.id), -cmp.Compare(a.api, b.api))
 	})
-	fmt.Fprintln(w, "\nWhat happened, and what a reader finds in the end. Recovery: from the fault to the first call that succeeded after it; 4e's second from")
-	fmt.Fprintln(w, "the moment when a majority could be had again. What an unreleased hold had appended and lost is not in the file: sections are whole.")
-	fmt.Fprintln(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "id\tAPI\tin the file\tpass\trecovery\twhat happened")
+	fmt.Fprintln(table, "id\tAPI\tin the file\tpass\trecovery")
 	for _, r := range s.rows {
 		pass := "yes"
 		if !r.ok {
@@ -56,10 +71,18 @@ func (s *tale) print(w io.Writer) {
 		for _, d := range r.recoveries {
 			recoveries = append(recoveries, fmt.Sprintf("%.1f s", d.Seconds()))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.id, r.api, strings.Join(r.files, " "), pass,
-			strings.Join(recoveries, ", "), r.what)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.id, r.api, strings.Join(r.files, " "), pass, strings.Join(recoveries, ", "))
 	}
 	_ = table.Flush()
+	fmt.Fprintln(w)
+	for i, r := range s.rows {
+		if i == 0 || s.rows[i-1].id != r.id {
+			fmt.Fprintf(w, "%s  %s.\n", r.id, r.what)
+		}
+	}
+	fmt.Fprintln(w, `
+In the file is what a reader finds in the end. What an unreleased hold had appended and lost is not: sections are whole.
+Recovery is from the fault to the first call that succeeded after it; 4e's second is from when a majority could be had again.`)
 }
 
 // short makes runs of one letter readable: A*20.
