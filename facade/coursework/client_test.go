@@ -143,6 +143,14 @@ func queued(t *testing.T, node *facadetest.Node, n int32) {
 // reads checks a file's published bytes.
 func reads(t *testing.T, node *facadetest.Node, name, want string) {
 	t.Helper()
+	if got := contents(t, node, name); got != want {
+		t.Errorf("%s has %q, want %q", name, got, want)
+	}
+}
+
+// contents returns a file's published bytes.
+func contents(t *testing.T, node *facadetest.Node, name string) string {
+	t.Helper()
 	resp, err := dlmv1.NewLockServiceClient(node.Dial(0)).Read(t.Context(), &dlmv1.ReadRequest{Lock: "default", File: name})
 	if status.Code(err) == codes.NotFound {
 		err = nil
@@ -150,9 +158,7 @@ func reads(t *testing.T, node *facadetest.Node, name, want string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(resp.GetData()); got != want {
-		t.Errorf("%s has %q, want %q", name, got, want)
-	}
+	return string(resp.GetData())
 }
 
 func appendArgs(c client, id, name, text string) *pb.FileArgs {
