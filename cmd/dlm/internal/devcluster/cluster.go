@@ -73,6 +73,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		addrs = append(addrs, s.addr)
 	}
 	c.out.say("three servers on %s; their data in %s%s", strings.Join(addrs, ", "), dir, kept)
+	if len(cfg.Ports) == 0 && addrs[0] != local(FirstPort) {
+		c.out.say("ports %d to %d are not free: clients of the coursework do not find these servers by themselves", FirstPort, FirstPort+Size-1)
+	}
 	c.out.say("in another terminal: export DLM_ENDPOINTS=%s", strings.Join(addrs, ","))
 	c.out.say("%s", keys)
 	for _, s := range c.servers {
@@ -175,7 +178,7 @@ func (c *cluster) obey(word string) (quit bool) {
 func (c *cluster) tell() {
 	for i, s := range c.servers {
 		is := s.state()
-		if i == c.leads {
+		if i == c.leads && s.run != nil && !s.run.stopped { // or it has led until now
 			is += " and leads"
 		}
 		if i == c.chosen {
