@@ -11,7 +11,8 @@ Every call has an id, "<client id>-<counter>", and keeps it however often it is 
 answered the first one, and does nothing twice. A call that fails is repeated after growing pauses. After the last pause
 the client looks for a server that answers a Ping, and goes on there. It never gives up by itself, as only the servers
 know what became of a call; what it waits for, it logs as a warning, which Python prints unless told otherwise. ctrl-C ends
-the waiting; a later call takes up where it was, the place in the queue included. Heartbeats, in a thread of their own, tell
+the waiting for the lock; who acquires it again soon is where it was in the queue, for others the place goes when no
+heartbeats come. Heartbeats, in a thread of their own, tell
 the servers that the client is alive.
 
 What was appended and not released is undone when the lock is lost. A client that had the lock and has lost it is therefore
@@ -99,6 +100,7 @@ class LockClient:
         self._closing = threading.Event()
         self._beats = None  # the thread of the heartbeats
         self._waiting = False  # for a server, which has been said
+        self._given_up = False  # waiting for the lock: heartbeats would keep a place that nobody wants, and then the lock
 
     def RPC_init(self):
         """Register with a server, and return the client's id, which is above 0."""
@@ -110,9 +112,14 @@ class LockClient:
         """Wait for the lock, first come first served. Returns SUCCESS, at once if the lock is held already."""
         self._check()
         self._start_heartbeats()
+        self._given_up = False
         request = pb.lock_args(client_id=self.client_id, request_id=self._next_id())
-        while self._call("lock_acquire", request, self._wait).status != SUCCESS:
-            time.sleep(self._again)
+        try:
+            while self._call("lock_acquire", request, self._wait).status != SUCCESS:
+                time.sleep(self._again)
+        except BaseException:
+            self._given_up = not self._holding
+            raise
         self._holding = True
         return SUCCESS
 
@@ -244,4 +251,5 @@ class LockClient:
     def _beat(self):
         # What the server answers does not matter here: whether the lock was lost is told by the call that needs it.
         while not self._closing.wait(self._heartbeat):
-            self._tell("heartbeat", pb.Heartbeat(client_id=self.client_id))
+            if not self._given_up:
+                self._tell("heartbeat", pb.Heartbeat(client_id=self.client_id))

@@ -68,6 +68,19 @@ class Case(unittest.TestCase):
         self.assertEqual(client.RPC_lock_release(), SUCCESS)
 
 
+    def interrupted(self, server, client):
+        """Have a client wait for the lock, alone, and press ctrl-C."""
+
+        def interrupt():
+            eventually(lambda: server.waiters() == 1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        done = self.in_background(interrupt)
+        with self.assertRaises(KeyboardInterrupt):
+            client.RPC_lock_acquire()
+        done.result(PATIENCE)
+
+
 class OneServer(Case):
     """What one server, that does not crash, is enough for. Each test has a file of its own."""
 
@@ -233,27 +246,14 @@ class OneServer(Case):
         self.assertEqual(client.RPC_lock_release(), SUCCESS)
         self.assertEqual(self.server.read("file_10"), "B")
 
-    def test_interrupted_while_waiting(self):
-        holder, client, other = (self.client(self.server.address) for _ in range(3))
+    def test_interrupted_for_good(self):
+        holder, client = self.client(self.server.address), self.client(self.server.address)
         holder.RPC_lock_acquire()
-
-        def interrupt():
-            eventually(lambda: self.server.waiters() == 1)
-            os.kill(os.getpid(), signal.SIGINT)
-
-        for _ in range(2):
-            interrupted = self.in_background(interrupt)
-            with self.assertRaises(KeyboardInterrupt):
-                client.RPC_lock_acquire()
-            interrupted.result(PATIENCE)
-        behind = self.in_background(self.section, other, "file_12", "O")
-        eventually(lambda: self.server.waiters() == 2)
-        again = self.in_background(self.section, client, "file_12", "C")
-        holder.RPC_lock_release()
-        again.result(PATIENCE)
-        behind.result(PATIENCE)
-        self.assertEqual(self.server.read("file_12"), "CO")
-        self.assertEqual(self.server.waiters(), 0)
+        self.interrupted(self.server, client)
+        eventually(lambda: self.server.waiters() == 0)
+        self.assertEqual(holder.RPC_lock_release(), SUCCESS)
+        self.section(client, "file_13", "A")
+        self.assertEqual(self.server.read("file_13"), "A")
 
     def test_misuse(self):
         for servers in ([], "localhost:50051"):
@@ -301,7 +301,22 @@ class OneServer(Case):
 
 
 class Crashes(Case):
-    """Servers that are killed."""
+    """Servers of a test's own, some of which are killed."""
+
+    def test_interrupted_and_again(self):
+        server = self.start_server()
+        holder, client, other = (self.client(server.address) for _ in range(3))
+        holder.RPC_lock_acquire()
+        self.interrupted(server, client)
+        self.interrupted(server, client)
+        behind = self.in_background(self.section, other, "file_0", "O")
+        eventually(lambda: server.waiters() == 2)
+        again = self.in_background(self.section, client, "file_0", "C")
+        holder.RPC_lock_release()
+        again.result(PATIENCE)
+        behind.result(PATIENCE)
+        self.assertEqual(server.read("file_0"), "CO")
+        self.assertEqual(server.waiters(), 0)
 
     def test_no_server(self):
         server = self.start_server()
