@@ -3,6 +3,7 @@ package coursework_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
@@ -21,10 +22,20 @@ func (c client) abandons(node *facadetest.Node, id string, waiting int32) {
 		over <- err
 	}()
 	queued(c.t, node, waiting)
+	c.joined(node, id)
 	cancel()
 	if err := await.Receive(c.t, patience, "the end of an acquire", over); err == nil {
 		c.t.Fatalf("lock_acquire %s was answered", id)
 	}
+}
+
+// joined waits until an acquire has the client's place. One without an id cannot be told.
+func (c client) joined(node *facadetest.Node, id string) {
+	c.t.Helper()
+	storetest.Eventually(c.t, id+" to wait", func() bool {
+		stored, err := node.Etcd().Get(c.t.Context(), fmt.Sprintf("/dlm/clients/%08x", c.id))
+		return err == nil && len(stored.Kvs) == 1 && strings.Contains(string(stored.Kvs[0].Value), fmt.Sprintf("%q", id)) || id == ""
+	})
 }
 
 // alone checks that a client has the lock for itself, and that nothing of it is left once it has
@@ -48,7 +59,7 @@ func TestOnePlace(t *testing.T) {
 	behind := other.waits("3-1")
 	queued(t, node, 2)
 	granted := c.at(node, 1).waits("2-2")
-	c.beats(success)
+	c.joined(node, "2-2")
 	c.at(node, 1).abandons(node, "2-3", 2)
 	holder.releases("1-2", success)
 	version := receive(t, granted) // it was there before the other one
@@ -108,7 +119,7 @@ func TestLateFirstAcquire(t *testing.T) {
 	granted := c.waits("2-2")
 	queued(t, node, 1)
 	late := c.waits("2-1")
-	c.beats(success)
+	c.joined(node, "2-1")
 	queued(t, node, 1)
 	holder.releases("1-2", success)
 	if one, two := receive(t, granted), receive(t, late); one != two {
@@ -138,6 +149,9 @@ func TestAttemptsAtOnce(t *testing.T) {
 		for i, id := range ids {
 			granted = append(granted, c.at(node, i%2).waits(id))
 		}
+		for _, id := range ids {
+			c.joined(node, id)
+		}
 		queued(t, node, 1)
 		holder.releases(fmt.Sprintf("1-%d", 2*round+2), success)
 		version := receive(t, granted[0])
@@ -165,7 +179,8 @@ func TestManyAbandonedAcquires(t *testing.T) {
 		c.abandons(node, fmt.Sprintf("2-%d", n+1), 1)
 	}
 	granted := c.waits("2-41")
-	c.abandons(node, "2-1", 1)
+	c.joined(node, "2-41")
+	queued(t, node, 1)
 	holder.releases("1-2", success)
 	receive(t, granted)
 	c.alone(node, "2-42")
