@@ -39,7 +39,7 @@ type backend struct {
 
 // openBackend starts etcd within this process, or says how to reach the one that the configuration
 // names.
-func openBackend(ctx context.Context, cfg config.Config, logs logs, s *streams) (*backend, error) {
+func openBackend(ctx context.Context, cfg config.Config, logs logs) (*backend, error) {
 	if cfg.External() {
 		return externalEtcd(cfg, logs)
 	}
@@ -59,7 +59,8 @@ func openBackend(ctx context.Context, cfg config.Config, logs logs, s *streams) 
 		Quota:         cfg.Cluster.Quota,
 		Logger:        logs.etcd,
 		Fatal: func(err error) {
-			s.printf("embedded etcd: %v", err)
+			_, _ = fmt.Fprintf(logs.sink, "dlm: embedded etcd: %v\n", err)
+			_ = logs.sink.Sync()
 			os.Exit(exitCode(err))
 		},
 	})

@@ -13,17 +13,19 @@ import (
 
 // logs are the server's two loggers, one stream: etcd speaks zap, all else slog.
 type logs struct {
-	own  *slog.Logger
-	etcd *zap.Logger
+	own   *slog.Logger
+	etcd  *zap.Logger
+	level zap.AtomicLevel
+	sink  *sink
 }
 
 // newLogs makes them. The level is debug, info, warn or error; the format is text, json or auto,
 // which is text for a terminal and JSON otherwise. What etcd logs of its daily work is shown at
 // level debug only.
 func newLogs(to *os.File, level, format string) (logs, error) {
-	least, err := zapcore.ParseLevel(level)
-	if err != nil {
-		return logs{}, fmt.Errorf("%w: log.level: %w", errConfig, err)
+	l := logs{level: zap.NewAtomicLevel()}
+	if err := l.setLevel(level); err != nil {
+		return logs{}, err
 	}
 	encoding := zap.NewProductionEncoderConfig()
 	encoding.EncodeTime = zapcore.RFC3339NanoTimeEncoder
@@ -37,27 +39,39 @@ func newLogs(to *os.File, level, format string) (logs, error) {
 		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(encoding)
 	}
-	core := zapcore.NewCore(encoder, zapcore.Lock(to), least)
-	etcdCore := core
-	if least > zapcore.DebugLevel {
-		etcdCore = quiet{core}
+	l.sink = newSink(to)
+	core := zapcore.NewCore(encoder, l.sink, l.level)
+	l.own = slog.New(zapslog.NewHandler(core))
+	l.etcd = zap.New(quiet{core}).Named("etcd")
+	l.sink.lost = func(lines int) { l.own.Warn("lines of the log were lost: nobody read them in time", "lines", lines) }
+	return l, nil
+}
+
+func (l logs) setLevel(level string) error {
+	least, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return fmt.Errorf("%w: log.level: %w", errConfig, err)
 	}
-	etcd := zap.New(etcdCore).Named("etcd")
-	return logs{own: slog.New(zapslog.NewHandler(core)), etcd: etcd}, nil
+	l.level.SetLevel(least)
+	return nil
 }
 
 // quiet lets through what an operator should look into: etcd's warnings and errors, but for those
 // for which there is no use here: about ports and tokens, which it logs at every start, and about
 // each single call of an external etcd that failed, of which the store says what there is to say.
+// At level debug it lets all through.
 type quiet struct{ zapcore.Core }
 
 func (q quiet) Enabled(level zapcore.Level) bool {
-	return level >= zapcore.WarnLevel && q.Core.Enabled(level)
+	return q.Core.Enabled(level) && (level >= zapcore.WarnLevel || q.Core.Enabled(zapcore.DebugLevel))
 }
 
 func (q quiet) With(fields []zapcore.Field) zapcore.Core { return quiet{q.Core.With(fields)} }
 
 func (q quiet) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if q.Core.Enabled(zapcore.DebugLevel) {
+		return q.Core.Check(entry, checked)
+	}
 	switch {
 	case !q.Enabled(entry.Level),
 		entry.Message == "Running http and grpc server on single port. This is not recommended for production.",

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -53,10 +55,13 @@ const serverHeap = 40 << 20
 
 // serve runs a server until a signal ends it, or a part of it fails.
 func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
+	// A reader of standard output or error that goes away is no reason to stop.
+	signal.Ignore(syscall.SIGPIPE)
 	logs, err := newLogs(s.err, cfg.Log.Level, cfg.Log.Format)
 	if err != nil {
 		return err
 	}
+	defer logs.sink.close()
 	// Etcd's peers reach each other over HTTP, by the environment's proxy if it has one, and etcd
 	// has no setting for that. Nothing else in this process makes an HTTP request. The variables
 	// are read once, at the first request.
@@ -73,7 +78,7 @@ func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 
 	// Each part is stopped by what is deferred where it was started, so in the opposite order:
 	// the facade drains, then the store, the client, and the embedded etcd last.
-	backend, err := openBackend(ctx, cfg, logs, s)
+	backend, err := openBackend(ctx, cfg, logs)
 	if err != nil {
 		return orSignal(ctx, err)
 	}
