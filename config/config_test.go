@@ -1,10 +1,18 @@
 package config_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -48,10 +56,11 @@ func TestNothingConfiguredIsDefault(t *testing.T) {
 }
 
 func TestSourcesComeBeforeEachOther(t *testing.T) {
-	file := write(t, "dlm.yaml", "listen: :1\ndrain: 1s\ndata-dir: file\nlog: {level: warn}\n")
+	file := write(t, "dlm.yaml", "listen: :1\ndrain: 1s\ndata-dir: file\nlog: {level: warn}\ncluster: {members: [a=a:1]}\n")
 	t.Setenv("DLM_DRAIN", "2s")
 	t.Setenv("DLM_DATA_DIR", "env")
-	t.Setenv("DLM_LOG_LEVEL", "")
+	t.Setenv("DLM_COURSEWORK_LOCK", "")
+	t.Setenv("DLM_CLUSTER_MEMBERS", "")
 	t.Setenv("DLM_ETCD_PREFIX", "/env/")
 	flags := pflag.NewFlagSet("server", pflag.ContinueOnError)
 	flags.String("listen", "127.0.0.1:9", "")
@@ -70,7 +79,8 @@ func TestSourcesComeBeforeEachOther(t *testing.T) {
 	want.Listen = ":1"           // the file, over the default and an unused flag's
 	want.Drain = 2 * time.Second // the environment, over the file
 	want.DataDir = "flag"        // the flag, over both
-	want.Log.Level = "warn"      // an empty variable is none
+	want.Log.Level = "warn"      // the file alone
+	want.Coursework.Lock = ""    // the environment, over the default; of members, over the file
 	want.Etcd.Prefix = "/env/"   // the environment alone
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Load = %+v, want %+v", got, want)
@@ -78,7 +88,8 @@ func TestSourcesComeBeforeEachOther(t *testing.T) {
 }
 
 func TestEveryKeyFromEverySource(t *testing.T) {
-	const file = `
+	ca, cert, key := pems(t)
+	file := strings.NewReplacer("CA", ca, "CERT", cert, "KEY", key).Replace(`
 listen: 0.0.0.0:7
 data-dir: /d
 drain: 1m
@@ -91,10 +102,10 @@ cluster:
   members: [a=a:2380, b=b:2380, c=c:2380]
   state: existing
   client-listen: 127.0.0.1:2379
-  quota: 1073741824
-  tls: {ca: ca.pem, cert: cert.pem, key: key.pem}
+  quota: 1GiB
+  tls: {ca: CA, cert: CERT, key: KEY}
 coursework: {lock: c/w, ttl: 20s, hold: 0s}
-`
+`)
 	want := config.Config{
 		Listen: "0.0.0.0:7", DataDir: "/d", Drain: time.Minute,
 		Log:  config.Log{Level: "debug", Format: "json"},
@@ -103,13 +114,13 @@ coursework: {lock: c/w, ttl: 20s, hold: 0s}
 			Name: "b", PeerListen: ":2380", PeerAdvertise: "b:2380",
 			Members: []string{"a=a:2380", "b=b:2380", "c=c:2380"},
 			State:   "existing", ClientListen: "127.0.0.1:2379", Quota: 1 << 30,
-			TLS: config.TLS{CA: "ca.pem", Cert: "cert.pem", Key: "key.pem"},
+			TLS: config.TLS{CA: ca, Cert: cert, Key: key},
 		},
 		Coursework: config.Coursework{Lock: "c/w", TTL: 20 * time.Second},
 	}
 	external := map[string]string{
 		"DLM_ETCD_ENDPOINTS": "https://e1:2379, https://e2:2379,", "DLM_ETCD_USERNAME": "u", "DLM_ETCD_PASSWORD": "p",
-		"DLM_ETCD_TLS_CA": "ca", "DLM_ETCD_TLS_CERT": "cert", "DLM_ETCD_TLS_KEY": "key",
+		"DLM_ETCD_TLS_CA": ca, "DLM_ETCD_TLS_CERT": cert, "DLM_ETCD_TLS_KEY": key,
 	}
 	t.Run("file", func(t *testing.T) {
 		got, err := load(t, file)
@@ -140,8 +151,8 @@ coursework: {lock: c/w, ttl: 20s, hold: 0s}
 			"DLM_CLUSTER_PEER_LISTEN": ":2380", "DLM_CLUSTER_PEER_ADVERTISE": "b:2380",
 			"DLM_CLUSTER_MEMBERS": "a=a:2380,b=b:2380,c=c:2380", "DLM_CLUSTER_STATE": "existing",
 			"DLM_COURSEWORK_LOCK": "c/w", "DLM_COURSEWORK_TTL": "20s", "DLM_COURSEWORK_HOLD": "0s",
-			"DLM_CLUSTER_CLIENT_LISTEN": "127.0.0.1:2379", "DLM_CLUSTER_QUOTA": "1073741824", "DLM_CLUSTER_TLS_CA": "ca.pem",
-			"DLM_CLUSTER_TLS_CERT": "cert.pem", "DLM_CLUSTER_TLS_KEY": "key.pem",
+			"DLM_CLUSTER_CLIENT_LISTEN": "127.0.0.1:2379", "DLM_CLUSTER_QUOTA": "1073741824", "DLM_CLUSTER_TLS_CA": ca,
+			"DLM_CLUSTER_TLS_CERT": cert, "DLM_CLUSTER_TLS_KEY": key,
 		} {
 			t.Setenv(key, value)
 		}
@@ -171,7 +182,7 @@ coursework: {lock: c/w, ttl: 20s, hold: 0s}
 		want.Etcd.Endpoints = []string{"https://e1:2379", "https://e2:2379"}
 		want.Etcd.Username, want.Etcd.Password = "u", "p"
 		want.Etcd.History = 0
-		want.Etcd.TLS = config.TLS{CA: "ca", Cert: "cert", Key: "key"}
+		want.Etcd.TLS = config.TLS{CA: ca, Cert: cert, Key: key}
 		got, err := config.Load(nil, "")
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("Load = %+v, %v, want %+v", got, err, want)
@@ -262,21 +273,32 @@ func TestFaults(t *testing.T) {
 		"etcd: {username: u}":             {"etcd.username", "a password", "etcd.endpoints"},
 		"etcd: {password: s3cret}":        {"etcd.password", "etcd.username"},
 		"etcd: {password: 5318008531800}": {"etcd.password", "quotes"},
-		"etcd: {password-file: /no/such}": {"etcd.password-file: open /no/such"},
+		"etcd: {password-file: /no/such}": {`etcd.password-file: "/no/such": no such file`},
 		"etcd: {tls: {cert: c}}":          {"etcd.tls.cert", "both"},
 		"etcd: {endpoints: [e]}":          {`etcd.endpoints: "e": want`},
 		"etcd: {endpoints: [1]}":          {"etcd.endpoints", "a list of texts"},
 		"etcd: {endpoints: [ftp://e:1]}":  {`etcd.endpoints: "ftp://e:1": want`},
-		"etcd: {endpoints: [http://e:1], tls: {ca: c}}":                                       {`"http://e:1": want https://`},
-		"etcd: {endpoints: [e:1]}\ncluster: {quota: 99999999, name: n}":                       {`cluster.name: "n": not together`, `cluster.quota: "99999999": not together`},
-		"cluster: {quota: 1000}":                                                              {"cluster.quota: 1000: want 16777216 to"},
-		"cluster: {quota: 4GiB}":                                                              {`cluster.quota: "4GiB": want a whole number`},
-		"cluster: {state: maybe}":                                                             {`cluster.state: "maybe": want new, existing`},
-		"cluster: {state: existing}":                                                          {"cluster.state", "cluster.members"},
-		"cluster: {peer-listen: ':1'}":                                                        {`cluster.peer-listen: ":1": want cluster.members`},
-		"cluster: {members: [dlm=a:1]}":                                                       {`cluster.peer-listen: "": want host:port`},
-		"cluster: {members: [a=a:1, b]}":                                                      {"cluster.peer-listen", `cluster.members: "b": want name=host:port`, `cluster.name: "dlm": want one of`},
-		"cluster: {members: [a=a:1, a=b:1, b=a:1], name: a, peer-listen: ':1'}":               {`"a=b:1": want each`, `"b=a:1": want each`},
+		"etcd: {endpoints: [http://e:1], tls: {ca: c}}":                 {`"http://e:1": want https://`},
+		"etcd: {endpoints: [e:1]}\ncluster: {quota: 99999999, name: n}": {`cluster.name: "n": not together`, `cluster.quota: "99999999": not together`},
+		"cluster: {quota: 1000}":                                        {`cluster.quota: "1KB": want 16MiB to 16GiB`},
+		"cluster: {quota: 17GiB}":                                       {`cluster.quota: "17GiB": want 16MiB to 16GiB`},
+		"cluster: {quota: -1GiB}":                                       {`cluster.quota: "-1GiB": want 16MiB to 16GiB`},
+		"cluster: {quota: 4 gigs}":                                      {`cluster.quota: "4 gigs": want a whole number of bytes`},
+		"cluster: {quota: 1.5GiB}":                                      {`cluster.quota: "1.5GiB": want a whole number`},
+		"cluster: {quota: 1.5}":                                         {`cluster.quota: 1.5: want a whole number`},
+		"cluster: {quota: 99999999999GiB}":                              {`cluster.quota: "99999999999GiB": want`},
+		"cluster: {quota: GiB}":                                         {`cluster.quota: "GiB": want`},
+		"listen: a:1\n---\nlisten: b:1":                                 {"a second document begins at line"},
+		"---\n---\nlisten: b:1":                                         {"a second document begins at line"},
+		"listen: a:1\n--- {":                                            {"dlm.yaml: yaml: "},
+		"etcd: {endpoints: [e:1], tls: {ca: /no/such, cert: /no/cert, key: /no/key}}":                                     {`etcd.tls.ca: "/no/such": no such file`, `etcd.tls.cert: "/no/cert": no`, `etcd.tls.key: "/no/key": no`},
+		"cluster: {members: [a=a:1], name: a, peer-listen: ':1', tls: {ca: /, cert: /dev/null, key: /proc/self/cmdline}}": {`cluster.tls.ca: "/": it is a directory`, `cluster.tls.cert: "/dev/null": it is not a regular`, `cluster.tls.key: "/proc/self/cmdline": there is no PEM`},
+		"cluster: {state: maybe}":                                               {`cluster.state: "maybe": want new, existing`},
+		"cluster: {state: existing}":                                            {"cluster.state", "cluster.members"},
+		"cluster: {peer-listen: ':1'}":                                          {`cluster.peer-listen: ":1": want cluster.members`},
+		"cluster: {members: [dlm=a:1]}":                                         {`cluster.peer-listen: "": want host:port`},
+		"cluster: {members: [a=a:1, b]}":                                        {"cluster.peer-listen", `cluster.members: "b": want name=host:port`, `cluster.name: "dlm": want one of`},
+		"cluster: {members: [a=a:1, a=b:1, b=a:1], name: a, peer-listen: ':1'}": {`"a=b:1": want each`, `"b=a:1": want each`},
 		"cluster: {members: [a=a:1, b=b:1], name: a, peer-listen: ':1', peer-advertise: x:1}": {`"x:1": want the address in cluster.members, "a:1"`},
 		"cluster: {members: [a=a:1], name: a, peer-listen: ':1', tls: {cert: c}}":             {"cluster.tls", "all three"},
 		"cluster: {tls: {ca: a, cert: c, key: k}}":                                            {"cluster.tls", "cluster.members"},
@@ -297,6 +319,109 @@ func TestFaults(t *testing.T) {
 				t.Errorf("%q tells a secret", err)
 			}
 		})
+	}
+}
+
+// pems are an authority, a certificate and its key.
+func pems(t *testing.T) (ca, cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certText := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	keyText := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	return write(t, "ca.pem", certText), write(t, "cert.pem", certText), write(t, "key.pem", keyText)
+}
+
+// Files that are named are looked into.
+func TestFilesOfTLS(t *testing.T) {
+	ca, cert, key := pems(t)
+	_, _, otherKey := pems(t)
+	both := func(a, b string) string {
+		t.Helper()
+		texts := ""
+		for _, file := range []string{a, b} {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts += string(text)
+		}
+		return write(t, "both.pem", texts)
+	}
+	broken := write(t, "broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+	for name, c := range map[string]struct {
+		files config.TLS
+		want  string // a part of the fault; empty: there is none
+	}{
+		"good":                  {config.TLS{CA: ca, Cert: cert, Key: key}, ""},
+		"several authorities":   {config.TLS{CA: both(ca, cert), Cert: cert, Key: key}, ""},
+		"certificate and key":   {config.TLS{CA: ca, Cert: both(key, cert), Key: both(key, cert)}, ""},
+		"another's key":         {config.TLS{CA: ca, Cert: cert, Key: otherKey}, "etcd.tls.key: " + strconv.Quote(otherKey) + ": with " + cert + ": tls: private key does not match"},
+		"key for authority":     {config.TLS{CA: key, Cert: cert, Key: key}, "etcd.tls.ca: " + strconv.Quote(key) + ": there is a PRIVATE KEY in it"},
+		"broken authority":      {config.TLS{CA: broken, Cert: cert, Key: key}, "etcd.tls.ca: " + strconv.Quote(broken) + ": x509"},
+		"broken certificate":    {config.TLS{CA: ca, Cert: broken, Key: key}, "etcd.tls.cert: " + strconv.Quote(broken) + ": x509"},
+		"key for a certificate": {config.TLS{CA: ca, Cert: key, Key: key}, "etcd.tls.cert: " + strconv.Quote(key) + ": there is no PEM certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, fmt.Sprintf("etcd: {endpoints: [e:1], tls: {ca: %s, cert: %s, key: %s}}", c.files.CA, c.files.Cert, c.files.Key))
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n")):
+				t.Errorf("the fault is %v, want only %q", err, c.want)
+			}
+		})
+	}
+}
+
+// A variable that is set and empty overrides, where that means something, and is named where it
+// does not.
+func TestEmptyVariables(t *testing.T) {
+	mayBe := map[string]bool{"coursework.lock": true}
+	for _, key := range config.Keys() {
+		if key.Default == "" {
+			mayBe[key.Name] = true
+		}
+	}
+	for _, key := range config.Keys() {
+		t.Run(key.Name, func(t *testing.T) {
+			t.Setenv(config.Env(key.Name), "")
+			_, err := config.Load(nil, "")
+			switch {
+			case mayBe[key.Name] && err != nil:
+				t.Errorf("empty, which is its default or means something: %v", err)
+			case !mayBe[key.Name] && key.Default != "" && (err == nil || !strings.Contains(err.Error(), config.Env(key.Name)+" is set, and empty")):
+				t.Errorf("empty: %v, want the variable's name", err)
+			}
+		})
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]string{
+		"4GiB": "4GiB", "4 GiB": "4GiB", "4294967296": "4GiB", "512MiB": "512MiB", "1048576KiB": "1GiB",
+		"4GB": "4GB", "100MB": "100MB", "100000001": "100000001", "20001KB": "20001KB", "20000000": "20MB",
+	} {
+		cfg, err := load(t, "cluster: {quota: "+text+"}")
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		printed, err := cfg.YAML()
+		if err != nil || !strings.Contains(string(printed), "  quota: "+want+"\n") {
+			t.Errorf("%s is printed as\n%s%v, want %s", text, printed, err, want)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -67,8 +66,7 @@ func settings() []setting {
 		{name: "cluster.client-listen", field: func(c *Config) any { return &c.Cluster.ClientListen },
 			meaning: "Loopback address, `host:port`, on which etcd's own protocol is served, without protection, for `etcdctl`. Empty: not at all."},
 		{name: "cluster.quota", field: func(c *Config) any { return &c.Cluster.Quota },
-			meaning: fmt.Sprintf("Bytes that the embedded etcd's database may take; %d (%d MiB) to %d (%d GiB).",
-				minQuota, minQuota>>20, maxQuota, maxQuota>>30)},
+			meaning: "How large the embedded etcd's database may become; `" + size(minQuota) + "` to `" + size(maxQuota) + "`. In bytes, KiB, MiB, GiB, KB, MB or GB."},
 		{name: "cluster.tls.ca", field: func(c *Config) any { return &c.Cluster.TLS.CA },
 			meaning: "PEM file of the authority that signs the peers' certificates, and nothing else. All three or none of `cluster.tls`."},
 		{name: "cluster.tls.cert", field: func(c *Config) any { return &c.Cluster.TLS.Cert },
@@ -124,7 +122,7 @@ func written(field any) string {
 	case *time.Duration:
 		return duration(*f)
 	case *int64:
-		return strconv.FormatInt(*f, 10)
+		return size(*f)
 	case *string:
 		return *f
 	}

@@ -1,11 +1,12 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,23 +15,26 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Load puts a configuration together and checks it. The flags of a key, if there are any, are those
-// that Flag names; other flags are not looked at. No file is read when file is empty.
+// Load puts a configuration together and checks it, and the files that it names. The flags of a key,
+// if there are any, are those that Flag names; other flags are not looked at. No file is read when
+// file is empty.
 //
-// The error names every fault that was found, one a line.
+// The error names every fault that was found, one a line. What it returns beside it has defaults in
+// place of the values that could not be understood.
 func Load(flags *pflag.FlagSet, file string) (Config, error) {
 	v := viper.New()
-	var faults []error
+	v.AllowEmptyEnv(true) // as for flags: empty is a value
+	var ofFile []error
 	if file != "" {
 		content, err := readFile(file)
 		if err != nil {
-			return Config{}, err
+			ofFile = append(ofFile, err)
 		}
-		for _, wrong := range unknown("", content) {
-			faults = append(faults, fmt.Errorf("%s: %w", file, wrong))
+		for _, one := range unknown("", content) {
+			ofFile = append(ofFile, fmt.Errorf("%s: %w", file, one))
 		}
 		if err := v.MergeConfigMap(content); err != nil {
-			return Config{}, fmt.Errorf("%s: %w", file, err)
+			ofFile = append(ofFile, fmt.Errorf("%s: %w", file, err))
 		}
 	}
 	def := Default()
@@ -39,13 +43,11 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 		// Not AutomaticEnv: with it a variable that is named like a section, such as DLM_LOG, hides
 		// all keys of it.
 		err := v.BindEnv(s.name, Env(s.name))
-		if flags != nil {
-			if flag := flags.Lookup(Flag(s.name)); flag != nil {
-				err = errors.Join(err, v.BindPFlag(s.name, flag))
-			}
+		if flag := flagOf(flags, s.name); flag != nil {
+			err = errors.Join(err, v.BindPFlag(s.name, flag))
 		}
 		if err != nil {
-			return Config{}, fmt.Errorf("%s: %w", s.name, err)
+			return def, fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
 	if v.GetString("etcd.endpoints") != "" || len(v.GetStringSlice("etcd.endpoints")) > 0 {
@@ -53,40 +55,69 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 	}
 
 	cfg := def
+	var found faults
 	for _, s := range settings() {
 		value := v.Get(s.name)
 		if err := assign(s.field(&cfg), value); err != nil {
 			if s.secret {
 				value = redacted
 			}
-			faults = append(faults, fault(s.name, value, err.Error()))
+			found = append(found, wrong(s.name, value, err.Error()))
 		}
 	}
 	if cfg.Etcd.Password != "" && cfg.Etcd.PasswordFile != "" {
-		faults = append(faults, fault("etcd.password-file", cfg.Etcd.PasswordFile, "either this or etcd.password, not both"))
+		found = append(found, wrong("etcd.password-file", cfg.Etcd.PasswordFile, "either this or etcd.password, not both"))
 	} else if cfg.Etcd.PasswordFile != "" {
 		var err error
 		if cfg.Etcd.Password, err = ReadPassword(cfg.Etcd.PasswordFile); err != nil {
-			faults = append(faults, fmt.Errorf("etcd.password-file: %w", err))
+			found = append(found, unusable("etcd.password-file", cfg.Etcd.PasswordFile, err))
 		}
 	}
-	return cfg, errors.Join(append(faults, cfg.Validate())...)
-}
-
-// ReadPassword reads a file with a password. Newlines at its end do not count.
-func ReadPassword(file string) (string, error) {
-	text, err := os.ReadFile(file)
-	return strings.TrimRight(string(text), "\r\n"), err
-}
-
-func readFile(file string) (map[string]any, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+	cfg.Etcd.TLS.check("etcd.tls", &found)
+	cfg.Cluster.TLS.check("cluster.tls", &found)
+	found = append(found, cfg.faults()...)
+	for i, f := range found {
+		found[i].from = source(flags, f.key)
 	}
+	return cfg, errors.Join(append(ofFile, found.err())...)
+}
+
+func flagOf(flags *pflag.FlagSet, key string) *pflag.Flag {
+	if flags == nil {
+		return nil
+	}
+	return flags.Lookup(Flag(key))
+}
+
+// source says of a value from the environment, which is easily overlooked, that it is.
+func source(flags *pflag.FlagSet, key string) string {
+	value, set := os.LookupEnv(Env(key))
+	if flag := flagOf(flags, key); !set || flag != nil && flag.Changed {
+		return ""
+	}
+	if value == "" {
+		return "; " + Env(key) + " is set, and empty: unset it to have the file or the default count"
+	}
+	return "; from " + Env(key)
+}
+
+// readFile reads a file that is one document.
+func readFile(file string) (map[string]any, error) {
+	text, err := readRegular(file)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %s: %w", file, err)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var content map[string]any
-	if err := yaml.Unmarshal(text, &content); err != nil {
+	if err := decoder.Decode(&content); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	var second yaml.Node
+	if err := decoder.Decode(&second); err == nil {
+		return content, fmt.Errorf("%s: a second document begins at line %d, of which nothing would be read: want one document",
+			file, second.Line)
+	} else if !errors.Is(err, io.EOF) {
+		return content, fmt.Errorf("%s: %w", file, err)
 	}
 	return content, nil
 }
@@ -109,7 +140,7 @@ func unknown(prefix string, content map[string]any) []error {
 		case map[string]any:
 			faults = append(faults, unknown(key+".", section)...)
 		default:
-			faults = append(faults, fault(key, value, "a section, with keys of its own"))
+			faults = append(faults, wrong(key, value, "a section, with keys of its own"))
 		}
 	}
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -167,22 +198,14 @@ func assign(field, value any) error {
 		case int64:
 			*f = n
 		default:
-			n64, err := strconv.ParseInt(text, 10, 64)
-			if err != nil {
-				return errors.New("a whole number")
+			bytes, ok := parseSize(text)
+			if !ok {
+				return errors.New("a whole number of bytes, or one with its unit, such as 512MiB or 4GiB (KiB, MiB, GiB, KB, MB, GB)")
 			}
-			*f = n64
+			*f = bytes
 		}
 	default:
 		panic(fmt.Sprintf("no setting is a %T", field))
 	}
 	return nil
-}
-
-// fault is an error that says what is wrong with the value of a key.
-func fault(key string, value any, want string) error {
-	if s, ok := value.(string); ok {
-		return fmt.Errorf("%s: %q: want %s", key, s, want)
-	}
-	return fmt.Errorf("%s: %+v: want %s", key, value, want)
 }

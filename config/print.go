@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 	"time"
 
@@ -38,6 +37,16 @@ func (c Config) YAML() ([]byte, error) {
 	return b.Bytes(), enc.Close()
 }
 
+// Changed returns the keys whose values differ between c and other.
+func (c Config) Changed(other Config) (keys []string) {
+	for _, s := range settings() {
+		if written(s.field(&c)) != written(s.field(&other)) {
+			keys = append(keys, s.name)
+		}
+	}
+	return keys
+}
+
 // child finds or makes the section of that name.
 func child(parent *yaml.Node, key string) *yaml.Node {
 	for i := 0; i < len(parent.Content); i += 2 {
@@ -59,7 +68,7 @@ func node(field any) (*yaml.Node, error) {
 	case *time.Duration:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: duration(*f)}, nil
 	case *int64:
-		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatInt(*f, 10)}, nil
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: size(*f)}, nil
 	}
 	var n yaml.Node
 	return &n, n.Encode(field)

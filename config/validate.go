@@ -28,9 +28,11 @@ const (
 	maxQuota   = 16 << 30
 )
 
-// Validate checks each value and what they say together. The error names every fault, one a line.
-func (c Config) Validate() error {
-	var f faults
+// Validate checks each value and what they say together, but not the files that are named. The error
+// names every fault, one a line.
+func (c Config) Validate() error { return c.faults().err() }
+
+func (c Config) faults() (f faults) {
 	f.check(isHostPort(c.Listen), "listen", c.Listen, "host:port")
 	f.check(c.External() || c.DataDir != "", "data-dir", c.DataDir, "a directory")
 	f.between("drain", c.Drain, 0, maxDrain)
@@ -44,7 +46,7 @@ func (c Config) Validate() error {
 		c.Cluster.validate(&f)
 	}
 	c.Coursework.validate(&f)
-	return errors.Join(f...)
+	return f
 }
 
 func (c Coursework) validate(f *faults) {
@@ -58,7 +60,7 @@ func (c Coursework) validate(f *faults) {
 func (e Etcd) validate(f *faults) {
 	for _, endpoint := range e.Endpoints {
 		if err := CheckEtcdEndpoint(endpoint); err != nil {
-			*f = append(*f, fmt.Errorf("etcd.endpoints: %w", err))
+			*f = append(*f, fault{key: "etcd.endpoints", text: err.Error()})
 		}
 		f.check(!strings.HasPrefix(endpoint, "http://") || e.TLS == TLS{}, "etcd.endpoints", endpoint, "https://, because etcd.tls is given")
 	}
@@ -107,7 +109,7 @@ func (c Cluster) absent(f *faults) {
 	def, cfg := Default(), Config{Cluster: c}
 	for _, s := range settings() {
 		if got := written(s.field(&cfg)); strings.HasPrefix(s.name, "cluster.") && got != written(s.field(&def)) {
-			*f = append(*f, fmt.Errorf("%s: %q: not together with etcd.endpoints, which is another cluster", s.name, got))
+			*f = append(*f, fault{key: s.name, text: fmt.Sprintf("%q: not together with etcd.endpoints, which is another cluster", got)})
 		}
 	}
 }
@@ -115,7 +117,7 @@ func (c Cluster) absent(f *faults) {
 func (c Cluster) validate(f *faults) {
 	f.check(c.Name != "" && !strings.ContainsAny(c.Name, "=, \t"), "cluster.name", c.Name, "a name without spaces, = and ,")
 	f.oneOf("cluster.state", c.State, "new", "existing")
-	f.check(c.Quota >= minQuota && c.Quota <= maxQuota, "cluster.quota", c.Quota, fmt.Sprintf("%d to %d bytes", minQuota, maxQuota))
+	f.check(c.Quota >= minQuota && c.Quota <= maxQuota, "cluster.quota", size(c.Quota), size(minQuota)+" to "+size(maxQuota))
 	if c.ClientListen != "" {
 		host, _, _ := net.SplitHostPort(c.ClientListen)
 		ip, err := netip.ParseAddr(host)
@@ -160,19 +162,44 @@ func (c Cluster) MemberMap() (map[string]string, error) {
 	for _, member := range c.Members {
 		name, addr, ok := splitMember(member)
 		if _, twice := addrs[name]; !ok || twice {
-			return nil, fault("cluster.members", member, wantMember+", each name once")
+			return nil, wrong("cluster.members", member, wantMember+", each name once")
 		}
 		addrs[name] = addr
 	}
 	return addrs, nil
 }
 
+// fault is what is wrong with the value of a key.
+type fault struct {
+	key, text string
+	from      string // where the value comes from, if that is to be told
+}
+
+func (f fault) Error() string { return f.key + ": " + f.text + f.from }
+
+// wrong is the fault of a value that is not what is wanted.
+func wrong(key string, value any, want string) fault {
+	if s, ok := value.(string); ok {
+		value = strconv.Quote(s)
+	}
+	return fault{key: key, text: fmt.Sprintf("%+v: want %s", value, want)}
+}
+
 // faults collects what is wrong.
-type faults []error
+type faults []fault
+
+// err is an error that names every fault, one a line; nil: there is none.
+func (f faults) err() error {
+	var all []error
+	for _, one := range f {
+		all = append(all, one)
+	}
+	return errors.Join(all...)
+}
 
 func (f *faults) check(ok bool, key string, value any, want string) {
 	if !ok {
-		*f = append(*f, fault(key, value, want))
+		*f = append(*f, wrong(key, value, want))
 	}
 }
 

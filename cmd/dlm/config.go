@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -25,14 +26,17 @@ func configFlags(cmd *cobra.Command, file *string) {
 
 // loadConfig reads the configuration as `dlm server` would.
 func loadConfig(cmd *cobra.Command, file string) (config.Config, error) {
+	if file == "" && cmd.Flags().Changed("config") { // a variable of a script that is not set, more likely than not
+		return config.Config{}, usagef("--config is empty: name a file, or leave it out")
+	}
 	cfg, err := config.Load(cmd.Flags(), file)
+	if lock := cfg.Coursework.Lock; lock != "" {
+		if lockErr := etcdstore.CheckLock(lock); lockErr != nil {
+			err = errors.Join(err, fmt.Errorf("coursework.lock: %w", lockErr))
+		}
+	}
 	if err != nil {
 		return config.Config{}, fmt.Errorf("%w: %w", errConfig, err)
-	}
-	if lock := cfg.Coursework.Lock; lock != "" {
-		if err := etcdstore.CheckLock(lock); err != nil {
-			return config.Config{}, fmt.Errorf("%w: coursework.lock: %w", errConfig, err)
-		}
 	}
 	return cfg, nil
 }

@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -101,5 +103,39 @@ func TestTokenHasOneForm(t *testing.T) {
 		if r := run(t, cmd); r.code != want {
 			t.Errorf("with token %q exit code %d, %q; want %d", token, r.code, r.err, want)
 		}
+	}
+}
+
+// Every fault is named, with its key and value, before anything is started or opened.
+func TestConfigurationIsRefusedAsAWhole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "dlm.yaml")
+	text := "listen: 127.0.0.1:0\ndrain: 5\ncluster: {name: a, members: [a=127.0.0.1:1], peer-listen: ':1', tls: {ca: /no/ca, cert: /no/cert, key: /no/key}}\n---\nlisten: :1\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(dir, "data")
+	for _, args := range [][]string{{"config", "check"}, {"server", "--data-dir", data}} {
+		cmd := command(t, "", dlmPath, append(args, "--config", file)...)
+		cmd.Env = append(cmd.Env, "DLM_LOG_LEVEL=", "DLM_COURSEWORK_LOCK=a//b")
+		r := run(t, cmd)
+		if r.code != 78 {
+			t.Errorf("%q: exit code %d, want 78", args, r.code)
+		}
+		for _, says := range []string{
+			"second document begins at line 4", "drain: 5: want", `cluster.tls.ca: "/no/ca": no such file`, `cluster.tls.cert: "/no/cert"`,
+			`cluster.tls.key: "/no/key"`, "DLM_LOG_LEVEL is set, and empty", "coursework.lock: ",
+		} {
+			if !strings.Contains(r.err, says) {
+				t.Errorf("%q does not say %q:\n%s", args, says, r.err)
+			}
+		}
+		if r := run(t, command(t, "", dlmPath, append(args, "--config", "")...)); r.code != 64 || !strings.Contains(r.err, "--config is empty") {
+			t.Errorf("%q --config '': exit code %d, want 64\n%s", args, r.code, r.err)
+		}
+	}
+	if _, err := os.Stat(data); err == nil {
+		t.Error("a data directory was made")
 	}
 }

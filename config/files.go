@@ -1,0 +1,115 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// maxFile bounds in bytes what is read of a file. None that is meant has more.
+const maxFile = 1 << 20
+
+// ReadPassword reads a file with a password. Newlines at its end do not count.
+func ReadPassword(file string) (string, error) {
+	text, err := readRegular(file)
+	password := strings.TrimRight(string(text), "\r\n")
+	if err == nil && password == "" {
+		err = errors.New("there is no password in it")
+	}
+	return password, err
+}
+
+// readRegular reads a file that can be read again: not what would block, or never end.
+func readRegular(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, withoutPath(err)
+	case info.IsDir():
+		return nil, errors.New("it is a directory")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("it has %d bytes, more than %d", info.Size(), maxFile)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	return text, withoutPath(err)
+}
+
+// withoutPath is an error without the path, which is told besides.
+func withoutPath(err error) error {
+	if of, ok := errors.AsType[*fs.PathError](err); ok {
+		return of.Err
+	}
+	return err
+}
+
+// unusable is the fault of a key that names a file which cannot be used.
+func unusable(key, file string, err error) fault {
+	return fault{key: key, text: fmt.Sprintf("%q: %v", file, err)}
+}
+
+// check looks into the files that are named.
+func (t TLS) check(section string, f *faults) {
+	read := func(key, file string, good func([]byte) error) []byte {
+		if file == "" {
+			return nil
+		}
+		text, err := readRegular(file)
+		if err == nil {
+			err = good(text)
+		}
+		if err != nil {
+			*f = append(*f, unusable(section+"."+key, file, err))
+			return nil
+		}
+		return text
+	}
+	read("ca", t.CA, func(text []byte) error { return certificates(text, false) })
+	cert := read("cert", t.Cert, func(text []byte) error { return certificates(text, true) })
+	read("key", t.Key, func(key []byte) error {
+		if block, _ := pem.Decode(key); block == nil {
+			return errors.New("there is no PEM private key in it")
+		}
+		if cert == nil {
+			return nil // it cannot be told whether they belong together
+		}
+		_, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			return fmt.Errorf("with %s: %w", t.Cert, err)
+		}
+		return nil
+	})
+}
+
+// certificates returns an error unless there is one, and all can be read. Other things beside them
+// are put up with, if so wanted.
+func certificates(text []byte, others bool) error {
+	found := false
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		switch {
+		case block.Type == "CERTIFICATE":
+			if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+				return err
+			}
+			found = true
+		case !others:
+			return fmt.Errorf("there is a %s in it, and only certificates are wanted", block.Type)
+		}
+	}
+	if !found {
+		return errors.New("there is no PEM certificate in it")
+	}
+	return nil
+}
