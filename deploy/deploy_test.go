@@ -228,7 +228,7 @@ func TestSystemd(t *testing.T) {
 	}
 	for _, want := range []string{
 		"ExecStart=/usr/local/bin/dlm server --config /etc/dlm/dlm.yaml --data-dir ${STATE_DIRECTORY}\n",
-		"StateDirectory=dlm\n", "DynamicUser=yes\n", "Restart=on-failure\n",
+		"ExecReload=/bin/kill -HUP $MAINPID\n", "StateDirectory=dlm\n", "DynamicUser=yes\n", "Restart=on-failure\n",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("dlm.service has no %q", want)

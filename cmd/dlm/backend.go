@@ -39,9 +39,10 @@ type backend struct {
 
 // openBackend starts etcd within this process, or says how to reach the one that the configuration
 // names.
-func openBackend(ctx context.Context, cfg config.Config, logs logs) (*backend, error) {
+func openBackend(ctx context.Context, cfg config.Config, control *control) (*backend, error) {
+	logs := control.logs
 	if cfg.External() {
-		return externalEtcd(cfg, logs)
+		return externalEtcd(cfg, control)
 	}
 	members, err := cfg.Cluster.MemberMap()
 	if err != nil {
@@ -97,21 +98,22 @@ func (b *backend) recognize(prefix, cluster string) error {
 
 // externalEtcd says how to connect to an external etcd. That it can be reached is found out by the
 // store.
-func externalEtcd(cfg config.Config, logs logs) (*backend, error) {
-	tlsConfig, err := etcdTLS(cfg.Etcd.TLS.CA, cfg.Etcd.TLS.Cert, cfg.Etcd.TLS.Key)
+func externalEtcd(cfg config.Config, control *control) (*backend, error) {
+	login, err := newLogin(cfg.Etcd, control.logs.own)
 	if err != nil {
 		return nil, fmt.Errorf("%w: etcd.tls: %w", errConfig, err)
 	}
+	control.on(login.take, "etcd.password", "etcd.password-file", "etcd.tls.ca", "etcd.tls.cert", "etcd.tls.key")
 	return &backend{
 		etcd: clientv3.Config{
 			Endpoints:            cfg.Etcd.Endpoints,
 			DialKeepAliveTime:    etcdKeepalive,
 			DialKeepAliveTimeout: etcdKeepaliveTimeout,
-			TLS:                  tlsConfig,
+			TLS:                  login.tls,
 			Username:             cfg.Etcd.Username,
 			Password:             cfg.Etcd.Password,
-			Logger:               logs.etcd,
-			DialOptions:          []grpc.DialOption{grpc.WithNoProxy()},
+			Logger:               control.logs.etcd,
+			DialOptions:          append(login.options(), grpc.WithNoProxy()),
 		},
 		where: "data in etcd at " + strings.Join(cfg.Etcd.Endpoints, ","),
 		close: func() error { return nil },
@@ -119,11 +121,11 @@ func externalEtcd(cfg config.Config, logs logs) (*backend, error) {
 }
 
 // etcdTLS is nil if no file is named.
-func etcdTLS(ca, cert, key string) (*tls.Config, error) {
-	if ca == "" && cert == "" && key == "" {
+func etcdTLS(files config.TLS) (*tls.Config, error) {
+	if files == (config.TLS{}) {
 		return nil, nil
 	}
-	return transport.TLSInfo{TrustedCAFile: ca, CertFile: cert, KeyFile: key}.ClientConfig()
+	return transport.TLSInfo{TrustedCAFile: files.CA, CertFile: files.Cert, KeyFile: files.Key}.ClientConfig()
 }
 
 // openStore opens the store. An external etcd has to answer in time. An embedded one is waited for:

@@ -43,7 +43,7 @@ func (c etcdConnection) with(ctx context.Context, f func(context.Context, *clien
 			return usagef("--etcd-endpoints: %v", err)
 		}
 	}
-	tlsConfig, err := etcdTLS(c.ca, c.cert, c.key)
+	tlsConfig, err := etcdTLS(config.TLS{CA: c.ca, Cert: c.cert, Key: c.key})
 	if err != nil {
 		return usagef("etcd TLS: %v", err)
 	}

@@ -2,13 +2,13 @@ package main_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +18,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// externalEtcd is a cluster of three etcd processes with TLS and users, as somebody else runs it.
+// externalEtcd is a cluster of etcd processes with users, as somebody else runs it.
 type externalEtcd struct {
 	members      []*background
 	args         [][]string
@@ -32,33 +32,52 @@ const (
 	etcdTokenTTL                       = 3 // seconds that a login lasts while it is not used
 )
 
-// startEtcd builds etcd from the module that the embedded one comes from, and starts it. The user
-// has its prefix, and no other rights.
-func startEtcd(t *testing.T) *externalEtcd {
+// buildEtcd builds etcd from the module that the embedded one comes from.
+var buildEtcd = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(filepath.Dir(dlmPath), "etcd")
+	out, err := exec.Command("go", "build", "-o", binary, "go.etcd.io/etcd/server/v3").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, out)
+	}
+	return binary, err
+})
+
+// startEtcd starts an etcd with so many members, with or without TLS. The user has its prefix, and
+// no other rights.
+func startEtcd(t *testing.T, members int, withTLS bool) *externalEtcd {
 	t.Helper()
-	e := &externalEtcd{binary: filepath.Join(t.TempDir(), "etcd"), certificates: newCertificates(t)}
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", e.binary, "go.etcd.io/etcd/server/v3").CombinedOutput(); err != nil {
-		t.Skipf("etcd cannot be built here: %v\n%s", err, out)
+	e := &externalEtcd{}
+	var err error
+	if e.binary, err = buildEtcd(); err != nil {
+		t.Skipf("etcd cannot be built here: %v", err)
+	}
+	scheme := "http://"
+	var protected []string
+	if withTLS {
+		e.certificates = newCertificates(t)
+		scheme = "https://"
+		protected = []string{
+			"--cert-file", e.certificates.cert, "--key-file", e.certificates.key,
+			"--trusted-ca-file", e.certificates.ca, "--client-cert-auth",
+		}
 	}
 	var peers, list []string
-	for i := range 3 {
-		e.endpoints = append(e.endpoints, "https://"+storetest.FreeAddr(t))
+	for i := range members {
+		e.endpoints = append(e.endpoints, scheme+storetest.FreeAddr(t))
 		peers = append(peers, "http://"+storetest.FreeAddr(t))
 		list = append(list, fmt.Sprintf("etcd-%d=%s", i, peers[i]))
 	}
-	for i := range 3 {
-		e.args = append(e.args, []string{
+	for i := range members {
+		e.args = append(e.args, append([]string{
 			"--name", fmt.Sprintf("etcd-%d", i), "--data-dir", filepath.Join(t.TempDir(), "etcd"),
 			"--listen-peer-urls", peers[i], "--initial-advertise-peer-urls", peers[i], "--initial-cluster", strings.Join(list, ","),
 			"--listen-client-urls", e.endpoints[i], "--advertise-client-urls", e.endpoints[i],
-			"--cert-file", e.certificates.cert, "--key-file", e.certificates.key,
-			"--trusted-ca-file", e.certificates.ca, "--client-cert-auth",
 			"--auth-token-ttl", fmt.Sprint(etcdTokenTTL),
-		})
+		}, protected...))
 		e.members = append(e.members, nil)
 		e.start(t, i)
 	}
-	c := e.client(t, e.certificates.client(t))
+	c := e.client(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for _, err := range []error{
@@ -90,9 +109,17 @@ func (e *externalEtcd) stop(t *testing.T, i int, sig os.Signal) {
 	_ = e.members[i].cmd.Wait()
 }
 
-func (e *externalEtcd) client(t *testing.T, config *tls.Config) *clientv3.Client {
+// client is a client of the etcd, with a user or, before there are users, none.
+func (e *externalEtcd) client(t *testing.T, user ...string) *clientv3.Client {
 	t.Helper()
-	c, err := clientv3.New(clientv3.Config{Endpoints: e.endpoints, TLS: config, Logger: zap.NewNop()})
+	cfg := clientv3.Config{Endpoints: e.endpoints, Logger: zap.NewNop()}
+	if e.certificates.ca != "" {
+		cfg.TLS = e.certificates.client(t)
+	}
+	if len(user) == 2 {
+		cfg.Username, cfg.Password = user[0], user[1]
+	}
+	c, err := clientv3.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,14 +130,7 @@ func (e *externalEtcd) client(t *testing.T, config *tls.Config) *clientv3.Client
 // leader is the member that leads.
 func (e *externalEtcd) leader(t *testing.T) int {
 	t.Helper()
-	c, err := clientv3.New(clientv3.Config{
-		Endpoints: e.endpoints, TLS: e.certificates.client(t), Username: "root", Password: "root", Logger: zap.NewNop(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return etcdLeader(t, c, e.endpoints)
+	return etcdLeader(t, e.client(t, "root", "root"), e.endpoints)
 }
 
 // etcdLeader is which of the endpoints leads.
@@ -132,13 +152,21 @@ func etcdLeader(t *testing.T, c *clientv3.Client, endpoints []string) int {
 // options are those of a server that uses this etcd.
 func (e *externalEtcd) options(t *testing.T) []string {
 	t.Helper()
-	secret := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(secret, []byte(etcdPassword+"\n"), 0o600); err != nil {
+	options := []string{
+		"--etcd-endpoints", strings.Join(e.endpoints, ","), "--etcd-prefix", etcdPrefix, "--etcd-history", "10s",
+		"--etcd-username", etcdUser, "--etcd-password-file", passwordFile(t, etcdPassword), "--log-level", "debug",
+	}
+	if c := e.certificates; c.ca != "" {
+		options = append(options, "--etcd-tls-ca", c.ca, "--etcd-tls-cert", c.cert, "--etcd-tls-key", c.key)
+	}
+	return options
+}
+
+func passwordFile(t *testing.T, password string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return []string{
-		"--etcd-endpoints", strings.Join(e.endpoints, ","), "--etcd-prefix", etcdPrefix, "--etcd-history", "10s",
-		"--etcd-username", etcdUser, "--etcd-password-file", secret, "--log-level", "debug",
-		"--etcd-tls-ca", e.certificates.ca, "--etcd-tls-cert", e.certificates.cert, "--etcd-tls-key", e.certificates.key,
-	}
+	return file
 }

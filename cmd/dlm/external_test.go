@@ -1,7 +1,10 @@
 package main_test
 
 import (
+	"context"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,7 +15,7 @@ import (
 // killed, and all of it is restarted.
 func TestExternalClusterWithTLSAndUser(t *testing.T) {
 	t.Parallel()
-	etcd := startEtcd(t)
+	etcd := startEtcd(t, 3, true)
 	options := etcd.options(t)
 	s, err := startServer("127.0.0.1:0", filepath.Join(t.TempDir(), "unused"), options...)
 	if err != nil {
@@ -104,4 +107,69 @@ func TestExternalClusterWithTLSAndUser(t *testing.T) {
 			t.Errorf("the log tells the secret %q", secret)
 		}
 	}
+}
+
+// The password of a server's user is changed at etcd, and then in its file: the server logs in with
+// the new one by itself. While its file is wrong it says why it cannot serve.
+func TestRotatedPassword(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t, 1, false)
+	options := etcd.options(t)
+	file := options[slices.Index(options, "--etcd-password-file")+1]
+	s := ownServer(t, options...)
+	root := etcd.client(t, "root", "root")
+	rotate := func(password string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if _, err := root.UserChangePassword(ctx, etcdUser, password); err != nil {
+			t.Fatal(err)
+		}
+	}
+	serves := func(after string) {
+		t.Helper()
+		eventually(t, "the server after "+after, func() bool {
+			return run(t, command(t, s.addr, dlmPath, "append", "rotated", "file", after)).code == 0
+		})
+	}
+	rotate("etcd knows it first")
+	eventually(t, "the cause in the log", func() bool { return strings.Contains(s.log.String(), "authentication failed") })
+	if err := os.WriteFile(file, []byte("etcd knows it first\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	serves("etcd")
+	// The file first, which is what makes no outage.
+	if err := os.WriteFile(file, []byte("the file knows it first"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(2 * etcdTokenTTL * time.Second) // the login has ended by the clock
+	serves("file")
+	rotate("the file knows it first")
+	serves("both")
+	if err := os.Remove(file); err != nil { // as for a moment while it is replaced
+		t.Fatal(err)
+	}
+	<-time.After(2 * etcdTokenTTL * time.Second)
+	serves("none")
+	if log := s.log.String(); strings.Contains(log, "knows it first") {
+		t.Error("the log tells the password")
+	}
+}
+
+// All certificates are replaced, the authority's too: the server connects with the new ones.
+func TestRotatedCertificates(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t, 1, true)
+	s := ownServer(t, etcd.options(t)...)
+	etcd.stop(t, 0, syscall.SIGTERM)
+	old, fresh := etcd.certificates, newCertificates(t)
+	for from, to := range map[string]string{fresh.ca: old.ca, fresh.cert: old.cert, fresh.key: old.key} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	etcd.start(t, 0)
+	eventually(t, "the server with new certificates", func() bool {
+		return run(t, command(t, s.addr, dlmPath, "append", "rotated", "file", "text")).code == 0
+	})
 }

@@ -30,18 +30,16 @@ func newServer(s *streams) *cobra.Command {
 on 127.0.0.1:50051. One line on standard output says when it is ready; logs go to standard error.
 
 Settings come from flags, DLM_* environment variables, the file, and defaults, in this order; "dlm config print" shows
-the result. SIGTERM and SIGINT stop it when the calls in progress are answered; a second one stops it at once.
+the result. SIGTERM and SIGINT stop it when the calls in progress are answered; a second one stops it at once. SIGHUP has
+it read the configuration again and take over what a running server can; the log says what that is, and what needs a
+restart. SIGQUIT writes what every goroutine is doing to standard error.
 
 Exit code: 0 after a signal, 69 etcd cannot be reached, 73 the data directory is another server's, 74 the disk is full or
 cannot be written to, 78 the configuration is wrong, or the server must not run on this data as it is, which is said with
 what to do, 1 any other failure.`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd, file)
-			if err != nil {
-				return err
-			}
-			return serve(cmd.Context(), cfg, s)
+			return serve(cmd.Context(), func() (config.Config, error) { return loadConfig(cmd, file) }, s)
 		},
 	}
 	configFlags(cmd, &file)
@@ -53,8 +51,13 @@ what to do, 1 any other failure.`,
 // this, memory for ten thousand waiters grew beyond what they need.
 const serverHeap = 40 << 20
 
-// serve runs a server until a signal ends it, or a part of it fails.
-func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
+// serve runs a server until a signal ends it, or a part of it fails. It loads the configuration, and
+// once more whenever it is told to.
+func serve(ctx context.Context, load func() (config.Config, error), s *streams) (err error) {
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
 	// A reader of standard output or error that goes away is no reason to stop.
 	signal.Ignore(syscall.SIGPIPE)
 	logs, err := newLogs(s.err, cfg.Log.Level, cfg.Log.Format)
@@ -70,15 +73,20 @@ func serve(ctx context.Context, cfg config.Config, s *streams) (err error) {
 			return err
 		}
 	}
-	signals := process.Catch()
+	control := &control{logs: logs, load: load, began: cfg, last: cfg}
+	control.on(func(cfg config.Config) error { return logs.setLevel(cfg.Log.Level) }, "log.level")
+	signals := process.Catch(syscall.SIGINT, syscall.SIGTERM)
 	defer signals.Release()
 	ctx, stop := signals.Context(ctx)
 	defer stop()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer control.run(s.in, end)()
 	heap.Roomy(serverHeap)
 
 	// Each part is stopped by what is deferred where it was started, so in the opposite order:
 	// the facade drains, then the store, the client, and the embedded etcd last.
-	backend, err := openBackend(ctx, cfg, logs)
+	backend, err := openBackend(ctx, cfg, control)
 	if err != nil {
 		return orSignal(ctx, err)
 	}

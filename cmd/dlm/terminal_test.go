@@ -70,3 +70,15 @@ func TestBenchProgress(t *testing.T) {
 	term.Expect("dlm, own, 1 clients, run 1: ")
 	term.Expect("SYSTEM")
 }
+
+// A server that somebody has started at a terminal ends with it, as everything else there.
+func TestServerEndsWithItsTerminal(t *testing.T) {
+	t.Parallel()
+	cmd := command(t, "", dlmPath, "server", "--listen", "127.0.0.1:0", "--data-dir", t.TempDir())
+	term := ptytest.Start(t, cmd, patience)
+	term.Expect("dlm is ready")
+	term.HangUp()
+	if code := exitCode(t, cmd.Wait()); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}

@@ -17,11 +17,14 @@ type Signals struct {
 	c chan os.Signal
 }
 
-// Catch begins to catch them.
-func Catch() *Signals {
+// Catch begins to catch them, or only those that are named.
+func Catch(only ...os.Signal) *Signals {
 	ignoreAsBefore()
 	s := &Signals{c: make(chan os.Signal, 16)}
-	s.also(endingSignals()...)
+	if len(only) == 0 {
+		only = endingSignals()
+	}
+	s.also(only...)
 	s.also(caughtEarly()...)
 	return s
 }

@@ -98,6 +98,9 @@ func (term *Terminal) follow() {
 	}
 }
 
+// HangUp takes the terminal away, as when its window is closed.
+func (term *Terminal) HangUp() { _ = term.file.Close() }
+
 // Type presses keys.
 func (term *Terminal) Type(keys string) {
 	term.t.Helper()
