@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"iter"
 	"strings"
 	"time"
 
@@ -35,6 +36,22 @@ func (c Config) YAML() ([]byte, error) {
 		return nil, err
 	}
 	return b.Bytes(), enc.Close()
+}
+
+// Values yields every key, and its value as it would be written in the environment; of a secret only
+// whether there is one.
+func (c Config) Values() iter.Seq2[string, string] {
+	return func(yield func(key, value string) bool) {
+		for _, s := range settings() {
+			value := written(s.field(&c))
+			if s.secret && value != "" {
+				value = redacted
+			}
+			if !yield(s.name, value) {
+				return
+			}
+		}
+	}
 }
 
 // Changed returns the keys whose values differ between c and other.

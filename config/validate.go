@@ -94,6 +94,13 @@ func IsPeerAddress(addr string) bool {
 	return isHostPort(addr) && host != "" && strings.Trim(port, "0") != ""
 }
 
+// IsLoopback reports whether addr, host:port, can be reached from this machine only.
+func IsLoopback(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
 // embedded checks what holds without an external etcd.
 func (e Etcd) embedded(f *faults) {
 	const want = "etcd.endpoints with it"
@@ -119,10 +126,7 @@ func (c Cluster) validate(f *faults) {
 	f.oneOf("cluster.state", c.State, "new", "existing")
 	f.check(c.Quota >= minQuota && c.Quota <= maxQuota, "cluster.quota", size(c.Quota), size(minQuota)+" to "+size(maxQuota))
 	if c.ClientListen != "" {
-		host, _, _ := net.SplitHostPort(c.ClientListen)
-		ip, err := netip.ParseAddr(host)
-		loopback := host == "localhost" || err == nil && ip.IsLoopback()
-		f.check(isHostPort(c.ClientListen) && loopback, "cluster.client-listen", c.ClientListen, "host:port with a loopback host, because the port is unprotected")
+		f.check(isHostPort(c.ClientListen) && IsLoopback(c.ClientListen), "cluster.client-listen", c.ClientListen, "host:port with a loopback host, because the port is unprotected")
 	}
 	tls := c.TLS != TLS{}
 	f.check(!tls || c.TLS.CA != "" && c.TLS.Cert != "" && c.TLS.Key != "", "cluster.tls", c.TLS, "all three of ca, cert and key, or none")

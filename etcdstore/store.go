@@ -231,6 +231,9 @@ func (s *Store) Close() error {
 // Cluster is the id of the cluster, that is of this prefix of an etcd; empty: it has none.
 func (s *Store) Cluster() string { return s.id }
 
+// Revision is the highest revision that etcd has shown. It may be behind what others were shown.
+func (s *Store) Revision() int64 { return s.seen.Highest() }
+
 // Serving reports whether the store can commit, as far as it knows: it asks etcd twice a second. A
 // store that is closed cannot, nor can one whose etcd went back.
 func (s *Store) Serving() bool { return s.ctx.Err() == nil && s.health.Up() && s.seen.Err() == nil }

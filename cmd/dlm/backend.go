@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -30,6 +32,7 @@ type backend struct {
 	local  etcdstore.Local  // the same
 	etcd   clientv3.Config  // of an etcd that is
 	where  string           // for people
+	about  []any            // the same for the log, in pairs of key and value
 	failed <-chan error     // an embedded etcd that stopped by itself; nil if it is another process
 	close  func() error
 
@@ -48,7 +51,11 @@ func openBackend(ctx context.Context, cfg config.Config, control *control) (*bac
 	if err != nil {
 		return nil, fmt.Errorf("%w: cluster.members: %w", errConfig, err)
 	}
-	server, err := embedded.Start(ctx, embedded.Config{
+	if addr := cfg.Cluster.PeerListen; addr != "" && cfg.Cluster.TLS == (config.TLS{}) && !config.IsLoopback(addr) {
+		logs.own.Warn("listening for peers beyond this machine without cluster.tls: whoever reaches the port can change the cluster and its data",
+			"peer_listen", addr)
+	}
+	etcdConfig := embedded.Config{
 		DataDir:       cfg.DataDir,
 		Name:          cfg.Cluster.Name,
 		PeerListen:    cfg.Cluster.PeerListen,
@@ -64,20 +71,46 @@ func openBackend(ctx context.Context, cfg config.Config, control *control) (*bac
 			_ = logs.sink.Sync()
 			os.Exit(exitCode(err))
 		},
-	})
+	}
+	server, err := embedded.Start(ctx, etcdConfig)
 	if err != nil {
 		return nil, err
 	}
+	dir, err := filepath.Abs(cfg.DataDir)
+	if err != nil {
+		dir = cfg.DataDir
+	}
+	membership := server.Membership(etcdConfig)
+	warnOfMembership(membership, logs.own)
 	return &backend{
 		client: server.Client(),
 		local:  server.Local(),
 		where:  "data in " + cfg.DataDir,
+		about:  []any{"data_dir", dir, "etcd_cluster", fmt.Sprintf("%x", membership.Cluster), "member", fmt.Sprintf("%x", membership.Member)},
 		failed: server.Err(),
-		close:  server.Close,
+		close: func() error {
+			logs.etcdStops()
+			return server.Close()
+		},
 
 		remembered: server.Remembered(),
 		remember:   server.Remember,
 	}, nil
+}
+
+// warnOfMembership says where the configuration differs from what the cluster goes by.
+func warnOfMembership(m embedded.Membership, log *slog.Logger) {
+	if len(m.Unlisted) > 0 || len(m.NoMembers) > 0 {
+		log.Warn("cluster.members is not what the cluster's members are; the cluster goes by what it knows",
+			"not_listed", m.Unlisted, "no_members", m.NoMembers,
+			"remedy", "correct cluster.members here, or the cluster with `dlm member add` and `dlm member remove`; `dlm member list` shows it")
+	}
+	if m.Registered != "" {
+		log.Warn("the peer address of this member was changed, but the others know it, and reach it, by the old one",
+			"registered", m.Registered, "configured", m.Configured,
+			"remedy", fmt.Sprintf("configure the old one again; or, where a server has cluster.client-listen, `etcdctl --endpoints "+
+				"CLIENT-LISTEN member update %x --peer-urls %s`, and restart this server", m.Member, m.Configured))
+	}
 }
 
 // recognize refuses to serve a cluster that is not the one that the data directory was of: etcd's
@@ -116,6 +149,7 @@ func externalEtcd(cfg config.Config, control *control) (*backend, error) {
 			DialOptions:          append(login.options(), grpc.WithNoProxy()),
 		},
 		where: "data in etcd at " + strings.Join(cfg.Etcd.Endpoints, ","),
+		about: []any{"etcd", cfg.Etcd.Endpoints},
 		close: func() error { return nil },
 	}, nil
 }

@@ -263,3 +263,46 @@ func (c *cluster) replace(t *testing.T, lost, through int) {
 		}
 	}
 }
+
+// A member that is told to stop complains of nothing. One whose configuration is not what the
+// cluster goes by says so when it starts again, with the remedy, and serves.
+func TestClusterGoesByWhatItKnows(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	for i, s := range c.servers {
+		if strings.Contains(s.log.String(), `"remedy"`) {
+			t.Errorf("dlm-%d complains of its configuration:\n%s", i+1, s.log)
+		}
+	}
+	stopped := c.servers[0]
+	if err := stopped.stop(syscall.SIGTERM); err != nil {
+		t.Fatalf("server: %v\n%s", err, stopped.log)
+	}
+	_, last, _ := strings.Cut(stopped.log.String(), `"msg":"stopping"`)
+	if strings.Contains(last, `"warn"`) || strings.Contains(last, `"error"`) {
+		t.Errorf("a clean stop logs:\n%s", last)
+	}
+
+	file := stopped.cmd.Args[len(stopped.cmd.Args)-1]
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := regexp.MustCompile(`peer-listen: (\S+)`).FindStringSubmatch(string(text))[1]
+	other := regexp.MustCompile(`dlm-2=([^,]+)`).FindStringSubmatch(string(text))[1]
+	moved, gone := storetest.FreeAddr(t), storetest.FreeAddr(t)
+	changed := strings.NewReplacer("dlm-1="+own, "dlm-1="+moved, "dlm-2="+other, "dlm-4="+gone).Replace(string(text))
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.restart(t, 0)
+	for _, says := range []string{
+		`"not_listed":["dlm-2=` + other + `"],"no_members":["dlm-4=` + gone + `"]`, "dlm member list",
+		`"registered":"https://` + own + `","configured":"https://` + moved + `"`, "member update ",
+	} {
+		if !strings.Contains(c.servers[0].log.String(), says) {
+			t.Errorf("dlm-1 does not say %s:\n%s", says, c.servers[0].log)
+		}
+	}
+	must(t, command(t, c.listen[0], dlmPath, "append", "moved", "file", "text"))
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
@@ -17,13 +18,15 @@ type logs struct {
 	etcd  *zap.Logger
 	level zap.AtomicLevel
 	sink  *sink
+
+	stopping *atomic.Bool // etcd was told to stop
 }
 
 // newLogs makes them. The level is debug, info, warn or error; the format is text, json or auto,
 // which is text for a terminal and JSON otherwise. What etcd logs of its daily work is shown at
 // level debug only.
 func newLogs(to *os.File, level, format string) (logs, error) {
-	l := logs{level: zap.NewAtomicLevel()}
+	l := logs{level: zap.NewAtomicLevel(), stopping: &atomic.Bool{}}
 	if err := l.setLevel(level); err != nil {
 		return logs{}, err
 	}
@@ -42,7 +45,7 @@ func newLogs(to *os.File, level, format string) (logs, error) {
 	l.sink = newSink(to)
 	core := zapcore.NewCore(encoder, l.sink, l.level)
 	l.own = slog.New(zapslog.NewHandler(core))
-	l.etcd = zap.New(quiet{core}).Named("etcd")
+	l.etcd = zap.New(quiet{core, l.stopping}).Named("etcd")
 	l.sink.lost = func(lines int) { l.own.Warn("lines of the log were lost: nobody read them in time", "lines", lines) }
 	return l, nil
 }
@@ -56,17 +59,26 @@ func (l logs) setLevel(level string) error {
 	return nil
 }
 
+// etcdStops has all that etcd does not die of be left out: while it stops, it takes its own doing
+// for failures.
+func (l logs) etcdStops() { l.stopping.Store(true) }
+
 // quiet lets through what an operator should look into: etcd's warnings and errors, but for those
 // for which there is no use here: about ports and tokens, which it logs at every start, and about
 // each single call of an external etcd that failed, of which the store says what there is to say.
 // At level debug it lets all through.
-type quiet struct{ zapcore.Core }
+type quiet struct {
+	zapcore.Core
+	stopping *atomic.Bool
+}
 
 func (q quiet) Enabled(level zapcore.Level) bool {
 	return q.Core.Enabled(level) && (level >= zapcore.WarnLevel || q.Core.Enabled(zapcore.DebugLevel))
 }
 
-func (q quiet) With(fields []zapcore.Field) zapcore.Core { return quiet{q.Core.With(fields)} }
+func (q quiet) With(fields []zapcore.Field) zapcore.Core {
+	return quiet{q.Core.With(fields), q.stopping}
+}
 
 func (q quiet) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if q.Core.Enabled(zapcore.DebugLevel) {
@@ -74,6 +86,7 @@ func (q quiet) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcor
 	}
 	switch {
 	case !q.Enabled(entry.Level),
+		q.stopping.Load() && entry.Level < zapcore.DPanicLevel,
 		entry.Message == "Running http and grpc server on single port. This is not recommended for production.",
 		entry.Message == "simple token is not cryptographically signed",
 		entry.Message == "retrying of unary invoker failed":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -65,6 +66,7 @@ func serve(ctx context.Context, load func() (config.Config, error), s *streams) 
 		return err
 	}
 	defer logs.sink.close()
+	logs.own.Info("starting", "version", build().Version, "commit", build().Revision, "pid", os.Getpid(), effective(cfg))
 	// Etcd's peers reach each other over HTTP, by the environment's proxy if it has one, and etcd
 	// has no setting for that. Nothing else in this process makes an HTTP request. The variables
 	// are read once, at the first request.
@@ -136,6 +138,9 @@ func serve(ctx context.Context, load func() (config.Config, error), s *streams) 
 	}()
 	readiness.attach(server.SetServing)
 
+	logs.own.Info("ready", append([]any{
+		"listen", listener.Addr().String(), "cluster", store.Cluster(), "revision", store.Revision(),
+	}, backend.about...)...)
 	if _, err := fmt.Fprintln(s.out, readyLine(listener.Addr(), backend.where)); err != nil {
 		logs.own.Warn("standard output is closed", "err", err) // Which is no reason not to serve.
 	}
@@ -148,6 +153,17 @@ func serve(ctx context.Context, load func() (config.Config, error), s *streams) 
 	case err := <-backend.failed:
 		return fmt.Errorf("embedded etcd: %w", err)
 	}
+}
+
+// effective is the configuration for the log: every key that has a value, without secrets.
+func effective(cfg config.Config) slog.Attr {
+	var values []any
+	for key, value := range cfg.Values() {
+		if value != "" {
+			values = append(values, slog.String(key, value))
+		}
+	}
+	return slog.Group("config", values...)
 }
 
 // courseworkOf is the coursework's API; nil: it is not wanted.

@@ -19,8 +19,31 @@ func TestServerSaysWhatToTryNext(t *testing.T) {
 	if r := run(t, command(t, "", dlmPath, "lock", "--endpoints", s.addr, "demo", "--", "echo", "hello")); r.out != "hello\n" {
 		t.Errorf("the suggested command: exit code %d, printed %q\n%s", r.code, r.out, r.err)
 	}
-	if log := s.log.String(); log != "" {
-		t.Errorf("a quiet start logs:\n%s", log)
+}
+
+// The log begins with what this server is and what it was told, but for secrets, and says how far
+// etcd is. Nothing is complained of in a start and a stop.
+func TestServerSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t, "--coursework-ttl", "7s")
+	must(t, command(t, s.addr, dlmPath, "append", "begun", "file", "text"))
+	if err := s.stop(syscall.SIGTERM); err != nil {
+		t.Fatalf("server: %v\n%s", err, s.log)
+	}
+	lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
+	if len(lines) != 3 || strings.Count(s.log.String(), `"level":"info"`) != 3 {
+		t.Fatalf("a quiet start and stop log:\n%s", s.log)
+	}
+	for i, parts := range [][]string{
+		{`"msg":"starting"`, `"version":"`, `"coursework.ttl":"7s"`, `"cluster.quota":"4GiB"`, `"data-dir":` + strconv.Quote(s.dir)},
+		{`"msg":"ready"`, `"listen":` + strconv.Quote(s.addr), `"cluster":"`, `"etcd_cluster":"`, `"member":"`, `"data_dir":` + strconv.Quote(s.dir), `"revision":`},
+		{`"msg":"stopping"`},
+	} {
+		for _, part := range parts {
+			if !strings.Contains(lines[i], part) {
+				t.Errorf("line %d does not say %s:\n%s", i+1, part, lines[i])
+			}
+		}
 	}
 }
 
@@ -123,7 +146,8 @@ func TestHolderWithoutAServer(t *testing.T) {
 
 func TestExplicitAddressIsWarnedAbout(t *testing.T) {
 	t.Parallel()
-	s, err := startServer("0.0.0.0:0", t.TempDir())
+	_, port, _ := strings.Cut(storetest.FreeAddr(t), ":")
+	s, err := startServer("0.0.0.0:0", t.TempDir(), "--cluster-members", "dlm=127.0.0.1:"+port, "--cluster-peer-listen", ":"+port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +156,9 @@ func TestExplicitAddressIsWarnedAbout(t *testing.T) {
 	}
 	if n := strings.Count(s.log.String(), "without TLS"); n != 1 {
 		t.Errorf("warned %d times, want once:\n%s", n, s.log)
+	}
+	if n := strings.Count(s.log.String(), "without cluster.tls"); n != 1 {
+		t.Errorf("warned of peers %d times, want once:\n%s", n, s.log)
 	}
 }
 
