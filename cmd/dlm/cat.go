@@ -17,11 +17,11 @@ of those that are still open.`,
 			if offset < 0 {
 				return usagef("--offset is %d, must not be negative", offset)
 			}
-			c, err := conn.open(0, "")
+			c, done, err := conn.opened(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
-			defer c.Close()
+			defer done()
 			_, err = c.Copy(cmd.Context(), s.out, args[0], args[1], offset)
 			return err
 		},

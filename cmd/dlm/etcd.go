@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -20,11 +21,13 @@ type etcdConnection struct {
 	username      string
 	passwordFile  string
 	timeout       time.Duration
+	cmd           *cobra.Command // which has the flags
 }
 
 // flags adds the connection's flags to a command and those below it, but for the user's: the
 // embedded etcd has none.
 func (c *etcdConnection) flags(cmd *cobra.Command) {
+	c.cmd = cmd
 	flags := cmd.PersistentFlags()
 	flags.StringSliceVar(&c.endpoints, "etcd-endpoints", []string{"127.0.0.1:2379"}, "etcd client ports, separated by commas")
 	flags.StringVar(&c.ca, "etcd-ca", "", "PEM file of the authority that signed etcd's certificate")
@@ -53,6 +56,10 @@ func (c etcdConnection) with(ctx context.Context, f func(context.Context, *clien
 			return usagef("--etcd-password-file: %v", err)
 		}
 	}
+	silence := time.AfterFunc(attendAfter, func() {
+		fmt.Fprintf(c.cmd.ErrOrStderr(), "dlm: waiting for etcd at %s\n", strings.Join(c.endpoints, ","))
+	})
+	defer silence.Stop()
 	etcd, err := clientv3.New(clientv3.Config{
 		Endpoints: c.endpoints, DialTimeout: c.timeout, TLS: tlsConfig, Logger: zap.NewNop(),
 		Username: c.username, Password: password,

@@ -31,11 +31,11 @@ section instead, as "dlm status" showed it.`,
 			case token <= 0 && cmd.Flags().Changed("token"):
 				return usagef("--token is %d, must be above 0", token)
 			}
-			c, err := conn.open(0, "")
+			c, done, err := conn.opened(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
-			defer c.Close()
+			defer done()
 			lock := args[0]
 			evicted, err := c.Evict(cmd.Context(), lock, token, reason)
 			switch {

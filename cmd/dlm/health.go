@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
@@ -34,7 +35,7 @@ not answer. A container without a shell uses it as its health check.`,
 				if err != nil {
 					state = status.Convert(err).Message()
 				}
-				well = well && err == nil && state == healthpb.HealthCheckResponse_SERVING.String()
+				well = well && err == nil && state == serving
 				if _, err := fmt.Fprintf(s.out, "%s %s\n", endpoint, printable(state)); err != nil {
 					return err
 				}
@@ -49,6 +50,8 @@ not answer. A container without a shell uses it as its health check.`,
 	return cmd
 }
 
+const serving = "SERVING"
+
 // serverHealth asks one server.
 func serverHealth(ctx context.Context, endpoint string, proxy bool) (string, error) {
 	conn, err := dial.Server(endpoint, proxy)
@@ -56,6 +59,11 @@ func serverHealth(ctx context.Context, endpoint string, proxy bool) (string, err
 		return "", err
 	}
 	defer conn.Close()
+	return healthOf(ctx, conn)
+}
+
+// healthOf asks the server at the other end of a connection: serving, or why not.
+func healthOf(ctx context.Context, conn *grpc.ClientConn) (string, error) {
 	answer, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
 	if err != nil {
 		return "", err

@@ -14,11 +14,11 @@ func newList(s *streams) *cobra.Command {
 		Short: "List the files of one lock, or of all",
 		Args:  arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := conn.open(0, "")
+			c, done, err := conn.opened(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
-			defer c.Close()
+			defer done()
 			lock := ""
 			if len(args) == 1 {
 				if lock = args[0]; lock == "" {

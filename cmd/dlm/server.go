@@ -66,7 +66,7 @@ func serve(ctx context.Context, load func() (config.Config, error), s *streams) 
 		return err
 	}
 	defer logs.sink.close()
-	logs.own.Info("starting", "version", build().Version, "commit", build().Revision, "pid", os.Getpid(), effective(cfg))
+	logs.own.Info("starting", "version", build().Version, "commit", build().Revision, "pid", os.Getpid(), "config", effective(cfg))
 	// Etcd's peers reach each other over HTTP, by the environment's proxy if it has one, and etcd
 	// has no setting for that. Nothing else in this process makes an HTTP request. The variables
 	// are read once, at the first request.
@@ -156,14 +156,14 @@ func serve(ctx context.Context, load func() (config.Config, error), s *streams) 
 }
 
 // effective is the configuration for the log: every key that has a value, without secrets.
-func effective(cfg config.Config) slog.Attr {
-	var values []any
+func effective(cfg config.Config) slog.Value {
+	var values []slog.Attr
 	for key, value := range cfg.Values() {
 		if value != "" {
 			values = append(values, slog.String(key, value))
 		}
 	}
-	return slog.Group("config", values...)
+	return slog.GroupValue(values...)
 }
 
 // courseworkOf is the coursework's API; nil: it is not wanted.

@@ -28,11 +28,11 @@ func newStatus(s *streams) *cobra.Command {
 that is held or waited for.`,
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := st.open(0, "")
+			c, done, err := st.opened(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
-			defer c.Close()
+			defer done()
 			if len(args) == 0 {
 				return st.all(cmd.Context(), c)
 			}

@@ -48,11 +48,11 @@ once as a whole, until interrupted; a file that does not exist yet is waited for
 }
 
 func (t *tailCommand) run(ctx context.Context, lock, file string, byBytes bool) error {
-	c, err := t.open(0, "")
+	c, done, err := t.opened(ctx, t.streams)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer done()
 	size, err := fileSize(ctx, c, lock, file)
 	if err != nil && !(t.follow && errors.Is(err, client.ErrFileNotFound)) {
 		return err

@@ -21,11 +21,11 @@ func newWatch(s *streams) *cobra.Command {
 until interrupted. After a gap the state is printed again.`,
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := conn.open(0, "")
+			c, done, err := conn.opened(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
-			defer c.Close()
+			defer done()
 			prefix := strings.Join(args, "")
 			ctx, stop := whileRead(cmd.Context(), s.out)
 			defer stop()
