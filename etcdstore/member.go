@@ -25,10 +25,15 @@ func (cfg Config) members(ctx context.Context, key string, log *slog.Logger) (*m
 	}
 	m, err := members.Open(ctx, cfg.Etcd, key, log)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoQuorum, err)
+		return nil, unreached{err}
 	}
 	return m, nil
 }
+
+// unreached is an [ErrNoQuorum] that says by itself why.
+type unreached struct{ error }
+
+func (u unreached) Unwrap() []error { return []error{ErrNoQuorum, u.error} }
 
 // etcd is the client of the member in use. Whoever makes more than one call asks for it each time.
 func (s *Store) etcd() *clientv3.Client { return s.members.InUse().Client }

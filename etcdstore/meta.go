@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -58,15 +59,19 @@ func checkMeta(kv *mvccpb.KeyValue) (id string, err error) {
 //
 //   - [ErrFormatTooNew], [ErrPrefixNested]: this store must not be opened.
 //   - [ErrNoQuorum]: ctx ended first.
+//   - any other: the user has not the right.
 func (s *Store) establish(ctx context.Context) error {
 	for {
 		done, err := s.tryToEstablish(ctx)
 		if done || errors.Is(err, ErrFormatTooNew) || errors.Is(err, ErrPrefixNested) {
 			return err
 		}
+		if errors.Is(err, rpctypes.ErrPermissionDenied) {
+			return fmt.Errorf("the user needs the right to read and write %s and all that begins so: %w", string(s.keys), err)
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: reading %s: %w", ErrNoQuorum, quoted(s.keys.meta()), errors.Join(context.Cause(ctx), err))
+			return fmt.Errorf("%w: reading %s: %w", ErrNoQuorum, quoted(s.keys.meta()), cmp.Or(err, context.Cause(ctx)))
 		case <-time.After(relistWait):
 		}
 	}

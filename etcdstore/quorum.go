@@ -6,6 +6,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/members"
 )
 
 // serve sets whether the store can commit. When it no longer can, all waits end, so that their
@@ -56,7 +58,7 @@ func (s *Store) probe() {
 			continue
 		}
 		if err != nil && s.health.Up() {
-			s.log.Warn("no quorum", "err", err)
+			s.log.Warn("no quorum", "err", s.why(err))
 		} else if err == nil && !s.health.Up() {
 			s.log.Info("quorum is back")
 		}
@@ -71,6 +73,18 @@ func (s *Store) probe() {
 		case <-tick.C:
 		}
 	}
+}
+
+// why is what is the matter with etcd, in words if there are any, when a read of it has failed.
+func (s *Store) why(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		ctx, cancel := context.WithTimeout(s.ctx, probeEvery)
+		defer cancel()
+		if why := s.members.Why(ctx); why != nil && !errors.Is(why, context.DeadlineExceeded) {
+			return why
+		}
+	}
+	return members.Explain(err)
 }
 
 // hasLeader reports whether a member knows a leader. One that is cut off knows none after an

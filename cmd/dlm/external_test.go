@@ -173,3 +173,58 @@ func TestRotatedCertificates(t *testing.T) {
 		return run(t, command(t, s.addr, dlmPath, "append", "rotated", "file", "text")).code == 0
 	})
 }
+
+// An etcd that cannot be used is refused with the cause in words, and the log has it at once.
+func TestExternalEtcdThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	protected, plain := startEtcd(t, 1, true), startEtcd(t, 1, false)
+	c, other := protected.certificates, newCertificates(t)
+	withTLS := []string{"--etcd-endpoints", protected.endpoints[0], "--etcd-tls-cert", c.cert, "--etcd-tls-key", c.key}
+	login := []string{"--etcd-username", etcdUser, "--etcd-password-file", passwordFile(t, etcdPassword), "--etcd-prefix", etcdPrefix}
+	address := func(endpoint string) string { return endpoint[strings.LastIndex(endpoint, "/")+1:] }
+	for name, test := range map[string]struct {
+		args []string
+		says string
+	}{
+		"authority":      {append(withTLS, "--etcd-tls-ca", other.ca), "its certificate is not trusted"},
+		"no certificate": {[]string{"--etcd-endpoints", protected.endpoints[0], "--etcd-tls-ca", c.ca}, "certificate of this server"},
+		"other's":        {[]string{"--etcd-endpoints", protected.endpoints[0], "--etcd-tls-ca", c.ca, "--etcd-tls-cert", other.cert, "--etcd-tls-key", other.key}, "certificate of this server"},
+		"plain to TLS":   {[]string{"--etcd-endpoints", address(protected.endpoints[0])}, "does it want TLS"},
+		"TLS to plain":   {[]string{"--etcd-endpoints", "https://" + address(plain.endpoints[0])}, "it does not speak TLS"},
+		"refused":        {[]string{"--etcd-endpoints", "127.0.0.1:1"}, "nothing listens there"},
+		"name":           {[]string{"--etcd-endpoints", "no-such-host.invalid:2379"}, "its name cannot be resolved"},
+		"peer port":      {[]string{"--etcd-endpoints", address(plain.args[0][slices.Index(plain.args[0], "--listen-peer-urls")+1])}, "is this etcd's client port"},
+		"no user":        {[]string{"--etcd-endpoints", plain.endpoints[0], "--etcd-prefix", etcdPrefix}, "it wants a user"},
+		"password":       {[]string{"--etcd-endpoints", plain.endpoints[0], "--etcd-username", etcdUser, "--etcd-password-file", passwordFile(t, "no")}, "it refuses the user or the password"},
+		"permission":     {append(login, "--etcd-endpoints", plain.endpoints[0], "--etcd-prefix", "/others/"), "the user needs the right to read and write /others/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := append([]string{"server", "--listen", "127.0.0.1:0", "--etcd-timeout", "3s"}, test.args...)
+			r := run(t, command(t, "", dlmPath, args...))
+			last := r.err[strings.LastIndex(strings.TrimSpace(r.err), "\n")+1:]
+			if r.code != 69 || !strings.HasPrefix(last, "dlm: etcd at ") || !strings.Contains(last, test.says) || strings.Contains(last, "no quorum") {
+				t.Errorf("exit code %d, want 69 and %q\n%s", r.code, test.says, r.err)
+			}
+			if name == "refused" && strings.Count(r.err, "cannot be used yet") != 1 {
+				t.Errorf("the log does not say once what is waited for:\n%s", r.err)
+			}
+		})
+	}
+}
+
+// An etcd that is not there yet, or not any more, is complained of at once, with the cause.
+func TestExternalEtcdComesAndGoes(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t, 1, false)
+	etcd.stop(t, 0, syscall.SIGTERM)
+	s := start(t, command(t, "", dlmPath, append([]string{"server", "--listen", "127.0.0.1:0", "--etcd-timeout", "1m"}, etcd.options(t)...)...))
+	s.says(t, "nothing listens there")
+	etcd.start(t, 0)
+	s.says(t, "dlm is ready on")
+	etcd.stop(t, 0, syscall.SIGKILL)
+	eventually(t, "the cause in the log", func() bool {
+		_, after, found := strings.Cut(s.err.String(), `"msg":"no quorum"`)
+		return found && strings.Contains(after, "nothing listens there")
+	})
+}

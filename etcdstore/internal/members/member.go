@@ -30,23 +30,31 @@ type Member struct {
 }
 
 // connect makes a client of a member, logged in, and returns when the member has answered. It fails
-// with the last failure before ctx ended, or with one that will not pass by itself.
+// with the last failure before ctx ended, or with one that will not pass by itself. While there is
+// no member yet that could be used instead, it logs the first failure at once.
 func (m *Members) connect(ctx context.Context, endpoint string) (*Member, error) {
+	quiet := m.InUse() != nil
+	complain := func(err error) {
+		if !quiet && ctx.Err() == nil && !refused(err) {
+			m.log.Warn("etcd member cannot be used yet", "member", endpoint, "err", Explain(err))
+			quiet = true
+		}
+	}
 	var last error
 	for {
 		member, err := m.dial(ctx, endpoint)
 		if err == nil {
-			failed := make(chan error, 1)
-			if err = member.await(ctx, m.key, failed); err == nil {
+			if err = member.await(ctx, m.key, complain); err == nil {
 				return member, nil
 			}
 			member.close()
 		}
+		complain(err)
 		if ctx.Err() == nil || last == nil {
-			last = err
+			last = telling(last, err)
 		}
 		if ctx.Err() != nil || refused(err) {
-			return nil, fmt.Errorf("%s: %w", endpoint, last)
+			return nil, fmt.Errorf("%s: %w", endpoint, Explain(last))
 		}
 		pause(ctx, askAgain)
 	}
@@ -88,6 +96,9 @@ func (m *Member) reach(client *clientv3.Client) {
 func (m *Member) cutOff(
 	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
+	if _, is := req.(*pb.AuthenticateRequest); is {
+		opts = append(opts, grpc.WaitForReady(false)) // otherwise nobody learns why there is no connection
+	}
 	err := invoke(ctx, method, req, reply, cc, opts...)
 	if err != nil && m.left.Load() {
 		return status.Error(codes.Aborted, "the etcd member was left: "+err.Error())
@@ -106,7 +117,7 @@ func (m *Member) close() {
 
 // await asks until there is an answer: nil. It fails with the last failure when ctx ends, or with
 // one that will not pass by itself. The first failure is told at once.
-func (m *Member) await(ctx context.Context, key string, failed chan<- error) error {
+func (m *Member) await(ctx context.Context, key string, failed func(error)) error {
 	var last error
 	for {
 		err := m.ask(ctx, key)
@@ -117,10 +128,10 @@ func (m *Member) await(ctx context.Context, key string, failed chan<- error) err
 			continue // it says so of what the old leader owed
 		}
 		if last == nil && ctx.Err() == nil {
-			failed <- err
+			failed(err)
 		}
 		if last == nil || ctx.Err() == nil {
-			last = err
+			last = telling(last, err)
 		}
 		if ctx.Err() != nil || refused(err) {
 			return last
@@ -138,11 +149,6 @@ func (m *Member) ask(ctx context.Context, key string) error {
 		return nil // which is an answer: etcd looks at that last
 	}
 	return err
-}
-
-// refused reports whether it would be no use to ask again.
-func refused(err error) bool {
-	return errors.Is(rpctypes.Error(err), rpctypes.ErrAuthFailed)
 }
 
 // whenBroken calls f whenever the connection breaks, until ctx ends or the member is closed.

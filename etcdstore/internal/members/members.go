@@ -155,7 +155,7 @@ func (m *Members) look(ctx context.Context) {
 	used := m.InUse()
 	answered, failed := make(chan struct{}), make(chan error, 1)
 	asking.Go(func() {
-		if used.await(ctx, m.key, failed) == nil {
+		if used.await(ctx, m.key, func(err error) { failed <- err }) == nil {
 			close(answered)
 		}
 	})
