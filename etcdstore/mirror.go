@@ -39,6 +39,7 @@ type mirror struct {
 	suspect func(sectionKey)                // called for a section whose session ended before it; must not block
 	overdue func(sectionKey)                // called for a section past its hold deadline
 	explain func(acquisition)               // called for a loss that somebody takes and that is to be explained; must not block
+	lapsed  func(lapse)                     // called for a hold that ended because its session did; must not block
 	marked  func(session string, rev int64) // called for a session that is marked as over; must not block
 
 	mu       sync.Mutex
@@ -140,7 +141,7 @@ func (c change) asWaiter() (v waiterValue, err error) {
 func newMirror(k keys, promote func(string), suspect, overdue func(sectionKey)) *mirror {
 	m := &mirror{keys: k, promote: promote, suspect: suspect, overdue: overdue, waits: map[acquisition][]*wait{},
 		links: map[string][]*Link{}, doubts: map[sectionKey]holdLoss{}, asked: map[acquisition]holdLoss{}}
-	m.marked = func(string, int64) {}
+	m.marked, m.lapsed = func(string, int64) {}, func(lapse) {}
 	m.clear()
 	return m
 }
@@ -331,7 +332,7 @@ func (m *mirror) apply(c change, t *touched) {
 	} else if a, ok := m.keys.parseWaiter(c.key); ok {
 		m.applyWaiter(a, c, t)
 	} else if id, ok := m.keys.parseSession(c.key); ok {
-		m.applySession(id, c)
+		m.applySession(id, c, t)
 	}
 }
 
@@ -354,6 +355,9 @@ func (m *mirror) applyLock(name string, c change, t *touched) {
 	held := !c.deleted && err == nil // by a; what is malformed is not ours, and the transactions refuse it as well
 	if old != nil && !(held && a == old.acquisition()) {
 		m.unhold(old, c, t)
+	}
+	if old != nil && c.deleted {
+		t.freed = append(t.freed, lapse{lock: name, session: old.session, token: old.token, rev: c.rev})
 	}
 	if !held {
 		return
@@ -420,8 +424,9 @@ func (w *mirrorWaiter) before(o *mirrorWaiter) bool {
 	return w.owner() < o.owner()
 }
 
-func (m *mirror) applySession(id string, c change) {
+func (m *mirror) applySession(id string, c change, t *touched) {
 	if c.deleted {
+		t.sessionOver(id, c.rev)
 		delete(m.sessions, id)
 		m.sessionOver(id, c.rev)
 		return

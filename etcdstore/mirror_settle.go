@@ -13,6 +13,21 @@ type touched struct {
 	unheld []*mirrorHolder      // holders that hold no more, or under another token
 	lost   []holdLoss           // what clients are to be told
 	by     ownEnd               // the section that an own transaction ended
+	freed  []lapse              // holds whose lock's key was deleted
+	over   map[string]int64     // sessions that ended, and when
+}
+
+// lapse is a hold that ended at a revision.
+type lapse struct {
+	lock, session string
+	token, rev    int64
+}
+
+func (t *touched) sessionOver(id string, rev int64) {
+	if t.over == nil {
+		t.over = map[string]int64{}
+	}
+	t.over[id] = rev
 }
 
 func (t *touched) lock(name string) {
@@ -88,6 +103,11 @@ func (m *mirror) settle(t *touched) (verdicts []verdict) {
 	for _, h := range t.unheld {
 		if m.sessions[h.session] == nil {
 			m.suspect(sectionKey{h.lock, h.token})
+		}
+	}
+	for _, l := range t.freed {
+		if t.over[l.session] == l.rev { // a session that ends after it has released does so later
+			m.lapsed(l)
 		}
 	}
 	for name := range t.locks {

@@ -75,6 +75,7 @@ type Store struct {
 	sweeps     *backlog[sectionKey]  // sections whose records may be orphans
 	evictions  *backlog[sectionKey]  // sections past their hold deadline
 	losses     *backlog[acquisition] // lost holds whose clients are to be told why
+	lapses     *backlog[lapse]       // holds that ended with their sessions, to be logged
 	lingers    *lingers              // sessions whose clients have left
 
 	ctx    context.Context // ends with Close
@@ -136,10 +137,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		sweeps:     newBacklog[sectionKey](),
 		evictions:  newBacklog[sectionKey](),
 		losses:     newBacklog[acquisition](),
+		lapses:     newBacklog[lapse](),
 		lingers:    newLingers(),
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
-	s.mirror.explain, s.mirror.marked = s.losses.add, s.lingers.marked
+	s.mirror.explain, s.mirror.lapsed, s.mirror.marked = s.losses.add, s.lapses.add, s.lingers.marked
 	s.apply = s.applier()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
@@ -186,6 +188,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.sweeps.run(s, sweepers, s.sweep)
 	s.evictions.run(s, evicters, s.evictOverdue)
 	s.losses.run(s, tellers, s.explainLoss)
+	s.lapses.run(s, 1, s.logLapse)
 	s.lingers.due.run(s, endings, s.endLingering)
 	return s, nil
 }

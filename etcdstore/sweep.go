@@ -80,6 +80,13 @@ func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 	}
 }
 
+// logLapse says that a holder is gone, whether or not it has left anything to sweep. Each store of
+// the prefix does.
+func (s *Store) logLapse(_ context.Context, l lapse) error {
+	s.log.Warn("a lock was lost: its holder's session has ended", "lock", l.lock, "session", l.session, "token", l.token)
+	return nil
+}
+
 // sweepAllButOne makes room while etcd is full and no note can be put. One record stays, which says
 // the same as a note: there is no marker with it, so its section was not published.
 func (s *Store) sweepAllButOne(ctx context.Context, ifs []*pb.Compare, evidence, records string) error {

@@ -108,3 +108,20 @@ func TestUnknownOutcome(t *testing.T) {
 		t.Errorf("exit code %d, want 70 and that the outcome is not known\n%s", code, h.err)
 	}
 }
+
+// A holder that dies is in the log, though it has appended nothing; one that releases and leaves is
+// not.
+func TestDeadHolderIsLogged(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	must(t, command(t, s.addr, dlmPath, "lock", "well", "true"))
+	holder := start(t, command(t, s.addr, dlmPath, "lock", "bereft", "sh", "-c", "echo held; exec sleep 60"))
+	holder.says(t, "held")
+	holder.signal(t, syscall.SIGKILL) // its guard ends the session
+	eventually(t, "the line in the log", func() bool {
+		return strings.Contains(s.log.String(), `"msg":"a lock was lost: its holder's session has ended","lock":"bereft"`)
+	})
+	if n := strings.Count(s.log.String(), "a lock was lost"); n != 1 {
+		t.Errorf("%d lines, want 1:\n%s", n, s.log)
+	}
+}
