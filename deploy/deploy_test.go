@@ -50,7 +50,9 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"FROM scratch\n", "USER 65532:65532\n", "VOLUME " + cfg.DataDir + "\n", "--chown=65532:65532 data " + cfg.DataDir + "\n"} {
+	// A health check that asks elsewhere than the server listens calls every container unhealthy.
+	const file = `"--config", "/etc/dlm/dlm.yaml"`
+	for _, want := range []string{`CMD ["/dlm", "health", ` + file, `CMD ["server", ` + file + "]", "COPY dlm.yaml /etc/dlm/dlm.yaml\n", "FROM scratch\n", "USER 65532:65532\n", "VOLUME " + cfg.DataDir + "\n", "--chown=65532:65532 data " + cfg.DataDir + "\n"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("Dockerfile has no %q", want)
 		}
@@ -129,6 +131,7 @@ type manifest struct {
 		Selector                 map[string]any   `yaml:"selector"`
 		Ports                    []map[string]any `yaml:"ports"`
 		VolumeClaimTemplates     []map[string]any `yaml:"volumeClaimTemplates"`
+		Ingress                  []struct{ From, Ports []map[string]any }
 		Template                 struct {
 			Metadata struct{ Labels map[string]string }
 			Spec     struct {
@@ -187,6 +190,17 @@ func TestKubernetes(t *testing.T) {
 				ports[p.Name] = p.ContainerPort
 			}
 
+			policy, ok := objects["NetworkPolicy/dlm"]
+			if !ok || len(policy.Spec.Ingress) == 0 {
+				t.Error("no network policy")
+			}
+			for _, rule := range policy.Spec.Ingress {
+				// A peer of a rule without a namespaceSelector is of the policy's own namespace.
+				if len(rule.From) != 1 || rule.From[0]["podSelector"] == nil || len(rule.From[0]) != 1 || len(rule.Ports) != 1 {
+					t.Errorf("the policy opens %v to %v", rule.Ports, rule.From)
+				}
+			}
+
 			replicas := workload.Spec.Replicas
 			if kind == "Deployment" {
 				cfg := load(t, path, nil)
@@ -228,7 +242,7 @@ func TestSystemd(t *testing.T) {
 	}
 	for _, want := range []string{
 		"ExecStart=/usr/local/bin/dlm server --config /etc/dlm/dlm.yaml --data-dir ${STATE_DIRECTORY}\n",
-		"ExecReload=/bin/kill -HUP $MAINPID\n", "StateDirectory=dlm\n", "DynamicUser=yes\n", "Restart=on-failure\n",
+		"ExecReload=/bin/kill -HUP $MAINPID\n", "LoadCredential=dlm.etcd-password\n", "StateDirectory=dlm\n", "DynamicUser=yes\n", "Restart=on-failure\n",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("dlm.service has no %q", want)

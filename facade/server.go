@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 	"github.com/distributed-lock-manager/dlm/facade/coursework"
 )
 
@@ -30,6 +31,8 @@ type Server struct {
 	grpc   *grpc.Server
 	health *health.Server
 	drain  *drain
+
+	services []string // whose health is told, besides that of ""
 }
 
 // New returns a server. Its health is NOT_SERVING until SetServing says otherwise, though it serves
@@ -41,12 +44,13 @@ func New(cfg Config) *Server {
 	}
 	drain := newDrain()
 	service := &service{store: cfg.Store, logger: log, drain: drain}
-	s := &Server{grpc: grpc.NewServer(options(service)...), health: health.NewServer(), drain: drain}
-	s.SetServing(false)
+	s := &Server{grpc: grpc.NewServer(options(service)...), health: health.NewServer(), drain: drain, services: []string{serviceName}}
 	dlmv1.RegisterLockServiceServer(s.grpc, service)
 	if cfg.Coursework != nil {
 		cfg.Coursework.Register(s.grpc)
+		s.services = append(s.services, lockservice.LockService_ServiceDesc.ServiceName)
 	}
+	s.SetServing(false)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc) // v1 and, for tools that know no other, v1alpha
 	return s
@@ -61,14 +65,17 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// SetServing sets the health of "" and of "dlm.v1.LockService". After Shutdown it has no effect.
+// SetServing sets the health of "" and of each service that has calls for locks. After Shutdown it
+// has no effect.
 func (s *Server) SetServing(serving bool) {
 	now := healthpb.HealthCheckResponse_NOT_SERVING
 	if serving {
 		now = healthpb.HealthCheckResponse_SERVING
 	}
 	s.health.SetServingStatus("", now)
-	s.health.SetServingStatus(serviceName, now)
+	for _, service := range s.services {
+		s.health.SetServingStatus(service, now)
+	}
 }
 
 // Shutdown stops the server and waits for all that it started:

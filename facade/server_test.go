@@ -18,6 +18,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 )
 
 // setServing sets the server's health and sees it.
@@ -47,9 +48,11 @@ func TestHealth(t *testing.T) {
 	server.SetServing(false)
 	wantHealth(t, conn, healthpb.HealthCheckResponse_NOT_SERVING)
 
-	_, err := healthpb.NewHealthClient(conn).Check(storetest.Bounded(t), &healthpb.HealthCheckRequest{Service: "other"})
-	if got := status.Code(err); got != codes.NotFound {
-		t.Errorf("health of a service that is not there: %v", err)
+	for _, service := range []string{"other", lockservice.LockService_ServiceDesc.ServiceName} {
+		_, err := healthpb.NewHealthClient(conn).Check(storetest.Bounded(t), &healthpb.HealthCheckRequest{Service: service})
+		if got := status.Code(err); got != codes.NotFound {
+			t.Errorf("health of %s, which is not there: %v", service, err)
+		}
 	}
 
 	// A watcher sees the changes, and does not hold up a shutdown.

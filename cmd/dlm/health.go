@@ -11,21 +11,29 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/distributed-lock-manager/dlm/cmd/internal/dial"
+	"github.com/distributed-lock-manager/dlm/config"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
 func newHealth(s *streams) *cobra.Command {
 	var conn connection
+	var file string
 	cmd := &cobra.Command{
 		Use:   "health [flags]",
 		Short: "Tell whether servers can serve",
 		Long: `Ask each server whether it can commit now, and if it cannot, why. Exit code: 0 all of them can, 69 one cannot or does
-not answer. A container without a shell uses it as its health check.`,
+not answer. With --config it asks the server on this machine that runs with that file, and with this environment, wherever
+that listens. A container without a shell uses it as its health check.`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := conn.config(0, "")
 			if err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("config") {
+				if cfg.Endpoints, err = endpointOf(s, file); err != nil {
+					return err
+				}
 			}
 			well := true
 			for _, endpoint := range cfg.Endpoints {
@@ -47,7 +55,25 @@ not answer. A container without a shell uses it as its health check.`,
 		},
 	}
 	conn.flags(cmd)
+	cmd.Flags().StringVar(&file, "config", "", "ask the server that runs with this configuration file")
+	cmd.MarkFlagsMutuallyExclusive("config", "endpoints")
 	return cmd
+}
+
+// endpointOf returns where the server listens that runs with a configuration. Faults of it are
+// told, but do not keep from asking: the server may have been started before they came to be.
+func endpointOf(s *streams, file string) ([]string, error) {
+	if file == "" {
+		return nil, usagef("--config is empty: name a file, or leave it out")
+	}
+	cfg, err := config.Load(nil, file)
+	if err != nil {
+		s.printf("%v: %v", errConfig, err)
+	}
+	if !config.IsPeerAddress(reachable(cfg.Listen)) {
+		return nil, fmt.Errorf("%w: no server can be reached where this one listens, %q", errConfig, cfg.Listen)
+	}
+	return []string{reachable(cfg.Listen)}, nil
 }
 
 const serving = "SERVING"

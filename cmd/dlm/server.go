@@ -215,6 +215,15 @@ func serverName(cfg config.Config) string {
 	return host + ", " + cfg.Listen
 }
 
+// reachable is where a server on this machine is reached that listens at an address.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listen
+}
+
 // readyLine says where the server is, where its data is, and what to try next.
 func readyLine(addr net.Addr, where string) string {
 	try := "dlm"
@@ -222,10 +231,7 @@ func readyLine(addr net.Addr, where string) string {
 		try = "go run ./cmd/dlm" // The binary that "go run" made is nowhere where a user would find it.
 	}
 	try += " lock "
-	reach := addr.String()
-	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		reach = fmt.Sprintf("127.0.0.1:%d", tcp.Port)
-	}
+	reach := reachable(addr.String())
 	if reach != defaultEndpoint {
 		try += "--endpoints " + reach + " "
 	}
