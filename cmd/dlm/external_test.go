@@ -156,22 +156,49 @@ func TestRotatedPassword(t *testing.T) {
 	}
 }
 
-// All certificates are replaced, the authority's too: the server connects with the new ones.
+// All certificates are replaced, the authority's too: the server connects with the new ones, and
+// goes on with those when its files are gone.
 func TestRotatedCertificates(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t, 1, true)
+	theirs := etcd.certificates
+	replace := func(old, fresh certificates) {
+		t.Helper()
+		for from, to := range map[string]string{fresh.ca: old.ca, fresh.cert: old.cert, fresh.key: old.key} {
+			text, err := os.ReadFile(from)
+			if err == nil {
+				err = os.WriteFile(to, text, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ours := newCertificates(t)
+	replace(ours, theirs)
+	etcd.certificates = ours
 	s := ownServer(t, etcd.options(t)...)
-	etcd.stop(t, 0, syscall.SIGTERM)
-	old, fresh := etcd.certificates, newCertificates(t)
-	for from, to := range map[string]string{fresh.ca: old.ca, fresh.cert: old.cert, fresh.key: old.key} {
-		if err := os.Rename(from, to); err != nil {
+	restarted := func(what string) {
+		t.Helper()
+		etcd.stop(t, 0, syscall.SIGKILL)
+		etcd.start(t, 0)
+		eventually(t, "the server "+what, func() bool {
+			return run(t, command(t, s.addr, dlmPath, "append", "rotated", "file", "text")).code == 0
+		})
+	}
+	fresh := newCertificates(t)
+	replace(theirs, fresh)
+	replace(ours, fresh)
+	restarted("with new certificates")
+	for _, file := range []string{ours.ca, ours.cert, ours.key} {
+		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
 	}
-	etcd.start(t, 0)
-	eventually(t, "the server with new certificates", func() bool {
-		return run(t, command(t, s.addr, dlmPath, "append", "rotated", "file", "text")).code == 0
-	})
+	restarted("without its files")
+	if !strings.Contains(s.log.String(), "a file for etcd cannot be used") {
+		t.Error("the log does not say that files are gone")
+	}
 }
 
 // An etcd that cannot be used is refused with the cause in words, and the log has it at once.

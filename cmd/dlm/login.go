@@ -24,14 +24,29 @@ type login struct {
 
 	mu       sync.Mutex
 	cfg      config.Etcd
-	password string      // the last that etcd has taken
-	tls      *tls.Config // the last that could be read; nil: plain text
-	said     string      // the last complaint about files
+	password string            // the last that etcd has taken
+	tls      *tls.Config       // the last that could be read; nil: plain text
+	said     map[string]string // the last complaint about each kind of file
 }
 
 func newLogin(cfg config.Etcd, log *slog.Logger) (*login, error) {
-	tlsConfig, err := etcdTLS(cfg.TLS)
-	return &login{log: log, cfg: cfg, password: cfg.Password, tls: tlsConfig}, err
+	tlsConfig, err := loadTLS(cfg.TLS)
+	return &login{log: log, cfg: cfg, password: cfg.Password, tls: tlsConfig, said: map[string]string{}}, err
+}
+
+// loadTLS is etcdTLS with all files read: of its own, it reads certificate and key when they are
+// asked for, when they may be gone.
+func loadTLS(files config.TLS) (*tls.Config, error) {
+	cfg, err := etcdTLS(files)
+	if err != nil || files.Cert == "" {
+		return cfg, err
+	}
+	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		return nil, err
+	}
+	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	return cfg, nil
 }
 
 // take has a later configuration count. Whether there is TLS, and a user, cannot be changed.
@@ -89,7 +104,7 @@ func (l *login) passwords() (before, now string) {
 		return l.password, l.cfg.Password
 	}
 	now, err := config.ReadPassword(l.cfg.PasswordFile)
-	l.complain(err)
+	l.complain("password", err)
 	if err != nil {
 		return l.password, l.password
 	}
@@ -100,8 +115,8 @@ func (l *login) passwords() (before, now string) {
 func (l *login) certificates() *tls.Config {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now, err := etcdTLS(l.cfg.TLS)
-	l.complain(err)
+	now, err := loadTLS(l.cfg.TLS)
+	l.complain("certificates", err)
 	if err == nil {
 		l.tls = now
 	}
@@ -109,13 +124,15 @@ func (l *login) certificates() *tls.Config {
 }
 
 // complain logs what is wrong with a file, once. The mutex is held.
-func (l *login) complain(err error) {
-	if err == nil {
-		l.said = ""
-	} else if l.said != err.Error() {
-		l.said = err.Error()
-		l.log.Warn("a file for etcd cannot be used; what was in it before is", "err", err)
+func (l *login) complain(of string, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
 	}
+	if text != "" && text != l.said[of] {
+		l.log.Warn("a file for etcd cannot be used; what was in it before is", "of", of, "err", err)
+	}
+	l.said[of] = text
 }
 
 // handshake is TLS with the certificates of this moment.
