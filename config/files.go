@@ -17,7 +17,7 @@ const maxFile = 1 << 20
 
 // ReadPassword reads a file with a password. Newlines at its end do not count.
 func ReadPassword(file string) (string, error) {
-	text, err := readRegular(file)
+	text, err := readBounded(file)
 	password := strings.TrimRight(string(text), "\r\n")
 	if err == nil && password == "" {
 		err = errors.New("there is no password in it")
@@ -25,26 +25,33 @@ func ReadPassword(file string) (string, error) {
 	return password, err
 }
 
-// readRegular reads a file that can be read again: not what would block, or never end.
-func readRegular(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	switch {
-	case err != nil:
-		return nil, withoutPath(err)
-	case info.IsDir():
-		return nil, errors.New("it is a directory")
-	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not a regular file")
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("it has %d bytes, more than %d", info.Size(), maxFile)
-	}
+// readBounded reads a file that may be read only once, such as a pipe.
+func readBounded(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, withoutPath(err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("it has more than %d bytes", maxFile)
+	}
 	return text, withoutPath(err)
+}
+
+// CheckRegular returns an error if a file cannot be read again and again: it would block, or end
+// never, or be empty then.
+func CheckRegular(file string) error {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return withoutPath(err)
+	case info.IsDir():
+		return errors.New("it is a directory")
+	case !info.Mode().IsRegular():
+		return errors.New("it is not a regular file, and is to be read more than once")
+	}
+	return nil
 }
 
 // withoutPath is an error without the path, which is told besides.
@@ -66,7 +73,11 @@ func (t TLS) check(section string, f *faults) {
 		if file == "" {
 			return nil
 		}
-		text, err := readRegular(file)
+		err := CheckRegular(file)
+		var text []byte
+		if err == nil {
+			text, err = readBounded(file)
+		}
 		if err == nil {
 			err = good(text)
 		}

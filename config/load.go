@@ -15,9 +15,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Load puts a configuration together and checks it, and the files that it names. The flags of a key,
-// if there are any, are those that Flag names; other flags are not looked at. No file is read when
-// file is empty.
+// Load puts a configuration together and checks it, and the files that it names. The flags of a
+// key, if there are any, are those that Flag names; other flags are not looked at. No file is read
+// when file is empty.
 //
 // The error names every fault that was found, one a line. What it returns beside it has defaults in
 // place of the values that could not be understood.
@@ -68,8 +68,11 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 	if cfg.Etcd.Password != "" && cfg.Etcd.PasswordFile != "" {
 		found = append(found, wrong("etcd.password-file", cfg.Etcd.PasswordFile, "either this or etcd.password, not both"))
 	} else if cfg.Etcd.PasswordFile != "" {
-		var err error
-		if cfg.Etcd.Password, err = ReadPassword(cfg.Etcd.PasswordFile); err != nil {
+		err := CheckRegular(cfg.Etcd.PasswordFile)
+		if err == nil {
+			cfg.Etcd.Password, err = ReadPassword(cfg.Etcd.PasswordFile)
+		}
+		if err != nil {
 			found = append(found, unusable("etcd.password-file", cfg.Etcd.PasswordFile, err))
 		}
 	}
@@ -103,7 +106,7 @@ func source(flags *pflag.FlagSet, key string) string {
 
 // readFile reads a file that is one document.
 func readFile(file string) (map[string]any, error) {
-	text, err := readRegular(file)
+	text, err := readBounded(file)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %s: %w", file, err)
 	}

@@ -38,8 +38,8 @@ func (c Config) YAML() ([]byte, error) {
 	return b.Bytes(), enc.Close()
 }
 
-// Values yields every key, and its value as it would be written in the environment; of a secret only
-// whether there is one.
+// Values yields every key, and its value as it would be written in the environment; of a secret
+// only whether there is one.
 func (c Config) Values() iter.Seq2[string, string] {
 	return func(yield func(key, value string) bool) {
 		for _, s := range settings() {

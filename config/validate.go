@@ -28,8 +28,8 @@ const (
 	maxQuota   = 16 << 30
 )
 
-// Validate checks each value and what they say together, but not the files that are named. The error
-// names every fault, one a line.
+// Validate checks each value and what they say together, but not the files that are named. The
+// error names every fault, one a line.
 func (c Config) Validate() error { return c.faults().err() }
 
 func (c Config) faults() (f faults) {
@@ -79,7 +79,7 @@ func (e Etcd) validate(f *faults) {
 func CheckEtcdEndpoint(endpoint string) error {
 	addr, good := endpoint, true
 	if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
-		addr, good = u.Host, (u.Scheme == "http" || u.Scheme == "https") && strings.Trim(u.Path, "/") == ""
+		addr, good = u.Host, (u.Scheme == "http" || u.Scheme == "https") && strings.Trim(u.Path, "/") == "" && u.User == nil
 	}
 	if !good || !IsPeerAddress(addr) {
 		return fmt.Errorf("%q: want host:port, http://host:port or https://host:port", endpoint)

@@ -109,7 +109,7 @@ func warnOfMembership(m embedded.Membership, log *slog.Logger) {
 		log.Warn("the peer address of this member was changed, but the others know it, and reach it, by the old one",
 			"registered", m.Registered, "configured", m.Configured,
 			"remedy", fmt.Sprintf("configure the old one again; or, where a server has cluster.client-listen, `etcdctl --endpoints "+
-				"CLIENT-LISTEN member update %x --peer-urls %s`, and restart this server", m.Member, m.Configured))
+				"CLIENT-LISTEN member update %x --peer-urls %s`", m.Member, m.Configured))
 	}
 }
 

@@ -44,7 +44,7 @@ func newLogs(to *os.File, level, format string) (logs, error) {
 	}
 	l.sink = newSink(to)
 	core := zapcore.NewCore(encoder, l.sink, l.level)
-	l.own = slog.New(zapslog.NewHandler(core))
+	l.own = slog.New(zapslog.NewHandler(core, zapslog.AddStacktraceAt(slog.LevelError+1))) // that is, never
 	l.etcd = zap.New(quiet{core, l.stopping}).Named("etcd")
 	l.sink.lost = func(lines int) { l.own.Warn("lines of the log were lost: nobody read them in time", "lines", lines) }
 	return l, nil

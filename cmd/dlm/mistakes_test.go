@@ -138,4 +138,8 @@ func TestConfigurationIsRefusedAsAWhole(t *testing.T) {
 	if _, err := os.Stat(data); err == nil {
 		t.Error("a data directory was made")
 	}
+	// A pipe may be read once.
+	if r := run(t, shell(t, `echo "drain: 5s" | dlm config print --config /dev/stdin`)); r.code != 0 || !strings.Contains(r.out, "drain: 5s") {
+		t.Errorf("a configuration from a pipe: exit code %d\n%s", r.code, r.err)
+	}
 }

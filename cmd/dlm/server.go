@@ -40,7 +40,18 @@ cannot be written to, 78 the configuration is wrong, or the server must not run 
 what to do, 1 any other failure.`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd.Context(), func() (config.Config, error) { return loadConfig(cmd, file) }, s)
+			cfg, err := loadConfig(cmd, file)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, func() (config.Config, error) {
+				if file != "" {
+					if err := config.CheckRegular(file); err != nil {
+						return config.Config{}, fmt.Errorf("%w: %s: %w", errConfig, file, err)
+					}
+				}
+				return loadConfig(cmd, file)
+			}, s)
 		},
 	}
 	configFlags(cmd, &file)
@@ -52,13 +63,9 @@ what to do, 1 any other failure.`,
 // this, memory for ten thousand waiters grew beyond what they need.
 const serverHeap = 40 << 20
 
-// serve runs a server until a signal ends it, or a part of it fails. It loads the configuration, and
-// once more whenever it is told to.
-func serve(ctx context.Context, load func() (config.Config, error), s *streams) (err error) {
-	cfg, err := load()
-	if err != nil {
-		return err
-	}
+// serve runs a server until a signal ends it, or a part of it fails. It loads the configuration
+// anew when it is told to.
+func serve(ctx context.Context, cfg config.Config, load func() (config.Config, error), s *streams) (err error) {
 	// A reader of standard output or error that goes away is no reason to stop.
 	signal.Ignore(syscall.SIGPIPE)
 	logs, err := newLogs(s.err, cfg.Log.Level, cfg.Log.Format)
@@ -66,7 +73,6 @@ func serve(ctx context.Context, load func() (config.Config, error), s *streams) 
 		return err
 	}
 	defer logs.sink.close()
-	logs.own.Info("starting", "version", build().Version, "commit", build().Revision, "pid", os.Getpid(), "config", effective(cfg))
 	// Etcd's peers reach each other over HTTP, by the environment's proxy if it has one, and etcd
 	// has no setting for that. Nothing else in this process makes an HTTP request. The variables
 	// are read once, at the first request.
@@ -84,6 +90,7 @@ func serve(ctx context.Context, load func() (config.Config, error), s *streams) 
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	defer control.run(s.in, end)()
+	logs.own.Info("starting", "version", build().Version, "commit", build().Revision, "pid", os.Getpid(), "config", effective(cfg))
 	heap.Roomy(serverHeap)
 
 	// Each part is stopped by what is deferred where it was started, so in the opposite order:
