@@ -25,6 +25,7 @@ type sink struct {
 	waiting []byte
 	writing bool          // the goroutine has taken what waited, and is not done with it
 	left    int           // lines that were left out
+	telling bool          // the goroutine itself writes, and cannot wait for itself to make room
 	changed chan struct{} // closed, and replaced, when the goroutine has taken or done something
 
 	more   chan struct{} // of size 1: something waits
@@ -47,7 +48,7 @@ func newSink(to io.Writer) *sink {
 
 // Write takes one line, or more. It returns no error.
 func (s *sink) Write(p []byte) (int, error) {
-	room := func() bool { return len(s.waiting) == 0 || len(s.waiting)+len(p) <= sinkSize }
+	room := func() bool { return s.telling || len(s.waiting) == 0 || len(s.waiting)+len(p) <= sinkSize }
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.left > 0 && !room() || !s.await(room) {
@@ -113,11 +114,14 @@ func (s *sink) run() {
 		_, _ = s.to.Write(taken) // if nobody can read it, there is nobody to tell
 		s.mu.Lock()
 		lost := s.left
-		s.left, s.writing = 0, false
+		s.left, s.writing, s.telling = 0, false, lost > 0
 		s.tell()
 		s.mu.Unlock()
 		if lost > 0 {
 			s.lost(lost)
+			s.mu.Lock()
+			s.telling = false
+			s.mu.Unlock()
 		}
 	}
 }
