@@ -26,6 +26,7 @@ import (
 //	cluster/meta                           the format of all this, and whose it is: see meta.go
 //	cluster/features                       what is switched on: see features.go
 //	cluster/servers/<lease>                a server that runs: see servers.go
+//	cluster/defragment                     the member whose turn it is: see defragment.go
 //	cluster/numbered                       the highest of these ids
 //	numbered                               the same, where an older server keeps it
 //
@@ -48,6 +49,7 @@ func (k keys) horizon() string               { return string(k) + "horizon" }
 func (k keys) meta() string                  { return string(k) + "cluster/meta" }
 func (k keys) features() string              { return string(k) + "cluster/features" }
 func (k keys) server(lease string) string    { return k.allServers() + lease }
+func (k keys) turn() string                  { return string(k) + "cluster/defragment" }
 func (k keys) numbered() string              { return string(k) + "cluster/numbered" }
 func (k keys) numberedBefore() string        { return string(k) + "numbered" }
 func (k keys) client(id int32) string        { return string(k) + fmt.Sprintf("clients/%08x", uint32(id)) }

@@ -19,4 +19,8 @@ type Local interface {
 	// which it returns: ctx's, [rpctypes.ErrCompacted] if the revision is gone, or another if etcd
 	// has stopped.
 	Follow(ctx context.Context, from, end string, rev int64, tell func([]*clientv3.Event)) error
+	// Defragment rewrites the member's file without what is free in it. The member answers nothing
+	// meanwhile, so that a leader first hands its office over. It cannot be broken off once it has
+	// begun. After an error the file is as it was.
+	Defragment(ctx context.Context) error
 }

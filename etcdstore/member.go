@@ -50,9 +50,13 @@ func (s *Store) applier() func(context.Context, *pb.TxnRequest) (*pb.TxnResponse
 }
 
 // statuses asks all members how they are, side by side, and yields what is answered before ctx
-// ends.
-func (s *Store) statuses(ctx context.Context) iter.Seq[*clientv3.StatusResponse] {
-	return func(yield func(*clientv3.StatusResponse) bool) {
+// ends, by endpoint.
+func (s *Store) statuses(ctx context.Context) iter.Seq2[string, *clientv3.StatusResponse] {
+	type answer struct {
+		endpoint string
+		status   *clientv3.StatusResponse
+	}
+	return func(yield func(string, *clientv3.StatusResponse) bool) {
 		// The client of an etcd in this process has no endpoints, and asks its own member whatever
 		// it is given.
 		endpoints := []string{""}
@@ -60,7 +64,7 @@ func (s *Store) statuses(ctx context.Context) iter.Seq[*clientv3.StatusResponse]
 			endpoints = s.members.Endpoints()
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		answers := make(chan *clientv3.StatusResponse)
+		answers := make(chan answer)
 		defer func() {
 			cancel()
 			for range endpoints {
@@ -74,13 +78,13 @@ func (s *Store) statuses(ctx context.Context) iter.Seq[*clientv3.StatusResponse]
 				if err != nil {
 					status = nil // probe logs it, if it matters
 				}
-				answers <- status
+				answers <- answer{endpoint, status}
 			}()
 		}
 		for len(endpoints) > 0 {
-			status := <-answers
+			a := <-answers
 			endpoints = endpoints[1:]
-			if status != nil && !yield(status) {
+			if a.status != nil && !yield(a.endpoint, a.status) {
 				return
 			}
 		}

@@ -92,7 +92,7 @@ func (s *Store) why(err error) error {
 func (s *Store) hasLeader() bool {
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()
-	for st := range s.statuses(ctx) {
+	for _, st := range s.statuses(ctx) {
 		if st.Leader != 0 {
 			return true
 		}

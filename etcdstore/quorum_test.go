@@ -22,6 +22,11 @@ type members struct {
 
 func startMembers(t *testing.T) *members {
 	t.Helper()
+	return startMembersWith(t, 0)
+}
+
+func startMembersWith(t *testing.T, quota int64) *members {
+	t.Helper()
 	addrs := map[string]string{}
 	for i := range 3 {
 		addrs[fmt.Sprint("m", i)] = storetest.FreeAddr(t)
@@ -30,7 +35,7 @@ func startMembers(t *testing.T) *members {
 	for i := range 3 {
 		name := fmt.Sprint("m", i)
 		m.configs = append(m.configs, embedded.Config{
-			DataDir: t.TempDir(), Name: name, PeerListen: addrs[name], Members: addrs, UnsafeNoFsync: true,
+			DataDir: t.TempDir(), Name: name, PeerListen: addrs[name], Members: addrs, Quota: quota, UnsafeNoFsync: true,
 		})
 	}
 	t.Cleanup(func() { m.stop(0, 1, 2) })

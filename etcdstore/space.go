@@ -3,8 +3,14 @@ package etcdstore
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
 // Etcd raises its alarm, and refuses every put from then on, when its file would exceed the quota:
@@ -13,7 +19,8 @@ import (
 // it does not shrink. So neither number tells by itself what there is room for:
 //
 //   - by what is in use, a file in pieces reaches the quota with a third of it free;
-//   - by the file, a store whose history is compacted would be full for ever.
+//   - by the file, a store whose history is compacted would be full until the file is rewritten
+//     (see defragment.go), which cannot be done all the time.
 //
 // So both are asked for, and to either is added what is certainly coming: what was put since, and
 // what the sections that are open or published will put once more when they are folded. As if none
@@ -36,13 +43,11 @@ import (
 const (
 	refuseRecords = 80
 	refuseLocks   = 90
-	// The same for the file, which may exceed what is in use. For records it may do so by as much
-	// more as there are free pages, but for some, which may be too scattered to be of use.
-	refuseRecordsFile = 90
-	refuseLocksFile   = 97
-	refuseFoldsFile   = 98
-	refuseGrowth      = 99 // anything, even if it might not make the file grow
-	scattered         = 3  // free pages of one part in three of the quota
+	refuseFolds   = 98
+	refuseGrowth  = 99 // anything, even if it might not make the file grow
+	// The file may exceed that by as much as there are free pages in it, but for this part of the
+	// quota, one in three: they may be too scattered to be of use.
+	scattered = 3
 )
 
 const (
@@ -52,6 +57,11 @@ const (
 	entryMost      = 16 << 10               // what a value takes besides itself
 	assumedServers = 3
 )
+
+// alarmed reports whether etcd's space alarm is raised, which is the same for all members.
+func alarmed(st *clientv3.StatusResponse) bool {
+	return slices.ContainsFunc(st.Errors, func(text string) bool { return strings.Contains(text, "NOSPACE") })
+}
 
 // space is what is known of etcd's room.
 type space struct {
@@ -71,6 +81,12 @@ type space struct {
 	full    bool // as of the last look, for the log
 	refused bool // somebody, since the last look
 	tight   bool // history is to make room
+	alarm   bool // etcd's own is raised: it refuses every put
+
+	// Of the goroutine that looks.
+
+	told  string    // of which endpoints the log last said that their files are loose
+	again time.Time // when the own member's file may be rewritten
 }
 
 // pendingFold is a section that is to be folded.
@@ -91,7 +107,7 @@ func (s *Store) room() error {
 	p := s.space
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.quota > 0 && min(p.quota*refuseLocks/100-p.inUse, p.growth(refuseLocksFile)) < p.entries+entryBytes {
+	if p.quota > 0 && min(p.quota*refuseLocks/100-p.inUse, p.growth(refuseLocks)) < p.entries+entryBytes {
 		return p.refuse()
 	}
 	p.entries += entryBytes
@@ -129,7 +145,11 @@ func (p *space) answered(bytes int64) {
 func (p *space) refuse() error {
 	p.refused = true
 	p.soon()
-	return fmt.Errorf("%w: %d MiB of etcd's quota of %d MiB are used", ErrNoSpace, p.inUse>>20, p.quota>>20)
+	if p.alarm {
+		return commit.ErrAlarm
+	}
+	return fmt.Errorf("%w: of etcd's quota of %d MiB its file takes %d MiB, of which %d MiB are in use: wait until history is dropped, "+
+		"or raise the quota", ErrNoSpace, p.quota>>20, p.size>>20, p.inUse>>20)
 }
 
 // admitFold counts a step of a fold, unless etcd might raise its alarm for it. There is room for
@@ -137,7 +157,7 @@ func (p *space) refuse() error {
 func (p *space) admitFold(lock string, bytes int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.quota > 0 && p.growth(refuseFoldsFile) < p.put+stepTakes(bytes) {
+	if p.quota > 0 && p.growth(refuseFolds) < p.put+stepTakes(bytes) {
 		return p.refuse()
 	}
 	p.count(stepTakes(bytes))
@@ -166,7 +186,7 @@ func (p *space) growth(percent int64) int64 {
 // left is how much there is room for, in records, besides what is certainly coming. mu is held.
 func (p *space) left() int64 {
 	unused := max(0, p.size-p.inUse-p.quota/scattered)
-	room := min(p.quota*refuseRecords/100-p.inUse, p.quota*refuseRecordsFile/100-p.size+unused, p.growth(refuseGrowth))
+	room := min(p.quota*refuseRecords/100-p.inUse, p.quota*refuseRecords/100-p.size+unused, p.growth(refuseGrowth))
 	toFold := p.open + p.folding
 	return room - p.servers*(p.put+toFold+toFold/4)
 }
@@ -250,7 +270,7 @@ func (s *Store) awaitRoom(ctx context.Context, lock string, bytes int64) error {
 
 // watchSpace looks at etcd's space now and then, and when it is asked to.
 func (s *Store) watchSpace() {
-	s.lookAtSpace(0, 0)
+	s.tighten(s.lookAtSpace(0, 0))
 	timer := time.NewTimer(spaceEvery)
 	defer timer.Stop()
 	for {
@@ -270,20 +290,27 @@ func (s *Store) watchSpace() {
 			return
 		}
 		if s.Serving() {
-			s.lookAtSpace(landed, entries)
+			s.tighten(s.lookAtSpace(landed, entries))
 		}
 		timer.Reset(spaceEvery)
 	}
 }
 
 // lookAtSpace asks how full etcd is. The fullest member counts, since each has its own file and
-// refuses for all. landed and entries are in its file by now.
-func (s *Store) lookAtSpace(landed, entries int64) {
+// refuses for all. landed and entries are in its file by now. It returns the endpoints of the members
+// whose files are loose.
+func (s *Store) lookAtSpace(landed, entries int64) (looseAt []string) {
 	p := s.space
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()
+	p.mu.Lock()
+	refused := p.refused
+	p.mu.Unlock()
 	var size, inUse, quota int64
-	for st := range s.statuses(ctx) {
+	var alarm bool
+
+	for endpoint, st := range s.statuses(ctx) {
+		alarm = alarm || alarmed(st)
 		if st.DbSizeQuota <= 0 {
 			continue // an etcd too old to know its quota refuses by itself
 		}
@@ -291,9 +318,13 @@ func (s *Store) lookAtSpace(landed, entries int64) {
 			float64(max(st.DbSizeInUse, st.DbSize-q/10))/float64(q) > float64(max(inUse, size-quota/10))/float64(quota) {
 			size, inUse, quota = st.DbSize, st.DbSizeInUse, q
 		}
+		if loose(st, refused) {
+			looseAt = append(looseAt, endpoint)
+		}
 	}
+	slices.Sort(looseAt)
 	if quota == 0 {
-		return
+		return nil
 	}
 	open, servers := s.usage.bytes(), s.servers(ctx)
 	p.mu.Lock()
@@ -308,6 +339,14 @@ func (s *Store) lookAtSpace(landed, entries int64) {
 	p.open = open
 	full := p.left() <= 0
 	p.tight, p.refused = full || p.refused, false
+	if p.alarm != alarm {
+		p.alarm = alarm
+		if alarm {
+			s.log.Error("only what puts nothing goes on", "err", commit.ErrAlarm, "file", size, "quota", quota)
+		} else {
+			s.log.Info("etcd's space alarm is disarmed", "file", size, "quota", quota)
+		}
+	}
 	if p.full != full {
 		p.full = full
 		if full {
@@ -316,6 +355,7 @@ func (s *Store) lookAtSpace(landed, entries int64) {
 			s.log.Info("etcd has room again", "used", inUse, "file", size, "quota", quota)
 		}
 	}
+	return looseAt
 }
 
 // servers is how many servers are taken to share etcd's space; 0: not known now.

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -93,6 +94,24 @@ func (l lease) KeepAliveOnce(ctx context.Context, id clientv3.LeaseID) (*clientv
 		return nil, rpctypes.ErrLeaseNotFound
 	}
 	return l.Lease.KeepAliveOnce(ctx, id) // which can say what else it is
+}
+
+// Defragment rewrites this member's file without what is free in it. Until that is done the member
+// answers nothing, though it goes on acknowledging what a leader sends it; so a leader first hands
+// its office over. It cannot be broken off once it has begun. After an error the file is as it was:
+// nobody could take the office, or, with [ErrDisk], there is no room for the new file beside the
+// old one.
+func (l *Local) Defragment(ctx context.Context) error {
+	if err := roomForCopy(l.etcd.Cfg.DataDir, l.etcd.Backend().SizeInUse()); err != nil {
+		return err
+	}
+	if err := l.etcd.TryTransferLeadershipOnShutdown(); err != nil {
+		return fmt.Errorf("hand leadership over: %w", err)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return l.etcd.Defragment()
 }
 
 var errStopped = errors.New("etcd has stopped")

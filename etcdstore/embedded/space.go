@@ -39,3 +39,13 @@ func checkSpace(dataDir, etcdDir string, logs bool) error {
 	}
 	return nil
 }
+
+// roomForCopy refuses to write the database a second time where that would leave too little for the
+// log: etcd would end at its next write.
+func roomForCopy(dir string, bytes int64) error {
+	need := bytes + wal.SegmentSizeBytes + 2*databaseStep
+	if free, known := freeSpace(dir); known && free < need {
+		return fmt.Errorf("%w: %d MB are free under %s, and to defragment etcd's file takes %d MB", ErrDisk, free/1e6, dir, need/1e6)
+	}
+	return nil
+}

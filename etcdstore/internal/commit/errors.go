@@ -23,6 +23,10 @@ var (
 	// ErrNoSpace: etcd's space quota is used up. Nothing was changed, unless this very transaction
 	// used it up: etcd runs that one, and refuses it all the same.
 	ErrNoSpace = errors.New("no space")
+	// ErrAlarm is [ErrNoSpace] as etcd itself says it: from then on it refuses every put, until
+	// somebody takes the alarm back.
+	ErrAlarm = fmt.Errorf("%w: etcd has raised its alarm and refuses all new data: make room, or raise the quota, and disarm it, as "+
+		"docs/operations.md says under \"When the space runs out\"", ErrNoSpace)
 	// ErrSessionExpired: a lease that something is put on has ended. Nothing was changed.
 	ErrSessionExpired = errors.New("session expired")
 )
@@ -48,7 +52,7 @@ func (e *Engine) explain(ctx context.Context, err error) error {
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
 		return ErrSessionExpired
 	case errors.Is(err, rpctypes.ErrNoSpace):
-		return ErrNoSpace
+		return ErrAlarm
 	case e.env.Closed():
 		return ErrClosed
 	case ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrNoQuorum):

@@ -214,6 +214,9 @@ func (l *Local) Follow(ctx context.Context, from, end string, rev int64, tell fu
 	return errBroken
 }
 
+// Defragment does nothing.
+func (l *Local) Defragment(context.Context) error { return nil }
+
 type remote struct {
 	pb.KVClient
 	f *Faults

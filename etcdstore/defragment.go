@@ -1,0 +1,132 @@
+package etcdstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
+)
+
+// Etcd's file does not shrink when what is in it is compacted away. One that has become large and
+// loose is rewritten by its own server, so that it does not stand in the way of new data for ever.
+// Meanwhile that member answers nothing, though it goes on acknowledging what the leader sends. So
+// members take turns, by a key in etcd; and a leader hands its office over before.
+const (
+	looseFrom = 60 // percent of the quota from which on a file is loose if less than half of it is in use
+	looseFull = 8  // and free pages of one part in that many of the quota, if something was refused for space
+
+	// How long a member that dies meanwhile holds up the others. To rewrite 16 GiB takes less.
+	turnTTL = 10 * time.Minute
+	// How long after an attempt that came to nothing there is another one, and after it was another
+	// member's turn.
+	turnAgain = time.Minute
+	turnNext  = time.Second
+)
+
+// loose reports whether a file is to be rewritten. refused: somebody was refused for space.
+func loose(st *clientv3.StatusResponse, refused bool) bool {
+	return st.DbSize > st.DbSizeQuota*looseFrom/100 && st.DbSizeInUse < st.DbSize/2 ||
+		refused && st.DbSize-st.DbSizeInUse > st.DbSizeQuota/looseFull
+}
+
+// tighten has the loose files of this look rewritten: the own member's, or by somebody else, if
+// etcd is not this server's.
+func (s *Store) tighten(endpoints []string) {
+	p := s.space
+	switch {
+	case s.local == nil:
+		if told := strings.Join(endpoints, ","); told != p.told {
+			p.told = told
+			if told != "" {
+				s.log.Warn("etcd's file is large, and less than half of it is in use: have it rewritten, or new data will be refused",
+					"command", "etcdctl defrag --endpoints "+told)
+			}
+		}
+	case len(endpoints) > 0 && time.Now().After(p.again):
+		p.again = time.Now().Add(turnAgain)
+		if err := s.defragment(); err != nil && s.ctx.Err() == nil {
+			s.log.Warn("etcd's file was not defragmented", "err", err)
+		}
+	}
+}
+
+// defragment rewrites the own member's file, if it is its turn.
+func (s *Store) defragment() error {
+	done, err := s.takeTurn()
+	if done == nil || err != nil {
+		return err
+	}
+	defer done()
+	before, began := s.fileSize(), time.Now()
+	s.log.Info("etcd's file is being defragmented: this server answers nothing until that is done", "file", before)
+	// It cannot be broken off, only its beginning.
+	if err := s.local.Defragment(s.ctx); err != nil {
+		return err
+	}
+	s.log.Info("etcd's file is defragmented", "took", time.Since(began), "before", before, "file", s.fileSize())
+	s.space.soon()
+	return nil
+}
+
+// fileSize is the size of the own member's file; 0: not known.
+func (s *Store) fileSize() (bytes int64) {
+	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
+	defer cancel()
+	for _, st := range s.statuses(ctx) {
+		bytes = st.DbSize
+	}
+	return bytes
+}
+
+// takeTurn returns how to say that the turn is over; nil: it is another member's. A member that is
+// alone needs none, and could not have one under etcd's alarm.
+func (s *Store) takeTurn() (done func(), err error) {
+	ctx, cancel := context.WithTimeout(s.ctx, commit.Timeout)
+	defer cancel()
+	members, err := s.etcd().MemberList(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the members: %w", err)
+	}
+	if len(members.Members) == 1 {
+		return func() {}, nil
+	}
+	if taken, err := s.etcd().Get(ctx, s.keys.turn(), clientv3.WithCountOnly()); err != nil {
+		return nil, fmt.Errorf("ask for a turn: %w", err)
+	} else if taken.Count > 0 {
+		s.space.laterAgain()
+		return nil, nil
+	}
+	lease, err := s.etcd().Grant(ctx, int64(turnTTL/time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("ask for a turn: %w", err)
+	}
+	done = func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), probeTimeout)
+		defer cancel()
+		_, _ = s.etcd().Revoke(ctx, lease.ID) // else it ends by itself
+	}
+	put := op.PutOn(lease.ID, s.keys.turn(), encode(s.info))
+	resp, err := s.apply(ctx, &pb.TxnRequest{Compare: []*pb.Compare{op.Absent(s.keys.turn())}, Success: []*pb.RequestOp{put}})
+	if err != nil {
+		done()
+		return nil, fmt.Errorf("ask for a turn: %w", err)
+	}
+	if !resp.Succeeded {
+		done()
+		s.space.laterAgain()
+		return nil, nil
+	}
+	return done, nil
+}
+
+// laterAgain asks for another look when the member whose turn it is may be done.
+func (p *space) laterAgain() {
+	p.again = time.Now()
+	time.AfterFunc(turnNext, p.soon)
+}

@@ -1,0 +1,127 @@
+package etcdstore_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
+)
+
+// loosen makes etcd's file take three quarters of a small quota, of which nearly nothing is in use.
+func loosen(t *testing.T, etcd *clientv3.Client) {
+	t.Helper()
+	ctx := storetest.Bounded(t)
+	for range smallQuota / 4 * 3 / (256 << 10) {
+		if _, err := etcd.Put(ctx, "/fill", strings.Repeat("x", 256<<10)); err != nil {
+			t.Fatalf("put: %v", err)
+		}
+	}
+	now, err := etcd.Put(ctx, "/fill", "")
+	if err != nil {
+		t.Fatalf("put: %v", err)
+	}
+	if _, err := etcd.Compact(ctx, now.Header.Revision, clientv3.WithCompactPhysical()); err != nil {
+		t.Fatalf("compact: %v", err)
+	}
+}
+
+func statusOf(t *testing.T, etcd *clientv3.Client, endpoint string) *clientv3.StatusResponse {
+	t.Helper()
+	st, err := etcd.Status(storetest.Bounded(t), endpoint)
+	if err != nil {
+		t.Fatalf("status: %v", err)
+	}
+	return st
+}
+
+// A file that has grown and was freed does not stay as large as it was: the server makes it small,
+// without anybody's help, and goes on.
+func TestFreedFileIsMadeSmall(t *testing.T) {
+	t.Parallel()
+	etcd, _ := smallEtcd(t)
+	loosen(t, etcd)
+	if st := statusOf(t, etcd, ""); st.DbSize < smallQuota*6/10 || st.DbSizeInUse > st.DbSize/2 {
+		t.Fatalf("the file has %d bytes, %d of them in use: it is not what is tested here", st.DbSize, st.DbSizeInUse)
+	}
+	s := openStore(t, etcd)
+	c := begin(t, s)
+	h := c.Acquire("l")
+	c.Append(h, "f", "before")
+	storetest.Eventually(t, "a small file", func() bool { return statusOf(t, etcd, "").DbSize < smallQuota/4 })
+	c.Append(h, "f", ", after")
+	c.Release(h)
+	storetest.WantContents(t, s, "l", "f", "before, after")
+}
+
+// The members of a cluster make their files small one at a time, a leader after it has handed over.
+func TestMembersDefragmentInTurn(t *testing.T) {
+	t.Parallel()
+	m := startMembersWith(t, smallQuota)
+	first := m.servers[0].Client()
+	loosen(t, first)
+	term := statusOf(t, first, "").RaftTerm
+	watch := first.Watch(t.Context(), "/dlm/cluster/defragment", clientv3.WithRev(1+statusOf(t, first, "").Header.Revision))
+	var logs []*logged
+	for _, server := range m.servers {
+		log := &logged{}
+		logs = append(logs, log)
+		openStoreWith(t, etcdstore.Config{Client: server.Client(), Local: server.Local(), Logger: log.logger()})
+	}
+	t.Cleanup(func() {
+		for i, log := range logs {
+			if t.Failed() {
+				t.Logf("member %d logged\n%s", i, log.text.String()) // they are closed
+			}
+		}
+	})
+	await.Eventually(t, 3*patience, "three small files", func() bool {
+		for _, server := range m.servers {
+			if statusOf(t, server.Client(), "").DbSize > smallQuota/4 {
+				return false
+			}
+		}
+		return true
+	})
+	turns := 0
+	for turns < 3 { // of each there are two events: it begins, and ends
+		resp, ok := <-watch
+		if !ok || resp.Err() != nil {
+			t.Fatalf("watch: %v", resp.Err())
+		}
+		for _, e := range resp.Events {
+			if e.Type == clientv3.EventTypeDelete {
+				turns++
+			} else if !e.IsCreate() {
+				t.Error("two were at it at once")
+			}
+		}
+	}
+	for i, log := range logs {
+		storetest.Eventually(t, fmt.Sprintf("member %d's word of how long it took", i), func() bool {
+			return log.count("took=") > 0
+		})
+	}
+	if statusOf(t, first, "").RaftTerm == term {
+		t.Error("the leader has not handed over")
+	}
+}
+
+// Of an etcd that is not this server's the operator is told, in words that can be run.
+func TestLooseExternalFileIsTold(t *testing.T) {
+	t.Parallel()
+	etcd, ops := smallEtcd(t)
+	loosen(t, etcd)
+	log := &logged{}
+	openStoreWith(t, etcdstore.Config{Client: ops, Logger: log.logger()})
+	storetest.Eventually(t, "the command in the log", func() bool {
+		return log.count("etcdctl defrag --endpoints "+ops.Endpoints()[0]) > 0
+	})
+	if st := statusOf(t, etcd, ""); st.DbSize < smallQuota/2 {
+		t.Errorf("the file has %d bytes: somebody else's etcd was defragmented", st.DbSize)
+	}
+}
