@@ -107,7 +107,7 @@ func (s *Store) room() error {
 	p := s.space
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.quota > 0 && min(p.quota*refuseLocks/100-p.inUse, p.growth(refuseLocks)) < p.entries+entryBytes {
+	if p.noLocks() {
 		return p.refuse()
 	}
 	p.entries += entryBytes
@@ -145,6 +145,30 @@ func (p *space) answered(bytes int64) {
 func (p *space) refuse() error {
 	p.refused = true
 	p.soon()
+	return p.why()
+}
+
+// refusals are why records, and locks and sessions, are refused as of the last look; nil: they are
+// not.
+func (p *space) refusals() (records, locks error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.alarm || p.full {
+		records = p.why()
+	}
+	if p.alarm || p.noLocks() {
+		locks = p.why()
+	}
+	return records, locks
+}
+
+// noLocks reports whether there is no room for a lock or a session. mu is held.
+func (p *space) noLocks() bool {
+	return p.quota > 0 && min(p.quota*refuseLocks/100-p.inUse, p.growth(refuseLocks)) < p.entries+entryBytes
+}
+
+// why is why something is refused for space. mu is held.
+func (p *space) why() error {
 	if p.alarm {
 		return commit.ErrAlarm
 	}

@@ -36,6 +36,8 @@ func (c *muxed) dispatch(req *dlmv1.StreamRequest) error {
 		return begin(c, dlmv1.LockService_ListFiles_FullMethodName, r.ListFiles, apart(s.ListFiles))
 	case *dlmv1.StreamRequest_Inspect:
 		return begin(c, dlmv1.LockService_Inspect_FullMethodName, r.Inspect, apart(s.Inspect))
+	case *dlmv1.StreamRequest_InspectCluster:
+		return begin(c, dlmv1.LockService_InspectCluster_FullMethodName, r.InspectCluster, apart(s.InspectCluster))
 	case *dlmv1.StreamRequest_List:
 		return begin(c, dlmv1.LockService_List_FullMethodName, r.List, apart(s.List))
 	case *dlmv1.StreamRequest_Evict:
@@ -111,6 +113,8 @@ func encodeAnswer(number uint64, resp any, err error) *dlmv1.StreamResponse {
 		to.Response = &dlmv1.StreamResponse_ListFiles{ListFiles: r}
 	case *dlmv1.InspectResponse:
 		to.Response = &dlmv1.StreamResponse_Inspect{Inspect: r}
+	case *dlmv1.InspectClusterResponse:
+		to.Response = &dlmv1.StreamResponse_InspectCluster{InspectCluster: r}
 	case *dlmv1.ListResponse:
 		to.Response = &dlmv1.StreamResponse_List{List: r}
 	case *dlmv1.EvictResponse:

@@ -120,6 +120,27 @@ func encodeLock(l etcdstore.LockInfo) *dlmv1.Lock {
 	}
 }
 
+func encodeCluster(c etcdstore.ClusterInfo) *dlmv1.InspectClusterResponse {
+	resp := &dlmv1.InspectClusterResponse{
+		Cluster: c.Cluster, Revision: c.Revision, Version: c.Version, Members: encodeAll(c.Members, encodeMember),
+	}
+	if c.RecordsRefused != nil {
+		resp.RecordsRefused = c.RecordsRefused.Error()
+	}
+	if c.LocksRefused != nil {
+		resp.LocksRefused = c.LocksRefused.Error()
+	}
+	return resp
+}
+
+func encodeMember(m etcdstore.MemberInfo) *dlmv1.Member {
+	member := &dlmv1.Member{Id: m.ID, Name: m.Name, Peers: m.Peers, Leader: m.Leader, Learner: m.Learner}
+	if s := m.Status; s != nil {
+		member.Status = &dlmv1.MemberStatus{Version: s.Version, File: s.File, InUse: s.InUse, Quota: s.Quota}
+	}
+	return member
+}
+
 func encodeHolder(h *etcdstore.Holder) *dlmv1.Holder {
 	if h == nil {
 		return nil

@@ -84,6 +84,10 @@ func (s scripted) ListFiles(ctx context.Context, _ string, _ int, _ string) ([]e
 	return nil, "", s.do(ctx, "ListFiles")
 }
 
+func (s scripted) InspectCluster(ctx context.Context) (etcdstore.ClusterInfo, error) {
+	return etcdstore.ClusterInfo{}, s.do(ctx, "InspectCluster")
+}
+
 func (s scripted) Inspect(ctx context.Context, _ string) (etcdstore.LockInfo, error) {
 	return etcdstore.LockInfo{}, s.do(ctx, "Inspect")
 }

@@ -136,6 +136,14 @@ func (s *service) Inspect(ctx context.Context, req *dlmv1.InspectRequest) (*dlmv
 	return &dlmv1.InspectResponse{Lock: encodeLock(lock)}, nil
 }
 
+func (s *service) InspectCluster(ctx context.Context, _ *dlmv1.InspectClusterRequest) (*dlmv1.InspectClusterResponse, error) {
+	info, err := s.store.InspectCluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return encodeCluster(info), nil
+}
+
 func (s *service) List(ctx context.Context, req *dlmv1.ListRequest) (*dlmv1.ListResponse, error) {
 	locks, next, err := s.store.List(ctx, req.GetPrefix(), int(req.GetPageSize()), req.GetPageToken())
 	if err != nil {

@@ -35,6 +35,7 @@ type Store interface {
 	Inspect(ctx context.Context, lock string) (etcdstore.LockInfo, error)
 	List(ctx context.Context, prefix string, limit int, after string) (
 		locks []etcdstore.LockInfo, next string, err error)
+	InspectCluster(ctx context.Context) (etcdstore.ClusterInfo, error)
 	Watch(ctx context.Context, prefix string, send func([]etcdstore.Event) error) error
 	Evict(ctx context.Context, lock string, token int64, reason string) (*etcdstore.Holder, error)
 }

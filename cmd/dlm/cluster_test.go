@@ -167,6 +167,7 @@ func (g *crowd) done(t *testing.T, endpoints string) string {
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
+	clusterStatus(t, c.all(0)).wantMembers(t, 3, "4294967296")
 	g := c.crowd(t, "rolling", 0, 10)
 	want := ""
 	for i := range c.servers {

@@ -50,6 +50,7 @@ func TestExternalClusterWithTLSAndUser(t *testing.T) {
 		t.Logf("%s took %v", name, time.Since(before).Round(time.Millisecond))
 	}
 	step("fresh")
+	clusterStatus(t, s.addr).wantMembers(t, 3, "2147483648") // as much as the user may know
 
 	// Nothing is waited for: a login that is not used ends by the clock.
 	<-time.After(2 * etcdTokenTTL * time.Second)

@@ -21,9 +21,9 @@ func newHealth(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health [flags]",
 		Short: "Tell whether servers can serve",
-		Long: `Ask each server whether it can commit now, and if it cannot, why. Exit code: 0 all of them can, 69 one cannot or does
-not answer. With --config it asks the server on this machine that runs with that file, and with this environment, wherever
-that listens. A container without a shell uses it as its health check.`,
+		Long: `Ask each server whether it can commit now and takes new locks, and if not, why. Exit code: 0 all of them do, 69 one
+does not, or does not answer. With --config it asks the server on this machine that runs with that file, and with this
+environment, wherever that listens. A container without a shell uses it as its health check.`,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := conn.config(0, "")
@@ -43,7 +43,14 @@ that listens. A container without a shell uses it as its health check.`,
 				if err != nil {
 					state = status.Convert(err).Message()
 				}
-				well = well && err == nil && state == serving
+				serves := err == nil && state == serving
+				if serves {
+					if why := inspectServer(cmd.Context(), endpoint, cfg).LocksRefused; why != "" {
+						state += ", but takes no new locks: " + why
+						serves = false
+					}
+				}
+				well = well && serves
 				if _, err := fmt.Fprintf(s.out, "%s %s\n", endpoint, printable(state)); err != nil {
 					return err
 				}

@@ -147,10 +147,12 @@ func (m *memberCommand) remove() *cobra.Command {
 
 func memberID(member *etcdserverpb.Member) string { return strconv.FormatUint(member.ID, 16) }
 
+const notStarted = "(not started)"
+
 // memberName is empty in etcd until the member has started.
 func memberName(member *etcdserverpb.Member) string {
 	if member.Name == "" {
-		return "(not started)"
+		return notStarted
 	}
 	return member.Name
 }

@@ -32,21 +32,33 @@ func backup(t *testing.T, etcd *clientv3.Client) (file string) {
 	return file
 }
 
-// restore restores a snapshot into a data directory, with the words of docs/operations.md. raised:
-// with the revision raised.
-func restore(t *testing.T, file, dir string, raised bool) {
+// etcdTool builds a tool of etcd's own.
+func etcdTool(t *testing.T, name string) (path string) {
 	t.Helper()
-	etcdutl := filepath.Join(t.TempDir(), "etcdutl")
-	build := exec.CommandContext(t.Context(), "go", "build", "-modfile", "tools/etcdutl/go.mod", "-o", etcdutl, "go.etcd.io/etcd/etcdutl/v3")
+	path = filepath.Join(t.TempDir(), name)
+	build := exec.CommandContext(t.Context(), "go", "build", "-modfile", "tools/etcdutl/go.mod", "-o", path, "go.etcd.io/etcd/"+name+"/v3")
 	build.Dir = filepath.Join("..", "..")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Skipf("etcdutl cannot be built here: %v\n%s", err, out)
+		t.Skipf("%s cannot be built here: %v\n%s", name, err, out)
 	}
+	return path
+}
+
+func operationsPage(t *testing.T) string {
+	t.Helper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(page), "etcdutl snapshot restore backup.db --data-dir /var/lib/dlm/etcd")
+	return string(page)
+}
+
+// restore restores a snapshot into a data directory, with the words of docs/operations.md. raised:
+// with the revision raised.
+func restore(t *testing.T, file, dir string, raised bool) {
+	t.Helper()
+	etcdutl := etcdTool(t, "etcdutl")
+	_, after, _ := strings.Cut(operationsPage(t), "etcdutl snapshot restore backup.db --data-dir /var/lib/dlm/etcd")
 	flags, _, found := strings.Cut(after, "```")
 	if !found {
 		t.Fatal("docs/operations.md has no restore")

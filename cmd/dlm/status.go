@@ -16,18 +16,29 @@ import (
 type statusCommand struct {
 	*streams
 	connection
-	json bool
+	json    bool
+	members bool // of the cluster are asked for, and not locks
 }
 
 func newStatus(s *streams) *cobra.Command {
 	st := &statusCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "status [flags] [LOCK]",
-		Short: "Tell who holds a lock and who waits, or list all locks in use",
+		Short: "Tell who holds a lock and who waits, list all locks in use, or tell of the cluster",
 		Long: `Tell who holds LOCK, who waits for it, and why its last section was undone if one was. Without LOCK list every lock
-that is held or waited for.`,
+that is held or waited for.
+
+With --cluster tell of the servers and the etcd behind them: its members, who leads, how large the file of each is, how
+much of that is in use, and the quota. With embedded etcd a server knows that of its own member alone, so name all of them
+in --endpoints. It works without a quorum.`,
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if st.members {
+				if len(args) > 0 {
+					return usagef("--cluster tells of the cluster, not of the lock %q", args[0])
+				}
+				return st.cluster(cmd.Context())
+			}
 			c, done, err := st.opened(cmd.Context(), s)
 			if err != nil {
 				return err
@@ -41,6 +52,7 @@ that is held or waited for.`,
 	}
 	st.connection.flags(cmd)
 	jsonFlag(cmd, &st.json)
+	cmd.Flags().BoolVar(&st.members, "cluster", false, "tell of the cluster")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/json"
 	"net"
 	"strings"
 	"testing"
@@ -101,5 +102,68 @@ func TestStatusOfALockThatIsOnlyWaitedFor(t *testing.T) {
 	}
 	if strings.Contains(one, "evict") || strings.Contains(one, "free") {
 		t.Errorf("nobody holds it, and it is not free:\n%s", one)
+	}
+}
+
+// clusterTold is what `dlm status --cluster --json` prints.
+type clusterTold struct {
+	Cluster  string
+	Revision int64
+	Servers  []struct{ Endpoint, Version, Error string }
+	Members  []struct {
+		ID, Name        string
+		Leader, Learner bool
+		Status          *struct {
+			Version            string
+			File, InUse, Quota json.Number
+		}
+	}
+}
+
+func clusterStatus(t *testing.T, endpoints string) (told clusterTold) {
+	t.Helper()
+	out := must(t, command(t, endpoints, dlmPath, "status", "--cluster", "--json", "--connect-timeout", "20s"))
+	if err := json.Unmarshal([]byte(out), &told); err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	return told
+}
+
+// wantMembers checks that a cluster has so many members, each of which says how it is, and one
+// leader.
+func (told clusterTold) wantMembers(t *testing.T, n int, quota json.Number) {
+	t.Helper()
+	leaders := 0
+	for _, m := range told.Members {
+		if m.Leader {
+			leaders++
+		}
+		if s := m.Status; m.Learner || s == nil || s.Version == "" || s.File == "" || s.InUse == "" || s.Quota != quota {
+			t.Errorf("member %+v, status %+v; want all of it, with a quota of %s", m, s, quota)
+		}
+	}
+	if len(told.Members) != n || leaders != 1 || told.Revision == 0 || told.Cluster == "" {
+		t.Errorf("status %+v, want %d members and one leader", told, n)
+	}
+}
+
+func TestStatusOfTheCluster(t *testing.T) {
+	t.Parallel()
+	told := clusterStatus(t, endpoint)
+	told.wantMembers(t, 1, "4294967296")
+	if told.Servers[0].Version == "" {
+		t.Errorf("servers %+v, want the version", told.Servers)
+	}
+	const nobody = "127.0.0.1:1"
+	out := must(t, dlm(t, "status", "--cluster", "--connect-timeout", "10s", "--endpoints", endpoint+","+nobody))
+	for _, want := range []string{"leader", "4096.0 MiB", told.Cluster, "refused"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q:\n%s", want, out)
+		}
+	}
+	for code, args := range map[int][]string{64: {"--cluster", "l"}, 69: {"--cluster", "--endpoints", nobody}} {
+		if r := run(t, dlm(t, append([]string{"status", "--connect-timeout", "10s"}, args...)...)); r.code != code || r.err == "" {
+			t.Errorf("status %q: exit code %d, want %d and why\n%s", args, r.code, code, r.err)
+		}
 	}
 }

@@ -235,7 +235,7 @@ func (x Event_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Event_Type.Descriptor instead.
 func (Event_Type) EnumDescriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{37, 0}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{41, 0}
 }
 
 // InitRequest asks for a session.
@@ -2182,6 +2182,298 @@ func (x *InspectResponse) GetLock() *Lock {
 	return nil
 }
 
+// InspectClusterRequest asks about the etcd behind a server.
+type InspectClusterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectClusterRequest) Reset() {
+	*x = InspectClusterRequest{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectClusterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectClusterRequest) ProtoMessage() {}
+
+func (x *InspectClusterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectClusterRequest.ProtoReflect.Descriptor instead.
+func (*InspectClusterRequest) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{30}
+}
+
+// InspectClusterResponse is how that etcd is.
+type InspectClusterResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cluster's id, which every server of it knows. May be empty.
+	Cluster string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Etcd's revision.
+	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The version of the server that answers. May be empty.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Its members. None: this server may not ask for them.
+	Members []*Member `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"`
+	// Why new data is refused for space now, for people. Empty: it is not, as far as this server knows.
+	RecordsRefused string `protobuf:"bytes,5,opt,name=records_refused,json=recordsRefused,proto3" json:"records_refused,omitempty"`
+	// Why new locks and sessions are refused for space now, for people. Empty: they are not, as far as this server knows.
+	LocksRefused  string `protobuf:"bytes,6,opt,name=locks_refused,json=locksRefused,proto3" json:"locks_refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectClusterResponse) Reset() {
+	*x = InspectClusterResponse{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectClusterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectClusterResponse) ProtoMessage() {}
+
+func (x *InspectClusterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectClusterResponse.ProtoReflect.Descriptor instead.
+func (*InspectClusterResponse) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *InspectClusterResponse) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *InspectClusterResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *InspectClusterResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *InspectClusterResponse) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *InspectClusterResponse) GetRecordsRefused() string {
+	if x != nil {
+		return x.RecordsRefused
+	}
+	return ""
+}
+
+func (x *InspectClusterResponse) GetLocksRefused() string {
+	if x != nil {
+		return x.LocksRefused
+	}
+	return ""
+}
+
+// Member is a member of etcd's cluster.
+type Member struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id in etcd: 16 hex digits.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its name. Empty: it has not started yet.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The addresses that its peers reach it by.
+	Peers []string `protobuf:"bytes,3,rep,name=peers,proto3" json:"peers,omitempty"`
+	// Whether it leads.
+	Leader bool `protobuf:"varint,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	// Whether it is added, and does not vote until it has caught up.
+	Learner bool `protobuf:"varint,5,opt,name=learner,proto3" json:"learner,omitempty"`
+	// What it says of itself. Absent: it was not asked, or has not answered.
+	Status        *MemberStatus `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Member) Reset() {
+	*x = Member{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member) ProtoMessage() {}
+
+func (x *Member) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member.ProtoReflect.Descriptor instead.
+func (*Member) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Member) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Member) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Member) GetPeers() []string {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+func (x *Member) GetLeader() bool {
+	if x != nil {
+		return x.Leader
+	}
+	return false
+}
+
+func (x *Member) GetLearner() bool {
+	if x != nil {
+		return x.Learner
+	}
+	return false
+}
+
+func (x *Member) GetStatus() *MemberStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// MemberStatus is what a member of etcd's cluster says of itself.
+type MemberStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Etcd's version.
+	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// The size of its database file in bytes, which etcd compares with the quota.
+	File int64 `protobuf:"varint,2,opt,name=file,proto3" json:"file,omitempty"`
+	// What is in use of that.
+	InUse int64 `protobuf:"varint,3,opt,name=in_use,json=inUse,proto3" json:"in_use,omitempty"`
+	// The quota in bytes. 0: not known.
+	Quota         int64 `protobuf:"varint,4,opt,name=quota,proto3" json:"quota,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberStatus) Reset() {
+	*x = MemberStatus{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberStatus) ProtoMessage() {}
+
+func (x *MemberStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberStatus.ProtoReflect.Descriptor instead.
+func (*MemberStatus) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *MemberStatus) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *MemberStatus) GetFile() int64 {
+	if x != nil {
+		return x.File
+	}
+	return 0
+}
+
+func (x *MemberStatus) GetInUse() int64 {
+	if x != nil {
+		return x.InUse
+	}
+	return 0
+}
+
+func (x *MemberStatus) GetQuota() int64 {
+	if x != nil {
+		return x.Quota
+	}
+	return 0
+}
+
 // ListRequest asks for locks.
 type ListRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2197,7 +2489,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2501,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2514,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{30}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListRequest) GetPrefix() string {
@@ -2260,7 +2552,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2564,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2577,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{31}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListResponse) GetLocks() []*Lock {
@@ -2323,7 +2615,7 @@ type Lock struct {
 
 func (x *Lock) Reset() {
 	*x = Lock{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2627,7 @@ func (x *Lock) String() string {
 func (*Lock) ProtoMessage() {}
 
 func (x *Lock) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2640,7 @@ func (x *Lock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lock.ProtoReflect.Descriptor instead.
 func (*Lock) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{32}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Lock) GetName() string {
@@ -2412,7 +2704,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2716,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2729,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{33}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Holder) GetSession() string {
@@ -2492,7 +2784,7 @@ type Waiter struct {
 
 func (x *Waiter) Reset() {
 	*x = Waiter{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2504,7 +2796,7 @@ func (x *Waiter) String() string {
 func (*Waiter) ProtoMessage() {}
 
 func (x *Waiter) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2517,7 +2809,7 @@ func (x *Waiter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiter.ProtoReflect.Descriptor instead.
 func (*Waiter) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{34}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Waiter) GetSession() string {
@@ -2559,7 +2851,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2571,7 +2863,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2584,7 +2876,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{35}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WatchRequest) GetPrefix() string {
@@ -2605,7 +2897,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2617,7 +2909,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2630,7 +2922,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{36}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *WatchResponse) GetEvents() []*Event {
@@ -2667,7 +2959,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2679,7 +2971,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2692,7 +2984,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{37}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Event) GetType() Event_Type {
@@ -2773,7 +3065,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2785,7 +3077,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2798,7 +3090,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{38}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *EvictRequest) GetLock() string {
@@ -2833,7 +3125,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2845,7 +3137,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2858,7 +3150,7 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{39}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *EvictResponse) GetEvicted() *Holder {
@@ -2891,6 +3183,7 @@ type StreamRequest struct {
 	//	*StreamRequest_Inspect
 	//	*StreamRequest_List
 	//	*StreamRequest_Evict
+	//	*StreamRequest_InspectCluster
 	Request       isStreamRequest_Request `protobuf_oneof:"request"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2898,7 +3191,7 @@ type StreamRequest struct {
 
 func (x *StreamRequest) Reset() {
 	*x = StreamRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2910,7 +3203,7 @@ func (x *StreamRequest) String() string {
 func (*StreamRequest) ProtoMessage() {}
 
 func (x *StreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2923,7 +3216,7 @@ func (x *StreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
 func (*StreamRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{40}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *StreamRequest) GetCall() uint64 {
@@ -3066,6 +3359,15 @@ func (x *StreamRequest) GetEvict() *EvictRequest {
 	return nil
 }
 
+func (x *StreamRequest) GetInspectCluster() *InspectClusterRequest {
+	if x != nil {
+		if x, ok := x.Request.(*StreamRequest_InspectCluster); ok {
+			return x.InspectCluster
+		}
+	}
+	return nil
+}
+
 type isStreamRequest_Request interface {
 	isStreamRequest_Request()
 }
@@ -3140,6 +3442,11 @@ type StreamRequest_Evict struct {
 	Evict *EvictRequest `protobuf:"bytes,15,opt,name=evict,proto3,oneof"`
 }
 
+type StreamRequest_InspectCluster struct {
+	// A call of InspectCluster.
+	InspectCluster *InspectClusterRequest `protobuf:"bytes,16,opt,name=inspect_cluster,json=inspectCluster,proto3,oneof"`
+}
+
 func (*StreamRequest_Init) isStreamRequest_Request() {}
 
 func (*StreamRequest_Heartbeat) isStreamRequest_Request() {}
@@ -3168,6 +3475,8 @@ func (*StreamRequest_List) isStreamRequest_Request() {}
 
 func (*StreamRequest_Evict) isStreamRequest_Request() {}
 
+func (*StreamRequest_InspectCluster) isStreamRequest_Request() {}
+
 // Lost tells, without being asked, that a hold or a whole session is over. It is sent only for sessions whose Init or
 // Heartbeat over this stream said takes_lost. It may come late, twice, and beside the answer to the call that ended the
 // hold: then the answer decides.
@@ -3190,7 +3499,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3202,7 +3511,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3215,7 +3524,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{41}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Lost) GetSession() string {
@@ -3278,6 +3587,7 @@ type StreamResponse struct {
 	//	*StreamResponse_List
 	//	*StreamResponse_Evict
 	//	*StreamResponse_Lost
+	//	*StreamResponse_InspectCluster
 	Response      isStreamResponse_Response `protobuf_oneof:"response"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3285,7 +3595,7 @@ type StreamResponse struct {
 
 func (x *StreamResponse) Reset() {
 	*x = StreamResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3297,7 +3607,7 @@ func (x *StreamResponse) String() string {
 func (*StreamResponse) ProtoMessage() {}
 
 func (x *StreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3310,7 +3620,7 @@ func (x *StreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamResponse.ProtoReflect.Descriptor instead.
 func (*StreamResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{42}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *StreamResponse) GetCall() uint64 {
@@ -3471,6 +3781,15 @@ func (x *StreamResponse) GetLost() *Lost {
 	return nil
 }
 
+func (x *StreamResponse) GetInspectCluster() *InspectClusterResponse {
+	if x != nil {
+		if x, ok := x.Response.(*StreamResponse_InspectCluster); ok {
+			return x.InspectCluster
+		}
+	}
+	return nil
+}
+
 type isStreamResponse_Response interface {
 	isStreamResponse_Response()
 }
@@ -3555,6 +3874,11 @@ type StreamResponse_Lost struct {
 	Lost *Lost `protobuf:"bytes,17,opt,name=lost,proto3,oneof"`
 }
 
+type StreamResponse_InspectCluster struct {
+	// The answer to InspectCluster.
+	InspectCluster *InspectClusterResponse `protobuf:"bytes,18,opt,name=inspect_cluster,json=inspectCluster,proto3,oneof"`
+}
+
 func (*StreamResponse_Error) isStreamResponse_Response() {}
 
 func (*StreamResponse_Init) isStreamResponse_Response() {}
@@ -3587,6 +3911,8 @@ func (*StreamResponse_Evict) isStreamResponse_Response() {}
 
 func (*StreamResponse_Lost) isStreamResponse_Response() {}
 
+func (*StreamResponse_InspectCluster) isStreamResponse_Response() {}
+
 // Error is a google.rpc.Status, field for field: one can be decoded as the other.
 type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3602,7 +3928,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3614,7 +3940,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3627,7 +3953,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{43}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Error) GetCode() int32 {
@@ -3796,7 +4122,27 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x0eInspectRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\"3\n" +
 	"\x0fInspectResponse\x12 \n" +
-	"\x04lock\x18\x01 \x01(\v2\f.dlm.v1.LockR\x04lock\"a\n" +
+	"\x04lock\x18\x01 \x01(\v2\f.dlm.v1.LockR\x04lock\"\x17\n" +
+	"\x15InspectClusterRequest\"\xe0\x01\n" +
+	"\x16InspectClusterResponse\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12(\n" +
+	"\amembers\x18\x04 \x03(\v2\x0e.dlm.v1.MemberR\amembers\x12'\n" +
+	"\x0frecords_refused\x18\x05 \x01(\tR\x0erecordsRefused\x12#\n" +
+	"\rlocks_refused\x18\x06 \x01(\tR\flocksRefused\"\xa2\x01\n" +
+	"\x06Member\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05peers\x18\x03 \x03(\tR\x05peers\x12\x16\n" +
+	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x18\n" +
+	"\alearner\x18\x05 \x01(\bR\alearner\x12,\n" +
+	"\x06status\x18\x06 \x01(\v2\x14.dlm.v1.MemberStatusR\x06status\"i\n" +
+	"\fMemberStatus\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x12\n" +
+	"\x04file\x18\x02 \x01(\x03R\x04file\x12\x15\n" +
+	"\x06in_use\x18\x03 \x01(\x03R\x05inUse\x12\x14\n" +
+	"\x05quota\x18\x04 \x01(\x03R\x05quota\"a\n" +
 	"\vListRequest\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
@@ -3851,7 +4197,7 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x05token\x18\x02 \x01(\x03R\x05token\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"9\n" +
 	"\rEvictResponse\x12(\n" +
-	"\aevicted\x18\x01 \x01(\v2\x0e.dlm.v1.HolderR\aevicted\"\xe3\x05\n" +
+	"\aevicted\x18\x01 \x01(\v2\x0e.dlm.v1.HolderR\aevicted\"\xad\x06\n" +
 	"\rStreamRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12)\n" +
 	"\x04init\x18\x02 \x01(\v2\x13.dlm.v1.InitRequestH\x00R\x04init\x128\n" +
@@ -3869,14 +4215,15 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"list_files\x18\f \x01(\v2\x18.dlm.v1.ListFilesRequestH\x00R\tlistFiles\x122\n" +
 	"\ainspect\x18\r \x01(\v2\x16.dlm.v1.InspectRequestH\x00R\ainspect\x12)\n" +
 	"\x04list\x18\x0e \x01(\v2\x13.dlm.v1.ListRequestH\x00R\x04list\x12,\n" +
-	"\x05evict\x18\x0f \x01(\v2\x14.dlm.v1.EvictRequestH\x00R\x05evictB\t\n" +
+	"\x05evict\x18\x0f \x01(\v2\x14.dlm.v1.EvictRequestH\x00R\x05evict\x12H\n" +
+	"\x0finspect_cluster\x18\x10 \x01(\v2\x1d.dlm.v1.InspectClusterRequestH\x00R\x0einspectClusterB\t\n" +
 	"\arequest\"\x82\x01\n" +
 	"\x04Lost\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +
 	"\arequest\x18\x03 \x01(\tR\arequest\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xbe\x06\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x89\a\n" +
 	"\x0eStreamResponse\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12%\n" +
 	"\x05error\x18\x02 \x01(\v2\r.dlm.v1.ErrorH\x00R\x05error\x12*\n" +
@@ -3896,13 +4243,14 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\ainspect\x18\x0e \x01(\v2\x17.dlm.v1.InspectResponseH\x00R\ainspect\x12*\n" +
 	"\x04list\x18\x0f \x01(\v2\x14.dlm.v1.ListResponseH\x00R\x04list\x12-\n" +
 	"\x05evict\x18\x10 \x01(\v2\x15.dlm.v1.EvictResponseH\x00R\x05evict\x12\"\n" +
-	"\x04lost\x18\x11 \x01(\v2\f.dlm.v1.LostH\x00R\x04lostB\n" +
+	"\x04lost\x18\x11 \x01(\v2\f.dlm.v1.LostH\x00R\x04lost\x12I\n" +
+	"\x0finspect_cluster\x18\x12 \x01(\v2\x1e.dlm.v1.InspectClusterResponseH\x00R\x0einspectClusterB\n" +
 	"\n" +
 	"\bresponse\"e\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12.\n" +
-	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails2\xdb\a\n" +
+	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails2\xac\b\n" +
 	"\vLockService\x121\n" +
 	"\x04Init\x12\x13.dlm.v1.InitRequest\x1a\x14.dlm.v1.InitResponse\x12@\n" +
 	"\tHeartbeat\x12\x18.dlm.v1.HeartbeatRequest\x1a\x19.dlm.v1.HeartbeatResponse\x124\n" +
@@ -3917,7 +4265,8 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x04Tail\x12\x13.dlm.v1.TailRequest\x1a\x14.dlm.v1.TailResponse0\x01\x12@\n" +
 	"\tListFiles\x12\x18.dlm.v1.ListFilesRequest\x1a\x19.dlm.v1.ListFilesResponse\x12:\n" +
 	"\aInspect\x12\x16.dlm.v1.InspectRequest\x1a\x17.dlm.v1.InspectResponse\x121\n" +
-	"\x04List\x12\x13.dlm.v1.ListRequest\x1a\x14.dlm.v1.ListResponse\x126\n" +
+	"\x04List\x12\x13.dlm.v1.ListRequest\x1a\x14.dlm.v1.ListResponse\x12O\n" +
+	"\x0eInspectCluster\x12\x1d.dlm.v1.InspectClusterRequest\x1a\x1e.dlm.v1.InspectClusterResponse\x126\n" +
 	"\x05Watch\x12\x14.dlm.v1.WatchRequest\x1a\x15.dlm.v1.WatchResponse0\x01\x124\n" +
 	"\x05Evict\x12\x14.dlm.v1.EvictRequest\x1a\x15.dlm.v1.EvictResponse\x12;\n" +
 	"\x06Stream\x12\x15.dlm.v1.StreamRequest\x1a\x16.dlm.v1.StreamResponse(\x010\x01BAZ?github.com/distributed-lock-manager/dlm/facade/api/dlm/v1;dlmv1b\x06proto3"
@@ -3935,152 +4284,162 @@ func file_dlm_v1_dlm_proto_rawDescGZIP() []byte {
 }
 
 var file_dlm_v1_dlm_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_dlm_v1_dlm_proto_goTypes = []any{
-	(AcquisitionState_State)(0),   // 0: dlm.v1.AcquisitionState.State
-	(AcquireResponse_Outcome)(0),  // 1: dlm.v1.AcquireResponse.Outcome
-	(Event_Type)(0),               // 2: dlm.v1.Event.Type
-	(*InitRequest)(nil),           // 3: dlm.v1.InitRequest
-	(*Seen)(nil),                  // 4: dlm.v1.Seen
-	(*InitResponse)(nil),          // 5: dlm.v1.InitResponse
-	(*Acquisition)(nil),           // 6: dlm.v1.Acquisition
-	(*HeartbeatRequest)(nil),      // 7: dlm.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),     // 8: dlm.v1.HeartbeatResponse
-	(*AcquisitionState)(nil),      // 9: dlm.v1.AcquisitionState
-	(*CloseRequest)(nil),          // 10: dlm.v1.CloseRequest
-	(*CloseResponse)(nil),         // 11: dlm.v1.CloseResponse
-	(*AcquireRequest)(nil),        // 12: dlm.v1.AcquireRequest
-	(*AcquireResponse)(nil),       // 13: dlm.v1.AcquireResponse
-	(*CancelRequest)(nil),         // 14: dlm.v1.CancelRequest
-	(*CancelResponse)(nil),        // 15: dlm.v1.CancelResponse
-	(*ReleaseRequest)(nil),        // 16: dlm.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),       // 17: dlm.v1.ReleaseResponse
-	(*CommitRequest)(nil),         // 18: dlm.v1.CommitRequest
-	(*CommitResponse)(nil),        // 19: dlm.v1.CommitResponse
-	(*DiscardRequest)(nil),        // 20: dlm.v1.DiscardRequest
-	(*DiscardResponse)(nil),       // 21: dlm.v1.DiscardResponse
-	(*AppendRequest)(nil),         // 22: dlm.v1.AppendRequest
-	(*AppendResponse)(nil),        // 23: dlm.v1.AppendResponse
-	(*ReadRequest)(nil),           // 24: dlm.v1.ReadRequest
-	(*ReadResponse)(nil),          // 25: dlm.v1.ReadResponse
-	(*TailRequest)(nil),           // 26: dlm.v1.TailRequest
-	(*TailResponse)(nil),          // 27: dlm.v1.TailResponse
-	(*ListFilesRequest)(nil),      // 28: dlm.v1.ListFilesRequest
-	(*ListFilesResponse)(nil),     // 29: dlm.v1.ListFilesResponse
-	(*File)(nil),                  // 30: dlm.v1.File
-	(*InspectRequest)(nil),        // 31: dlm.v1.InspectRequest
-	(*InspectResponse)(nil),       // 32: dlm.v1.InspectResponse
-	(*ListRequest)(nil),           // 33: dlm.v1.ListRequest
-	(*ListResponse)(nil),          // 34: dlm.v1.ListResponse
-	(*Lock)(nil),                  // 35: dlm.v1.Lock
-	(*Holder)(nil),                // 36: dlm.v1.Holder
-	(*Waiter)(nil),                // 37: dlm.v1.Waiter
-	(*WatchRequest)(nil),          // 38: dlm.v1.WatchRequest
-	(*WatchResponse)(nil),         // 39: dlm.v1.WatchResponse
-	(*Event)(nil),                 // 40: dlm.v1.Event
-	(*EvictRequest)(nil),          // 41: dlm.v1.EvictRequest
-	(*EvictResponse)(nil),         // 42: dlm.v1.EvictResponse
-	(*StreamRequest)(nil),         // 43: dlm.v1.StreamRequest
-	(*Lost)(nil),                  // 44: dlm.v1.Lost
-	(*StreamResponse)(nil),        // 45: dlm.v1.StreamResponse
-	(*Error)(nil),                 // 46: dlm.v1.Error
-	(*durationpb.Duration)(nil),   // 47: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
-	(*anypb.Any)(nil),             // 49: google.protobuf.Any
+	(AcquisitionState_State)(0),    // 0: dlm.v1.AcquisitionState.State
+	(AcquireResponse_Outcome)(0),   // 1: dlm.v1.AcquireResponse.Outcome
+	(Event_Type)(0),                // 2: dlm.v1.Event.Type
+	(*InitRequest)(nil),            // 3: dlm.v1.InitRequest
+	(*Seen)(nil),                   // 4: dlm.v1.Seen
+	(*InitResponse)(nil),           // 5: dlm.v1.InitResponse
+	(*Acquisition)(nil),            // 6: dlm.v1.Acquisition
+	(*HeartbeatRequest)(nil),       // 7: dlm.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),      // 8: dlm.v1.HeartbeatResponse
+	(*AcquisitionState)(nil),       // 9: dlm.v1.AcquisitionState
+	(*CloseRequest)(nil),           // 10: dlm.v1.CloseRequest
+	(*CloseResponse)(nil),          // 11: dlm.v1.CloseResponse
+	(*AcquireRequest)(nil),         // 12: dlm.v1.AcquireRequest
+	(*AcquireResponse)(nil),        // 13: dlm.v1.AcquireResponse
+	(*CancelRequest)(nil),          // 14: dlm.v1.CancelRequest
+	(*CancelResponse)(nil),         // 15: dlm.v1.CancelResponse
+	(*ReleaseRequest)(nil),         // 16: dlm.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),        // 17: dlm.v1.ReleaseResponse
+	(*CommitRequest)(nil),          // 18: dlm.v1.CommitRequest
+	(*CommitResponse)(nil),         // 19: dlm.v1.CommitResponse
+	(*DiscardRequest)(nil),         // 20: dlm.v1.DiscardRequest
+	(*DiscardResponse)(nil),        // 21: dlm.v1.DiscardResponse
+	(*AppendRequest)(nil),          // 22: dlm.v1.AppendRequest
+	(*AppendResponse)(nil),         // 23: dlm.v1.AppendResponse
+	(*ReadRequest)(nil),            // 24: dlm.v1.ReadRequest
+	(*ReadResponse)(nil),           // 25: dlm.v1.ReadResponse
+	(*TailRequest)(nil),            // 26: dlm.v1.TailRequest
+	(*TailResponse)(nil),           // 27: dlm.v1.TailResponse
+	(*ListFilesRequest)(nil),       // 28: dlm.v1.ListFilesRequest
+	(*ListFilesResponse)(nil),      // 29: dlm.v1.ListFilesResponse
+	(*File)(nil),                   // 30: dlm.v1.File
+	(*InspectRequest)(nil),         // 31: dlm.v1.InspectRequest
+	(*InspectResponse)(nil),        // 32: dlm.v1.InspectResponse
+	(*InspectClusterRequest)(nil),  // 33: dlm.v1.InspectClusterRequest
+	(*InspectClusterResponse)(nil), // 34: dlm.v1.InspectClusterResponse
+	(*Member)(nil),                 // 35: dlm.v1.Member
+	(*MemberStatus)(nil),           // 36: dlm.v1.MemberStatus
+	(*ListRequest)(nil),            // 37: dlm.v1.ListRequest
+	(*ListResponse)(nil),           // 38: dlm.v1.ListResponse
+	(*Lock)(nil),                   // 39: dlm.v1.Lock
+	(*Holder)(nil),                 // 40: dlm.v1.Holder
+	(*Waiter)(nil),                 // 41: dlm.v1.Waiter
+	(*WatchRequest)(nil),           // 42: dlm.v1.WatchRequest
+	(*WatchResponse)(nil),          // 43: dlm.v1.WatchResponse
+	(*Event)(nil),                  // 44: dlm.v1.Event
+	(*EvictRequest)(nil),           // 45: dlm.v1.EvictRequest
+	(*EvictResponse)(nil),          // 46: dlm.v1.EvictResponse
+	(*StreamRequest)(nil),          // 47: dlm.v1.StreamRequest
+	(*Lost)(nil),                   // 48: dlm.v1.Lost
+	(*StreamResponse)(nil),         // 49: dlm.v1.StreamResponse
+	(*Error)(nil),                  // 50: dlm.v1.Error
+	(*durationpb.Duration)(nil),    // 51: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 52: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 53: google.protobuf.Any
 }
 var file_dlm_v1_dlm_proto_depIdxs = []int32{
-	47, // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
-	47, // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
+	51, // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
+	51, // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
 	4,  // 2: dlm.v1.InitRequest.seen:type_name -> dlm.v1.Seen
-	47, // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
+	51, // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
 	6,  // 4: dlm.v1.HeartbeatRequest.unfinished:type_name -> dlm.v1.Acquisition
 	4,  // 5: dlm.v1.HeartbeatRequest.seen:type_name -> dlm.v1.Seen
-	47, // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
+	51, // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
 	9,  // 7: dlm.v1.HeartbeatResponse.states:type_name -> dlm.v1.AcquisitionState
 	0,  // 8: dlm.v1.AcquisitionState.state:type_name -> dlm.v1.AcquisitionState.State
-	47, // 9: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
+	51, // 9: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
 	1,  // 10: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
-	36, // 11: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
+	40, // 11: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
 	30, // 12: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
-	35, // 13: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
-	35, // 14: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
-	36, // 15: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
-	37, // 16: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
-	48, // 17: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
-	48, // 18: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
-	40, // 19: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
-	2,  // 20: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
-	36, // 21: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
-	3,  // 22: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
-	7,  // 23: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
-	10, // 24: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
-	12, // 25: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
-	14, // 26: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
-	16, // 27: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
-	18, // 28: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
-	20, // 29: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
-	22, // 30: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
-	24, // 31: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
-	28, // 32: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
-	31, // 33: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
-	33, // 34: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
-	41, // 35: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
-	46, // 36: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
-	5,  // 37: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
-	8,  // 38: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
-	11, // 39: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
-	13, // 40: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
-	15, // 41: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
-	17, // 42: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
-	19, // 43: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
-	21, // 44: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
-	23, // 45: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
-	25, // 46: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
-	29, // 47: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
-	32, // 48: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
-	34, // 49: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
-	42, // 50: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
-	44, // 51: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
-	49, // 52: dlm.v1.Error.details:type_name -> google.protobuf.Any
-	3,  // 53: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
-	7,  // 54: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
-	10, // 55: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
-	12, // 56: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
-	14, // 57: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
-	16, // 58: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
-	18, // 59: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
-	20, // 60: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
-	22, // 61: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
-	24, // 62: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
-	26, // 63: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
-	28, // 64: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
-	31, // 65: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
-	33, // 66: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
-	38, // 67: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
-	41, // 68: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
-	43, // 69: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
-	5,  // 70: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
-	8,  // 71: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
-	11, // 72: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
-	13, // 73: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
-	15, // 74: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
-	17, // 75: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
-	19, // 76: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
-	21, // 77: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
-	23, // 78: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
-	25, // 79: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
-	27, // 80: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
-	29, // 81: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
-	32, // 82: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
-	34, // 83: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
-	39, // 84: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
-	42, // 85: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
-	45, // 86: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
-	70, // [70:87] is the sub-list for method output_type
-	53, // [53:70] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	39, // 13: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
+	35, // 14: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
+	36, // 15: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
+	39, // 16: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
+	40, // 17: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
+	41, // 18: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
+	52, // 19: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
+	52, // 20: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
+	44, // 21: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
+	2,  // 22: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
+	40, // 23: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
+	3,  // 24: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
+	7,  // 25: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
+	10, // 26: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
+	12, // 27: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
+	14, // 28: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
+	16, // 29: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
+	18, // 30: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
+	20, // 31: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
+	22, // 32: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
+	24, // 33: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
+	28, // 34: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
+	31, // 35: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
+	37, // 36: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
+	45, // 37: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
+	33, // 38: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
+	50, // 39: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
+	5,  // 40: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
+	8,  // 41: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
+	11, // 42: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
+	13, // 43: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
+	15, // 44: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
+	17, // 45: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
+	19, // 46: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
+	21, // 47: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
+	23, // 48: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
+	25, // 49: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
+	29, // 50: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
+	32, // 51: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
+	38, // 52: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
+	46, // 53: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
+	48, // 54: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
+	34, // 55: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
+	53, // 56: dlm.v1.Error.details:type_name -> google.protobuf.Any
+	3,  // 57: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
+	7,  // 58: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
+	10, // 59: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
+	12, // 60: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
+	14, // 61: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
+	16, // 62: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
+	18, // 63: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
+	20, // 64: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
+	22, // 65: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
+	24, // 66: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
+	26, // 67: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
+	28, // 68: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
+	31, // 69: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
+	37, // 70: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
+	33, // 71: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
+	42, // 72: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
+	45, // 73: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
+	47, // 74: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
+	5,  // 75: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
+	8,  // 76: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
+	11, // 77: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
+	13, // 78: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
+	15, // 79: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
+	17, // 80: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
+	19, // 81: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
+	21, // 82: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
+	23, // 83: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
+	25, // 84: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
+	27, // 85: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
+	29, // 86: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
+	32, // 87: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
+	38, // 88: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
+	34, // 89: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
+	43, // 90: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
+	46, // 91: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
+	49, // 92: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
+	75, // [75:93] is the sub-list for method output_type
+	57, // [57:75] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_dlm_v1_dlm_proto_init() }
@@ -4088,7 +4447,7 @@ func file_dlm_v1_dlm_proto_init() {
 	if File_dlm_v1_dlm_proto != nil {
 		return
 	}
-	file_dlm_v1_dlm_proto_msgTypes[40].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[44].OneofWrappers = []any{
 		(*StreamRequest_Init)(nil),
 		(*StreamRequest_Heartbeat)(nil),
 		(*StreamRequest_Close)(nil),
@@ -4103,8 +4462,9 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamRequest_Inspect)(nil),
 		(*StreamRequest_List)(nil),
 		(*StreamRequest_Evict)(nil),
+		(*StreamRequest_InspectCluster)(nil),
 	}
-	file_dlm_v1_dlm_proto_msgTypes[42].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[46].OneofWrappers = []any{
 		(*StreamResponse_Error)(nil),
 		(*StreamResponse_Init)(nil),
 		(*StreamResponse_Heartbeat)(nil),
@@ -4121,6 +4481,7 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamResponse_List)(nil),
 		(*StreamResponse_Evict)(nil),
 		(*StreamResponse_Lost)(nil),
+		(*StreamResponse_InspectCluster)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4128,7 +4489,7 @@ func file_dlm_v1_dlm_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dlm_v1_dlm_proto_rawDesc), len(file_dlm_v1_dlm_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   44,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -50,23 +50,24 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LockService_Init_FullMethodName      = "/dlm.v1.LockService/Init"
-	LockService_Heartbeat_FullMethodName = "/dlm.v1.LockService/Heartbeat"
-	LockService_Close_FullMethodName     = "/dlm.v1.LockService/Close"
-	LockService_Acquire_FullMethodName   = "/dlm.v1.LockService/Acquire"
-	LockService_Cancel_FullMethodName    = "/dlm.v1.LockService/Cancel"
-	LockService_Release_FullMethodName   = "/dlm.v1.LockService/Release"
-	LockService_Commit_FullMethodName    = "/dlm.v1.LockService/Commit"
-	LockService_Discard_FullMethodName   = "/dlm.v1.LockService/Discard"
-	LockService_Append_FullMethodName    = "/dlm.v1.LockService/Append"
-	LockService_Read_FullMethodName      = "/dlm.v1.LockService/Read"
-	LockService_Tail_FullMethodName      = "/dlm.v1.LockService/Tail"
-	LockService_ListFiles_FullMethodName = "/dlm.v1.LockService/ListFiles"
-	LockService_Inspect_FullMethodName   = "/dlm.v1.LockService/Inspect"
-	LockService_List_FullMethodName      = "/dlm.v1.LockService/List"
-	LockService_Watch_FullMethodName     = "/dlm.v1.LockService/Watch"
-	LockService_Evict_FullMethodName     = "/dlm.v1.LockService/Evict"
-	LockService_Stream_FullMethodName    = "/dlm.v1.LockService/Stream"
+	LockService_Init_FullMethodName           = "/dlm.v1.LockService/Init"
+	LockService_Heartbeat_FullMethodName      = "/dlm.v1.LockService/Heartbeat"
+	LockService_Close_FullMethodName          = "/dlm.v1.LockService/Close"
+	LockService_Acquire_FullMethodName        = "/dlm.v1.LockService/Acquire"
+	LockService_Cancel_FullMethodName         = "/dlm.v1.LockService/Cancel"
+	LockService_Release_FullMethodName        = "/dlm.v1.LockService/Release"
+	LockService_Commit_FullMethodName         = "/dlm.v1.LockService/Commit"
+	LockService_Discard_FullMethodName        = "/dlm.v1.LockService/Discard"
+	LockService_Append_FullMethodName         = "/dlm.v1.LockService/Append"
+	LockService_Read_FullMethodName           = "/dlm.v1.LockService/Read"
+	LockService_Tail_FullMethodName           = "/dlm.v1.LockService/Tail"
+	LockService_ListFiles_FullMethodName      = "/dlm.v1.LockService/ListFiles"
+	LockService_Inspect_FullMethodName        = "/dlm.v1.LockService/Inspect"
+	LockService_List_FullMethodName           = "/dlm.v1.LockService/List"
+	LockService_InspectCluster_FullMethodName = "/dlm.v1.LockService/InspectCluster"
+	LockService_Watch_FullMethodName          = "/dlm.v1.LockService/Watch"
+	LockService_Evict_FullMethodName          = "/dlm.v1.LockService/Evict"
+	LockService_Stream_FullMethodName         = "/dlm.v1.LockService/Stream"
 )
 
 // LockServiceClient is the client API for LockService service.
@@ -131,6 +132,10 @@ type LockServiceClient interface {
 	Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error)
 	// List tells which locks are held or waited for, by whom, in name order. Errors: INVALID_ARGUMENT.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
+	// InspectCluster tells what this server knows of the etcd behind it: its members, and how full it is. What a member
+	// says of itself is there for those that this server can ask: its own with embedded etcd, all with an external one.
+	// Ask every server for the rest. Errors: none of its own.
+	InspectCluster(ctx context.Context, in *InspectClusterRequest, opts ...grpc.CallOption) (*InspectClusterResponse, error)
 	// Watch streams what happens to locks: first the state as it is, then each change in order. A watcher that cannot
 	// keep up is ended with QUOTA and watches anew. Errors: INVALID_ARGUMENT.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
@@ -303,6 +308,16 @@ func (c *lockServiceClient) List(ctx context.Context, in *ListRequest, opts ...g
 	return out, nil
 }
 
+func (c *lockServiceClient) InspectCluster(ctx context.Context, in *InspectClusterRequest, opts ...grpc.CallOption) (*InspectClusterResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InspectClusterResponse)
+	err := c.cc.Invoke(ctx, LockService_InspectCluster_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *lockServiceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &LockService_ServiceDesc.Streams[1], LockService_Watch_FullMethodName, cOpts...)
@@ -407,6 +422,10 @@ type LockServiceServer interface {
 	Inspect(context.Context, *InspectRequest) (*InspectResponse, error)
 	// List tells which locks are held or waited for, by whom, in name order. Errors: INVALID_ARGUMENT.
 	List(context.Context, *ListRequest) (*ListResponse, error)
+	// InspectCluster tells what this server knows of the etcd behind it: its members, and how full it is. What a member
+	// says of itself is there for those that this server can ask: its own with embedded etcd, all with an external one.
+	// Ask every server for the rest. Errors: none of its own.
+	InspectCluster(context.Context, *InspectClusterRequest) (*InspectClusterResponse, error)
 	// Watch streams what happens to locks: first the state as it is, then each change in order. A watcher that cannot
 	// keep up is ended with QUOTA and watches anew. Errors: INVALID_ARGUMENT.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
@@ -471,6 +490,9 @@ func (UnimplementedLockServiceServer) Inspect(context.Context, *InspectRequest) 
 }
 func (UnimplementedLockServiceServer) List(context.Context, *ListRequest) (*ListResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method List not implemented")
+}
+func (UnimplementedLockServiceServer) InspectCluster(context.Context, *InspectClusterRequest) (*InspectClusterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method InspectCluster not implemented")
 }
 func (UnimplementedLockServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
@@ -747,6 +769,24 @@ func _LockService_List_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LockService_InspectCluster_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InspectClusterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LockServiceServer).InspectCluster(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LockService_InspectCluster_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LockServiceServer).InspectCluster(ctx, req.(*InspectClusterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LockService_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -841,6 +881,10 @@ var LockService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "List",
 			Handler:    _LockService_List_Handler,
+		},
+		{
+			MethodName: "InspectCluster",
+			Handler:    _LockService_InspectCluster_Handler,
 		},
 		{
 			MethodName: "Evict",
