@@ -244,7 +244,7 @@ func (c *cluster) replace(t *testing.T, lost, through int) {
 	}
 	_, peer, _ := strings.Cut(row[1], "://")
 	// The cluster takes members on when the others have been connected for long enough.
-	for _, args := range [][]string{{"remove", name}, {"add", "--peer-tls", name, peer}} {
+	for _, args := range [][]string{{"remove", name}, {"add", name, peer}} {
 		var r result
 		eventually(t, strings.Join(args, " "), func() bool {
 			r = run(t, manage(args...))
@@ -255,7 +255,7 @@ func (c *cluster) replace(t *testing.T, lost, through int) {
 		}
 		if _, text, found := strings.Cut(r.out, "\n\n"); found {
 			file := filepath.Join(t.TempDir(), "dlm.yaml")
-			c.write(t, file, regexp.MustCompile(`(?m)^  tls:.*\n`).ReplaceAllString(text, ""), lost)
+			c.write(t, file, text, lost)
 			s, err := startServer(c.listen[lost], filepath.Join(t.TempDir(), "data"), "--config", file)
 			if err != nil {
 				t.Fatal(err)

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -72,7 +74,8 @@ func (c etcdConnection) with(ctx context.Context, f func(context.Context, *clien
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	err = f(ctx, etcd)
-	if err != nil && ctx.Err() != nil {
+	var coded exitError
+	if err != nil && ctx.Err() != nil && !errors.As(err, &coded) && !errors.Is(err, rpctypes.ErrUnhealthy) {
 		return exitWithMessage(exitUnreachable, "no etcd answers at %s: %w; with embedded etcd a server has to run there that names it as "+
 			"its cluster.client-listen", strings.Join(c.endpoints, ","), err)
 	}

@@ -12,6 +12,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
 )
@@ -21,6 +22,8 @@ const (
 	highwaterEvery = 5 * time.Second
 	// How long a leader that stops waits for a successor. An election takes about a second.
 	handOverWait = 2 * time.Second
+	// How often a learner asks to become a member that votes.
+	promoteEvery = 250 * time.Millisecond
 )
 
 // Server is a running etcd.
@@ -218,10 +221,41 @@ func (s *Server) ready(ctx context.Context, cfg Config, ec *embed.Config) error 
 	if err := s.high.adopt(answer.Header.Revision); err != nil {
 		return err
 	}
+	if err := s.promote(ctx); err != nil {
+		return err
+	}
 	if len(cfg.Members) != 1 {
 		return nil
 	}
 	return s.advertise(ctx, ec)
+}
+
+// promote makes this member one that votes. Whoever is added is a learner at first, which is sent
+// everything and counts for no majority, so that nothing depends on it before it has caught up. The
+// leader knows when that is, and refuses until then. A member that is killed meanwhile is a learner
+// at its next start as well.
+func (s *Server) promote(ctx context.Context) error {
+	tick := time.NewTicker(promoteEvery)
+	defer tick.Stop()
+	say := time.Now().Add(sayFirst)
+	for s.etcd.Server.IsLearner() {
+		_, err := s.etcd.Server.PromoteMember(ctx, uint64(s.etcd.Server.MemberID()))
+		if err == nil || errors.Is(err, membership.ErrMemberNotLearner) {
+			return nil // though this member may be the last one to learn of it
+		}
+		if time.Now().After(say) {
+			s.logger.Warn("waiting to become a member that votes", zap.NamedError("why", err))
+			say = time.Now().Add(sayAgain)
+		}
+		select {
+		case <-tick.C:
+		case <-s.etcd.Server.StopNotify():
+			return ErrRemoved
+		case <-ctx.Done():
+			return fmt.Errorf("become a member that votes: %w: %w", context.Cause(ctx), err)
+		}
+	}
+	return nil
 }
 
 // checkShape compares what etcd's directory says of the cluster with the configuration, which etcd
