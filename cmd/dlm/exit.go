@@ -45,6 +45,7 @@ func exitCodes() []struct {
 		{embedded.ErrRevisionBack, exitConfig},
 		{embedded.ErrOtherCluster, exitConfig},
 		{embedded.ErrEmptied, exitConfig},
+		{embedded.ErrNotAdded, exitConfig},
 		{embedded.ErrRemoved, exitConfig},
 		{embedded.ErrStale, exitConfig},
 		{etcdstore.ErrFormatTooNew, exitConfig},

@@ -199,3 +199,37 @@ func TestOldCopyIsRefusedInWords(t *testing.T) {
 	}
 	t.Error("an old copy was refused in none of 5 times")
 }
+
+// A server whose disk is lost is given another list than the one that its cluster was founded with,
+// which does not name the others. They go on connecting to it, and so it founds nothing.
+func TestEmptiedMemberWithAnotherListFoundsNothing(t *testing.T) {
+	t.Parallel()
+	f := newFounders(t)
+	servers := []*background{f.start(t, 0), f.start(t, 1), f.start(t, 2)}
+	for i, b := range servers {
+		f.serve(t, b, i, fmt.Sprint(i))
+	}
+	killNow(t, servers[2])
+	alone := func(members string, more ...string) *background {
+		return start(t, command(t, "", dlmPath, append([]string{"server", "--listen", f.listen[2], "--data-dir",
+			filepath.Join(t.TempDir(), "data"), "--cluster-name", "dlm-2", "--cluster-members", members, "--cluster-peer-listen", f.peers[2]},
+			more...)...))
+	}
+	other := storetest.FreeAddr(t)
+	start(t, command(t, "", dlmPath, "server", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(t.TempDir(), "data"), "--cluster-name",
+		"other", "--cluster-members", "other="+other+",dlm-2="+f.peers[2], "--cluster-peer-listen", other))
+	self := "dlm-2=" + f.peers[2]
+	for words, b := range map[string]func() *background{
+		"a member of its cluster": func() *background { return alone(self) },
+		"connects to":             func() *background { return alone(self + ",other=" + other) },
+		"must name the others":    func() *background { return alone(self, "--cluster-state", "existing") },
+	} {
+		b := b()
+		if code := b.wait(t); code != 78 || !strings.Contains(b.err.String(), words) {
+			t.Errorf("exit code %d, want 78 and %q:\n%s", code, words, b.err)
+		}
+		if strings.Contains(b.out.String(), "ready") {
+			t.Errorf("it was ready:\n%s", b.out)
+		}
+	}
+}

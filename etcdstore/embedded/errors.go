@@ -15,6 +15,9 @@ var (
 	// ErrEmptied: there is a cluster with data, of which this member should have its part, but its
 	// data directory is empty. It must be removed and added anew.
 	ErrEmptied = errors.New("data directory emptied")
+	// ErrNotAdded: this member is to join a cluster to which it was not added, or which its
+	// configuration does not name.
+	ErrNotAdded = errors.New("not a member of the cluster")
 	// ErrRemoved: this member was removed from the cluster. Its data directory is of no use any
 	// more.
 	ErrRemoved = errors.New("removed from the cluster")

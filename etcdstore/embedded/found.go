@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -100,9 +101,24 @@ type founder struct {
 	dir      string
 	identify func(token string) (string, error) // the id of the cluster with this token
 
-	mu   sync.Mutex
-	note note // written before it is told
+	mu      sync.Mutex
+	note    note // written before it is told
+	claimed claim
 }
+
+// claim is by whom this member is taken for one of theirs: somebody has tried to connect to it as
+// the members of a cluster do.
+type claim struct {
+	cluster, from string // empty: nobody has
+}
+
+// How long a founder listens before it starts its etcd. Members of a cluster try to connect to one
+// that is silent several times a second, or once in two if its machine was down. Who is alone on its
+// list has nobody else to learn it from.
+const (
+	claimWait      = time.Second
+	claimWaitAlone = 3 * time.Second
+)
 
 // found waits until a cluster may be founded, and returns its token. A single member founds at
 // once.
@@ -121,7 +137,7 @@ func (c Config) found(ctx context.Context, ec *embed.Config, logger *zap.Logger)
 			return "", err
 		}
 	}
-	if len(members) == 1 {
+	if len(ec.ListenPeerUrls) == 0 {
 		token, _, err := f.decide(nil)
 		return token, err
 	}
@@ -130,6 +146,10 @@ func (c Config) found(ctx context.Context, ec *embed.Config, logger *zap.Logger)
 		return "", err
 	}
 	defer serving.close()
+	ready := time.Now().Add(claimWait)
+	if len(members) == 1 {
+		ready = time.Now().Add(claimWaitAlone)
+	}
 	p, err := newPeers(ec, members, logger)
 	if err != nil {
 		return "", err
@@ -139,6 +159,14 @@ func (c Config) found(ctx context.Context, ec *embed.Config, logger *zap.Logger)
 		var wait *obstacle
 		var err error
 		token, wait, err = f.decide(answers)
+		if token != "" {
+			if err := f.unclaimed(token); err != nil {
+				return false, nil, err
+			}
+			if time.Now().Before(ready) {
+				return false, nil, nil
+			}
+		}
 		return token != "", wait, err
 	})
 	return token, err
@@ -234,6 +262,34 @@ func (f *founder) agree(a *agreement) error {
 	}
 	f.note = n
 	return nil
+}
+
+// claim notes that a member of a cluster has tried to connect. Those of the cluster that is founded
+// just now do so as well.
+func (f *founder) claim(cluster, from string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.note.Agreed; a != nil {
+		if own, err := f.identify(a.cluster()); err == nil && own == cluster {
+			return
+		}
+	}
+	f.claimed = claim{cluster, from}
+}
+
+// unclaimed refuses to found what others take for lost: a cluster that none of the members of this
+// list have data of has this one among its own. So the list is not the one that this member had.
+func (f *founder) unclaimed(token string) error {
+	f.mu.Lock()
+	c := f.claimed
+	f.mu.Unlock()
+	if own, err := f.identify(token); err != nil || c.cluster == "" || own == c.cluster {
+		return err
+	}
+	return fmt.Errorf("%w: %s connects to %s as to a member of its cluster, %s, and cluster.members, which is %s, does not name it. A "+
+		"cluster that exists is not founded again. If this member's disk is new, or lost, replace the member: `dlm member remove %s`, "+
+		"`dlm member add %s %s`, and start it with an empty data directory and the configuration that this prints", ErrEmptied, c.from,
+		f.members[f.name], c.cluster, listed(f.members), f.name, f.name, f.members[f.name])
 }
 
 // tell is the answer to those who ask.

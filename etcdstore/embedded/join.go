@@ -16,6 +16,9 @@ import (
 //
 // What one of the others knows may be old, but a majority includes one that knows of every start.
 func (c Config) join(ctx context.Context, ec *embed.Config, logger *zap.Logger) error {
+	if len(c.Members) == 1 {
+		return fmt.Errorf("%w: with cluster.state existing cluster.members must name the others as well, and is %s", ErrNotAdded, listed(c.Members))
+	}
 	p, err := newPeers(ec, c.Members, logger)
 	if err != nil {
 		return err
@@ -45,8 +48,8 @@ func (c Config) join(ctx context.Context, ec *embed.Config, logger *zap.Logger) 
 			return false, wait, nil
 		}
 		if len(added) == 0 {
-			return false, nil, fmt.Errorf("the cluster has no member at %s: add it with `dlm member add %s %s`",
-				own, ec.Name, c.Members[ec.Name])
+			return false, nil, fmt.Errorf("%w: the cluster has no member at %s: add it with `dlm member add %s %s`",
+				ErrNotAdded, own, ec.Name, c.Members[ec.Name])
 		}
 		for id := range added {
 			if !started[id] {

@@ -206,6 +206,12 @@ func (f *founder) serve(ec *embed.Config) (*serving, error) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(text) // who asked asks again
 	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if cluster := r.Header.Get(clusterHeader); cluster != "" {
+			f.claim(cluster, r.RemoteAddr)
+		}
+		http.NotFound(w, r)
+	})
 	s := &serving{
 		server: &http.Server{
 			Handler:           mux,

@@ -50,8 +50,8 @@ type Server struct {
 // nothing running; while etcd reads its log, or looks for members that are silent, this can take
 // some seconds more.
 //
-//   - [ErrInUse], [ErrOtherCluster], [ErrEmptied], [ErrRevisionBack], [ErrRemoved]: this member
-//     must not run like this.
+//   - [ErrInUse], [ErrOtherCluster], [ErrEmptied], [ErrNotAdded], [ErrRevisionBack], [ErrRemoved]:
+//     this member must not run like this.
 //   - [ErrDisk]: the disk is full.
 //   - any other: a fault of the configuration, the disk or the network, or ctx has ended.
 //
