@@ -201,14 +201,24 @@ func (s *Server) ready(ctx context.Context, cfg Config, ec *embed.Config) error 
 	if err := s.checkShape(cfg); err != nil {
 		return err
 	}
-	select {
-	case <-s.etcd.Server.ReadyNotify():
-	case <-s.etcd.Server.StopNotify():
-		return ErrRemoved
-	case err := <-s.etcd.Err():
-		return s.stopped(err)
-	case <-ctx.Done():
-		return fmt.Errorf("wait for a quorum of the cluster: %w", context.Cause(ctx))
+	say := time.NewTimer(sayFirst)
+	defer say.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-s.etcd.Server.ReadyNotify():
+			waiting = false
+		case <-say.C:
+			s.logger.Warn("waiting for a quorum of the cluster",
+				zap.String("remedy", "start the other members: more than half of them have to run; if those are lost for good, see \"When most "+
+					"members are lost\" in docs/operations.md"))
+			say.Reset(sayAgain)
+		case <-s.etcd.Server.StopNotify():
+			return ErrRemoved
+		case err := <-s.etcd.Err():
+			return s.stopped(err)
+		case <-ctx.Done():
+			return fmt.Errorf("wait for a quorum of the cluster: %w", context.Cause(ctx))
+		}
 	}
 	// Not through the client, whose answers wait for highwater.
 	answer, err := s.etcd.Server.Range(ctx, &pb.RangeRequest{Key: []byte{0}, CountOnly: true})
