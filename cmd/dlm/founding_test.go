@@ -11,12 +11,17 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
 // founders are three servers of one cluster that are started and stopped one by one.
 type founders struct {
 	peers, listen, dirs []string
+	// settings are how each is configured besides where it serves, keeps its data and listens for
+	// its peers; nil: by flags.
+	settings func(i int) (args, env []string)
 }
 
 func newFounders(t *testing.T) *founders {
@@ -33,12 +38,58 @@ func newFounders(t *testing.T) *founders {
 // start starts a server, which may not become ready.
 func (f *founders) start(t *testing.T, i int) *background {
 	t.Helper()
-	var members []string
+	var members, env []string
 	for j, peer := range f.peers {
 		members = append(members, fmt.Sprintf("dlm-%d=%s", j, peer))
 	}
-	return start(t, command(t, "", dlmPath, "server", "--listen", f.listen[i], "--data-dir", f.dirs[i], "--cluster-name",
-		fmt.Sprintf("dlm-%d", i), "--cluster-members", strings.Join(members, ","), "--cluster-peer-listen", f.peers[i]))
+	args := []string{"--cluster-name", fmt.Sprintf("dlm-%d", i), "--cluster-members", strings.Join(members, ",")}
+	if f.settings != nil {
+		args, env = f.settings(i)
+	}
+	cmd := command(t, "", dlmPath, append([]string{"server", "--listen", f.listen[i], "--data-dir", f.dirs[i],
+		"--cluster-peer-listen", f.peers[i]}, args...)...)
+	cmd.Env = append(cmd.Env, env...)
+	return start(t, cmd)
+}
+
+// shipped configures the servers as the files in deploy do, but for their addresses.
+func (f *founders) shipped(t *testing.T, file string) {
+	t.Helper()
+	open, err := os.Open(filepath.Join("..", "..", "deploy", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	var first struct {
+		Data    map[string]string // of the ConfigMap, which comes first
+		Cluster map[string]string `yaml:"x-cluster"` // of the compose file: the environment
+	}
+	if err := yaml.NewDecoder(open).Decode(&first); err != nil {
+		t.Fatal(err)
+	}
+	if text, ok := first.Data["dlm.yaml"]; ok {
+		for i, peer := range f.peers {
+			text = strings.Replace(text, fmt.Sprintf("dlm-%d.dlm-peers:2380", i), peer, 1)
+		}
+		path := filepath.Join(t.TempDir(), "dlm.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f.settings = func(i int) (args, env []string) {
+			return []string{"--config", path, "--cluster-client-listen", ""}, []string{fmt.Sprint("DLM_CLUSTER_NAME=dlm-", i)}
+		}
+		return
+	}
+	env := []string{"DLM_CLUSTER_STATE=" + os.Expand(first.Cluster["DLM_CLUSTER_STATE"], func(name string) string {
+		_, unset, _ := strings.Cut(name, ":-")
+		return unset
+	})}
+	members := first.Cluster["DLM_CLUSTER_MEMBERS"]
+	for i, peer := range f.peers {
+		members = strings.Replace(members, fmt.Sprintf("dlm-%d=dlm-%d:2380", i+1, i+1), fmt.Sprintf("dlm-%d=%s", i, peer), 1)
+	}
+	env = append(env, "DLM_CLUSTER_MEMBERS="+members)
+	f.settings = func(i int) ([]string, []string) { return nil, append(env, fmt.Sprint("DLM_CLUSTER_NAME=dlm-", i)) }
 }
 
 func (f *founders) all() string { return strings.Join(f.listen, ",") }
@@ -58,10 +109,21 @@ func killNow(t *testing.T, b *background) {
 }
 
 // Two of three disks are lost while the third server is down, and the configuration is still that
-// of the first start.
+// of the first start, as the shipped files leave it.
 func TestEmptiedMajorityFoundsNothing(t *testing.T) {
 	t.Parallel()
-	f := newFounders(t)
+	for _, file := range []string{"kubernetes/cluster.yaml", "compose/cluster.yaml"} {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			f := newFounders(t)
+			f.shipped(t, file)
+			emptiedMajority(t, f)
+		})
+	}
+}
+
+func emptiedMajority(t *testing.T, f *founders) {
+	t.Helper()
 	servers := []*background{f.start(t, 0), f.start(t, 1), f.start(t, 2)}
 	for i, b := range servers {
 		f.serve(t, b, i, fmt.Sprint(i))
