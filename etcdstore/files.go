@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -19,8 +21,8 @@ import (
 //   - a piece, nil: Data is all of that range that the file has: nothing, if offset is at its end
 //     or behind it.
 //   - [ErrFileNotFound]: the lock has no such file (yet).
-//   - [ErrNoSpace]: etcd is full, and sections that were published cannot be folded, and so not be
-//     read.
+//   - [ErrNoSpace]: etcd is full, and sections that were published cannot be folded; and they are
+//     too much, [MaxSection] or more, to be read as they are.
 //   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
 //   - any other, ctx's included: the file was not read. The call may be repeated.
 func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit int) (Piece, error) {
@@ -34,6 +36,9 @@ func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit
 		limit = MaxRead
 	}
 	h, err := s.published(ctx, lock, file)
+	if errors.Is(err, ErrNoSpace) {
+		return s.readUnfolded(ctx, lock, file, offset, limit, err)
+	}
 	if err != nil {
 		return Piece{}, err
 	}
@@ -48,7 +53,7 @@ func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit
 }
 
 // published is a file's head, with every section in it that was published before the call: those
-// that are not folded yet are folded first. One that is published meanwhile may be in it, and is
+// that are not folded yet are folded first, or it is [ErrNoSpace]. One that is published meanwhile may be in it, and is
 // not waited for. A file that does not exist has a head of revision 0.
 func (s *Store) published(ctx context.Context, lock, file string) (head, error) {
 	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
@@ -61,6 +66,9 @@ func (s *Store) published(ctx context.Context, lock, file string) (head, error) 
 	if marker := op.First(resp, 1); marker != nil {
 		last, err := s.markedBy(marker)
 		if err != nil {
+			return head{}, err
+		}
+		if err := s.space.foldable(); err != nil {
 			return head{}, err
 		}
 		if err := s.foldUpTo(ctx, lock, last); err != nil {
@@ -201,25 +209,45 @@ func (s *Store) ListFiles(ctx context.Context, lock string, limit int, after str
 	if err != nil {
 		return nil, "", err
 	}
-	if after == "" {
-		if err := fold(ctx); err != nil {
-			return nil, "", err
-		}
+	var missing map[string]File // in what is folded
+	if err = s.space.foldable(); err == nil && after == "" {
+		err = fold(ctx)
+	}
+	if errors.Is(err, ErrNoSpace) {
+		missing, err = s.filesUnfolded(ctx, lock, err)
+	}
+	if err != nil {
+		return nil, "", err
 	}
 	resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(int64(limit)))
 	if err != nil {
 		return nil, "", err
 	}
+	found := map[string]File{} // by key
+	last := end
 	for _, kv := range resp.Kvs {
 		lock, name, ok := s.keys.parseHead(string(kv.Key))
 		h, err := decodeHead(kv.Value)
 		if !ok || err != nil {
 			continue
 		}
-		files = append(files, File{Lock: lock, Name: name, Size: h.Size, Token: h.Token})
-		next = string(kv.Key[len(family):])
+		found[string(kv.Key)] = File{Lock: lock, Name: name, Size: h.Size, Token: h.Token}
 	}
-	if !resp.More {
+	if resp.More {
+		last = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+	}
+	for key, f := range missing {
+		if key >= from && key < last && f.Size >= found[key].Size {
+			found[key] = f
+		}
+	}
+	keys := slices.Sorted(maps.Keys(found))
+	more := resp.More || len(keys) > limit
+	for _, key := range keys[:min(limit, len(keys))] {
+		files = append(files, found[key])
+		next = key[len(family):]
+	}
+	if !more {
 		next = ""
 	}
 	return files, next, nil

@@ -16,7 +16,7 @@ import (
 
 // Folding turns a published section's records into file chunks. The section is readable from its
 // marker on; folding only moves bytes to where they are read from. Who reads folds first, so that a
-// section that nobody has folded yet is read as well.
+// section that nobody has folded yet is read as well; without space for that: see unfolded.go.
 //
 // Any store may fold, several at once, and one may be broken off anywhere. Two things make that
 // harmless:

@@ -36,8 +36,15 @@ type record struct {
 
 // records reads a section's records, in the order in which they are to be in its files.
 func (s *Store) records(ctx context.Context, lock string, token int64) ([]record, error) {
+	return s.recordsAt(ctx, lock, token, 0)
+}
+
+// recordsAt is records as of a revision; 0: as they are when they are read.
+func (s *Store) recordsAt(ctx context.Context, lock string, token, rev int64) ([]record, error) {
 	var kvs []*mvccpb.KeyValue
-	for resp, err := range s.pages(ctx, scanOf(s.keys.records(lock, token), recordsPage)) {
+	sc := scanOf(s.keys.records(lock, token), recordsPage)
+	sc.rev = rev
+	for resp, err := range s.pages(ctx, sc) {
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package etcdstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -181,8 +182,8 @@ func (p *space) why() error {
 func (p *space) admitFold(lock string, bytes int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.quota > 0 && p.growth(refuseFolds) < p.put+stepTakes(bytes) {
-		return p.refuse()
+	if err := p.foldableNow(bytes); err != nil {
+		return err
 	}
 	p.count(stepTakes(bytes))
 	for i := range p.pending[lock] { // from here on it is counted as put
@@ -191,6 +192,21 @@ func (p *space) admitFold(lock string, bytes int64) error {
 		f.bytes -= part
 		bytes -= part
 		p.folding -= part
+	}
+	return nil
+}
+
+// foldable is [ErrNoSpace] while nothing can be folded, as far as is known.
+func (p *space) foldable() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.foldableNow(0)
+}
+
+// foldableNow is foldable for a step. mu is held.
+func (p *space) foldableNow(bytes int64) error {
+	if p.alarm || p.quota > 0 && p.growth(refuseFolds) < p.put+stepTakes(bytes) {
+		return p.refuse()
 	}
 	return nil
 }
@@ -278,8 +294,8 @@ func (p *space) scarce() bool {
 func (s *Store) awaitRoom(ctx context.Context, lock string, bytes int64) error {
 	for range 2 * time.Second / spacePause {
 		err := s.space.admitFold(lock, bytes)
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, commit.ErrAlarm) {
+			return err
 		}
 		timer := time.NewTimer(spacePause)
 		select {
