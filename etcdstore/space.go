@@ -173,8 +173,8 @@ func (p *space) why() error {
 	if p.alarm {
 		return commit.ErrAlarm
 	}
-	return fmt.Errorf("%w: of etcd's quota of %d MiB its file takes %d MiB, of which %d MiB are in use: wait until history is dropped, "+
-		"or raise the quota", ErrNoSpace, p.quota>>20, p.size>>20, p.inUse>>20)
+	return fmt.Errorf("%w: of etcd's quota of %d MiB its file takes %d MiB, %d MiB of them in use, and up to %d MiB are about to be put: wait "+
+		"until history is dropped, or raise the quota", ErrNoSpace, p.quota>>20, p.size>>20, p.inUse>>20, p.coming()>>20)
 }
 
 // admitFold counts a step of a fold, unless etcd might raise its alarm for it. There is room for
@@ -227,8 +227,13 @@ func (p *space) growth(percent int64) int64 {
 func (p *space) left() int64 {
 	unused := max(0, p.size-p.inUse-p.quota/scattered)
 	room := min(p.quota*refuseRecords/100-p.inUse, p.quota*refuseRecords/100-p.size+unused, p.growth(refuseGrowth))
+	return room - p.coming()
+}
+
+// coming is what is certainly going to be put, or has been since the last look. mu is held.
+func (p *space) coming() int64 {
 	toFold := p.open + p.folding
-	return room - p.servers*(p.put+toFold+toFold/4)
+	return p.servers * (p.put + toFold + toFold/4)
 }
 
 // count counts what is put. It has etcd asked again when a part of what was left is used up. mu is
@@ -310,7 +315,7 @@ func (s *Store) awaitRoom(ctx context.Context, lock string, bytes int64) error {
 
 // watchSpace looks at etcd's space now and then, and when it is asked to.
 func (s *Store) watchSpace() {
-	s.tighten(s.lookAtSpace(0, 0))
+	s.lookAtSpace(0, 0) // and nothing more: clients are just coming back
 	timer := time.NewTimer(spaceEvery)
 	defer timer.Stop()
 	for {

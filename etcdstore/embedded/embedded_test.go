@@ -210,3 +210,23 @@ func TestFaultyConfigIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// A member was killed while it defragmented its file.
+func TestUnfinishedCopyIsRemoved(t *testing.T) {
+	t.Parallel()
+	cfg := embedded.Config{DataDir: t.TempDir()}
+	s := start(t, cfg)
+	put(t, s, "k", "v")
+	stop(t, s)
+	left := filepath.Join(cfg.DataDir, "etcd", "member", "snap", "db.tmp.123456")
+	if err := os.WriteFile(left, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = start(t, cfg)
+	if got := get(t, s, "k"); got != "v" {
+		t.Errorf("k = %q, want v", got)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("stat %s: %v, want it to be gone", left, err)
+	}
+}

@@ -89,7 +89,7 @@ func start(ctx context.Context, cfg Config, ec *embed.Config) (*Server, error) {
 	}
 	logger := cfg.logger()
 	logs := wal.Exist(filepath.Join(ec.Dir, "member", "wal"))
-	if err := checkSpace(cfg.DataDir, ec.Dir, logs); err != nil {
+	if err := errors.Join(removeCopies(ec.Dir), checkSpace(cfg.DataDir, ec.Dir, logs)); err != nil {
 		return nil, err
 	}
 	switch {

@@ -1,9 +1,12 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"go.etcd.io/etcd/server/v3/storage/wal"
 )
@@ -46,6 +49,25 @@ func roomForCopy(dir string, bytes int64) error {
 	need := bytes + wal.SegmentSizeBytes + 2*databaseStep
 	if free, known := freeSpace(dir); known && free < need {
 		return fmt.Errorf("%w: %d MB are free under %s, and to defragment etcd's file takes %d MB", ErrDisk, free/1e6, dir, need/1e6)
+	}
+	return nil
+}
+
+// removeCopies removes what a member leaves that was killed while it wrote the database a second
+// time. Etcd itself would only do so when it reads a snapshot.
+func removeCopies(etcdDir string) error {
+	dir := filepath.Join(etcdDir, "member", "snap")
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, file := range files {
+		if strings.HasPrefix(file.Name(), "db.tmp") {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, file.Name())))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remove an unfinished copy of the database: %w", err)
 	}
 	return nil
 }
