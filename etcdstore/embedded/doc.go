@@ -11,10 +11,11 @@
 //	etcd/      etcd's own, and in etcd/member/id the id by which highwater knows it
 //
 // Guarantees: one process at a time uses a data directory; a cluster is founded by all of its
-// members together, and only if none of them has data; a member that has started does not come back
-// with an empty directory; a server that was started has read from a quorum; the revision, from
-// which fencing tokens are made, has not gone back since this directory was last used, as it does
-// when a backup is restored carelessly.
+// members together, and only if none of them has data, nor do members of another connect to them; a
+// member that has started does not come back with an empty directory; one that was added counts for
+// no majority before it has caught up; a server that was started has read from a quorum, and votes;
+// the revision, from which fencing tokens are made, has not gone back since this directory was last
+// used, as it does when a backup is restored carelessly.
 //
 // Limits: if etcd cannot write its log (disk full, input/output error), it ends the whole process
 // at once, after a line on the logger and a call of [Config.Fatal]; that loses nothing that was
