@@ -43,14 +43,7 @@ environment, wherever that listens. A container without a shell uses it as its h
 				if err != nil {
 					state = status.Convert(err).Message()
 				}
-				serves := err == nil && state == serving
-				if serves {
-					if why := inspectServer(cmd.Context(), endpoint, cfg).LocksRefused; why != "" {
-						state += ", but takes no new locks: " + why
-						serves = false
-					}
-				}
-				well = well && serves
+				well = well && err == nil && state == serving
 				if _, err := fmt.Fprintf(s.out, "%s %s\n", endpoint, printable(state)); err != nil {
 					return err
 				}
@@ -101,10 +94,16 @@ func healthOf(ctx context.Context, conn *grpc.ClientConn) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	state := answer.GetStatus().String()
-	if answer.GetStatus() == healthpb.HealthCheckResponse_NOT_SERVING {
+	state, server := answer.GetStatus().String(), dlmv1.NewLockServiceClient(conn)
+	switch answer.GetStatus() {
+	case healthpb.HealthCheckResponse_SERVING:
+		// One of an earlier version cannot tell.
+		if cluster, err := server.InspectCluster(ctx, &dlmv1.InspectClusterRequest{}); err == nil && cluster.GetLocksRefused() != "" {
+			state += ", but takes no new locks: " + cluster.GetLocksRefused()
+		}
+	case healthpb.HealthCheckResponse_NOT_SERVING:
 		// Why, it says to whoever asks for something.
-		_, err := dlmv1.NewLockServiceClient(conn).Inspect(ctx, &dlmv1.InspectRequest{Lock: "health"})
+		_, err := server.Inspect(ctx, &dlmv1.InspectRequest{Lock: "health"})
 		if code := status.Code(err); code != codes.OK && code != codes.NotFound {
 			state += ": " + status.Convert(err).Message()
 		}

@@ -105,7 +105,7 @@ func (m *memberCommand) look(ctx context.Context, etcd *clientv3.Client) (member
 		}
 		asked.Go(func() {
 			members[i].Reachable = member.ID == answer.Header.MemberId || slices.ContainsFunc(member.PeerURLs, func(peer string) bool {
-				return reachable(ctx, peerAddress(peer))
+				return answersAt(ctx, peerAddress(peer))
 			})
 		})
 	}
@@ -141,9 +141,9 @@ func pauseFor(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// reachable reports whether an address accepts connections. More cannot be asked without the
+// answersAt reports whether an address accepts connections. More cannot be asked without the
 // members' certificates.
-func reachable(ctx context.Context, address string) bool {
+func answersAt(ctx context.Context, address string) bool {
 	conn, err := (&net.Dialer{Timeout: reachWait}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return false
