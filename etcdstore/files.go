@@ -53,8 +53,8 @@ func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit
 }
 
 // published is a file's head, with every section in it that was published before the call: those
-// that are not folded yet are folded first, or it is [ErrNoSpace]. One that is published meanwhile may be in it, and is
-// not waited for. A file that does not exist has a head of revision 0.
+// that are not folded yet are folded first, or it is [ErrNoSpace]. One that is published meanwhile
+// may be in it, and is not waited for. A file that does not exist has a head of revision 0.
 func (s *Store) published(ctx context.Context, lock, file string) (head, error) {
 	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
 		op.Get(s.keys.head(lock, file)),

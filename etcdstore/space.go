@@ -342,8 +342,8 @@ func (s *Store) watchSpace() {
 }
 
 // lookAtSpace asks how full etcd is. The fullest member counts, since each has its own file and
-// refuses for all. landed and entries are in its file by now. It returns the endpoints of the members
-// whose files are loose.
+// refuses for all. landed and entries are in its file by now. It returns the endpoints of the
+// members whose files are loose.
 func (s *Store) lookAtSpace(landed, entries int64) (looseAt []string) {
 	p := s.space
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)

@@ -113,8 +113,8 @@ type claim struct {
 }
 
 // How long a founder listens before it starts its etcd. Members of a cluster try to connect to one
-// that is silent several times a second, or once in two if its machine was down. Who is alone on its
-// list has nobody else to learn it from.
+// that is silent several times a second, or once in two if its machine was down. Who is alone on
+// its list has nobody else to learn it from.
 const (
 	claimWait      = time.Second
 	claimWaitAlone = 3 * time.Second
