@@ -152,7 +152,7 @@ func TestOthersChildrenAreLeftAlone(t *testing.T) {
 }
 
 func TestLeftovers(t *testing.T) {
-	const leaves = `setsid sh -c 'trap "exit 0" TERM; echo $$; read x' <&9 9<&- & read line; exit 3`
+	const leaves = `exec 9<&0; setsid sh -c 'trap "exit 0" TERM; echo $$; read x' <&9 9<&- & read line <&3; exit 3`
 	for name, test := range map[string]struct {
 		what   string
 		signal bool // once the notice is there
@@ -167,18 +167,24 @@ func TestLeftovers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd := wrapper(t, "1m", "sh", "-c", `exec 9<&0; `+leaves)
+			cmd := wrapper(t, "1m", "sh", "-c", leaves)
 			cmd.Env = append(os.Environ(), leftoversEnv+"="+test.what)
 			in, err := cmd.StdinPipe()
 			if err != nil {
 				t.Fatal(err)
 			}
+			order, end, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { order.Close() })
+			cmd.ExtraFiles = []*os.File{order}
 			notices := stderr(t, cmd)
 			out := pipe(t, cmd)
 			start(t, cmd)
 			pid := number(t, out)
 			defer unix.Kill(pid, unix.SIGKILL)
-			fmt.Fprintln(in, "the command may end now")
+			end.Close() // the command may end now
 			said := func() bool { return strings.Contains(notices(), strconv.Itoa(pid)) }
 			if test.what == "wait" {
 				eventually(t, "a notice that names the process", said)
