@@ -71,6 +71,10 @@ against: ## hold the working tree against an older commit, about half an hour; A
 told: ## measure how soon a holder knows that it was evicted, half a minute; ARGS="-evictions 1000" for more than 200
 	$(GO) test -count=1 -v -run '^TestTold$$' ./tools/bench -evictions 200 $(ARGS)
 
+.PHONY: bench-cli
+bench-cli: ## measure what it costs to run a command under a lock, beside etcdctl, a few seconds; ARGS="-pairs 50 -bar 1.2"
+	$(GO) test -count=1 -v -run '^TestCLI$$' ./tools/bench -pairs 20 $(ARGS)
+
 .PHONY: bench-once
 bench-once: ## run every benchmark once, to see that it works
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...

@@ -97,11 +97,15 @@ func (a *acquisition) notice(ctx context.Context, c *client.Client, lock string,
 			return
 		case <-time.After(noticeAfter):
 		}
-		ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
+		asking, cancel := context.WithTimeout(ctx, noticeTimeout)
 		defer cancel()
-		state, err := c.Inspect(ctx, lock)
-		if err != nil {
-			return // It says nothing about the wait, which goes on.
+		state, err := c.Inspect(asking, lock)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && !errors.Is(err, client.ErrLockNotFound) {
+			s.printf("waiting for lock %q: no server answers", lock)
+			return
 		}
 		s.printf("waiting for lock %q: %s", lock, contention(state.GetHolder(), int(state.GetQueueLength())))
 	})

@@ -80,12 +80,3 @@ func (c *connection) config(ttl time.Duration, label string) (client.Config, err
 	}
 	return cfg, errors.Join(append(faults, cfg.Validate())...)
 }
-
-// open returns a client, which dials when it is first used.
-func (c *connection) open(ttl time.Duration, label string) (*client.Client, error) {
-	cfg, err := c.config(ttl, label)
-	if err != nil {
-		return nil, err
-	}
-	return client.Open(cfg)
-}

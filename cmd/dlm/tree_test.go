@@ -76,8 +76,8 @@ func TestMakeKeepsItsJobServer(t *testing.T) {
 	dir := t.TempDir()
 	text := "all:\n\t+@\"$(DLM)\" lock tree/make $(MAKE) -f inner\n"
 	inner := "all: a b\na b:\n\t@echo begun-$@; for i in $$(seq 1 1000); do test -e a.run -a -e b.run && break; : > $@.run; sleep 0.01; done; echo ended-$@\n"
-	write(t, filepath.Join(dir, "outer"), text)
-	write(t, filepath.Join(dir, "inner"), inner)
+	writeFile(t, filepath.Join(dir, "outer"), text)
+	writeFile(t, filepath.Join(dir, "inner"), inner)
 	cmd := command(t, endpoint, path, "-j2", "-f", "outer", "DLM="+dlmPath)
 	cmd.Dir = dir
 	out := must(t, cmd)
@@ -86,7 +86,7 @@ func TestMakeKeepsItsJobServer(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestEnvironmentOutlastsItsHold(t *testing.T) {
 	if code := b.wait(t); code != 0 || !strings.Contains(b.out.String(), "inside-64") {
 		t.Fatalf("exit code %d, printed %q, want that the lock is held inside\n%s", code, b.out, b.err)
 	}
-	write(t, filepath.Join(dir, "go"), "")
+	writeFile(t, filepath.Join(dir, "go"), "")
 	eventually(t, "what runs on to be done", func() bool {
 		text, _ := os.ReadFile(filepath.Join(dir, "out"))
 		return strings.Contains(string(text), "lock-")

@@ -55,7 +55,7 @@ func untilSignalled(out io.Writer) int {
 // Context, and to the signal that the command of a `dlm lock` gets. `make told` has it do so 200
 // times each, and print the percentiles.
 func TestTold(t *testing.T) {
-	bin, endpoint := serveTold(t)
+	bin, endpoint := serve(t)
 	operator, err := client.New(endpoint)
 	if err != nil {
 		t.Fatal(err)
@@ -141,14 +141,14 @@ func measure(t *testing.T, once func() time.Duration) {
 	t.Logf("%d evictions: p50 %v, p99 %v, max %v", len(took), at(0.5), at(0.99), at(1))
 }
 
-// serveTold builds dlm, and runs a server whose data is below BENCH_DIR, or else below /var/tmp.
-func serveTold(t *testing.T) (bin, endpoint string) {
+// serve builds dlm, and runs a server whose data is below BENCH_DIR, or else below /var/tmp.
+func serve(t *testing.T, args ...string) (bin, endpoint string) {
 	t.Helper()
 	base := os.Getenv("BENCH_DIR")
 	if base == "" {
 		base = "/var/tmp"
 	}
-	dir, err := os.MkdirTemp(base, "dlm-told.") //nolint:usetesting // the test's own directory may be in memory
+	dir, err := os.MkdirTemp(base, "dlm-bench.") //nolint:usetesting // the test's own directory may be in memory
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,8 @@ func serveTold(t *testing.T) (bin, endpoint string) {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../cmd/dlm").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	server := exec.CommandContext(t.Context(), bin, "server", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "data"))
+	args = append([]string{"server", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "data")}, args...)
+	server := exec.CommandContext(t.Context(), bin, args...)
 	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
 	server.WaitDelay = soon
 	out, err := server.StdoutPipe()

@@ -8,11 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forwarded are the signals besides that a wrapper passes on to its command, or acts on in its
-// stead.
-func forwarded() []os.Signal {
-	return []os.Signal{
-		unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGVTALRM, unix.SIGWINCH, unix.SIGIO,
-		unix.SIGXCPU, unix.SIGTSTP, unix.SIGCONT,
-	}
+// forwardedLater are the other signals that somebody may send.
+func forwardedLater() []os.Signal {
+	return []os.Signal{unix.SIGALRM, unix.SIGVTALRM, unix.SIGIO, unix.SIGXCPU}
 }

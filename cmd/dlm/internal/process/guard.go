@@ -41,10 +41,10 @@ exec "$1" "$2" "$3"`
 
 // guard is the process that ends a tree when the wrapper can no longer do it.
 type guard struct {
-	process *os.Process
-	word    *os.File
-	ready   *os.File
-	orders  *orders
+	pid    int
+	word   *os.File
+	ready  *os.File
+	orders *orders
 }
 
 // startGuard starts it, and does not wait until it is ready. arg is what makes the
@@ -83,20 +83,20 @@ func (g *guard) start(arg, shell string) error {
 	defer binary.Close()
 
 	name := filepath.Base(os.Args[0])
-	attr := &os.ProcAttr{
+	attr := &syscall.ProcAttr{
 		// None of the wrapper's standard streams, nor what else it inherited: who reads one to its
 		// end must not wait for the guard. And no terminal, and no directory that it would keep
 		// from being unmounted.
-		Files: []*os.File{wordOut, readyIn, null, g.orders.files[0], g.orders.files[1], binary},
+		Files: []uintptr{wordOut.Fd(), readyIn.Fd(), null.Fd(), g.orders.files[0].Fd(), g.orders.files[1].Fd(), binary.Fd()},
 		Dir:   "/",
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 		// Nothing of the environment: it may hold a credential, and a guard needs neither that nor a
 		// second thread.
 		Env: []string{"GOMAXPROCS=1"},
 	}
-	g.process, err = os.StartProcess(shell, []string{"sh", "-c", guardScript, name, binaryPath(binary), arg, killerRole}, attr)
+	g.pid, err = syscall.ForkExec(shell, []string{"sh", "-c", guardScript, name, binaryPath(binary), arg, killerRole}, attr)
 	if err != nil {
-		g.process, err = os.StartProcess(binaryPath(nil), []string{name, arg, guardRole}, attr)
+		g.pid, err = syscall.ForkExec(binaryPath(nil), []string{name, arg, guardRole}, attr)
 	}
 	return err
 }
@@ -104,7 +104,7 @@ func (g *guard) start(arg, shell string) error {
 // await returns when the guard is ready.
 func (g *guard) await() error {
 	if _, err := g.ready.Read(make([]byte, 1)); err != nil {
-		return fmt.Errorf("the guard, process %d, did not start: %w", g.process.Pid, err)
+		return fmt.Errorf("the guard, process %d, did not start: %w", g.pid, err)
 	}
 	return nil
 }

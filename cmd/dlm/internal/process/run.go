@@ -129,6 +129,9 @@ func (w *wrapper) run() Result {
 			w.tell()
 		case <-w.tree.reaped:
 		case <-w.next.C:
+			if w.pause == firstLook {
+				w.signals.also(forwardedLater()...)
+			}
 			if w.killAt.IsZero() {
 				w.tree.report()
 				w.pause = min(2*w.pause, lastLook)

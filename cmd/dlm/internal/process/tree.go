@@ -58,7 +58,7 @@ func prepare(arg, shell string, stdio [3]*os.File) (*Tree, error) {
 	if t.guard, err = startGuard(arg, shell); err != nil {
 		return nil, err
 	}
-	t.follower.guard = t.guard.process.Pid
+	t.follower.guard = t.guard.pid
 	go t.reap() // Ends with the last child; Close waits for the guard's end, which is one of them.
 	return t, nil
 }
@@ -135,7 +135,7 @@ func (t *Tree) reap() {
 			case <-t.closed:
 			}
 		case !ended:
-		case pid == t.guard.process.Pid:
+		case pid == t.guard.pid:
 			close(t.guardGone)
 		default:
 			select {
@@ -279,7 +279,7 @@ func (t *Tree) Close() error {
 	select {
 	case <-t.guardGone:
 	case <-time.After(killGrace): // somebody has stopped it
-		_ = t.guard.process.Kill()
+		_ = unix.Kill(t.guard.pid, unix.SIGKILL)
 	}
 	err := t.guard.close()
 	t.guard = nil

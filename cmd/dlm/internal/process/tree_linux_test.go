@@ -169,15 +169,17 @@ func TestLeftovers(t *testing.T) {
 			t.Parallel()
 			cmd := wrapper(t, "1m", "sh", "-c", leaves)
 			cmd.Env = append(os.Environ(), leftoversEnv+"="+test.what)
-			in, err := cmd.StdinPipe()
+			// Not cmd.StdinPipe, which Wait closes.
+			stdin, in, err := os.Pipe()
 			if err != nil {
 				t.Fatal(err)
 			}
+			cmd.Stdin = stdin
 			order, end, err := os.Pipe()
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { order.Close() })
+			t.Cleanup(func() { stdin.Close(); in.Close(); order.Close() })
 			cmd.ExtraFiles = []*os.File{order}
 			notices := stderr(t, cmd)
 			out := pipe(t, cmd)
@@ -270,9 +272,18 @@ func TestUnusualSignalsAreForwarded(t *testing.T) {
 			t.Parallel()
 			cmd, out := started(t, "1m", "bash", "-c", `trap "exit 5" `+name+`; echo ready; while :; do sleep 0.01; done`)
 			expect(t, out, "ready")
-			signal(t, cmd, sig)
-			if got := code(cmd.Wait()); got != 5 {
-				t.Errorf("exit code %d, want 5", got)
+			ended := make(chan int, 1)
+			go func() { ended <- code(cmd.Wait()) }()
+			for {
+				_ = cmd.Process.Signal(sig) // It may have ended. In the first moments it is not heard.
+				select {
+				case got := <-ended:
+					if got != 5 {
+						t.Errorf("exit code %d, want 5", got)
+					}
+					return
+				case <-time.After(50 * time.Millisecond):
+				}
 			}
 		})
 	}
