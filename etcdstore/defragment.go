@@ -2,11 +2,13 @@ package etcdstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
@@ -23,9 +25,10 @@ const (
 
 	// How long a member that dies meanwhile holds up the others. To rewrite 16 GiB takes less.
 	turnTTL = 10 * time.Minute
-	// How long after an attempt that came to nothing there is another one, and after it was another
-	// member's turn.
+	// How long after an attempt that came to nothing there is another one, after etcd did not say
+	// whose turn it is, as while there is no leader, and after it was another member's turn.
 	turnAgain = time.Minute
+	turnAsk   = 5 * time.Second
 	turnNext  = time.Second
 )
 
@@ -59,8 +62,13 @@ func (s *Store) tighten(endpoints []string) {
 // defragment rewrites the own member's file, if it is its turn.
 func (s *Store) defragment() error {
 	done, err := s.takeTurn()
-	if done == nil || err != nil {
+	if err != nil {
+		s.space.askAgain(turnAsk)
 		return err
+	}
+	if done == nil {
+		s.space.askAgain(turnNext)
+		return nil
 	}
 	defer done()
 	before, began := s.fileSize(), time.Now()
@@ -89,6 +97,12 @@ func (s *Store) fileSize() (bytes int64) {
 func (s *Store) takeTurn() (done func(), err error) {
 	ctx, cancel := context.WithTimeout(s.ctx, commit.Timeout)
 	defer cancel()
+	if turn := s.space.turn; turn != 0 {
+		if _, err := s.etcd().Revoke(ctx, turn); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+			return nil, fmt.Errorf("give back an earlier turn: %w", err)
+		}
+		s.space.turn = 0
+	}
 	members, err := s.etcd().MemberList(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask for the members: %w", err)
@@ -99,7 +113,6 @@ func (s *Store) takeTurn() (done func(), err error) {
 	if taken, err := s.etcd().Get(ctx, s.keys.turn(), clientv3.WithCountOnly()); err != nil {
 		return nil, fmt.Errorf("ask for a turn: %w", err)
 	} else if taken.Count > 0 {
-		s.space.laterAgain()
 		return nil, nil
 	}
 	lease, err := s.etcd().Grant(ctx, int64(turnTTL/time.Second))
@@ -109,7 +122,9 @@ func (s *Store) takeTurn() (done func(), err error) {
 	done = func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), probeTimeout)
 		defer cancel()
-		_, _ = s.etcd().Revoke(ctx, lease.ID) // else it ends by itself
+		if _, err := s.etcd().Revoke(ctx, lease.ID); err != nil {
+			s.space.turn = lease.ID // it would hold up the others until it ends by itself
+		}
 	}
 	put := op.PutOn(lease.ID, s.keys.turn(), encode(s.info))
 	resp, err := s.apply(ctx, &pb.TxnRequest{Compare: []*pb.Compare{op.Absent(s.keys.turn())}, Success: []*pb.RequestOp{put}})
@@ -119,14 +134,13 @@ func (s *Store) takeTurn() (done func(), err error) {
 	}
 	if !resp.Succeeded {
 		done()
-		s.space.laterAgain()
 		return nil, nil
 	}
 	return done, nil
 }
 
-// laterAgain asks for another look when the member whose turn it is may be done.
-func (p *space) laterAgain() {
+// askAgain has another look taken later, and the turn asked for again.
+func (p *space) askAgain(later time.Duration) {
 	p.again = time.Now()
-	time.AfterFunc(turnNext, p.soon)
+	time.AfterFunc(later, p.soon)
 }

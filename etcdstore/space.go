@@ -86,8 +86,9 @@ type space struct {
 
 	// Of the goroutine that looks.
 
-	told  string    // of which endpoints the log last said that their files are loose
-	again time.Time // when the own member's file may be rewritten
+	told  string           // of which endpoints the log last said that their files are loose
+	again time.Time        // when the own member's file may be rewritten
+	turn  clientv3.LeaseID // of an earlier turn of this member to rewrite it that etcd may not know to be over; 0: none
 }
 
 // pendingFold is a section that is to be folded.
