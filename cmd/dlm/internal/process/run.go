@@ -27,6 +27,7 @@ const (
 
 	// Between looks at a tree that runs, which tell the guard what has left the group.
 	firstLook, lastLook = 20 * time.Millisecond, time.Second
+	lookShare           = 50 // of the time, one part at most is for that
 
 	noticeAfter = time.Second // of waiting for leftovers, before the user is told
 )
@@ -132,11 +133,12 @@ func (w *wrapper) run() Result {
 			if w.pause == firstLook {
 				w.signals.also(forwardedLater()...)
 			}
+			began := time.Now()
 			if w.killAt.IsZero() {
 				w.tree.report()
 				w.pause = min(2*w.pause, lastLook)
 			}
-			w.next.Reset(w.pause)
+			w.next.Reset(max(w.pause, lookShare*time.Since(began))) // of thousands of processes a look takes long
 		}
 	}
 }
