@@ -39,7 +39,8 @@ func TestTerminal(t *testing.T) {
 	term.Expect("code-130")
 	term.Expect("free")
 
-	term.Type("dlm lock --ttl 60s terminal/z sh -c 'echo run\"ning\"; read x; echo got-$x'; echo code-$?\n")
+	term.Type("dlm lock --ttl 60s terminal/z sh -c 'read y; echo run\"ning\"; read x; echo got-$x'; echo code-$?\n")
+	term.Type("go\n")
 	term.Expect("running")
 	term.Type(ptytest.CtrlZ)
 	term.Expect("Stopped")
@@ -52,7 +53,8 @@ func TestTerminal(t *testing.T) {
 	term.Expect("code-0")
 
 	// A stop past the lease: the command is ended instead of continued.
-	term.Type("dlm lock --ttl 2s terminal/lost sh -c 'echo run\"ning\"; read x; echo go\"t\"-$x'\n")
+	term.Type("dlm lock --ttl 4s terminal/lost sh -c 'read y; echo run\"ning\"; read x; echo go\"t\"-$x'\n")
+	term.Type("go\n")
 	term.Expect("running")
 	term.Type(ptytest.CtrlZ)
 	term.Expect("Stopped")
