@@ -1,7 +1,9 @@
 package main_test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -264,4 +266,23 @@ func TestDamagedDatabase(t *testing.T) {
 	if r.code != 1 || !strings.Contains(r.err, "failed to open database") || strings.Contains(r.err, "goroutine") {
 		t.Errorf("exit code %d, want 1\n%s", r.code, r.err)
 	}
+}
+
+// What the caller ignores is for commands that are wrapped, which inherit it; a server ends when it
+// is told to.
+func TestServerEndsWhateverItsCallerIgnores(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `trap "" TERM USR1; "$0" server --listen 127.0.0.1:0 --data-dir "$1" & echo "pid $!"; wait`,
+		dlmPath, t.TempDir())
+	b := start(t, cmd)
+	b.says(t, "dlm is ready")
+	var pid int
+	if _, err := fmt.Sscanf(b.out.String(), "pid %d", &pid); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server's end", func() bool { return !alive(pid) })
 }

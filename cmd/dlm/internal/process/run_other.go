@@ -37,5 +37,3 @@ func Propagate(syscall.Signal) {}
 func endingSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
 func caughtEarly() []os.Signal { return nil }
-
-func ignoreAsBefore() {}

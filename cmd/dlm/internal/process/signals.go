@@ -19,7 +19,6 @@ type Signals struct {
 
 // Catch begins to catch them, or only those that are named.
 func Catch(only ...os.Signal) *Signals {
-	ignoreAsBefore()
 	s := &Signals{c: make(chan os.Signal, 16)}
 	if len(only) == 0 {
 		only = endingSignals()
