@@ -70,9 +70,8 @@ func (f *follower) look(leader int) ([]member, bool) {
 			visit(m)
 		}
 	}
-	own, _ := readMember(self)
-	delete(groups, own.group)
-	delete(groups, own.session)
+	delete(groups, unix.Getpgrp())
+	delete(groups, ownSession())
 	f.known, f.groups = known, groups
 	return all, true
 }

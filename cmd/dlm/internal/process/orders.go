@@ -3,7 +3,6 @@
 package process
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -83,36 +82,38 @@ func (o *orders) setThen(what []byte) error {
 
 // setOutside names all processes outside of the group.
 func (o *orders) setOutside(now map[identity]bool) error {
-	var added []identity
+	var added []byte
 	for id := range now {
 		if !o.outside[id] {
-			added = append(added, id)
+			added = append(added, line(orderOutside, id)...)
 		}
 	}
 	o.outside = maps.Clone(now)
-	var err error
-	for _, id := range added {
-		err = errors.Join(err, o.write(orderOutside, id))
+	if len(added) == 0 {
+		return nil
 	}
-	return err
+	return o.put(added)
 }
 
-func (o *orders) write(word string, values ...any) error {
-	line := []byte(word)
+func (o *orders) write(word string, values ...any) error { return o.put(line(word, values...)) }
+
+func line(word string, values ...any) []byte {
+	text := []byte(word)
 	for _, v := range values {
-		line = fmt.Append(append(line, ' '), v)
+		text = fmt.Append(append(text, ' '), v)
 	}
-	return o.put(append(line, '\n'))
+	return append(text, '\n')
 }
 
-func (o *orders) put(line []byte) error {
-	if o.size+len(line) <= orderLimit {
-		n, err := o.files[o.current].Write(line)
+// put writes whole lines, of which the state has all already.
+func (o *orders) put(lines []byte) error {
+	if o.size+len(lines) <= orderLimit {
+		n, err := o.files[o.current].Write(lines)
 		o.size += n
 		return err
 	}
 	old, other := o.files[o.current], o.files[1-o.current]
-	text := o.state.text() // with what the line says
+	text := o.state.text()
 	if _, err := other.Write(text); err != nil {
 		return err
 	}
@@ -131,18 +132,17 @@ func rewind(f *os.File) error {
 
 // text is a file that says all of it.
 func (s state) text() []byte {
-	var b bytes.Buffer
-	fmt.Fprintln(&b, orderGroup, s.group, s.session)
+	text := line(orderGroup, s.group, s.session)
 	if s.mark != "" {
-		fmt.Fprintln(&b, orderMark, s.mark)
+		text = append(text, line(orderMark, s.mark)...)
 	}
 	for id := range s.outside {
-		fmt.Fprintln(&b, orderOutside, id)
+		text = append(text, line(orderOutside, id)...)
 	}
 	if s.then != nil {
-		fmt.Fprintln(&b, orderThen, base64.StdEncoding.EncodeToString(s.then))
+		text = append(text, line(orderThen, base64.StdEncoding.EncodeToString(s.then))...)
 	}
-	return b.Bytes()
+	return text
 }
 
 // readOrders reads what a wrapper that has died had written. A line that is not whole says nothing.
@@ -174,12 +174,12 @@ func readOrders(files [2]*os.File) (state, error) {
 
 func parseOrders(text string) state {
 	s := state{outside: map[identity]bool{}}
-	for line := range strings.SplitAfterSeq(text, "\n") {
-		line, whole := strings.CutSuffix(line, "\n")
+	for text := range strings.SplitAfterSeq(text, "\n") {
+		text, whole := strings.CutSuffix(text, "\n")
 		if !whole {
 			break
 		}
-		word, rest, _ := strings.Cut(line, " ")
+		word, rest, _ := strings.Cut(text, " ")
 		switch word {
 		case orderGroup:
 			if _, err := fmt.Sscan(rest, &s.group, &s.session); err != nil {

@@ -152,14 +152,8 @@ func (w *wrapper) end(status unix.WaitStatus) {
 	if !w.killAt.IsZero() || w.opts.Leftovers.Leave {
 		return
 	}
-	if w.opts.Leftovers.Wait == 0 {
-		if len(w.tree.left()) > 0 {
-			w.endAll(leftoverGrace)
-		}
-		return
-	}
 	w.notice = time.After(noticeAfter)
-	if w.opts.Leftovers.Wait > 0 {
+	if w.opts.Leftovers.Wait >= 0 {
 		w.patient = time.After(w.opts.Leftovers.Wait)
 	}
 }

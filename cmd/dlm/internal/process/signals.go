@@ -43,25 +43,7 @@ func (s *Signals) Release() { signal.Stop(s.c) }
 // Context returns a context that the next signal ends, with a Caught as its cause. Until stop is
 // called it takes the signals for itself; later ones are kept for the next reader.
 func (s *Signals) Context(parent context.Context) (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	var done sync.WaitGroup
-	done.Go(func() {
-		for {
-			select {
-			case sig := <-s.c:
-				if slices.Contains(endingSignals(), sig) {
-					cancel(Caught{sig})
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	return ctx, func() {
-		cancel(context.Canceled)
-		done.Wait()
-	}
+	return s.Hurry(parent, 0)
 }
 
 // Hurry returns a context that is over the grace after the next signal that asks this process to
@@ -77,7 +59,7 @@ func (s *Signals) Hurry(parent context.Context, grace time.Duration) (ctx contex
 			case sig := <-s.c:
 				switch {
 				case !slices.Contains(endingSignals(), sig):
-				case first == nil:
+				case first == nil && grace > 0:
 					first, late = sig, time.After(grace)
 				default:
 					cancel(Caught{sig})

@@ -52,8 +52,8 @@ func signalSet(pid int, name string) map[syscall.Signal]bool {
 	in := map[syscall.Signal]bool{}
 	text, _ := os.ReadFile(procPath(pid, "status"))
 	_, rest, _ := strings.Cut(string(text), "\n"+name+":")
-	line, _, _ := strings.Cut(rest, "\n")
-	set, err := strconv.ParseUint(strings.TrimSpace(line), 16, 64)
+	hex, _, _ := strings.Cut(rest, "\n")
+	set, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
 	if err != nil {
 		return in
 	}

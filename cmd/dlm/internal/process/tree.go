@@ -231,7 +231,7 @@ func (t *Tree) left() []member {
 			if vanished(t.leader) {
 				return nil
 			}
-			return []member{{identity: identity{pid: t.leader}, name: "process group"}}
+			return t.unseen()
 		}
 		if len(all) > 0 {
 			return all
@@ -240,35 +240,24 @@ func (t *Tree) left() []member {
 	return nil
 }
 
-// kill ends every member, and returns those that it could not end. Until no new ones appear they
-// are only stopped, so that none can start another while its siblings are killed.
+// kill ends every member, and returns those that it could not end.
 func (t *Tree) kill() []member {
 	giveUp := time.Now().Add(killGrace)
-	stopped := map[identity]bool{}
-	if _, seen := t.look(); seen {
-		for fresh := true; fresh && time.Now().Before(giveUp); {
-			fresh = false
-			all, _ := t.look()
-			for _, m := range all {
-				if !stopped[m.identity] {
-					fresh = true
-					stopped[m.identity] = true
-					_ = m.signal(unix.SIGSTOP)
-				}
-			}
+	if _, seen := t.look(); !seen {
+		if endGroup(t.leader, giveUp) {
+			return nil
 		}
+		return t.unseen()
 	}
-	for {
-		refused := t.signalAll(unix.SIGKILL)
-		left := t.left()
-		if len(left) == 0 || len(left) == len(refused) || !time.Now().Before(giveUp) {
-			return left
-		}
-		select {
-		case <-t.reaped:
-		case <-time.After(pollInterval):
-		}
-	}
+	return endMembers(func() []member {
+		all, _ := t.look()
+		return all
+	}, giveUp)
+}
+
+// unseen stands for the members where they cannot be seen.
+func (t *Tree) unseen() []member {
+	return []member{{identity: identity{pid: t.leader}, name: "process group"}}
 }
 
 // Close ends the guard. A tree that was not run has nothing to end. A repeat does nothing.
