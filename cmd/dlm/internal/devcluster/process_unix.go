@@ -8,13 +8,15 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
 )
 
 // apart keeps a process out of the terminal's group, so that ctrl-C and ctrl-Z are for this program
 // alone, and has it end with this program.
 func apart(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	endWithProgram(cmd.SysProcAttr)
+	process.EndWithThread(cmd.SysProcAttr)
 }
 
 func pause(p *os.Process, stop bool) error {

@@ -2,7 +2,7 @@ package process
 
 import "syscall"
 
-// endWithWrapper has the kernel kill the command when the thread that starts it ends, as with the
-// wrapper: the guard may have died with that, as of a kill -9 of everything. It is so of the
-// command itself, unless that gains privileges, and not of what the command starts.
-func endWithWrapper(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }
+// EndWithThread has the kernel kill a process when the thread that starts it ends, and so when this
+// process does. It is so of that process itself, unless it gains privileges, and not of what it
+// starts.
+func EndWithThread(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }

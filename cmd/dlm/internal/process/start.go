@@ -58,11 +58,11 @@ func (in inherited) files(stdio [3]*os.File) []uintptr {
 }
 
 // start starts a command as the leader of a group of its own. The calling thread must live as long
-// as the command should: see endWithWrapper. A file that is no program, and does not say which one
+// as the command should: see EndWithThread. A file that is no program, and does not say which one
 // it is for, is a shell's script, as execvp has it.
 func start(cmd Command, files []uintptr) (pid int, err error) {
 	attr := &syscall.ProcAttr{Env: cmd.Env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: true}}
-	endWithWrapper(attr.Sys)
+	EndWithThread(attr.Sys) // The guard may have died with the wrapper, as of a kill -9 of everything.
 	pid, err = syscall.ForkExec(cmd.Path, cmd.Args, attr)
 	if errors.Is(err, syscall.ENOEXEC) {
 		pid, err = syscall.ForkExec(shellPath, append([]string{shellPath, cmd.Path}, cmd.Args[1:]...), attr)
