@@ -97,13 +97,18 @@ func takesRoom(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(
 
 // find returns the call with an id and reports whether it is remembered.
 func (r *record) find(id string) (call, bool) {
-	short := kept(id)
-	for _, c := range r.Calls {
-		if c.ID == short || c.ID == id { // earlier versions kept all ids as they are
-			return c, true
-		}
+	i := r.index(id)
+	if i < 0 {
+		return call{}, false
 	}
-	return call{}, false
+	return r.Calls[i], true
+}
+
+// index is where the call with an id is; -1: it is not remembered. Earlier versions kept all ids as
+// they are.
+func (r *record) index(id string) int {
+	short := kept(id)
+	return slices.IndexFunc(r.Calls, func(c call) bool { return c.ID == short || c.ID == id })
 }
 
 // waiting reports whether an id is that of an acquire which is not answered yet.
@@ -142,11 +147,8 @@ func (r *record) add(c call) {
 
 // forget drops a call, so that its repeat is a new call.
 func (r *record) forget(id string) {
-	for i, c := range r.Calls {
-		if c.ID == kept(id) || c.ID == id {
-			r.Calls = append(r.Calls[:i:i], r.Calls[i+1:]...)
-			return
-		}
+	if i := r.index(id); i >= 0 {
+		r.Calls = slices.Concat(r.Calls[:i], r.Calls[i+1:])
 	}
 }
 
