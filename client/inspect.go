@@ -13,20 +13,24 @@ import (
 //   - [ErrLockNotFound]: nobody holds the lock, nobody waits for it, and it has no files.
 //   - [ErrInvalidName], [ErrUnavailable], [ErrClosed], that of ctx.
 func (c *Client) Inspect(ctx context.Context, lock string) (*LockInfo, error) {
-	err := checkNames(lock)
-	var r *dlmv1.InspectResponse
-	if err == nil {
-		r, err = ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Inspect{
-			Inspect: &dlmv1.InspectRequest{Lock: lock},
-		}}, (*dlmv1.StreamResponse).GetInspect)
-	}
-	if err == nil && r.GetLock() == nil {
-		err = errMalformed
-	}
+	info, err := inspect(ctx, c.wire, lock)
 	if err != nil {
 		return nil, fmt.Errorf("inspect %q: %w", lock, err)
 	}
-	return r.GetLock(), nil
+	return info, nil
+}
+
+func inspect(ctx context.Context, wire *transport, lock string) (*LockInfo, error) {
+	if err := checkNames(lock); err != nil {
+		return nil, err
+	}
+	r, err := ask(ctx, wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Inspect{
+		Inspect: &dlmv1.InspectRequest{Lock: lock},
+	}}, (*dlmv1.StreamResponse).GetInspect)
+	if err == nil && r.GetLock() == nil {
+		err = errMalformed
+	}
+	return r.GetLock(), err
 }
 
 // List returns the locks whose names begin with the prefix and that are held or waited for, in the

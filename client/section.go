@@ -98,17 +98,15 @@ func (s *Section) Outcome(ctx context.Context) error {
 }
 
 func (s *Section) outcome(ctx context.Context) error {
-	if err := errors.Join(checkNames(s.lock), checkText(s.credential)); err != nil {
+	if err := checkText(s.credential); err != nil {
 		return err
 	}
-	r, err := ask(ctx, s.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Inspect{
-		Inspect: &dlmv1.InspectRequest{Lock: s.lock},
-	}}, (*dlmv1.StreamResponse).GetInspect)
+	info, err := inspect(ctx, s.wire, s.lock)
 	switch {
 	case errors.Is(err, ErrLockNotFound):
 	case err != nil:
 		return err
-	case r.GetLock().GetHolder().GetToken() == s.token:
+	case info.GetHolder().GetToken() == s.token:
 		return errStillHeld
 	}
 	// Tokens do not come back, so that this finds out how the section ended, and ends nothing.
