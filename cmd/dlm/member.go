@@ -160,8 +160,14 @@ func peerAddress(peer string) string {
 
 // noQuorum is the refusal to change what has no leader.
 func noQuorum(members []memberState) error {
-	var silent []string
-	voters := 0
+	voters, silent := electorate(members)
+	return exitWithMessage(exitUnreachable, "no quorum: the members have no leader, and nothing can be changed; of %d that vote, these cannot be "+
+		"reached: %s. Start them; if they are lost for good, see \"When most members are lost\" in docs/operations.md",
+		voters, cmp.Or(strings.Join(silent, ", "), "none"))
+}
+
+// electorate returns how many members vote, and which of them cannot be reached.
+func electorate(members []memberState) (voters int, silent []string) {
 	for _, member := range members {
 		if member.Learner {
 			continue
@@ -171,9 +177,18 @@ func noQuorum(members []memberState) error {
 			silent = append(silent, called(member))
 		}
 	}
-	return exitWithMessage(exitUnreachable, "no quorum: the members have no leader, and nothing can be changed; of %d that vote, these cannot be "+
-		"reached: %s. Start them; if they are lost for good, see \"When most members are lost\" in docs/operations.md",
-		voters, cmp.Or(strings.Join(silent, ", "), "none"))
+	return voters, silent
+}
+
+// role is what a member is.
+func role(leader, learner bool) string {
+	switch {
+	case leader:
+		return "leader"
+	case learner:
+		return "learner"
+	}
+	return "follower"
 }
 
 // called is a member for people.
@@ -239,17 +254,11 @@ does not vote yet. Without a majority the list is what the member that is asked 
 func (m *memberCommand) table(members []memberState) error {
 	rows := [][]string{{"ID", "NAME", "PEER ADDRESS", "ROLE", "HEALTH"}}
 	for _, member := range members {
-		is, health := "follower", "reachable"
-		switch {
-		case member.Leader:
-			is = "leader"
-		case member.Learner:
-			is = "learner"
-		}
+		health := "reachable"
 		if !member.Reachable {
 			health = "cannot be reached"
 		}
-		rows = append(rows, []string{member.ID, cmp.Or(member.Name, notStarted), strings.Join(member.Peers, ","), is, health})
+		rows = append(rows, []string{member.ID, cmp.Or(member.Name, notStarted), strings.Join(member.Peers, ","), role(member.Leader, member.Learner), health})
 	}
 	return writeTable(m.out, rows)
 }
@@ -427,22 +436,11 @@ func theOne(members []memberState, name string) (memberState, error) {
 
 // keepsQuorum refuses to remove a member if the others would be no majority of themselves.
 func keepsQuorum(members []memberState, without memberState) error {
-	voters, there := 0, 0
-	var silent []string
-	for _, member := range members {
-		switch {
-		case member.Learner || member.id == without.id:
-		case member.Reachable:
-			voters, there = voters+1, there+1
-		default:
-			voters++
-			silent = append(silent, called(member))
-		}
-	}
+	voters, silent := electorate(slices.DeleteFunc(slices.Clone(members), func(m memberState) bool { return m.id == without.id }))
 	switch {
 	case voters == 0:
 		return fmt.Errorf("%s is the only member that votes: without it there is no cluster", called(without))
-	case !without.Learner && there < voters/2+1:
+	case !without.Learner && voters-len(silent) < voters/2+1:
 		return fmt.Errorf("without %s the quorum would be lost: of the %d members that are left and vote, these cannot be reached: %s. "+
 			"Start them, or remove one of them instead; --force leaves it to etcd", called(without), voters, strings.Join(silent, ", "))
 	}

@@ -280,7 +280,7 @@ func TestServerEndsWhateverItsCallerIgnores(t *testing.T) {
 	if _, err := fmt.Sscanf(b.out.String(), "pid %d", &pid); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

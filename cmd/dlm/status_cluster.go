@@ -147,7 +147,7 @@ func (st *statusCommand) clusterTable(cluster *dlmv1.InspectClusterResponse, ser
 	}
 	rows = [][]string{{"\nMEMBER", "ID", "PEER ADDRESS", "ROLE", "FILE", "IN USE", "QUOTA", "ETCD"}}
 	for _, m := range cluster.GetMembers() {
-		row := []string{cmp.Or(m.GetName(), notStarted), m.GetId(), strings.Join(m.GetPeers(), ","), role(m)}
+		row := []string{cmp.Or(m.GetName(), notStarted), m.GetId(), strings.Join(m.GetPeers(), ","), role(m.GetLeader(), m.GetLearner())}
 		if s := m.GetStatus(); s != nil {
 			row = append(row, mebibytes(s.GetFile()), mebibytes(s.GetInUse()), mebibytes(s.GetQuota()), s.GetVersion())
 		} else {
@@ -156,16 +156,6 @@ func (st *statusCommand) clusterTable(cluster *dlmv1.InspectClusterResponse, ser
 		rows = append(rows, row)
 	}
 	return writeTable(st.out, rows)
-}
-
-func role(m *dlmv1.Member) string {
-	switch {
-	case m.GetLeader():
-		return "leader"
-	case m.GetLearner():
-		return "learner"
-	}
-	return "follower"
 }
 
 // mebibytes is a number of bytes for people.
