@@ -79,7 +79,7 @@ func TestMembersDefragmentInTurn(t *testing.T) {
 	t.Cleanup(func() {
 		for i, log := range logs {
 			if t.Failed() {
-				t.Logf("member %d logged\n%s", i, log.text.String()) // they are closed
+				t.Logf("member %d logged\n%s", i, log.String()) // they are closed
 			}
 		}
 	})

@@ -15,24 +15,22 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // logged is what a store has logged.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
+type logged struct{ await.Text }
 
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
+func (l *logged) count(what string) int { return strings.Count(l.String(), what) }
 
-func (l *logged) count(what string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), what)
+// errors are the lines of the log that say that something is wrong.
+func (l *logged) errors() (all []string) {
+	for line := range strings.SplitSeq(l.String(), "\n") {
+		if strings.Contains(line, "level=ERROR") {
+			all = append(all, line)
+		}
+	}
+	return all
 }
 
 func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

@@ -84,40 +84,16 @@ func (f *foreign) saved() (dir string) {
 	return dir
 }
 
-// lines are a store's log.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-// errors are the lines of the log that say that something is wrong.
-func (l *lines) errors() (all []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.SplitSeq(l.text.String(), "\n") {
-		if strings.Contains(line, "level=ERROR") {
-			all = append(all, line)
-		}
-	}
-	return all
-}
-
 // watched is a store whose log and service are looked at.
 type watched struct {
 	*etcdstore.Store
-	log *lines
+	log *logged
 	up  atomic.Bool
 }
 
 func openWatched(t *testing.T, etcd *clientv3.Client) *watched {
 	t.Helper()
-	w := &watched{log: &lines{}}
+	w := &watched{log: &logged{}}
 	w.Store = openStoreWith(t, etcdstore.Config{
 		Client: etcd, OnServing: w.up.Store, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	})
@@ -393,7 +369,7 @@ func TestNoFalseAlarm(t *testing.T) {
 	m := startMembers(t)
 	stores := make([]*watched, 3)
 	for i := range stores {
-		w := &watched{log: &lines{}}
+		w := &watched{log: &logged{}}
 		w.Store = openStoreWith(t, etcdstore.Config{
 			Client: m.servers[i].Client(), Local: m.servers[i].Local(), Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 		})

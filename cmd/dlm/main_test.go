@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -73,7 +72,7 @@ type server struct {
 	cmd  *exec.Cmd
 	addr string // host:port
 	dir  string
-	log  *buffer
+	log  *await.Text
 }
 
 // startServer returns when the server says that it is ready.
@@ -81,7 +80,7 @@ func startServer(addr, dir string, args ...string) (*server, error) {
 	s := &server{
 		cmd: exec.Command(dlmPath, append([]string{"server", "--listen", addr, "--data-dir", dir}, args...)...),
 		dir: dir,
-		log: &buffer{},
+		log: &await.Text{},
 	}
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
@@ -208,12 +207,12 @@ func exitCode(t *testing.T, err error) int {
 // background is a command that runs beside the test.
 type background struct {
 	cmd      *exec.Cmd
-	out, err *buffer
+	out, err *await.Text
 }
 
 func start(t *testing.T, cmd *exec.Cmd) *background {
 	t.Helper()
-	b := &background{cmd: cmd, out: &buffer{}, err: &buffer{}}
+	b := &background{cmd: cmd, out: &await.Text{}, err: &await.Text{}}
 	cmd.Stdout, cmd.Stderr = b.out, b.err
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -253,22 +252,4 @@ func (b *background) wait(t *testing.T) int {
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	await.Eventually(t, patience, what, is)
-}
-
-// buffer is a bytes.Buffer that may be read while a command writes to it.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -4,30 +4,23 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // lines is what was logged.
 type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
+	await.Text
+	taken int // bytes of it
 }
 
 // take returns the refusals that were logged since it was last called.
 func (l *lines) take(t *testing.T) (refusals []map[string]any) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.text.String()) {
+	text := l.String()
+	for line := range strings.Lines(text[l.taken:]) {
 		var entry map[string]any
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatalf("%s: %v", line, err)
@@ -36,7 +29,7 @@ func (l *lines) take(t *testing.T) (refusals []map[string]any) {
 			refusals = append(refusals, entry)
 		}
 	}
-	l.text.Reset()
+	l.taken = len(text)
 	return refusals
 }
 

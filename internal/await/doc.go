@@ -1,4 +1,5 @@
-// Package await has a test wait for what must come: until something is so, or for a channel. It
+// Package await has a test wait for what must come: until something is so, for a channel, or for a
+// text that is being written. It
 // never waits for time to pass, so that a busy machine makes a test slow and not fail; and never
 // for ever, so that a test that hangs says what it has waited for.
 //
