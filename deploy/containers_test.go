@@ -66,8 +66,8 @@ func cluster(t *testing.T, e *engine, dlm string) {
 	var log bytes.Buffer
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	// By the containers' own addresses: a published port is a proxy, behind which a hold is given up
-	// when a leader's end takes longer than 1.5 s.
+	// By the containers' own addresses: a published port is a proxy, behind which a hold is given
+	// up when a leader's end takes longer than 1.5 s.
 	holder := p.direct(t, dlm, services...).command(ctx, "lock", "--label", "holder", "long", "--", "sh", "-c", script, dlm)
 	holder.Stdout, holder.Stderr = &log, &log
 	if err := holder.Start(); err != nil {

@@ -218,8 +218,8 @@ func (s *Store) explainLoss(ctx context.Context, a acquisition) error {
 
 // noteAsOf is a section's note as of a revision; nil: there was none. What was does not change, so
 // any member may be asked. One that has not come to the revision refuses, and is asked again when
-// it is up to date. Unlike with asOf, whose callers may repeat what they asked for, a read that fails
-// in another way is made again too: nobody asks a second time why a hold was lost.
+// it is up to date. Unlike with asOf, whose callers may repeat what they asked for, a read that
+// fails in another way is made again too: nobody asks a second time why a hold was lost.
 func (s *Store) noteAsOf(ctx context.Context, k sectionKey, rev int64) (note *mvccpb.KeyValue, err error) {
 	ctx, cancel := context.WithTimeout(ctx, explainSoon)
 	defer cancel()

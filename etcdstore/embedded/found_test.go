@@ -132,8 +132,8 @@ func TestLateFounderGoesOn(t *testing.T) {
 	if err := os.WriteFile(obstacle, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// The late one may be the first to see that all have agreed, and end before the others have heard
-	// that it has, so it is started again, as a supervisor does, until they found.
+	// The late one may be the first to see that all have agreed, and end before the others have
+	// heard that it has, so it is started again, as a supervisor does, until they found.
 	var founded atomic.Bool
 	failed := make(chan error, 1)
 	go func() {

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// Server returns a connection to a server, which is made when it is first used: by the proxy that the
-// environment names if proxy is set, and otherwise by none.
+// Server returns a connection to a server, which is made when it is first used: by the proxy that
+// the environment names if proxy is set, and otherwise by none.
 func Server(endpoint string, proxy bool) (*grpc.ClientConn, error) {
 	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 	if !proxy {

@@ -23,8 +23,8 @@ func Hold(t *testing.T, runs []search.Run) {
 	}
 }
 
-// DoHarm wants each run to come to the harm that it is known for, in at most so many steps; 0: in any
-// number. Without what was opened for it, nothing must be found.
+// DoHarm wants each run to come to the harm that it is known for, in at most so many steps; 0: in
+// any number. Without what was opened for it, nothing must be found.
 func DoHarm(t *testing.T, runs []search.Run, steps int) {
 	for _, run := range runs {
 		t.Run(run.Name, func(t *testing.T) {

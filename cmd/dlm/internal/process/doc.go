@@ -13,12 +13,12 @@
 // with this tree's mark in its environment. After that it does what it was told to, such as letting
 // others know. It is a shell that only becomes the caller's binary when there is something to do,
 // because starting that takes as long as everything else that the wrapper does; where there is no
-// /bin/sh, it is that binary from the beginning. Should the guard be killed as well, the kernel ends
-// the command, on Linux, and nothing ends what the command has started.
+// /bin/sh, it is that binary from the beginning. Should the guard be killed as well, the kernel
+// ends the command, on Linux, and nothing ends what the command has started.
 //
 // Guarantee: when Run returns, no process of the tree runs any more, but for those that its Result
-// names, or that it was told to leave alone; when the lease ends, they have been sent SIGKILL before
-// its expiry; when the wrapper dies, the tree dies with it.
+// names, or that it was told to leave alone; when the lease ends, they have been sent SIGKILL
+// before its expiry; when the wrapper dies, the tree dies with it.
 //
 // Limits:
 //   - A wrapper that is stopped (SIGSTOP) cannot end anything before it is continued.

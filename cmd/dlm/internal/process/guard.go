@@ -90,8 +90,8 @@ func (g *guard) start(arg, shell string) error {
 		Files: []uintptr{wordOut.Fd(), readyIn.Fd(), null.Fd(), g.orders.files[0].Fd(), g.orders.files[1].Fd(), binary.Fd()},
 		Dir:   "/",
 		Sys:   &syscall.SysProcAttr{Setsid: true},
-		// Nothing of the environment: it may hold a credential, and a guard needs neither that nor a
-		// second thread.
+		// Nothing of the environment: it may hold a credential, and a guard needs neither that nor
+		// a second thread.
 		Env: []string{"GOMAXPROCS=1"},
 	}
 	g.pid, err = syscall.ForkExec(shell, []string{"sh", "-c", guardScript, name, binaryPath(binary), arg, killerRole}, attr)

@@ -8,8 +8,8 @@ import (
 
 // Options say how a tree is ended.
 type Options struct {
-	// KillAfter is how long processes have to end, from SIGTERM to SIGKILL, when the lease was ended
-	// by decision, or a second SIGTERM came.
+	// KillAfter is how long processes have to end, from SIGTERM to SIGKILL, when the lease was
+	// ended by decision, or a second SIGTERM came.
 	KillAfter time.Duration
 	Leftovers Leftovers
 	// Say tells the user something. It is called in a goroutine that nobody waits for; nil: nobody

@@ -269,8 +269,8 @@ func (w *wrapper) stopped(by syscall.Signal) {
 	switch by {
 	case unix.SIGTTIN, unix.SIGTTOU:
 		if w.terminal.has(w.tree.leader) {
-			// It asked before it was given the terminal, a moment ago. If the user has stopped it in
-			// that moment, to continue it would be to forget that.
+			// It asked before it was given the terminal, a moment ago. If the user has stopped it
+			// in that moment, to continue it would be to forget that.
 			if !stopPending(w.tree.leader) {
 				_ = w.tree.signalGroup(unix.SIGCONT)
 				return

@@ -11,9 +11,9 @@ import (
 )
 
 // ignoreAsBefore has this process, and the commands that it starts, ignore what it was started to
-// ignore (a shell's trap, a service's settings). Go keeps SIGHUP and SIGINT as they were and takes all
-// others for itself before main, so what they were is told from the parent, whose child inherits
-// what that ignores, but for what a program ignores for itself alone:
+// ignore (a shell's trap, a service's settings). Go keeps SIGHUP and SIGINT as they were and takes
+// all others for itself before main, so what they were is told from the parent, whose child
+// inherits what that ignores, but for what a program ignores for itself alone:
 //   - An interactive shell ignores SIGQUIT and SIGTERM, and not SIGINT.
 //   - Python ignores SIGPIPE and SIGXFSZ.
 //   - Who handles SIGHUP or SIGINT anew for a child does so with the others too.

@@ -36,8 +36,8 @@ type Tree struct {
 // Prepare makes ready for a command that will have the given standard streams. It starts the guard,
 // which may become this binary, called with arg and a second word that main must both hand to
 // Helper, and does not wait for it: there may be something else to wait for meanwhile. From now on
-// this process takes note of the end of all its children, and ignores what it was started to ignore,
-// which the command inherits. Close ends the guard.
+// this process takes note of the end of all its children, and ignores what it was started to
+// ignore, which the command inherits. Close ends the guard.
 func Prepare(arg string, stdin, stdout, stderr *os.File) (*Tree, error) {
 	return prepare(arg, shellPath, [3]*os.File{stdin, stdout, stderr})
 }
