@@ -356,7 +356,7 @@ func (m *mirror) applyLock(name string, c change, t *touched) {
 	if old != nil && !(held && a == old.acquisition()) {
 		m.unhold(old, c, t)
 	}
-	if old != nil && c.deleted {
+	if old != nil && c.deleted && !c.local { // what this store writes is no session's end
 		t.freed = append(t.freed, lapse{lock: name, session: old.session, token: old.token, rev: c.rev})
 	}
 	if !held {
