@@ -61,7 +61,7 @@ func prepare(arg, shell string, stdio [3]*os.File) (*Tree, error) {
 		return nil, err
 	}
 	t.follower.guard = t.guard.pid
-	go t.reap() // Ends with the last child; Close waits for the guard's end, which is one of them.
+	go t.reap(t.guard.pid) // Ends with the last child; Close waits for the guard's end, which is one of them.
 	return t, nil
 }
 
@@ -115,7 +115,7 @@ func ownSession() int {
 
 // reap takes note of each child's end: of the command, of the guard, and of those that the wrapper
 // was given because their parents have ended.
-func (t *Tree) reap() {
+func (t *Tree) reap(guard int) {
 	for {
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, unix.WUNTRACED, nil)
@@ -137,7 +137,7 @@ func (t *Tree) reap() {
 			case <-t.closed:
 			}
 		case !ended:
-		case pid == t.guard.pid:
+		case pid == guard:
 			close(t.guardGone)
 		default:
 			select {

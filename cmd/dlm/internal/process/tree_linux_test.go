@@ -478,3 +478,26 @@ func stderr(t *testing.T, cmd *exec.Cmd) func() string {
 		return string(text)
 	}
 }
+
+// A guard that somebody has stopped is not waited for, and killed in the end.
+func TestStoppedGuard(t *testing.T) {
+	t.Parallel()
+	cmd := wrapper(t, "1m", "sh", "-c", "echo ready; read x; exit 3")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := stderr(t, cmd)
+	out := pipe(t, cmd)
+	start(t, cmd)
+	expect(t, out, "ready")
+	guard := proctest.Helper(t, cmd.Process.Pid, "killer")
+	if err := unix.Kill(guard, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	if got := code(cmd.Wait()); got != 3 || said() != "" {
+		t.Errorf("exit code %d, want the command's own, 3, and no word\n%s", got, said())
+	}
+	eventually(t, "the guard's end", func() bool { return !alive(guard) })
+}
