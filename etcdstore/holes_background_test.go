@@ -84,12 +84,13 @@ func TestH8SlowFold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			etcd := startEtcd(t)
-			a, b := openFaulty(t, etcd), openStore(t, etcd)
+			a := openFaulty(t, etcd)
 			c := begin(t, a)
 			folding, fold := hold(t, a.Faults, step)
 			done := answered(a.Faults, folds)
 			c.Publish("l", "f", "first;")
 			storetest.Await(t, "a fold", folding)
+			b := openStore(t, etcd) // Not before: what it tidies up at its start may be late, and this section.
 			onB := c.Via(b)
 			storetest.WantContents(t, b, "l", "f", "first;")
 			onB.Publish("l", "f", "second;")
