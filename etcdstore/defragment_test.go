@@ -12,15 +12,28 @@ import (
 	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
-// loosen makes etcd's file take three quarters of a small quota, of which nearly nothing is in use.
-func loosen(t *testing.T, etcd *clientv3.Client) {
+// loosen makes each member's file take two thirds of a small quota, of which nearly nothing is in
+// use. What it writes is small: a large value has its neighbours in bolt's page written again with
+// it, and how much that makes the file grow depends on how busy the machine is.
+func loosen(t *testing.T, members ...*clientv3.Client) {
 	t.Helper()
-	ctx := storetest.Bounded(t)
-	for range smallQuota / 4 * 3 / (256 << 10) {
-		if _, err := etcd.Put(ctx, "/fill", strings.Repeat("x", 256<<10)); err != nil {
-			t.Fatalf("put: %v", err)
+	ctx, etcd := storetest.Bounded(t), members[0]
+	all := func(holds func(*clientv3.StatusResponse) bool) bool {
+		for _, member := range members {
+			if !holds(statusOf(t, member, "")) {
+				return false
+			}
 		}
+		return true
 	}
+	storetest.Eventually(t, "a large file", func() bool {
+		for range 8 {
+			if _, err := etcd.Put(ctx, "/fill", strings.Repeat("x", 32<<10)); err != nil {
+				t.Fatalf("put: %v", err)
+			}
+		}
+		return all(func(st *clientv3.StatusResponse) bool { return st.DbSize > smallQuota*65/100 })
+	})
 	now, err := etcd.Put(ctx, "/fill", "")
 	if err != nil {
 		t.Fatalf("put: %v", err)
@@ -32,8 +45,7 @@ func loosen(t *testing.T, etcd *clientv3.Client) {
 		if _, err := etcd.Put(ctx, "/fill", ""); err != nil {
 			t.Fatalf("put: %v", err)
 		}
-		st := statusOf(t, etcd, "")
-		return st.DbSize > smallQuota*6/10 && st.DbSizeInUse < st.DbSize/2
+		return all(func(st *clientv3.StatusResponse) bool { return st.DbSizeInUse < st.DbSize/2 })
 	})
 }
 
@@ -66,8 +78,12 @@ func TestFreedFileIsMadeSmall(t *testing.T) {
 func TestMembersDefragmentInTurn(t *testing.T) {
 	t.Parallel()
 	m := startMembersWith(t, smallQuota)
-	first := m.servers[0].Client()
-	loosen(t, first)
+	var clients []*clientv3.Client
+	for _, server := range m.servers {
+		clients = append(clients, server.Client())
+	}
+	first := clients[0]
+	loosen(t, clients...)
 	term := statusOf(t, first, "").RaftTerm
 	watch := first.Watch(t.Context(), "/dlm/cluster/defragment", clientv3.WithRev(1+statusOf(t, first, "").Header.Revision))
 	var logs []*logged
@@ -84,8 +100,8 @@ func TestMembersDefragmentInTurn(t *testing.T) {
 		}
 	})
 	await.Eventually(t, 3*patience, "three small files", func() bool {
-		for _, server := range m.servers {
-			if statusOf(t, server.Client(), "").DbSize > smallQuota/4 {
+		for _, client := range clients {
+			if statusOf(t, client, "").DbSize > smallQuota/4 {
 				return false
 			}
 		}
