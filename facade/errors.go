@@ -48,6 +48,7 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		{etcdstore.ErrInvalidTTL, codes.InvalidArgument, "INVALID_TTL"},
 		{etcdstore.ErrInvalidArgument, codes.InvalidArgument, "INVALID_ARGUMENT"},
 		{etcdstore.ErrTooLarge, codes.ResourceExhausted, "TOO_LARGE"},
+		{etcdstore.ErrLimit, codes.ResourceExhausted, reasonLimit},
 		{etcdstore.ErrQuota, codes.ResourceExhausted, "QUOTA"},
 		{etcdstore.ErrNoSpace, codes.ResourceExhausted, "NO_SPACE"},
 		{etcdstore.ErrFileNotFound, codes.NotFound, "FILE_NOT_FOUND"},
@@ -75,6 +76,7 @@ const (
 	reasonSessionExpired = "SESSION_EXPIRED"
 	reasonOutcomeUnknown = "OUTCOME_UNKNOWN"
 	reasonDataLoss       = "DATA_LOSS"
+	reasonLimit          = "LIMIT"
 	reasonInternal       = "INTERNAL" // of an error that is in no row of the table
 )
 
@@ -102,21 +104,32 @@ func refuse(err error) *refusal {
 		message = err.Error()
 	}
 	var more map[string]string
+	var retry time.Duration
+	if code == codes.Unavailable {
+		retry = retryDelay
+	}
 	if etcdstore.NotByThisCall(err) {
 		more = map[string]string{notByThisCall: "true"}
 	}
-	return &refusal{newStatus(code, reason, message, more), reason, err}
+	if limit, ok := errors.AsType[*etcdstore.LimitError](err); ok {
+		more, retry = map[string]string{limitName: limit.Limit}, limit.Retry
+	}
+	return &refusal{newStatus(code, reason, message, more, retry), reason, err}
 }
 
 // notByThisCall is the key of an ErrorInfo's metadata under which OUTCOME_UNKNOWN says that it was
 // not the very call that it answers which ended the section.
 const notByThisCall = "not_by_this_call"
 
-// newStatus returns a status with its details. more is what its ErrorInfo says besides the reason.
-func newStatus(code codes.Code, reason, message string, more map[string]string) *status.Status {
+// limitName is the key of an ErrorInfo's metadata under which LIMIT says which limit it was.
+const limitName = "limit"
+
+// newStatus returns a status with its details. more is what its ErrorInfo says besides the reason,
+// retry what its RetryInfo says; 0: there is none.
+func newStatus(code codes.Code, reason, message string, more map[string]string, retry time.Duration) *status.Status {
 	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: Domain, Metadata: more}}
-	if code == codes.Unavailable {
-		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(retryDelay)})
+	if retry > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(retry)})
 	}
 	// Text that is not UTF-8 would cost the status its details.
 	st := status.New(code, cut(strings.ToValidUTF8(message, "?"), maxMessage))

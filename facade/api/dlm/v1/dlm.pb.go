@@ -15,6 +15,7 @@
 //   WENT_BACK, OTHER_CLUSTER, DATA_LOSS                   FAILED_PRECONDITION
 //   INVALID_NAME, INVALID_TTL, INVALID_ARGUMENT           INVALID_ARGUMENT
 //   TOO_LARGE, QUOTA, NO_SPACE                            RESOURCE_EXHAUSTED
+//   LIMIT                                                 RESOURCE_EXHAUSTED, with google.rpc.RetryInfo; see Limits
 //   FILE_NOT_FOUND, LOCK_NOT_FOUND                        NOT_FOUND
 //   NO_QUORUM, SHUTTING_DOWN, FORMAT_TOO_NEW              UNAVAILABLE, with google.rpc.RetryInfo
 //   DEADLINE, CANCELLED                                   DEADLINE_EXCEEDED, CANCELLED
@@ -23,6 +24,10 @@
 // UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL are indeterminate: the call may have taken effect. Repeat it,
 // with the same ids, through any server: every call of this API may be repeated, and each says what a repeat does. The
 // other codes are definite: the call changed nothing.
+//
+// Limits. LIMIT: what the server has for all of its clients, or for this one, is taken. The ErrorInfo's metadata names the
+// limit under `limit`, RetryInfo says when to ask again at the earliest. Any call may be refused so, but Heartbeat, Close,
+// Release and Discard are the last to be.
 //
 // Going back. WENT_BACK: the server's storage is at an older state than one that it, or the client, has seen, as after
 // the restore of an old snapshot; any call may be refused so. What the client held is held nowhere: do not repeat the call
@@ -2889,8 +2894,12 @@ func (x *WatchRequest) GetPrefix() string {
 // WatchResponse is a run of events in order.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The events.
-	Events        []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// The events. None: this message only says how far the watch has come.
+	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// All that happened up to this revision, this message's events included, was told; later events have a higher one. 0: a
+	// part of the state at the start, more of which follows. So the first message with a revision ends the state, and one
+	// comes even if nothing is held or waited for.
+	Revision      int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2930,6 +2939,13 @@ func (x *WatchResponse) GetEvents() []*Event {
 		return x.Events
 	}
 	return nil
+}
+
+func (x *WatchResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
 }
 
 // Event is one thing that happened to one lock.
@@ -4171,9 +4187,10 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x120\n" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"&\n" +
 	"\fWatchRequest\x12\x16\n" +
-	"\x06prefix\x18\x01 \x01(\tR\x06prefix\"6\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\"R\n" +
 	"\rWatchResponse\x12%\n" +
-	"\x06events\x18\x01 \x03(\v2\r.dlm.v1.EventR\x06events\"\xf9\x02\n" +
+	"\x06events\x18\x01 \x03(\v2\r.dlm.v1.EventR\x06events\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\"\xf9\x02\n" +
 	"\x05Event\x12&\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x12.dlm.v1.Event.TypeR\x04type\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +

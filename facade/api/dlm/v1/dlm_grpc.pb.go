@@ -15,6 +15,7 @@
 //   WENT_BACK, OTHER_CLUSTER, DATA_LOSS                   FAILED_PRECONDITION
 //   INVALID_NAME, INVALID_TTL, INVALID_ARGUMENT           INVALID_ARGUMENT
 //   TOO_LARGE, QUOTA, NO_SPACE                            RESOURCE_EXHAUSTED
+//   LIMIT                                                 RESOURCE_EXHAUSTED, with google.rpc.RetryInfo; see Limits
 //   FILE_NOT_FOUND, LOCK_NOT_FOUND                        NOT_FOUND
 //   NO_QUORUM, SHUTTING_DOWN, FORMAT_TOO_NEW              UNAVAILABLE, with google.rpc.RetryInfo
 //   DEADLINE, CANCELLED                                   DEADLINE_EXCEEDED, CANCELLED
@@ -23,6 +24,10 @@
 // UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL are indeterminate: the call may have taken effect. Repeat it,
 // with the same ids, through any server: every call of this API may be repeated, and each says what a repeat does. The
 // other codes are definite: the call changed nothing.
+//
+// Limits. LIMIT: what the server has for all of its clients, or for this one, is taken. The ErrorInfo's metadata names the
+// limit under `limit`, RetryInfo says when to ask again at the earliest. Any call may be refused so, but Heartbeat, Close,
+// Release and Discard are the last to be.
 //
 // Going back. WENT_BACK: the server's storage is at an older state than one that it, or the client, has seen, as after
 // the restore of an old snapshot; any call may be refused so. What the client held is held nowhere: do not repeat the call
