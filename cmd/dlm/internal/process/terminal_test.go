@@ -44,14 +44,16 @@ func TestCommandReadsTheTerminal(t *testing.T) {
 func TestCtrlCInterrupts(t *testing.T) {
 	t.Parallel()
 	term := shell(t)
-	term.Type("$SELF wrap 1m sh -c 'echo run\"ning\"; exec sleep 60'; echo code-$?\n")
+	term.Type("$SELF wrap 1m sh -c 'read x; echo run\"ning\"; exec sleep 60'; echo code-$?\n")
+	term.Type("go\n") // Once it runs it has the terminal: a key that comes before is the wrapper's to pass on.
 	term.Expect("running")
 	term.Type(ptytest.CtrlC)
 	term.Expect("prompt> ")
 	term.Type("echo code-$?\n")
 	term.Expect("code-130")
 	// A command that handles it goes on, and its exit code counts.
-	term.Type("$SELF wrap 1m sh -c 'trap \"echo cau\"ght\"; exit 9\" INT; echo run\"ning\"; while :; do sleep 0.01; done'; echo code-$?\n")
+	term.Type("$SELF wrap 1m sh -c 'trap \"echo cau\"ght\"; exit 9\" INT; read x; echo run\"ning\"; while :; do sleep 0.01; done'; echo code-$?\n")
+	term.Type("go\n")
 	term.Expect("running")
 	term.Type(ptytest.CtrlC)
 	term.Expect("caught")
@@ -61,7 +63,8 @@ func TestCtrlCInterrupts(t *testing.T) {
 func TestCtrlCInterruptsTheScriptToo(t *testing.T) {
 	t.Parallel()
 	term := shell(t)
-	term.Type("sh -c '$SELF wrap 1m sh -c \"echo run\"ning\"; exec sleep 60\"; echo script-goes-on'; echo af\"ter\" $?\n")
+	term.Type("sh -c '$SELF wrap 1m sh -c \"read x; echo run\"ning\"; exec sleep 60\"; echo script-goes-on'; echo af\"ter\" $?\n")
+	term.Type("go\n")
 	term.Expect("running")
 	term.Type(ptytest.CtrlC)
 	if before := term.Expect("prompt> "); strings.Contains(before, "script-goes-on") {
