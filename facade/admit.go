@@ -19,7 +19,9 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
+	"github.com/distributed-lock-manager/dlm/facade/budget"
 	"github.com/distributed-lock-manager/dlm/facade/oversize"
+	"github.com/distributed-lock-manager/dlm/facade/wire"
 )
 
 // call is one call on its way through the facade, whichever way it came: a unary call, a stream, or
@@ -35,6 +37,7 @@ type call struct {
 	req     any                // once it is admitted; nil: the call is a stream of requests
 	cancel  context.CancelFunc // of ctx; nil: it ends with what it was made from
 	counted bool               // the drain waits for it
+	held    int                // bytes that its connection's account has for it
 }
 
 // admit decides whether the call may begin: nil, or why it may not. No call reaches its handler by
@@ -46,8 +49,31 @@ func (c *call) admit(req any) error {
 			return etcdstore.ErrClosed
 		}
 	}
+	if m, is := req.(proto.Message); is {
+		if err := flawed(m); err != nil {
+			return err
+		}
+	}
+	if req != nil {
+		var err error
+		if c.held, err = c.service.limiter.admit(c.ctx, c.method, req); err != nil {
+			return err
+		}
+	}
 	c.bound()
 	return nil
+}
+
+// flawed is why a message cannot be served that was not decoded; nil: it was.
+func flawed(m proto.Message) error {
+	text, large, is := wire.Flaw(m)
+	switch {
+	case !is:
+		return nil
+	case large:
+		return fmt.Errorf("%w: %s", etcdstore.ErrTooLarge, text)
+	}
+	return fmt.Errorf("%w: %s", etcdstore.ErrInvalidArgument, text)
 }
 
 // bound gives an admitted call a context that ends when the call has to.
@@ -71,12 +97,16 @@ func (c *call) bound() {
 // checks pass a drain, since they are how it is seen. Whatever is not named here is not exempt.
 func exempt(method string) bool {
 	switch method {
-	case healthpb.Health_Check_FullMethodName, healthpb.Health_List_FullMethodName, healthpb.Health_Watch_FullMethodName,
-		reflectionpb.ServerReflection_ServerReflectionInfo_FullMethodName,
-		reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName:
+	case healthpb.Health_Check_FullMethodName, healthpb.Health_List_FullMethodName, healthpb.Health_Watch_FullMethodName:
 		return true
 	}
-	return false
+	return reflects(method)
+}
+
+// reflects reports whether a method tells what methods there are.
+func reflects(method string) bool {
+	return method == reflectionpb.ServerReflection_ServerReflectionInfo_FullMethodName ||
+		method == reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName
 }
 
 // lasts reports whether a call may last until the drain ends it.
@@ -109,8 +139,14 @@ func (c *call) end(resp any, err error, took time.Duration) error {
 	if c.counted {
 		defer c.service.drain.calls.Done()
 	}
+	if c.held > 0 {
+		budget.Of(c.ctx).Free(c.held)
+	}
 	if err != nil {
 		resp, err = nil, c.outgoing(err)
+		if limit := limitOf(err); limit != "" {
+			c.service.limiter.refused(limit)
+		}
 	}
 	if c.cancel != nil {
 		c.cancel()
@@ -151,7 +187,11 @@ func (s *service) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 		}
 		return err
 	})
-	return resp, c.end(resp, err, time.Since(c.began))
+	err = c.end(resp, err, time.Since(c.began))
+	if answer, is := resp.(proto.Message); is && err == nil {
+		budget.Of(ctx).Answer(proto.Size(answer))
+	}
+	return resp, err
 }
 
 // stream is around every stream. One with a single request is admitted when that has come.
@@ -180,7 +220,11 @@ type callStream struct {
 func (s *callStream) Context() context.Context { return s.call.ctx }
 
 func (s *callStream) RecvMsg(m any) error {
-	err := s.ServerStream.RecvMsg(m)
+	sized := wire.Sized{Message: m}
+	err := s.ServerStream.RecvMsg(&sized)
+	if err == nil {
+		budget.Of(s.ServerStream.Context()).Read(sized.Bytes)
+	}
 	if p, is := m.(proto.Message); err == nil && is && oversize.Marked(p) {
 		err = fmt.Errorf("%w: a message of %d bytes or more", etcdstore.ErrTooLarge, oversize.Limit)
 	}
@@ -196,7 +240,12 @@ func (s *callStream) RecvMsg(m any) error {
 }
 
 func (s *callStream) SendMsg(m any) error {
-	return transportError(s.ServerStream.SendMsg(m))
+	sized := wire.Sized{Message: m}
+	err := s.ServerStream.SendMsg(&sized)
+	if err == nil {
+		budget.Of(s.ServerStream.Context()).Answer(sized.Bytes)
+	}
+	return transportError(err)
 }
 
 // unknown refuses the calls that this server does not have.

@@ -64,7 +64,7 @@ func begin[Req, Resp any](c *muxed, method string, req *Req, start starter[Req, 
 	if err := c.admit(req); err != nil {
 		return err
 	}
-	if c.refused != nil {
+	if c.refused != nil && !reserved(method) {
 		return c.refused
 	}
 	start(c.ctx, req, func(resp *Resp, err error) { c.done(resp, err) })

@@ -124,6 +124,14 @@ const notByThisCall = "not_by_this_call"
 // limitName is the key of an ErrorInfo's metadata under which LIMIT says which limit it was.
 const limitName = "limit"
 
+// limitOf is the limit by which an error refuses; empty: none.
+func limitOf(err error) string {
+	if limit, ok := errors.AsType[*etcdstore.LimitError](err); ok {
+		return limit.Limit
+	}
+	return ""
+}
+
 // newStatus returns a status with its details. more is what its ErrorInfo says besides the reason,
 // retry what its RetryInfo says; 0: there is none.
 func newStatus(code codes.Code, reason, message string, more map[string]string, retry time.Duration) *status.Status {

@@ -21,7 +21,8 @@ func (s *Server) RefuseCalls() {
 
 // Multiplex serves one multiplexed stream on a store.
 func Multiplex(store Store, stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]) error {
-	s := &service{store: store, logger: slog.New(slog.DiscardHandler), drain: newDrain()}
+	log := slog.New(slog.DiscardHandler)
+	s := &service{store: store, logger: log, drain: newDrain(), limiter: newLimiter(Config{Logger: log})}
 	defer s.drain.receivers.Wait()
 	return s.Stream(stream)
 }

@@ -16,7 +16,12 @@ const maxEvents = 1000
 
 func (s *service) Tail(req *dlmv1.TailRequest, stream grpc.ServerStreamingServer[dlmv1.TailResponse]) error {
 	ctx := stream.Context()
-	err := s.store.Tail(ctx, req.GetLock(), req.GetFile(), req.GetOffset(), func(piece etcdstore.Piece) error {
+	done, err := s.limiter.watch(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	err = s.store.Tail(ctx, req.GetLock(), req.GetFile(), req.GetOffset(), func(piece etcdstore.Piece) error {
 		return stream.Send(&dlmv1.TailResponse{Data: piece.Data, Offset: piece.Offset})
 	})
 	if err == nil {
@@ -27,7 +32,12 @@ func (s *service) Tail(req *dlmv1.TailRequest, stream grpc.ServerStreamingServer
 
 func (s *service) Watch(req *dlmv1.WatchRequest, stream grpc.ServerStreamingServer[dlmv1.WatchResponse]) error {
 	ctx := stream.Context()
-	err := s.store.Watch(ctx, req.GetPrefix(), func(events []etcdstore.Event) error {
+	done, err := s.limiter.watch(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	err = s.store.Watch(ctx, req.GetPrefix(), func(events []etcdstore.Event) error {
 		for some := range slices.Chunk(events, maxEvents) {
 			if err := stream.Send(&dlmv1.WatchResponse{Events: encodeAll(some, encodeEvent)}); err != nil {
 				return err

@@ -3,7 +3,6 @@ package facade
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -15,8 +14,8 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// maxRefusals bounds the calls too many whose refusals have not been sent: then no more are read
-// from the stream.
+// maxRefusals bounds the calls too many whose answers have not been sent: then no more are read from
+// the stream. They are refused, but for those that give back: see reserved.
 const maxRefusals = 256
 
 // maxLosses bounds the losses that have not been sent, for a client that does not read: further
@@ -243,9 +242,10 @@ func (m *mux) end() {
 // take counts a call in, once there is room for it, and reports whether it did: the stream may end
 // first. A call too many is counted in as well, and marked to be refused.
 func (m *mux) take(c *muxed) bool {
+	most := m.service.limiter.limits.Calls
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for (m.bytes > 0 && m.bytes+c.bytes > MaxCallBytes || m.inFlight >= MaxCalls+maxRefusals) && !m.closed {
+	for (m.bytes > 0 && m.bytes+c.bytes > MaxCallBytes || m.inFlight >= most+maxRefusals) && !m.closed {
 		m.room.Wait()
 	}
 	if m.closed {
@@ -254,8 +254,8 @@ func (m *mux) take(c *muxed) bool {
 	m.running.Add(1)
 	m.inFlight++
 	m.bytes += c.bytes
-	if m.inFlight > MaxCalls {
-		c.refused = fmt.Errorf("%w: %d calls unanswered on one stream", etcdstore.ErrQuota, MaxCalls)
+	if m.inFlight > most {
+		c.refused = exceeded(limitCalls, int64(most), "unanswered calls of one stream", callRetry)
 	}
 	return true
 }
@@ -275,10 +275,7 @@ func held(req *dlmv1.StreamRequest) int {
 	case *dlmv1.StreamRequest_Append:
 		return len(r.Append.GetData())
 	case *dlmv1.StreamRequest_Read:
-		if limit := int(r.Read.GetLimit()); 0 < limit && limit < etcdstore.MaxRead {
-			return limit
-		}
-		return etcdstore.MaxRead
+		return readBytes(r.Read)
 	}
 	return 0
 }

@@ -2,8 +2,10 @@ package facade_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	codec "github.com/distributed-lock-manager/dlm/facade/wire"
 )
 
 // blocking returns a store whose named method waits until it is let go or its context ends, and the
@@ -87,8 +90,8 @@ func TestStreamsEndEndsItsCalls(t *testing.T) {
 	}
 }
 
-func TestUnreadableMessageEndsTheStream(t *testing.T) {
-	store, begun, ended, _ := blocking("Acquire")
+func TestUnreadableMessageFailsItsCall(t *testing.T) {
+	store, begun, _, letGo := blocking("Acquire")
 	_, conn := serve(t, store, nil)
 	stream, err := conn.NewStream(storetest.Bounded(t), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
 		dlmv1.LockService_Stream_FullMethodName, grpc.ForceCodec(rawCodec{}))
@@ -99,18 +102,57 @@ func TestUnreadableMessageEndsTheStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	large, err := proto.Marshal(&dlmv1.StreamRequest{Call: 8, Request: &dlmv1.StreamRequest_Release{
+		Release: &dlmv1.ReleaseRequest{Lock: strings.Repeat("l", codec.MaxControl)},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Heartbeats in few bytes that would take many, and the number of the call behind them.
+	bomb := binary.AppendUvarint([]byte{0x1a}, 2*300_000)
+	for range 300_000 {
+		bomb = append(bomb, 0x1a, 0)
+	}
+	bomb = append(bomb, 0x08, 9)
 	if err := stream.SendMsg(&raw); err != nil {
 		t.Fatal(err)
 	}
 	wait(t, begun, "the call that blocks")
-	unreadable := []byte{0xff}
-	if err := stream.SendMsg(&unreadable); err != nil {
+	for _, test := range []struct {
+		sent   []byte
+		call   uint64
+		reason string
+	}{
+		{[]byte{0xff}, 0, "INVALID_ARGUMENT"},
+		{[]byte{0x08, 7, 0xff}, 7, "INVALID_ARGUMENT"},
+		{large, 8, "TOO_LARGE"},
+		{bomb, 9, "TOO_LARGE"},
+	} {
+		if err := stream.SendMsg(&test.sent); err != nil {
+			t.Fatal(err)
+		}
+		answer := receiveRaw(t, stream)
+		if answer.GetCall() != test.call || reasonOf(errorOf(answer.GetError())) != test.reason {
+			t.Errorf("%.20q was answered with %v, want call %d to fail with %s", test.sent, answer, test.call, test.reason)
+		}
+	}
+	close(letGo)
+	if answer := receiveRaw(t, stream); answer.GetAcquire() == nil {
+		t.Errorf("the call in front of them was answered with %v", answer)
+	}
+}
+
+func receiveRaw(t *testing.T, stream grpc.ClientStream) *dlmv1.StreamResponse {
+	t.Helper()
+	var raw []byte
+	if err := stream.RecvMsg(&raw); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, ended, "its end")
-	if err := stream.RecvMsg(&raw); status.Code(err) != codes.Internal {
-		t.Errorf("the stream ended with %v", err)
+	answer := &dlmv1.StreamResponse{}
+	if err := proto.Unmarshal(raw, answer); err != nil {
+		t.Fatal(err)
 	}
+	return answer
 }
 
 func TestHalfClosedStreamIsAnswered(t *testing.T) {
@@ -139,9 +181,10 @@ func TestHalfClosedStreamIsAnswered(t *testing.T) {
 func TestTooManyCallsAreRefused(t *testing.T) {
 	store, begun, _, letGo := blocking("Acquire")
 	_, conn := serve(t, store, nil)
+	most := facade.DefaultLimits().Calls
 	mux := openMux(t, conn)
 	var first <-chan *dlmv1.StreamResponse
-	for i := range facade.MaxCalls {
+	for i := range most {
 		answer, err := mux.send(acquire())
 		if err != nil {
 			t.Fatal(err)
@@ -150,19 +193,22 @@ func TestTooManyCallsAreRefused(t *testing.T) {
 			first = answer
 		}
 	}
-	for range facade.MaxCalls {
+	for range most {
 		wait(t, begun, "a call")
 	}
-	_, err := dlmv1.NewLockServiceClient(mux).Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{})
-	if got := reasonOf(err); got != "QUOTA" {
-		t.Errorf("a call too many: reason %q (%v), want QUOTA", got, err)
+	_, err := dlmv1.NewLockServiceClient(mux).Inspect(storetest.Bounded(t), &dlmv1.InspectRequest{})
+	if limit, retry := limitOf(err); limit != "calls" || retry <= 0 {
+		t.Errorf("a call too many: limit %q, to be repeated after %v (%v), want calls", limit, retry, err)
+	}
+	if _, err := dlmv1.NewLockServiceClient(mux).Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{}); err != nil {
+		t.Errorf("a release too many: %v", err)
 	}
 	close(letGo)
 	wait(t, first, "the first answer")
 	// A place is free again as soon as an answer has left, which may be a little after it was made.
 	storetest.Eventually(t, "a free place", func() bool {
-		_, err := dlmv1.NewLockServiceClient(mux).Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{})
-		if err != nil && reasonOf(err) != "QUOTA" {
+		_, err := dlmv1.NewLockServiceClient(mux).Inspect(storetest.Bounded(t), &dlmv1.InspectRequest{})
+		if err != nil && reasonOf(err) != "LIMIT" {
 			t.Fatalf("a call after the others were answered: %v", err)
 		}
 		return err == nil

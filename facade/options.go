@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/distributed-lock-manager/dlm/facade/oversize"
+	"github.com/distributed-lock-manager/dlm/facade/wire"
 )
 
 // Limits of one server, and of one connection to it.
@@ -20,15 +21,6 @@ const (
 	// MaxHeaders bounds a call's headers in bytes.
 	MaxHeaders = 16 << 10
 
-	// MaxStreams bounds the calls in progress on one connection. A waiting Acquire is one and costs
-	// some 9 KB of memory, so that one connection's waits take less than 1 GB.
-	MaxStreams = 100_000
-
-	// MaxCalls bounds the unanswered calls of one multiplexed stream; further ones are refused with
-	// QUOTA. A waiting Acquire is one and costs some 2 KB of memory, before Go's garbage collector
-	// has its share.
-	MaxCalls = 1 << 16
-
 	// MaxCallBytes bounds the records and pieces of files in the unanswered calls of one
 	// multiplexed stream; further calls are not read from the stream until there is room, as when
 	// the network is slow.
@@ -39,8 +31,8 @@ const (
 // would otherwise find out by itself what the network holds, with a ping and its answer for every
 // other message.
 const (
-	streamWindow     = 4 << 20
-	connectionWindow = 8 << 20
+	streamWindow     = 128 << 10 // a larger message has its own length
+	connectionWindow = 2 << 20
 )
 
 // Times.
@@ -60,15 +52,17 @@ const (
 // options are the gRPC server's, around s.
 func options(s *service) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.Creds(watching{insecure.NewCredentials()}),
+		grpc.Creds(watching{insecure.NewCredentials(), s.limiter}),
+		grpc.InTapHandle(s.limiter.tap),
+		grpc.ForceServerCodecV2(wire.Codec{}),
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxHeaderListSize(MaxHeaders),
 		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connectionWindow),
-		grpc.MaxConcurrentStreams(MaxStreams),
+		grpc.MaxConcurrentStreams(uint32(s.limiter.limits.Streams)), //nolint:gosec // a small number
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout, MaxConnectionIdle: s.limiter.limits.Idle}),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 		grpc.UnknownServiceHandler(unknown),

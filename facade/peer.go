@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/facade/budget"
 	"github.com/distributed-lock-manager/dlm/facade/oversize"
 )
 
@@ -39,10 +40,11 @@ import (
 // them lies above what is watched.
 type watching struct {
 	credentials.TransportCredentials
+	limiter *limiter
 }
 
 func (w watching) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	watched := &watchedConn{Conn: conn}
+	watched := &watchedConn{Conn: conn, client: w.limiter.newClient()}
 	above, info, err := w.TransportCredentials.ServerHandshake(watched)
 	switch {
 	case err != nil:
@@ -50,7 +52,11 @@ func (w watching) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo
 	case above != net.Conn(watched):
 		above = farewell{above, watched}
 	}
-	return oversize.Mark(above), info, nil
+	watched.account = w.limiter.budget.Conn(above)
+	if entry, ok := conn.(*budget.Entry); ok {
+		entry.Above(watched.account)
+	}
+	return oversize.Mark(watched.account), info, nil
 }
 
 // farewell is a connection with something above what is watched, which says good-bye before it
@@ -66,12 +72,14 @@ func (f farewell) Close() error {
 }
 
 func (w watching) Clone() credentials.TransportCredentials {
-	return watching{w.TransportCredentials.Clone()}
+	return watching{w.TransportCredentials.Clone(), w.limiter}
 }
 
 // watchedConn is a connection that notes why it ended.
 type watchedConn struct {
 	net.Conn
+	client  *client
+	account *budget.Conn
 	leaving atomic.Bool // this side has begun to close it
 
 	writing sync.Mutex // held while something is written

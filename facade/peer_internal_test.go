@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http/httptest"
 	"sync"
@@ -40,8 +41,9 @@ func record(t *testing.T, creds credentials.TransportCredentials, opts ...grpc.S
 	if err != nil {
 		t.Fatal(err)
 	}
+	watched := watching{creds, newLimiter(Config{Logger: slog.New(slog.DiscardHandler)})}
 	r := &recorder{
-		Server:  grpc.NewServer(append(opts, grpc.Creds(watching{creds}.Clone()), grpc.WaitForHandlers(true))...),
+		Server:  grpc.NewServer(append(opts, grpc.Creds(watched.Clone()), grpc.WaitForHandlers(true))...),
 		service: &service{drain: newDrain()},
 		addr:    l.Addr().String(),
 		begun:   make(chan struct{}, 1),

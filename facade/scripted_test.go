@@ -23,6 +23,7 @@ const patience = 20 * time.Second
 type scripted struct {
 	do     func(ctx context.Context, method string) error
 	atOnce bool // do returns, or panics, before a call that is started has been
+	read   etcdstore.Piece
 }
 
 func (s scripted) start(f func()) {
@@ -70,7 +71,7 @@ func (s scripted) StartAppend(ctx context.Context, _ etcdstore.Record, done func
 }
 
 func (s scripted) Read(ctx context.Context, _, _ string, _ int64, _ int) (etcdstore.Piece, error) {
-	return etcdstore.Piece{}, s.do(ctx, "Read")
+	return s.read, s.do(ctx, "Read")
 }
 
 func (s scripted) Tail(ctx context.Context, _, _ string, _ int64, send func(etcdstore.Piece) error) error {

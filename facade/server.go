@@ -21,6 +21,10 @@ import (
 type Config struct {
 	Store  Store        // not closed by the server
 	Logger *slog.Logger // one line a call; nil: discards
+	// Limits are what the clients may take; the zero Limits: DefaultLimits.
+	Limits Limits
+	// Refused is told, from any goroutine, by which limit something was refused; nil: nobody is.
+	Refused func(limit string)
 	// Coursework is served as well, on the same port; nil: it is not.
 	Coursework *coursework.Service
 }
@@ -28,9 +32,10 @@ type Config struct {
 // Server serves a store over gRPC: dlm.v1.LockService, the coursework's LockService,
 // grpc.health.v1.Health and reflection.
 type Server struct {
-	grpc   *grpc.Server
-	health *health.Server
-	drain  *drain
+	grpc    *grpc.Server
+	health  *health.Server
+	drain   *drain
+	limiter *limiter
 
 	services []string // whose health is told, besides that of ""
 }
@@ -38,13 +43,14 @@ type Server struct {
 // New returns a server. Its health is NOT_SERVING until SetServing says otherwise, though it serves
 // calls before.
 func New(cfg Config) *Server {
-	log := cfg.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	drain := newDrain()
-	service := &service{store: cfg.Store, logger: log, drain: drain}
-	s := &Server{grpc: grpc.NewServer(options(service)...), health: health.NewServer(), drain: drain, services: []string{serviceName}}
+	service := &service{store: cfg.Store, logger: cfg.Logger, drain: newDrain(), limiter: newLimiter(cfg)}
+	s := &Server{
+		grpc: grpc.NewServer(options(service)...), health: health.NewServer(), drain: service.drain, limiter: service.limiter,
+		services: []string{serviceName},
+	}
 	dlmv1.RegisterLockServiceServer(s.grpc, service)
 	if cfg.Coursework != nil {
 		cfg.Coursework.Register(s.grpc)
@@ -59,7 +65,12 @@ func New(cfg Config) *Server {
 // Serve serves calls on a listener until Shutdown, and closes the listener. It returns nil if
 // Shutdown ended it, else why the listener failed. It may be called for several listeners at once.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { s.limiter.budget.Run(ctx) })
+	defer watching.Wait()
+	defer cancel()
+	if err := s.grpc.Serve(s.limiter.budget.Listener(l)); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
 	}
 	return nil

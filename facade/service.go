@@ -13,9 +13,10 @@ import (
 // service implements the calls of dlm.v1: each decodes, makes one call of the store, and encodes.
 type service struct {
 	dlmv1.UnimplementedLockServiceServer
-	store  Store
-	logger *slog.Logger
-	drain  *drain
+	store   Store
+	logger  *slog.Logger
+	drain   *drain
+	limiter *limiter
 }
 
 func (s *service) Init(ctx context.Context, req *dlmv1.InitRequest) (*dlmv1.InitResponse, error) {

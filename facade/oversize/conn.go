@@ -1,10 +1,11 @@
 package oversize
 
 import (
-	"encoding/binary"
 	"net"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/distributed-lock-manager/dlm/facade/internal/frames"
 )
 
 // Limit is the least length in bytes that is too large: the least whose first byte is not 0, so
@@ -22,19 +23,16 @@ func Marked(m proto.Message) bool { return string(m.ProtoReflect().GetUnknown())
 // Mark returns a server's connection from which messages that are too large are read as messages
 // that say so.
 func Mark(conn net.Conn) net.Conn {
-	return &marking{Conn: conn, preface: len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), calls: map[uint32]message{}}
+	m := &marking{Conn: conn, calls: map[uint32]message{}}
+	m.frames = frames.FromClient(m)
+	return m
 }
 
 type marking struct {
 	net.Conn
-	preface int     // bytes of what a client says first that are still to come
-	header  [9]byte // of the frame
-	have    int     // bytes of it
-	rest    int     // bytes of the frame that are still to come behind its header
-	padded  bool    // the next one says how many of them are padding
-	padding int
-	last    uint32             // the latest call
-	calls   map[uint32]message // those whose first message has yet to begin, or is being written over
+	frames *frames.Scanner
+	last   uint32             // the latest call
+	calls  map[uint32]message // those whose first message has yet to begin, or is being written over
 }
 
 // message is what has come of a call's first message.
@@ -47,85 +45,42 @@ type message struct {
 // more, that a client might open without one, large messages are left to gRPC.
 const maxCalls = 4096
 
-// The types of frames that matter here, and their flags.
-const (
-	frameData    = 0
-	frameHeaders = 1
-	frameReset   = 3
-	endStream    = 0x1
-	isPadded     = 0x8
-)
-
 func (c *marking) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	for part := b[:n]; len(part) > 0; {
-		part = part[c.look(part):]
-	}
+	c.frames.Pass(b[:n])
 	return n, err
 }
 
-// look looks at the next part of what has come, of one kind, and returns how long it is.
-func (c *marking) look(b []byte) (n int) {
+// Begin notes that a call begins or ends.
+func (c *marking) Begin(f frames.Frame) {
 	switch {
-	case c.preface > 0:
-		n = min(c.preface, len(b))
-		c.preface -= n
-		return n
-	case c.have < len(c.header):
-		n = copy(c.header[c.have:], b)
-		if c.have += n; c.have == len(c.header) {
-			c.begin()
+	case f.Type == frames.Headers && f.Stream > c.last:
+		c.last = f.Stream
+		if f.Flags&frames.EndStream == 0 && len(c.calls) < maxCalls {
+			c.calls[f.Stream] = message{}
 		}
-	case c.padded:
-		n, c.padded, c.padding = 1, false, int(b[0])
-		c.rest--
-	default:
-		n = min(c.rest, len(b))
-		if c.header[3] == frameData {
-			c.data(b[:max(0, min(n, c.rest-c.padding))])
-		}
-		c.rest -= n
-	}
-	if c.have == len(c.header) && c.rest == 0 {
-		c.have = 0
-	}
-	return n
-}
-
-// begin begins a frame.
-func (c *marking) begin() {
-	c.rest = int(c.header[0])<<16 | int(c.header[1])<<8 | int(c.header[2])
-	c.padding = 0
-	kind, flags, call := c.header[3], c.header[4], c.call()
-	c.padded = kind == frameData && flags&isPadded != 0 && c.rest > 0
-	switch {
-	case kind == frameHeaders && call > c.last:
-		c.last = call
-		if flags&endStream == 0 && len(c.calls) < maxCalls {
-			c.calls[call] = message{}
-		}
-	case kind == frameReset:
-		delete(c.calls, call)
+	case f.Type == frames.Reset:
+		delete(c.calls, f.Stream)
 	}
 }
 
-// call is which call the frame belongs to.
-func (c *marking) call() uint32 { return binary.BigEndian.Uint32(c.header[5:]) &^ (1 << 31) }
-
-// data looks at bytes of a call's messages.
-func (c *marking) data(b []byte) {
-	m, ok := c.calls[c.call()]
+// Data looks at bytes of a call's messages.
+func (c *marking) Data(f frames.Frame, b []byte) {
+	m, ok := c.calls[f.Stream]
 	if !ok {
 		return
 	}
 	for i := range b {
 		if m.write(&b[i]); m.at == len(m.prefix)+len(marker)+len(m.prefix) {
-			delete(c.calls, c.call())
+			delete(c.calls, f.Stream)
 			return
 		}
 	}
-	c.calls[c.call()] = m
+	c.calls[f.Stream] = m
 }
+
+// End is for others.
+func (c *marking) End(frames.Frame) {}
 
 // write looks at the next byte, and writes it over if the message is too large. Of one that is
 // not, or is compressed, there is nothing more to be seen.

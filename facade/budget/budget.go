@@ -1,0 +1,131 @@
+package budget
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+)
+
+// Limits are what a server keeps at most. Each is positive, but where 0 is named.
+type Limits struct {
+	Connections int // in all
+	PerAddress  int // of them, by the address that they come from; 0: any number
+
+	Buffer           int64 // bytes of all accounts
+	ConnectionBuffer int64 // of one connection's
+
+	// How long a request may take to come, and an answer to be read. Each gets a second more for
+	// every [Pace] bytes that have passed.
+	Deliver, Collect time.Duration
+}
+
+// Pace is how many bytes a second are slow, and not too slow.
+const Pace = 64 << 10
+
+// The limits' names.
+const (
+	LimitConnections      = "connections"
+	LimitPerAddress       = "connections-per-address"
+	LimitBuffer           = "buffer"
+	LimitConnectionBuffer = "connection-buffer"
+	LimitDeliver          = "deliver"
+	LimitCollect          = "collect"
+)
+
+const (
+	tick  = 250 * time.Millisecond // how exact deadlines are
+	retry = 500 * time.Millisecond // what a refused client is asked to wait
+)
+
+// Budget is a server's. It is safe for concurrent use.
+type Budget struct {
+	limits  Limits
+	logger  *slog.Logger
+	refused func(limit string) // told of what is refused or closed
+
+	used atomic.Int64
+	now  atomic.Int64 // nanoseconds; of the last tick
+
+	mu    sync.Mutex
+	conns map[*Conn]struct{}
+}
+
+// New returns a budget, which keeps deadlines while Run runs. refused is told, from any goroutine,
+// by which limit something was refused.
+func New(limits Limits, logger *slog.Logger, refused func(limit string)) *Budget {
+	b := &Budget{limits: limits, logger: logger, refused: refused, conns: map[*Conn]struct{}{}}
+	b.now.Store(time.Now().UnixNano())
+	return b
+}
+
+// Used is how many bytes all accounts have.
+func (b *Budget) Used() int64 { return b.used.Load() }
+
+// Run closes connections whose requests or answers take too long, until ctx ends.
+func (b *Budget) Run(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			b.now.Store(now.UnixNano())
+			for _, c := range b.open() {
+				if limit, late := c.late(); late {
+					c.cut(limit)
+				}
+			}
+		}
+	}
+}
+
+func (b *Budget) open() []*Conn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	conns := make([]*Conn, 0, len(b.conns))
+	for c := range b.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// shrink closes the connections that keep the most, until all is within bounds.
+func (b *Budget) shrink() {
+	for b.used.Load() > b.limits.Buffer {
+		var most *Conn
+		for _, c := range b.open() {
+			if most == nil || c.used.Load() > most.used.Load() {
+				most = c
+			}
+		}
+		if most == nil || !most.cut(LimitBuffer) {
+			return // what is left is held by calls that are under way
+		}
+	}
+}
+
+// Conn is a connection whose accounts are kept.
+func (b *Budget) Conn(conn net.Conn) *Conn {
+	c := newConn(b, conn)
+	b.mu.Lock()
+	b.conns[c] = struct{}{}
+	b.mu.Unlock()
+	return c
+}
+
+func (b *Budget) forget(c *Conn) {
+	b.mu.Lock()
+	delete(b.conns, c)
+	b.mu.Unlock()
+}
+
+// exceeded is why a call that would exceed a limit is refused.
+func exceeded(limit, text string) error {
+	return &etcdstore.LimitError{Limit: limit, Text: text, Retry: retry}
+}

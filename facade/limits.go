@@ -1,0 +1,244 @@
+package facade
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc/tap"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
+	"github.com/distributed-lock-manager/dlm/facade/budget"
+	"github.com/distributed-lock-manager/dlm/facade/wire"
+)
+
+// Limits are what a server's clients may take, all of them and each one. What would exceed one is
+// refused with LIMIT, before etcd is touched. A client is a connection, as long as nobody says who
+// is calling.
+type Limits struct {
+	budget.Limits
+
+	Streams int           // calls in progress on one connection; further ones wait in its client
+	Calls   int           // unanswered calls of one multiplexed stream
+	Idle    time.Duration // a connection without calls is closed after that; 0: never
+
+	SessionRate          int // new sessions a second, of all clients
+	SessionRatePerClient int // of one
+	SessionBurst         int // how many of either may come at once
+
+	Watches          int // watches and tails, of all clients
+	WatchesPerClient int // of one
+
+	Gzip bool // compressed requests are taken, by this whole process
+}
+
+// DefaultLimits are those of a server that is told of none.
+func DefaultLimits() Limits {
+	return Limits{
+		Limits: budget.Limits{
+			Connections:      10_000,
+			Buffer:           128 << 20,
+			ConnectionBuffer: 64 << 20,
+			Deliver:          10 * time.Second,
+			Collect:          30 * time.Second,
+		},
+		Streams:              1000,
+		Calls:                16_384,
+		Idle:                 15 * time.Minute,
+		SessionRate:          500,
+		SessionRatePerClient: 100,
+		SessionBurst:         1000,
+		Watches:              10_000,
+		WatchesPerClient:     1000,
+	}
+}
+
+// The names of those limits by which calls are refused.
+const (
+	limitSessionRate          = "session-rate"
+	limitSessionRatePerClient = "session-rate-per-client"
+	limitCalls                = "calls"
+	limitWatches              = "watches"
+	limitWatchesPerClient     = "watches-per-client"
+)
+
+// What a client is asked to wait with a call, and with a watch.
+const (
+	callRetry  = 100 * time.Millisecond
+	watchRetry = time.Second
+)
+
+// limiter keeps the limits of all clients together.
+type limiter struct {
+	limits  Limits
+	budget  *budget.Budget
+	refused func(limit string)
+
+	inits   *rate.Limiter
+	watches atomic.Int64
+	clients atomic.Uint64 // have been
+}
+
+func newLimiter(cfg Config) *limiter {
+	l := &limiter{limits: cfg.Limits, refused: cfg.Refused}
+	if l.limits == (Limits{}) {
+		l.limits = DefaultLimits()
+	}
+	if l.refused == nil {
+		l.refused = func(string) {}
+	}
+	wire.AllowCompressed(l.limits.Gzip)
+	l.budget = budget.New(l.limits.Limits, cfg.Logger, l.refused)
+	l.inits = rate.NewLimiter(rate.Limit(l.limits.SessionRate), l.limits.SessionBurst)
+	return l
+}
+
+// client is what one client has of the limits that are each client's own.
+type client struct {
+	name    string
+	inits   *rate.Limiter
+	watches atomic.Int64
+}
+
+func (l *limiter) newClient() *client {
+	return &client{
+		name:  fmt.Sprint("connection ", l.clients.Add(1)),
+		inits: rate.NewLimiter(rate.Limit(l.limits.SessionRatePerClient), l.limits.SessionBurst),
+	}
+}
+
+type clientKey struct{}
+
+// clientOf is the client that a call is made by; nil: the connection is not watched.
+func clientOf(ctx context.Context) *client {
+	c, _ := ctx.Value(clientKey{}).(*client)
+	return c
+}
+
+// tap sees each call before anything is kept of it but its headers: it finds the call's account, and
+// whose call it is.
+func (l *limiter) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	conn := watchedOf(ctx)
+	if conn == nil {
+		return ctx, nil
+	}
+	call, err := conn.account.Begin(endless(info.FullMethodName))
+	if err != nil && !reserved(info.FullMethodName) {
+		l.refused(limitOf(err))
+		return ctx, refuse(err)
+	}
+	ctx = context.WithValue(call.With(ctx), clientKey{}, conn.client)
+	return etcdstore.WithClient(ctx, conn.client.name), nil
+}
+
+// endless reports whether a method's calls may have any number of requests.
+func endless(method string) bool {
+	return method == dlmv1.LockService_Stream_FullMethodName || reflects(method)
+}
+
+// reserved reports whether a method's calls go on when the budget is used up: they give back.
+func reserved(method string) bool {
+	switch method {
+	case dlmv1.LockService_Heartbeat_FullMethodName, dlmv1.LockService_Close_FullMethodName,
+		dlmv1.LockService_Release_FullMethodName, dlmv1.LockService_Discard_FullMethodName,
+		dlmv1.LockService_Stream_FullMethodName, lockservice.LockService_Heartbeat_FullMethodName,
+		lockservice.LockService_LockRelease_FullMethodName, lockservice.LockService_ClientClose_FullMethodName:
+		return true
+	}
+	return exempt(method)
+}
+
+// admit decides whether a call is within what its client, and all of them, may have. It returns how
+// many bytes it has counted for the call, which are to be freed with it.
+func (l *limiter) admit(ctx context.Context, method string, req any) (held int, err error) {
+	account := budget.Of(ctx)
+	if held = keeps(req); reserved(method) {
+		account.Force(held)
+	} else if err := account.Hold(held); err != nil {
+		return 0, err
+	}
+	switch method {
+	case dlmv1.LockService_Init_FullMethodName, lockservice.LockService_ClientInit_FullMethodName:
+		if err := l.admitSession(ctx); err != nil {
+			account.Free(held)
+			return 0, err
+		}
+	}
+	return held, nil
+}
+
+func (l *limiter) admitSession(ctx context.Context) error {
+	if c := clientOf(ctx); c != nil && !c.inits.Allow() {
+		return exceeded(limitSessionRatePerClient, int64(l.limits.SessionRatePerClient), "new sessions a second, for one client", shortly(c.inits))
+	}
+	if !l.inits.Allow() {
+		return exceeded(limitSessionRate, int64(l.limits.SessionRate), "new sessions a second", shortly(l.inits))
+	}
+	return nil
+}
+
+// shortly is when some hundred of those who are refused now may have their turn.
+func shortly(l *rate.Limiter) time.Duration {
+	return time.Duration(min(100, l.Burst())) * time.Second / time.Duration(max(1, int(l.Limit())))
+}
+
+// watch counts a watch or a tail in, until done is called.
+func (l *limiter) watch(ctx context.Context) (done func(), err error) {
+	if n := l.watches.Add(1); n > int64(l.limits.Watches) {
+		l.watches.Add(-1)
+		return nil, exceeded(limitWatches, int64(l.limits.Watches), "watches and tails", watchRetry)
+	}
+	c := clientOf(ctx)
+	if c == nil {
+		return func() { l.watches.Add(-1) }, nil
+	}
+	if n := c.watches.Add(1); n > int64(l.limits.WatchesPerClient) {
+		c.watches.Add(-1)
+		l.watches.Add(-1)
+		return nil, exceeded(limitWatchesPerClient, int64(l.limits.WatchesPerClient), "watches and tails of one client", watchRetry)
+	}
+	return func() {
+		c.watches.Add(-1)
+		l.watches.Add(-1)
+	}, nil
+}
+
+func exceeded(limit string, most int64, of string, retry time.Duration) error {
+	return &etcdstore.LimitError{Limit: limit, Text: fmt.Sprintf("%d %s", most, of), Retry: retry}
+}
+
+// What a call keeps until it is answered: itself at least, and each element of a list. An Acquire
+// that waits takes some 2 KB.
+const (
+	callBytes    = 2 << 10
+	elementBytes = 256
+)
+
+// keeps is about how many bytes a call keeps until its answer has been sent.
+func keeps(req any) int {
+	switch r := req.(type) {
+	case *dlmv1.AppendRequest:
+		return callBytes + len(r.GetData())
+	case *lockservice.FileArgs:
+		return callBytes + len(r.GetContent())
+	case *dlmv1.ReadRequest:
+		return callBytes + readBytes(r)
+	case *dlmv1.HeartbeatRequest:
+		return callBytes + elementBytes*len(r.GetUnfinished())
+	case *dlmv1.ListRequest, *dlmv1.ListFilesRequest, *dlmv1.InspectRequest:
+		return callBytes + elementBytes*etcdstore.MaxPage
+	}
+	return callBytes
+}
+
+// readBytes is how many bytes of a file a Read may answer with.
+func readBytes(r *dlmv1.ReadRequest) int {
+	if limit := int(r.GetLimit()); 0 < limit && limit < etcdstore.MaxRead {
+		return limit
+	}
+	return etcdstore.MaxRead
+}
