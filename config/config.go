@@ -12,6 +12,7 @@ type Config struct {
 	Log     Log
 	Etcd    Etcd
 	Cluster Cluster
+	Limits  Limits
 
 	Coursework Coursework
 }
@@ -77,6 +78,7 @@ func Default() Config {
 			State: "new",
 			Quota: 4 << 30,
 		},
+		Limits: defaultLimits(),
 		Coursework: Coursework{
 			Lock: "default",
 			TTL:  60 * time.Second,

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,13 +17,13 @@ type Key struct {
 // setting ties a key to its field. The list of them is the only place that knows all keys.
 type setting struct {
 	name    string
-	field   func(*Config) any // a *string, *[]string, *time.Duration or *int64
+	field   func(*Config) any // a *string, *[]string, *time.Duration, *int64 (a size), *int or *bool
 	secret  bool
 	meaning string
 }
 
 func settings() []setting {
-	return []setting{
+	return append([]setting{
 		{name: "listen", field: func(c *Config) any { return &c.Listen },
 			meaning: "Address of the service, `host:port`. Without a host: all of the machine's addresses. Nothing is encrypted or authenticated, so think before leaving loopback."},
 		{name: "data-dir", field: func(c *Config) any { return &c.DataDir },
@@ -79,7 +80,7 @@ func settings() []setting {
 			meaning: "How long a client of that API outlives its last call; " + bounds(minTTL, maxTTL) + "."},
 		{name: "coursework.hold", field: func(c *Config) any { return &c.Coursework.Hold },
 			meaning: "How long a client of that API may hold the lock, counted from the grant, before it is evicted; " + bounds(minHold, maxHold) + ", or `0s`: for ever."},
-	}
+	}, limitSettings()...)
 }
 
 // Keys lists all settings in the order of the documentation.
@@ -123,6 +124,10 @@ func written(field any) string {
 		return duration(*f)
 	case *int64:
 		return size(*f)
+	case *int:
+		return strconv.Itoa(*f)
+	case *bool:
+		return strconv.FormatBool(*f)
 	case *string:
 		return *f
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -207,6 +208,25 @@ func assign(field, value any) error {
 			}
 			*f = bytes
 		}
+	case *int:
+		n, is := value.(int)
+		if isText {
+			parsed, err := strconv.Atoi(text)
+			n, is = parsed, err == nil
+		}
+		if !is {
+			return errors.New("a whole number")
+		}
+		*f = n
+	case *bool:
+		b, is := value.(bool)
+		if isText {
+			b, is = text == "true", text == "true" || text == "false"
+		}
+		if !is {
+			return errors.New("true or false")
+		}
+		*f = b
 	default:
 		panic(fmt.Sprintf("no setting is a %T", field))
 	}

@@ -46,6 +46,7 @@ func (c Config) faults() (f faults) {
 		c.Cluster.validate(&f)
 	}
 	c.Coursework.validate(&f)
+	c.Limits.validate(&f)
 	return f
 }
 

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,85 @@ func (e *LimitError) Error() string { return fmt.Sprintf("%s (%s): %s", ErrLimit
 
 // Is makes a LimitError an [ErrLimit].
 func (e *LimitError) Is(target error) bool { return target == ErrLimit }
+
+// Limits are what clients may take. What would exceed one is refused before etcd is asked, by what
+// this store knows: calls on their way at once may exceed it by as many, and so may another
+// store's. 0: any number.
+type Limits struct {
+	Sessions          int // that live, of all stores
+	SessionsPerClient int // that live, of those that one client has begun by this store: see [WithClient]
+	Acquisitions      int // that one session holds and waits for
+	Waiters           int // that wait for one lock
+}
+
+// The names of the limits.
+const (
+	limitSessions          = "sessions"
+	limitSessionsPerClient = "sessions-per-client"
+	limitAcquisitions      = "acquisitions"
+	limitWaiters           = "waiters"
+)
+
+// limitRetry is what is asked of who is refused: what these limits count does not end at once.
+const limitRetry = time.Second
+
+// exceeds is a limit's error if there are as many as there may be of something; nil: there are not.
+func exceeds(limit string, are, most int, of string) error {
+	if most == 0 || are < most {
+		return nil
+	}
+	return &LimitError{Limit: limit, Text: fmt.Sprintf("%d %s", most, of), Retry: limitRetry}
+}
+
+// roomForSession is why no client, or this one, may begin a session.
+func (m *mirror) roomForSession(client string, limits Limits) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return cmp.Or(
+		exceeds(limitSessions, len(m.sessions), limits.Sessions, "sessions"),
+		exceeds(limitSessionsPerClient, m.begun[client], limits.SessionsPerClient, "sessions of one client"))
+}
+
+// roomForAcquisition is why an acquisition may not be begun that may wait. One that is known
+// already may: a repeat finds what it has.
+func (m *mirror) roomForAcquisition(a acquisition, waits bool, limits Limits) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.sessions[a.session]
+	if s == nil {
+		return nil
+	}
+	if _, known := s.acqs[a]; known {
+		return nil
+	}
+	if err := exceeds(limitAcquisitions, len(s.acqs), limits.Acquisitions, "locks that one session holds or waits for"); err != nil {
+		return err
+	}
+	if l := m.locks[a.lock]; l != nil && waits {
+		return exceeds(limitWaiters, l.queue.Len(), limits.Waiters, "waiters of one lock")
+	}
+	return nil
+}
+
+// attribute notes by which client a session was begun.
+func (m *mirror) attribute(session, client string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.sessions[session]; s != nil && s.client == "" && client != "" {
+		s.client = client
+		m.begun[client]++
+	}
+}
+
+// disown takes a session that has ended off its client's account. mu is held.
+func (m *mirror) disown(s *mirrorSession) {
+	if s == nil || s.client == "" {
+		return
+	}
+	if m.begun[s.client]--; m.begun[s.client] <= 0 {
+		delete(m.begun, s.client)
+	}
+}
 
 type clientKey struct{}
 

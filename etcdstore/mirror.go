@@ -49,6 +49,7 @@ type mirror struct {
 	sessions map[string]*mirrorSession
 	ahead    map[string]int64 // key → revision of its last own change, until the watch repeats that
 	waits    map[acquisition][]*wait
+	begun    map[string]int // client → sessions that it has begun by this store, and that live
 
 	// Who is told of losses, and what of: see told.go.
 
@@ -90,6 +91,7 @@ type mirrorSession struct {
 	newest  uint64                   // the highest request number that was ever recorded in ended
 	highest uint64                   // the request number that the last heartbeat came with
 	listed  map[Acquisition]bool     // what the last heartbeat said is not finished
+	client  string                   // that has begun it by this store; empty: somebody else's
 }
 
 // ended is an acquisition that neither holds nor waits any more. held: it held the lock before
@@ -152,6 +154,7 @@ func (m *mirror) clear() {
 	}
 	m.locks, m.queued = map[string]*mirrorLock{}, map[acquisition]*list.Element{}
 	m.sessions, m.ahead = map[string]*mirrorSession{}, map[string]int64{}
+	m.begun = map[string]int{}
 }
 
 // stop lets no hold deadline pass any more.
@@ -184,6 +187,9 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 	for id, s := range m.sessions { // what clients said outlives a listing
 		if o := old[id]; o != nil {
 			s.ended, s.newest, s.highest, s.listed, s.cancels = o.ended, o.newest, o.highest, o.listed, o.cancels
+			if s.client = o.client; s.client != "" {
+				m.begun[s.client]++
+			}
 			for a := range o.acqs {
 				if ahead[m.keys.lock(a.lock)] > rev || ahead[m.keys.waiter(a)] > rev {
 					continue // this store's own, later than the listing
@@ -427,6 +433,7 @@ func (w *mirrorWaiter) before(o *mirrorWaiter) bool {
 func (m *mirror) applySession(id string, c change, t *touched) {
 	if c.deleted {
 		t.sessionOver(id, c.rev)
+		m.disown(m.sessions[id])
 		delete(m.sessions, id)
 		m.sessionOver(id, c.rev)
 		return

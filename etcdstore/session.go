@@ -27,6 +27,7 @@ const secretBytes = 16
 //   - [ErrOtherCluster], [ErrWentBack]: by args.Seen, this is not the cluster that the client has
 //     begun with, or it has gone back since.
 //   - [ErrNoSpace]: etcd is (nearly) full.
+//   - [ErrLimit]: there are as many as there may be.
 //   - any other: indeterminate. A session that was begun, and of which nobody has the credential,
 //     ends by itself after its TTL.
 //
@@ -42,6 +43,9 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 		return Session{}, err
 	}
 	if err := s.room(); err != nil {
+		return Session{}, err
+	}
+	if err := s.mirror.roomForSession(clientOf(ctx), s.limits); err != nil {
 		return Session{}, err
 	}
 	for {
@@ -84,6 +88,7 @@ func (s *Store) begin(ctx context.Context, args InitArgs) (Session, error) {
 	}
 	rev := resp.Header.Revision
 	s.mirror.own(change{key: key, rev: rev, created: rev, value: []byte(value)})
+	s.mirror.attribute(id, clientOf(ctx))
 	if args.Link != nil && args.TakesLost {
 		s.mirror.subscribe(id, args.Link)
 	}

@@ -38,6 +38,8 @@ type Config struct {
 	// Name and Version say who this is, for operators: they are in etcd while the store is open.
 	// May be empty.
 	Name, Version string
+	// Limits are what clients may take; the zero Limits: anything.
+	Limits Limits
 	// OnServing is called with true when the store becomes able to commit, and with false when it
 	// no longer is. It is never called concurrently, and holds up whoever noticed. May be nil.
 	OnServing func(bool)
@@ -52,6 +54,7 @@ type Store struct {
 	log     *slog.Logger
 	history time.Duration
 	info    ServerInfo
+	limits  Limits
 
 	id, meta string // the cluster's, and the value that it was read from; empty: it has none, see establish
 	features features
@@ -127,6 +130,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		keys:       keys,
 		log:        log,
 		history:    cfg.History,
+		limits:     cfg.Limits,
 		info:       ServerInfo{Name: cfg.Name, Version: cfg.Version, Features: Features()},
 		seen:       commit.NewSeen(),
 		health:     commit.NewHealth(cfg.OnServing),

@@ -1,43 +1,32 @@
-package main_test
+package main
 
 import (
+	"log/slog"
 	"testing"
-	"time"
 
-	"github.com/distributed-lock-manager/dlm/client"
 	"github.com/distributed-lock-manager/dlm/config"
-	"github.com/distributed-lock-manager/dlm/etcdstore"
-	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
+	"github.com/distributed-lock-manager/dlm/facade"
 )
 
-// Package config knows nothing of the rest, so that it has to say for itself what the store takes,
-// and what is taken where nothing is configured.
-func TestConfigurationIsThatOfTheStore(t *testing.T) {
+func TestConnectionsFor(t *testing.T) {
 	t.Parallel()
-	def := config.Default()
-	if def.Etcd.Prefix != etcdstore.DefaultPrefix {
-		t.Errorf("the default prefix is %s, that of the store %s", def.Etcd.Prefix, etcdstore.DefaultPrefix)
-	}
-	if def.Cluster.Quota != embedded.DefaultQuota {
-		t.Errorf("the default quota is %d, that of the embedded etcd %d", def.Cluster.Quota, embedded.DefaultQuota)
-	}
-	if def.Listen != client.DefaultEndpoint {
-		t.Errorf("a server listens on %s, and clients look for it at %s", def.Listen, client.DefaultEndpoint)
-	}
-	for _, c := range []struct {
-		key         string
-		least, most time.Duration
-		set         func(*config.Coursework, time.Duration)
-	}{
-		{"coursework.ttl", etcdstore.MinTTL, etcdstore.MaxTTL, func(c *config.Coursework, d time.Duration) { c.TTL = d }},
-		{"coursework.hold", etcdstore.MinHold, etcdstore.MaxHold, func(c *config.Coursework, d time.Duration) { c.Hold = d }},
-	} {
-		for d, good := range map[time.Duration]bool{c.least - 1: false, c.least: true, c.most: true, c.most + 1: false} {
-			cfg := def
-			c.set(&cfg.Coursework, d)
-			if err := cfg.Validate(); (err == nil) != good {
-				t.Errorf("%s of %v: %v; the store takes %v to %v", c.key, d, err, c.least, c.most)
-			}
+	for _, test := range []struct {
+		wanted int
+		files  uint64
+		want   int
+	}{{10_000, 1 << 20, 10_000}, {10_000, 10_129, 10_000}, {10_000, 10_128, 10_000}, {10_000, 1024, 896}, {100, 300, 100}, {1000, 300, 172}, {1000, 64, 32}, {5, 1, 1}} {
+		if got := connectionsFor(test.wanted, test.files); got != test.want {
+			t.Errorf("%d connections and %d files: %d, want %d", test.wanted, test.files, got, test.want)
 		}
+	}
+}
+
+// A server of this binary that is told of no limits has those of the package.
+func TestDefaultLimits(t *testing.T) {
+	t.Parallel()
+	got, want := facadeLimits(config.Default().Limits, slog.New(slog.DiscardHandler)), facade.DefaultLimits()
+	got.Connections = want.Connections // by what this machine allows
+	if got != want {
+		t.Errorf("configured: %+v, the package's: %+v", got, want)
 	}
 }

@@ -111,6 +111,7 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		History:   cfg.Etcd.History,
 		Name:      serverName(cfg),
 		Version:   build().Version,
+		Limits:    storeLimits(cfg.Limits),
 		OnServing: readiness.set,
 	})
 	if err != nil {
@@ -129,7 +130,9 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		logs.own.Warn("listening beyond this machine without TLS: whoever reaches the port can use every lock",
 			"listen", listener.Addr().String())
 	}
-	server := facade.New(facade.Config{Store: store, Logger: logs.own, Coursework: courseworkOf(cfg, store, logs)})
+	server := facade.New(facade.Config{
+		Store: store, Logger: logs.own, Coursework: courseworkOf(cfg, store, logs), Limits: facadeLimits(cfg.Limits, logs.own),
+	})
 	served := make(chan error, 1)
 	var serving sync.WaitGroup
 	serving.Go(func() { served <- server.Serve(listener) })
