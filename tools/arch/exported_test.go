@@ -47,6 +47,9 @@ func unused(t *testing.T, dir, of string) []string {
 			u.by(t, c, p)
 		}
 	}
+	for _, i := range ofErrors() {
+		u.through(i)
+	}
 	var names []string
 	for _, name := range target.Scope().Names() {
 		object := target.Scope().Lookup(name)
@@ -63,6 +66,17 @@ func unused(t *testing.T, dir, of string) []string {
 		}
 	}
 	return names
+}
+
+// ofErrors are the interfaces that package errors calls errors through: error itself, and Is.
+func ofErrors() []*types.Interface {
+	plain := types.Universe.Lookup("error").Type()
+	is := types.NewSignatureType(nil, nil, nil, types.NewTuple(types.NewVar(token.NoPos, nil, "", plain)),
+		types.NewTuple(types.NewVar(token.NoPos, nil, "", types.Typ[types.Bool])), false)
+	return []*types.Interface{
+		plain.Underlying().(*types.Interface),
+		types.NewInterfaceType([]*types.Func{types.NewFunc(token.NoPos, nil, "Is", is)}, nil).Complete(),
+	}
 }
 
 // isBound reports whether a name is a constant's that says how much the package takes, or what it
