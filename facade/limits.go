@@ -20,7 +20,15 @@ import (
 // refused with LIMIT, before etcd is touched. A client is a connection, as long as nobody says who
 // is calling.
 type Limits struct {
-	budget.Limits
+	Connections           int // in all
+	ConnectionsPerAddress int // of them, by the address that they come from; 0: any number
+
+	Buffer           int64 // bytes that are kept for all connections
+	ConnectionBuffer int64 // for one
+
+	// How long a request may take to come, and an answer to be read, and a second more for every 64
+	// KiB.
+	Deliver, Collect time.Duration
 
 	Streams int           // calls in progress on one connection; further ones wait in its client
 	Calls   int           // unanswered calls of one multiplexed stream
@@ -39,13 +47,11 @@ type Limits struct {
 // DefaultLimits are those of a server that is told of none.
 func DefaultLimits() Limits {
 	return Limits{
-		Limits: budget.Limits{
-			Connections:      10_000,
-			Buffer:           128 << 20,
-			ConnectionBuffer: 64 << 20,
-			Deliver:          10 * time.Second,
-			Collect:          30 * time.Second,
-		},
+		Connections:          10_000,
+		Buffer:               128 << 20,
+		ConnectionBuffer:     64 << 20,
+		Deliver:              10 * time.Second,
+		Collect:              30 * time.Second,
 		Streams:              1000,
 		Calls:                16_384,
 		Idle:                 15 * time.Minute,
@@ -92,7 +98,10 @@ func newLimiter(cfg Config) *limiter {
 		l.refused = func(string) {}
 	}
 	wire.AllowCompressed(l.limits.Gzip)
-	l.budget = budget.New(l.limits.Limits, cfg.Logger, l.refused)
+	l.budget = budget.New(budget.Limits{
+		Connections: l.limits.Connections, PerAddress: l.limits.ConnectionsPerAddress,
+		Buffer: l.limits.Buffer, ConnectionBuffer: l.limits.ConnectionBuffer, Deliver: l.limits.Deliver, Collect: l.limits.Collect,
+	}, cfg.Logger, l.refused)
 	l.inits = rate.NewLimiter(rate.Limit(l.limits.SessionRate), l.limits.SessionBurst)
 	return l
 }

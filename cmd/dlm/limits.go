@@ -7,7 +7,6 @@ import (
 	"github.com/distributed-lock-manager/dlm/config"
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/facade"
-	"github.com/distributed-lock-manager/dlm/facade/budget"
 )
 
 // keptFiles is how many descriptors are kept for all but the clients' connections: etcd's files and
@@ -34,10 +33,8 @@ func facadeLimits(l config.Limits, log *slog.Logger) facade.Limits {
 		}
 	}
 	return facade.Limits{
-		Limits: budget.Limits{
-			Connections: connections, PerAddress: l.ConnectionsPerAddress,
-			Buffer: l.Buffer, ConnectionBuffer: l.ConnectionBuffer, Deliver: l.Deliver, Collect: l.Collect,
-		},
+		Connections: connections, ConnectionsPerAddress: l.ConnectionsPerAddress,
+		Buffer: l.Buffer, ConnectionBuffer: l.ConnectionBuffer, Deliver: l.Deliver, Collect: l.Collect,
 		Streams: l.Streams, Calls: l.Calls, Idle: l.Idle, Gzip: l.Gzip,
 		SessionRate: l.SessionRate, SessionRatePerClient: l.SessionRatePerClient, SessionBurst: l.SessionBurst,
 		Watches: l.Watches, WatchesPerClient: l.WatchesPerClient,
