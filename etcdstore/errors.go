@@ -37,6 +37,9 @@ var (
 	// ErrQuota: a section is at its limit ([MaxSection], [MaxSectionFiles]), a watcher does not
 	// keep up, or all numbers of clients are used.
 	ErrQuota = errors.New("quota exceeded")
+	// ErrLimit: the call would exceed a limit that protects the others. The error is a
+	// [*LimitError], and the call may be made again a little later.
+	ErrLimit = errors.New("limit reached")
 	// ErrNoSpace: etcd's space quota is (nearly) used up. At 80 % of it records are
 	// refused, with what is still to be folded counted in, and at 90 % new sessions and acquires,
 	// too; when it is full, whatever puts anything, which leaves discards and releases of sections

@@ -3,14 +3,9 @@ package etcdstore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
-
-// ErrLimit: the call would exceed a limit that protects the others: the error is a [*LimitError].
-// Nothing was changed, and the call may be made again a little later.
-var ErrLimit = errors.New("limit reached")
 
 // LimitError says which limit a call would exceed. errors.Is(err, ErrLimit) holds.
 type LimitError struct {

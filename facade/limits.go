@@ -163,21 +163,21 @@ func reserved(method string) bool {
 
 // admit decides whether a call is within what its client, and all of them, may have. It returns how
 // many bytes it has counted for the call, which are to be freed with it.
-func (l *limiter) admit(ctx context.Context, method string, req any) (held int, err error) {
+func (l *limiter) admit(ctx context.Context, method string, req any) (bytes int, err error) {
 	account := budget.Of(ctx)
-	if held = keeps(req); reserved(method) {
-		account.Force(held)
-	} else if err := account.Hold(held); err != nil {
+	if bytes = keeps(req); reserved(method) {
+		account.Force(bytes)
+	} else if err := account.Hold(bytes); err != nil {
 		return 0, err
 	}
 	switch method {
 	case dlmv1.LockService_Init_FullMethodName, lockservice.LockService_ClientInit_FullMethodName:
 		if err := l.admitSession(ctx); err != nil {
-			account.Free(held)
+			account.Free(bytes)
 			return 0, err
 		}
 	}
-	return held, nil
+	return bytes, nil
 }
 
 func (l *limiter) admitSession(ctx context.Context) error {

@@ -119,8 +119,8 @@ func (r *frameConn) call(method string) (stream uint32, err error) {
 	return r.stream, r.WriteHeaders(http2.HeadersFrameParam{StreamID: r.stream, BlockFragment: block.Bytes(), EndHeaders: true})
 }
 
-// request is a message with its prefix.
-func request(t *testing.T, m proto.Message) []byte {
+// framed is a message with its prefix.
+func framed(t *testing.T, m proto.Message) []byte {
 	t.Helper()
 	message, err := proto.Marshal(m)
 	if err != nil {
@@ -221,7 +221,7 @@ func TestSlowRequestsEnd(t *testing.T) {
 		},
 		"the beginning of a later one": func(r *frameConn) error {
 			stream, err := r.call(dlmv1.LockService_Stream_FullMethodName)
-			whole := request(r.t, &dlmv1.StreamRequest{Call: 1})
+			whole := framed(r.t, &dlmv1.StreamRequest{Call: 1})
 			if err == nil {
 				err = r.WriteData(stream, false, append(whole, whole[:6]...))
 			}
@@ -254,7 +254,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 		l.Buffer, l.ConnectionBuffer, l.Collect = 64<<20, 16<<20, time.Second
 	})
 	r := dialRaw(t, conn, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-	read := request(t, &dlmv1.ReadRequest{Lock: "l", File: "f"})
+	read := framed(t, &dlmv1.ReadRequest{Lock: "l", File: "f"})
 	for range 100 {
 		stream, err := r.call(dlmv1.LockService_Read_FullMethodName)
 		if err == nil {

@@ -9,12 +9,15 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
 // Codec decodes requests, after a look at them, and encodes answers as gRPC's own codec does.
 type Codec struct{}
 
-var own = encoding.GetCodecV2(encodingproto.Name)
+// own is gRPC's own codec.
+func own() encoding.CodecV2 { return encoding.GetCodecV2(encodingproto.Name) }
 
 // Name is that of the encoding.
 func (Codec) Name() string { return encodingproto.Name }
@@ -29,9 +32,9 @@ type Sized struct {
 func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	sized, is := v.(*Sized)
 	if !is {
-		return own.Marshal(v)
+		return own().Marshal(v)
 	}
-	data, err := own.Marshal(sized.Message)
+	data, err := own().Marshal(sized.Message)
 	sized.Bytes = data.Len()
 	return data, err
 }
@@ -43,7 +46,7 @@ func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	m, is := v.(proto.Message)
 	if !is {
-		return own.Unmarshal(data, v)
+		return own().Unmarshal(data, v)
 	}
 	buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer buf.Free()
@@ -124,7 +127,7 @@ func look(b []byte, d protoreflect.MessageDescriptor) error {
 		return nil
 	}
 	most := limit(d)
-	if d.FullName() == streamed {
+	if d.FullName() == nameOf(&dlmv1.StreamRequest{}) {
 		most = carried(b, d)
 	}
 	if len(b) > most {

@@ -15,7 +15,7 @@ func init() { //nolint:gochecknoinits // gRPC wants it so
 	encoding.RegisterCompressor(&refusing{Compressor: encoding.GetCompressor(gzip.Name)})
 }
 
-var allowed atomic.Bool
+var allowed atomic.Bool //nolint:gochecknoglobals // as is gRPC's registry
 
 // AllowCompressed sets whether this process reads compressed requests, all of its servers' at once:
 // gRPC has one registry. A client's answers are not affected.

@@ -24,25 +24,17 @@ const (
 // element is what a message takes besides what is in it: a little more than any of the API's does.
 const element = 128
 
-func nameOf(m interface {
-	ProtoReflect() protoreflect.Message
-}) protoreflect.FullName {
+func nameOf(m protoreflect.ProtoMessage) protoreflect.FullName {
 	return m.ProtoReflect().Descriptor().FullName()
 }
 
-var (
-	streamed = nameOf(&dlmv1.StreamRequest{})
-	larger   = map[protoreflect.FullName]int{
-		nameOf(&dlmv1.HeartbeatRequest{}): MaxHeartbeat,
-		nameOf(&dlmv1.AppendRequest{}):    MaxRecord,
-		nameOf(&lockservice.FileArgs{}):   MaxRecord,
-	}
-)
-
 // limit is what a message of a type may have.
 func limit(d protoreflect.MessageDescriptor) int {
-	if most, ok := larger[d.FullName()]; ok {
-		return most
+	switch d.FullName() {
+	case nameOf(&dlmv1.HeartbeatRequest{}):
+		return MaxHeartbeat
+	case nameOf(&dlmv1.AppendRequest{}), nameOf(&lockservice.FileArgs{}):
+		return MaxRecord
 	}
 	return MaxControl
 }
