@@ -9,8 +9,6 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
 // Codec decodes requests, after a look at them, and encodes answers as gRPC's own codec does.
@@ -127,7 +125,7 @@ func look(b []byte, d protoreflect.MessageDescriptor) error {
 		return nil
 	}
 	most := limit(d)
-	if d.FullName() == nameOf(&dlmv1.StreamRequest{}) {
+	if d.FullName() == "dlm.v1.StreamRequest" {
 		most = carried(b, d)
 	}
 	if len(b) > most {

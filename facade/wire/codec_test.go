@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"runtime"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 	"github.com/distributed-lock-manager/dlm/facade/wire"
 )
 
@@ -62,6 +64,34 @@ func TestSized(t *testing.T) {
 	came := wire.Sized{Message: got}
 	if err := (wire.Codec{}).Unmarshal(data, &came); err != nil || came.Bytes != sent.Bytes || got.GetSession() != "some session" {
 		t.Errorf("%v of %d bytes, %v", got, came.Bytes, err)
+	}
+}
+
+// The largest of each kind is decoded.
+func TestLargest(t *testing.T) {
+	t.Parallel()
+	unfinished := make([]*dlmv1.Acquisition, 1000)
+	for i := range unfinished {
+		unfinished[i] = &dlmv1.Acquisition{Lock: strings.Repeat("l", 255), Request: strings.Repeat("r", 64)}
+	}
+	heartbeat := &dlmv1.HeartbeatRequest{Session: "s", Unfinished: unfinished}
+	record := &dlmv1.AppendRequest{Data: make([]byte, wire.MaxRecord-1000)}
+	for _, m := range []proto.Message{
+		heartbeat, record, &lockservice.FileArgs{Content: make([]byte, wire.MaxRecord-1000)},
+		&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Heartbeat{Heartbeat: heartbeat}},
+		&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: record}},
+	} {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := m.ProtoReflect().New().Interface()
+		if err := (wire.Codec{}).Unmarshal(mem.BufferSlice{mem.SliceBuffer(b)}, got); err != nil {
+			t.Fatal(err)
+		}
+		if text, _, flawed := wire.Flaw(got); flawed || !proto.Equal(got, m) {
+			t.Errorf("%T was not decoded: %s", m, text)
+		}
 	}
 }
 

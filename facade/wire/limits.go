@@ -3,9 +3,6 @@ package wire
 import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
-	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 )
 
 // What a request may have in bytes, and once and a half of that in memory once it is decoded.
@@ -24,16 +21,12 @@ const (
 // element is what a message takes besides what is in it: a little more than any of the API's does.
 const element = 128
 
-func nameOf(m protoreflect.ProtoMessage) protoreflect.FullName {
-	return m.ProtoReflect().Descriptor().FullName()
-}
-
 // limit is what a message of a type may have.
 func limit(d protoreflect.MessageDescriptor) int {
 	switch d.FullName() {
-	case nameOf(&dlmv1.HeartbeatRequest{}):
+	case "dlm.v1.HeartbeatRequest":
 		return MaxHeartbeat
-	case nameOf(&dlmv1.AppendRequest{}), nameOf(&lockservice.FileArgs{}):
+	case "dlm.v1.AppendRequest", "lock_service.file_args":
 		return MaxRecord
 	}
 	return MaxControl
