@@ -92,6 +92,7 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 	defer control.run(s.in, end)()
 	logs.own.Info("starting", "version", build().Version, "commit", build().Revision, "pid", os.Getpid(), "config", effective(cfg))
 	heap.Roomy(serverHeap)
+	go heap.Release(ctx, serverHeap)
 
 	// Each part is stopped by what is deferred where it was started, so in the opposite order:
 	// the facade drains, then the store, the client, and the embedded etcd last.
