@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -52,8 +51,8 @@ func TestCompactionUnderAListing(t *testing.T) {
 	done = compactOnce(t, etcd, s)
 	seen := map[string]bool{}
 	enough := errors.New("enough")
-	err = s.Watch(storetest.Bounded(t), "", func(events []etcdstore.Event) error {
-		for _, e := range events {
+	err = s.Watch(storetest.Bounded(t), "", func(n *etcdstore.News) error {
+		for _, e := range n.Events {
 			seen[e.Lock] = true
 		}
 		if len(seen) == locks && done.Load() {
@@ -66,40 +65,46 @@ func TestCompactionUnderAListing(t *testing.T) {
 	}
 }
 
-// TestEventsWithoutTheirPast sends events whose past etcd had compacted away: who left cannot be
-// told, so the state comes again.
-func TestEventsWithoutTheirPast(t *testing.T) {
+// TestWatchAfterAGap loses the mirror's watch, and the history of what it missed: the state comes
+// again, with what has happened meanwhile in it.
+func TestWatchAfterAGap(t *testing.T) {
 	t.Parallel()
-	s := openFaulty(t, startEtcd(t))
+	etcd := startEtcd(t)
+	s := openFaulty(t, etcd)
 	c := begin(t, s)
 	h := c.Acquire("l")
 	other := c.Acquire("m")
-	var released sync.Once
-	var initial int
+	var states []int64 // the revisions of the states
+	var initial []etcdstore.Event
 	enough := errors.New("enough")
-	err := s.Watch(storetest.Bounded(t), "", func(events []etcdstore.Event) error {
-		for _, e := range events {
+	err := s.Watch(storetest.Bounded(t), "", func(n *etcdstore.News) error {
+		for _, e := range n.Events {
 			if !e.Initial {
 				t.Errorf("%+v; want the state again", e)
 			}
-			if e.Lock == "m" && e.Token == other.Token {
-				initial++
-			}
+			initial = append(initial, e)
 		}
-		released.Do(func() {
-			s.Events(func(events []*clientv3.Event) {
-				for _, e := range events {
-					e.PrevKv = nil
-				}
-			})
-			c.Release(h)
-		})
-		if initial == 2 {
+		if n.Revision == 0 {
+			return nil
+		}
+		states = append(states, n.Revision)
+		if len(states) == 2 {
 			return enough
 		}
+		follow := s.HoldWatches()
+		c.Release(h)
+		compact(t, etcd)
+		s.BreakWatches()
+		follow()
 		return nil
 	})
 	if !errors.Is(err, enough) {
-		t.Errorf("Watch: %v", err)
+		t.Fatalf("Watch: %v", err)
+	}
+	if len(initial) != 3 || initial[0].Lock != "l" || initial[1].Token != other.Token || initial[2].Token != other.Token {
+		t.Errorf("the states had %+v; want l and m, then m", initial)
+	}
+	if states[1] <= states[0] {
+		t.Errorf("the states are of %d; want a later one", states)
 	}
 }

@@ -22,7 +22,7 @@ type ending struct {
 	publishes bool            // then has the marker: there will be something to fold
 	bytes     int64           // of that, as far as this store knows
 	spareless bool            // it can do without a put: see endByDeletion
-	told      string          // why, as the holder is told at once; empty: it asked for the end
+	note      noteValue       // why the section is undone; zero: it is released
 	doubt     *bool           // set if the ending may have taken effect without an answer that says so
 }
 
@@ -36,7 +36,7 @@ func (e ending) txn(p pass) commit.Txn {
 // ended takes in what the transaction did. It returns the waits that are over by it, for the caller
 // to end: see take.
 func (s *Store) ended(e ending, p pass, rev int64) (verdicts []verdict) {
-	verdicts = s.mirror.take(ownEnd{sectionKey{e.lock, e.token}, e.told}, p.changes(rev)...)
+	verdicts = s.mirror.take(ownEnd{sectionKey{e.lock, e.token}, e.note, e.publishes}, p.changes(rev)...)
 	if e.publishes {
 		s.publish(e.lock, e.token, rev, e.bytes)
 	}

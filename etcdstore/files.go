@@ -139,28 +139,17 @@ func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send 
 	if offset < 0 {
 		return fmt.Errorf("%w: offset %d: want 0 or more", ErrInvalidArgument, offset)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	// A section is published with a change of its lock's key. What is published from now on is told,
+	// and what was before is in what is read next.
+	t := s.mirror.feed.joinTail(lock)
+	defer s.mirror.feed.leaveTail(lock, t)
 	for {
-		// A head moves only when somebody folds, so the markers are watched, and who hears of one
-		// folds it. The watch is there before the file is read (its notice comes first): no marker
-		// falls in between.
-		watch := s.etcd().Watch(clientv3.WithRequireLeader(ctx), s.keys.markers(lock), clientv3.WithPrefix(), clientv3.WithCreatedNotify())
-		for open := true; open; {
-			var resp clientv3.WatchResponse
-			select {
-			case resp, open = <-watch:
-			case <-s.health.Down():
-				return s.engine.Unserved()
-			}
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			var err error
-			if offset, err = s.catchUp(ctx, lock, file, offset, send); err != nil {
-				return err
-			}
-			open = open && resp.Err() == nil
+		var err error
+		if offset, err = s.catchUp(ctx, lock, file, offset, send); err != nil {
+			return err
+		}
+		if err := s.hear(ctx, t.wink); err != nil {
+			return err
 		}
 	}
 }

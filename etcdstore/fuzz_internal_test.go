@@ -2,7 +2,6 @@ package etcdstore
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -236,27 +235,39 @@ func FuzzEvents(f *testing.F) {
 			}
 			switch how >>= 1; {
 			case how&1 != 0:
-				events = append(events, &clientv3.Event{Type: clientv3.EventTypeDelete, PrevKv: kv, Kv: &mvccpb.KeyValue{Key: kv.Key, ModRevision: rev}})
+				events = append(events, &clientv3.Event{Type: clientv3.EventTypeDelete, Kv: &mvccpb.KeyValue{Key: kv.Key, ModRevision: rev}})
 			case how&2 != 0:
 				next := &mvccpb.KeyValue{Key: kv.Key, Value: value2, CreateRevision: kv.CreateRevision, ModRevision: rev, Version: 2}
-				events = append(events, &clientv3.Event{Type: clientv3.EventTypePut, PrevKv: kv, Kv: next})
+				events = append(events, &clientv3.Event{Type: clientv3.EventTypePut, Kv: next})
 			}
 			how >>= 2
 		}
 		slices.SortStableFunc(events, func(a, b *clientv3.Event) int { return int(a.Kv.ModRevision - b.Kv.ModRevision) })
-		s.mirror.observe(events)
-		s.mirror.reset([]*mvccpb.KeyValue{events[0].Kv}, 20)
-
+		s.mirror.feed.look = s.asOf // etcd is not there
+		watchers := map[string]*watcher{}
 		for _, prefix := range []string{"", "a/"} {
-			explained, err := s.explain(context.Background(), prefix, events)
-			if err != nil && !errors.Is(err, ErrNoQuorum) { // it asked etcd, which is not there
-				t.Errorf("explain: %v", err)
+			watchers[prefix] = s.mirror.feed.join(prefix)
+		}
+		s.mirror.observe(events)
+		s.mirror.feed.flush(t.Context())
+		s.mirror.reset([]*mvccpb.KeyValue{events[0].Kv}, 20)
+		s.mirror.feed.flush(t.Context())
+
+		for prefix, w := range watchers {
+			news, err := w.take()
+			if err != nil || len(news) == 0 || news[len(news)-1] != nil {
+				t.Errorf("told with prefix %q: %v, %v; want the state to be due last", prefix, news, err)
 			}
-			for _, e := range explained {
-				_, id := parseSessionID(e.Session)
-				unnamed := e.Session == "" && e.Request == "" // a holder's value that nobody here wrote
-				if !isLock(e.Lock) || !strings.HasPrefix(e.Lock, prefix) || !unnamed && (!id || !isRequest(e.Request)) || e.Type == 0 || e.Revision <= 0 {
-					t.Errorf("explained with prefix %q: %+v", prefix, e)
+			for _, n := range news {
+				if n == nil {
+					continue
+				}
+				for _, e := range n.Events {
+					_, id := parseSessionID(e.Session)
+					unnamed := e.Session == "" && e.Request == "" // a holder's value that nobody here wrote
+					if !isLock(e.Lock) || !strings.HasPrefix(e.Lock, prefix) || !unnamed && (!id || !isRequest(e.Request)) || e.Type == 0 || e.Revision <= 0 {
+						t.Errorf("explained with prefix %q: %+v", prefix, e)
+					}
 				}
 			}
 		}

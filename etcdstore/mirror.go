@@ -47,7 +47,7 @@ type mirror struct {
 	locks    map[string]*mirrorLock
 	queued   map[acquisition]*list.Element // of *mirrorWaiter, in its lock's queue
 	sessions map[string]*mirrorSession
-	ahead    map[string]int64 // key → revision of its last own change, until the watch repeats that
+	ahead    map[string]lead // key → its last own change, until the watch repeats that
 	waits    map[acquisition][]*wait
 	begun    map[string]int // client → sessions that it has begun by this store, and that live
 
@@ -56,7 +56,19 @@ type mirror struct {
 	links  map[string][]*Link // that take a session's losses
 	doubts map[sectionKey]holdLoss
 	asked  map[acquisition]holdLoss
+
+	feed *feed // of what the watch tells, for watchers and tails
 }
+
+// lead is what a key with an own change is ahead of.
+type lead struct {
+	rev    int64 // of its last own change
+	before past  // what the watch has shown of the key last
+}
+
+// past is what a key was, as the watch has shown it: a *mirrorHolder, a *mirrorWaiter, or the
+// *mvccpb.KeyValue that has either and was not decoded. nil: it was not there, or is another's.
+type past any
 
 type mirrorLock struct {
 	holder *mirrorHolder // nil: free
@@ -142,7 +154,7 @@ func (c change) asWaiter() (v waiterValue, err error) {
 
 func newMirror(k keys, promote func(string), suspect, overdue func(sectionKey)) *mirror {
 	m := &mirror{keys: k, promote: promote, suspect: suspect, overdue: overdue, waits: map[acquisition][]*wait{},
-		links: map[string][]*Link{}, doubts: map[sectionKey]holdLoss{}, asked: map[acquisition]holdLoss{}}
+		links: map[string][]*Link{}, doubts: map[sectionKey]holdLoss{}, asked: map[acquisition]holdLoss{}, feed: newFeed(k)}
 	m.marked, m.lapsed = func(string, int64) {}, func(lapse) {}
 	m.clear()
 	return m
@@ -153,7 +165,7 @@ func (m *mirror) clear() {
 		l.holder.stop()
 	}
 	m.locks, m.queued = map[string]*mirrorLock{}, map[acquisition]*list.Element{}
-	m.sessions, m.ahead = map[string]*mirrorSession{}, map[string]int64{}
+	m.sessions, m.ahead = map[string]*mirrorSession{}, map[string]lead{}
 	m.begun = map[string]int{}
 }
 
@@ -191,7 +203,7 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 				m.begun[s.client]++
 			}
 			for a := range o.acqs {
-				if ahead[m.keys.lock(a.lock)] > rev || ahead[m.keys.waiter(a)] > rev {
+				if ahead[m.keys.lock(a.lock)].rev > rev || ahead[m.keys.waiter(a)].rev > rev {
 					continue // this store's own, later than the listing
 				}
 				if _, ok := s.acqs[a]; !ok {
@@ -206,7 +218,7 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 		}
 	}
 	for id := range m.links {
-		if m.sessions[id] == nil && ahead[m.keys.session(id)] <= rev {
+		if m.sessions[id] == nil && ahead[m.keys.session(id)].rev <= rev {
 			m.sessionOver(id, rev)
 		}
 	}
@@ -215,6 +227,7 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 		verdicts = append(verdicts, m.judge(a)...)
 	}
 	m.mu.Unlock()
+	m.feed.put(nil)
 	tellAll(verdicts)
 }
 
@@ -268,6 +281,7 @@ func (m *mirror) older(kvs []*mvccpb.KeyValue, rev int64) error {
 //	rev 11  reset    as of 11: l is free, and nothing is ahead
 //	rev 12  observe  locks/l at 12: w holds
 func (m *mirror) observe(events []*clientv3.Event) {
+	facts := m.feed.room(len(events))
 	m.mu.Lock()
 	var t touched
 	for _, e := range events {
@@ -276,20 +290,41 @@ func (m *mirror) observe(events []*clientv3.Event) {
 			deleted: e.Type == clientv3.EventTypeDelete,
 		}
 		m.rev = max(m.rev, c.rev)
-		if seen, ok := m.ahead[c.key]; ok {
-			if c.rev >= seen {
-				delete(m.ahead, c.key)
-			}
-			if c.rev <= seen {
-				m.touch(c, &t) // some waits are over only when the watch gets here: see fate
-				continue
-			}
+		before := m.observeOne(c, e.Kv, &t)
+		if facts != nil {
+			facts = append(facts, fact{e, before})
 		}
-		m.apply(c, &t)
 	}
 	verdicts := m.settle(&t)
 	m.mu.Unlock()
+	if facts != nil {
+		m.feed.put(facts)
+	}
 	tellAll(verdicts)
+}
+
+// observeOne takes in one event of a watch, kv, and returns what the watch has shown of its key
+// before. mu is held.
+func (m *mirror) observeOne(c change, kv *mvccpb.KeyValue, t *touched) (before past) {
+	own, ok := m.ahead[c.key]
+	if !ok {
+		return m.apply(c, t)
+	}
+	if c.rev >= own.rev {
+		delete(m.ahead, c.key)
+	} else {
+		shown := lead{rev: own.rev}
+		if !c.deleted {
+			shown.before = kv
+		}
+		m.ahead[c.key] = shown
+	}
+	if c.rev > own.rev {
+		m.apply(c, t)
+	} else {
+		m.touch(c, t) // some waits are over only when the watch gets here: see fate
+	}
+	return own.before
 }
 
 // own takes in what a transaction of this store wrote, without waiting for the watch, and ends the
@@ -304,18 +339,24 @@ func (m *mirror) take(by ownEnd, changes ...change) (verdicts []verdict) {
 	defer m.mu.Unlock()
 	t := touched{by: by}
 	m.decide(by)
+	m.feed.ended(by)
 	for _, c := range changes {
 		if c.rev <= m.rev { // the watch was faster
 			m.granted(c)
 			continue
 		}
-		if c.rev <= m.ahead[c.key] { // a later change of this key was answered first
+		own, ok := m.ahead[c.key]
+		if c.rev <= own.rev { // a later change of this key was answered first
 			m.touch(c, &t)
 			continue
 		}
-		m.ahead[c.key] = c.rev
 		c.local = true
-		m.apply(c, &t)
+		before := m.apply(c, &t)
+		if !ok {
+			own.before = before
+		}
+		own.rev = c.rev
+		m.ahead[c.key] = own
 	}
 	return m.settle(&t)
 }
@@ -332,20 +373,25 @@ func (m *mirror) granted(c change) {
 	}
 }
 
-func (m *mirror) apply(c change, t *touched) {
+// apply makes a change, and returns what its key was before, of holders and waiters.
+func (m *mirror) apply(c change, t *touched) past {
 	if name, ok := m.keys.parseLock(c.key); ok {
-		m.applyLock(name, c, t)
-	} else if a, ok := m.keys.parseWaiter(c.key); ok {
-		m.applyWaiter(a, c, t)
-	} else if id, ok := m.keys.parseSession(c.key); ok {
+		return m.applyLock(name, c, t)
+	}
+	if a, ok := m.keys.parseWaiter(c.key); ok {
+		return m.applyWaiter(a, c, t)
+	}
+	if id, ok := m.keys.parseSession(c.key); ok {
 		m.applySession(id, c, t)
 	}
+	return nil
 }
 
-func (m *mirror) applyLock(name string, c change, t *touched) {
+func (m *mirror) applyLock(name string, c change, t *touched) (before past) {
 	l := m.lock(name)
 	old := l.holder
 	if old != nil {
+		before = old
 		t.acq(old.acquisition(), true)
 		t.unheld = append(t.unheld, old)
 		old.stop()
@@ -366,12 +412,13 @@ func (m *mirror) applyLock(name string, c change, t *touched) {
 		t.freed = append(t.freed, lapse{lock: name, session: old.session, token: old.token, rev: c.rev})
 	}
 	if !held {
-		return
+		return before
 	}
 	l.holder = &mirrorHolder{holderValue: v, lock: name, token: c.rev, local: c.local}
 	m.time(l.holder, old)
 	t.acq(a, true)
 	m.index(a)
+	return before
 }
 
 // time sets a holder's hold deadline. It runs on over a commit, and starts anew with a new listing:
@@ -395,18 +442,18 @@ func (h *mirrorHolder) stop() {
 	}
 }
 
-func (m *mirror) applyWaiter(a acquisition, c change, t *touched) {
+func (m *mirror) applyWaiter(a acquisition, c change, t *touched) (before past) {
 	t.acq(a, false)
 	if e := m.queued[a]; e != nil {
-		m.lock(a.lock).queue.Remove(e)
+		before = m.lock(a.lock).queue.Remove(e)
 		delete(m.queued, a)
 	}
 	if c.deleted {
-		return
+		return before
 	}
 	v, err := c.asWaiter()
 	if err != nil {
-		return
+		return before
 	}
 	w := &mirrorWaiter{acquisition: a, waiterValue: v, created: c.created}
 	q := m.lock(a.lock).queue
@@ -420,6 +467,7 @@ func (m *mirror) applyWaiter(a acquisition, c change, t *touched) {
 		m.queued[a] = q.InsertAfter(w, at)
 	}
 	m.index(a)
+	return before
 }
 
 // before orders a queue: by revision, ties by key.

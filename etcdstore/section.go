@@ -252,7 +252,8 @@ func (s *Store) Discard(ctx context.Context, sec Section) (published bool, err e
 	}
 	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c), spareless: true, doubt: new(bool)}
 	if sec.Appended {
-		e.then = s.note(sec.Lock, sec.Token, noteValue{Why: discarded})
+		e.note.Why = discarded
+		e.then = s.note(sec.Lock, sec.Token, e.note)
 	}
 	ended, err := s.end(ctx, e)
 	if err != nil {
@@ -327,7 +328,7 @@ func (s *Store) evict(ctx context.Context, lock string, token int64, note noteVa
 		lock: lock, token: token,
 		guard: []*pb.Compare{op.ModifiedAt(s.keys.lock(lock), token)},
 		then:  s.note(lock, token, note),
-		told:  note.String(),
+		note:  note,
 	})
 	if err != nil {
 		return false, fmt.Errorf("evict: %w", err)

@@ -43,7 +43,7 @@ func (s *Store) Inspect(ctx context.Context, lock string) (LockInfo, error) {
 	count := func(i int) int64 { return resp.Responses[i].GetResponseRange().Count }
 	info := LockInfo{Name: lock, Holder: holderOf(op.First(resp, 0)), QueueLength: int(count(2))}
 	for _, kv := range inLine(op.Ranged(resp, 1)) {
-		if w, ok := s.waiterOf(kv); ok {
+		if w, ok := s.keys.waiterOf(kv); ok {
 			info.Waiters = append(info.Waiters, w)
 		}
 	}
@@ -71,8 +71,8 @@ func inLine(kvs []*mvccpb.KeyValue) []*mvccpb.KeyValue {
 	return kvs
 }
 
-func (s *Store) waiterOf(kv *mvccpb.KeyValue) (Waiter, bool) {
-	a, ok := s.keys.parseWaiter(string(kv.Key))
+func (k keys) waiterOf(kv *mvccpb.KeyValue) (Waiter, bool) {
+	a, ok := k.parseWaiter(string(kv.Key))
 	var v waiterValue
 	if !ok || decode(kv.Value, &v) != nil {
 		return Waiter{}, false
@@ -200,7 +200,7 @@ func (s *Store) describe(ctx context.Context, p usedLocks) (locks []LockInfo, er
 		for i, name := range names {
 			info := LockInfo{Name: name, Holder: holderOf(p.holders[name]), QueueLength: int(resp.Responses[2*i+1].GetResponseRange().Count)}
 			for _, kv := range inLine(op.Ranged(resp, 2*i)) {
-				if w, ok := s.waiterOf(kv); ok {
+				if w, ok := s.keys.waiterOf(kv); ok {
 					info.Waiters = append(info.Waiters, w)
 				}
 			}

@@ -146,6 +146,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.mirror.explain, s.mirror.lapsed, s.mirror.marked = s.losses.add, s.lapses.add, s.lingers.marked
+	s.mirror.feed.look = s.asOf
 	s.apply = s.applier()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
@@ -173,6 +174,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.start(func() { s.register(lease) })
 	loaded := make(chan error, 1)
 	s.start(func() { s.inform(loaded) })
+	s.start(func() { s.mirror.feed.run(s.ctx) })
 	select {
 	case err := <-loaded:
 		if err != nil {

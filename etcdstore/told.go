@@ -33,7 +33,16 @@ type holdLoss struct {
 // ownEnd is the end of a section by this store.
 type ownEnd struct {
 	sectionKey
-	told string // what its client is told; empty: it asked for the end, and is answered
+	note      noteValue // why it was undone; zero: it was released
+	published bool      // there is something to read
+}
+
+// told is what the section's client is told; empty: it asked for the end, and is answered.
+func (e ownEnd) told() string {
+	if e.note.Why == discarded {
+		return ""
+	}
+	return e.note.String()
 }
 
 const (
@@ -104,7 +113,7 @@ func (m *mirror) unhold(h *mirrorHolder, c change, t *touched) {
 	}
 	l := holdLoss{acquisition: h.acquisition(), token: h.token, rev: c.rev, exact: !c.local, ends: h.ends}
 	if t.by.sectionKey == (sectionKey{h.lock, h.token}) {
-		if l.why = t.by.told; l.why == "" {
+		if l.why = t.by.told(); l.why == "" {
 			return
 		}
 	}
@@ -116,7 +125,7 @@ func (m *mirror) unhold(h *mirrorHolder, c change, t *touched) {
 // was its commit. If that is known already, as of all that is granted and released here while the
 // watch is slow, it is no news. mu is held.
 func (m *mirror) between(a acquisition, c change, t *touched) {
-	rev := m.ahead[c.key]
+	rev := m.ahead[c.key].rev
 	if state, _ := m.state(a); state == Holding || m.links[a.session] == nil || rev <= c.rev {
 		return
 	}
@@ -147,7 +156,7 @@ func (m *mirror) decide(by ownEnd) {
 		return
 	}
 	delete(m.doubts, by.sectionKey)
-	if l.why = by.told; l.why != "" {
+	if l.why = by.told(); l.why != "" {
 		m.tell(l)
 	}
 }

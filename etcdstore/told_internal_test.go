@@ -19,18 +19,20 @@ func TestDoubtsAreResolved(t *testing.T) {
 		told  []Loss          // of the reason alone
 		asked []acquisition   // whose loss is to be explained
 	}{
-		"its client's": {1, func(m *mirror) { m.take(ownEnd{sectionKey{"l", 5}, ""}, freed(m)) }, nil, nil},
-		"an eviction":  {1, func(m *mirror) { m.take(ownEnd{sectionKey{"l", 5}, "why"}, freed(m)) }, []Loss{{Reason: "why"}}, nil},
-		"refused":      {1, func(m *mirror) { m.unmarkEnd("l", 5) }, nil, []acquisition{a}},
+		"its client's": {1, func(m *mirror) { m.take(ownEnd{sectionKey: sectionKey{"l", 5}}, freed(m)) }, nil, nil},
+		"an eviction": {1, func(m *mirror) {
+			m.take(ownEnd{sectionKey: sectionKey{"l", 5}, note: noteValue{Why: evicted, Reason: "why"}}, freed(m))
+		}, []Loss{{Reason: "evicted: why"}}, nil},
+		"refused": {1, func(m *mirror) { m.unmarkEnd("l", 5) }, nil, []acquisition{a}},
 		"two, one refused": {2, func(m *mirror) {
 			m.unmarkEnd("l", 5)
-			m.take(ownEnd{sectionKey{"l", 5}, ""}, freed(m))
+			m.take(ownEnd{sectionKey: sectionKey{"l", 5}}, freed(m))
 		}, nil, nil},
 		"two, both refused": {2, func(m *mirror) {
 			m.unmarkEnd("l", 5)
 			m.unmarkEnd("l", 5)
 		}, nil, []acquisition{a}},
-		"of another section": {0, func(m *mirror) { m.take(ownEnd{sectionKey{"l", 4}, ""}, freed(m)) }, nil, []acquisition{a}},
+		"of another section": {0, func(m *mirror) { m.take(ownEnd{sectionKey: sectionKey{"l", 4}}, freed(m)) }, nil, []acquisition{a}},
 	} {
 		for _, order := range []string{"the watch first", "the watch last"} {
 			if order == "the watch last" && test.asked != nil {

@@ -78,7 +78,7 @@ func (u *turns) List(ctx context.Context, prefix string, limit int, after string
 	return u.next().List(ctx, prefix, limit, after)
 }
 
-func (u *turns) Watch(ctx context.Context, prefix string, send func([]etcdstore.Event) error) error {
+func (u *turns) Watch(ctx context.Context, prefix string, send func(*etcdstore.News) error) error {
 	return u.next().Watch(ctx, prefix, send)
 }
 

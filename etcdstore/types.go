@@ -1,6 +1,8 @@
 package etcdstore
 
 import (
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -225,4 +227,35 @@ type Event struct {
 	Revision int64  // several events may share one
 	Reason   string // why, for Released, Lost and Left, where there is more to say
 	Initial  bool   // describes the state at the start of the watch
+}
+
+// News is what a watcher is told at once: what happened, in order, or a part of the state at the
+// start. Watchers who are told the same are told by one News, which must not be changed.
+type News struct {
+	Events []Event
+	// Revision is up to where everything was told, these events included; later ones have a higher
+	// one. 0: a part of the state, more of which follows. The state ends with News that have a
+	// revision and no events.
+	Revision int64
+
+	once sync.Once
+	form any
+}
+
+// Form returns what a function makes of the news. It is made once, for all who are told them.
+func (n *News) Form(from func(*News) any) any {
+	n.once.Do(func() { n.form = from(n) })
+	return n.form
+}
+
+// after is what of the news is later than a revision; nil: nothing.
+func (n *News) after(rev int64) *News {
+	first := slices.IndexFunc(n.Events, func(e Event) bool { return e.Revision > rev })
+	switch {
+	case first < 0:
+		return nil
+	case first == 0:
+		return n
+	}
+	return &News{Events: n.Events[first:], Revision: n.Revision}
 }

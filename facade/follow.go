@@ -1,8 +1,6 @@
 package facade
 
 import (
-	"slices"
-
 	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
@@ -37,9 +35,9 @@ func (s *service) Watch(req *dlmv1.WatchRequest, stream grpc.ServerStreamingServ
 		return err
 	}
 	defer done()
-	err = s.store.Watch(ctx, req.GetPrefix(), func(events []etcdstore.Event) error {
-		for some := range slices.Chunk(events, maxEvents) {
-			if err := stream.Send(&dlmv1.WatchResponse{Events: encodeAll(some, encodeEvent)}); err != nil {
+	err = s.store.Watch(ctx, req.GetPrefix(), func(n *etcdstore.News) error {
+		for _, m := range n.Form(encodeNews).([]*dlmv1.WatchResponse) {
+			if err := stream.Send(m); err != nil {
 				return err
 			}
 		}
@@ -49,4 +47,23 @@ func (s *service) Watch(req *dlmv1.WatchRequest, stream grpc.ServerStreamingServ
 		err = ctx.Err()
 	}
 	return err
+}
+
+// encodeNews returns the messages that tell news, a []*dlmv1.WatchResponse. Each but the last is
+// followed by events of its own last revision or a later one, and so tells all that was before the
+// next event.
+func encodeNews(n *etcdstore.News) any {
+	var messages []*dlmv1.WatchResponse
+	for events := n.Events; ; {
+		some := events[:min(maxEvents, len(events))]
+		events = events[len(some):]
+		m := &dlmv1.WatchResponse{Events: encodeAll(some, encodeEvent), Revision: n.Revision}
+		messages = append(messages, m)
+		if len(events) == 0 {
+			return messages
+		}
+		if n.Revision != 0 {
+			m.Revision = events[0].Revision - 1
+		}
+	}
 }

@@ -40,6 +40,7 @@ const (
 	handshakeTimeout = 5 * time.Second  // for a connection to begin to speak HTTP/2
 	callTimeout      = 10 * time.Second // for a call that does not wait
 	flushTimeout     = time.Second      // for the last answers to leave, in a shutdown
+	stopTimeout      = 5 * time.Second  // for handlers to notice that their calls were cut off
 
 	// A client may ping this often, with and without calls in progress.
 	minPing = 5 * time.Second

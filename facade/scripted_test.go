@@ -97,8 +97,8 @@ func (s scripted) List(ctx context.Context, _ string, _ int, _ string) ([]etcdst
 	return nil, "", s.do(ctx, "List")
 }
 
-func (s scripted) Watch(ctx context.Context, _ string, send func([]etcdstore.Event) error) error {
-	if err := send(make([]etcdstore.Event, 1)); err != nil {
+func (s scripted) Watch(ctx context.Context, _ string, send func(*etcdstore.News) error) error {
+	if err := send(&etcdstore.News{Events: make([]etcdstore.Event, 1)}); err != nil {
 		return err
 	}
 	return s.do(ctx, "Watch")

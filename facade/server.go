@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -38,6 +39,9 @@ type Server struct {
 	limiter *limiter
 
 	services []string // whose health is told, besides that of ""
+
+	giveUp sync.Once
+	gaveUp chan struct{} // closed when Shutdown has left handlers behind
 }
 
 // New returns a server. Its health is NOT_SERVING until SetServing says otherwise, though it serves
@@ -49,7 +53,7 @@ func New(cfg Config) *Server {
 	service := &service{store: cfg.Store, logger: cfg.Logger, drain: newDrain(), limiter: newLimiter(cfg)}
 	s := &Server{
 		grpc: grpc.NewServer(options(service)...), health: health.NewServer(), drain: service.drain, limiter: service.limiter,
-		services: []string{serviceName},
+		services: []string{serviceName}, gaveUp: make(chan struct{}),
 	}
 	dlmv1.RegisterLockServiceServer(s.grpc, service)
 	if cfg.Coursework != nil {
@@ -70,8 +74,14 @@ func (s *Server) Serve(l net.Listener) error {
 	watching.Go(func() { s.limiter.budget.Run(ctx) })
 	defer watching.Wait()
 	defer cancel()
-	if err := s.grpc.Serve(s.limiter.budget.Listener(l)); !errors.Is(err, grpc.ErrServerStopped) {
-		return err
+	served := make(chan error, 1)
+	go func() { served <- s.grpc.Serve(s.limiter.budget.Listener(l)) }() // which goes on for as long as any handler does
+	select {
+	case err := <-served:
+		if !errors.Is(err, grpc.ErrServerStopped) {
+			return err
+		}
+	case <-s.gaveUp:
 	}
 	return nil
 }
@@ -89,6 +99,9 @@ func (s *Server) SetServing(serving bool) {
 	}
 }
 
+// errStuck is that a handler does not end though its call has.
+var errStuck = errors.New("calls do not end and were left behind")
+
 // Shutdown stops the server and waits for all that it started:
 //
 //  1. Health is NOT_SERVING.
@@ -100,9 +113,11 @@ func (s *Server) SetServing(serving bool) {
 //
 // It returns nil, or the error of ctx if that ended first: then what was left has been cut off. A
 // repeat, also during the first, does the same: one whose ctx has ended cuts off at once.
+//
+// Whatever a handler does, it returns soon after ctx has ended. A handler that goes on though its
+// call was cut off is left behind, which is an error of its own.
 func (s *Server) Shutdown(ctx context.Context) error {
 	var waiting sync.WaitGroup
-	defer waiting.Wait()
 	done := func(wait func()) <-chan struct{} {
 		over := make(chan struct{})
 		waiting.Go(func() {
@@ -130,7 +145,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			cutOff = ctx.Err()
 		}
 	}
-	s.grpc.Stop()
-	s.drain.receivers.Wait()
-	return cutOff
+	stopped := done(s.grpc.Stop)
+	ended := make(chan struct{})
+	go func() {
+		<-stopped
+		s.drain.receivers.Wait()
+		waiting.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return cutOff
+	case <-time.After(stopTimeout):
+		s.giveUp.Do(func() { close(s.gaveUp) })
+		return errors.Join(errStuck, cutOff)
+	}
 }

@@ -203,6 +203,9 @@ func TestWatchSendsManyEventsInPieces(t *testing.T) {
 			}
 			n++
 		}
+		if told := max(n-1, 0); n < events && resp.GetRevision() != told || n == events && resp.GetRevision() != events {
+			t.Fatalf("after event %d all up to %d is said to be told", n-1, resp.GetRevision())
+		}
 	}
 }
 
@@ -212,12 +215,12 @@ type flood struct {
 	events int
 }
 
-func (f flood) Watch(ctx context.Context, _ string, send func([]etcdstore.Event) error) error {
+func (f flood) Watch(ctx context.Context, _ string, send func(*etcdstore.News) error) error {
 	events := make([]etcdstore.Event, f.events)
 	for i := range events {
 		events[i] = etcdstore.Event{Lock: fmt.Sprintf("%0100d", i), Revision: int64(i)}
 	}
-	if err := send(events); err != nil {
+	if err := send(&etcdstore.News{Events: events, Revision: int64(f.events)}); err != nil {
 		return err
 	}
 	<-ctx.Done()

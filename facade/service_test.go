@@ -147,13 +147,13 @@ func testMessages(t *testing.T, store storetest.Subject, lock string) {
 	if len(locks) != 1 || locks[0].Name != lock || locks[0].Holder == nil || locks[0].Holder.Session != bob.ID {
 		t.Errorf("locks %+v", locks)
 	}
-	err = store.Watch(ctx, lock, func(events []etcdstore.Event) error {
+	err = store.Watch(ctx, lock, func(n *etcdstore.News) error {
 		want := etcdstore.Event{
 			Type: etcdstore.EventGranted, Lock: lock, Session: bob.ID, Request: "1", Label: "bob",
 			Token: passed.Token, Revision: passed.Token, Initial: true,
 		}
-		if len(events) != 1 || events[0] != want {
-			t.Errorf("watched %+v, want %+v", events, want)
+		if len(n.Events) != 1 || n.Events[0] != want {
+			t.Errorf("watched %+v, want %+v", n.Events, want)
 		}
 		return enough
 	})

@@ -3,10 +3,13 @@ package facade_test
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -160,5 +163,50 @@ func TestShutdownBeforeServe(t *testing.T) {
 	server := facade.New(facade.Config{Store: scripted{}})
 	if err := server.Shutdown(storetest.Bounded(t)); err != nil {
 		t.Errorf("shutdown: %v", err)
+	}
+}
+
+// A handler that never ends, whatever becomes of its call, holds up neither Shutdown nor Serve.
+func TestShutdownLeavesAStuckHandlerBehind(t *testing.T) {
+	begun, letGo := make(chan struct{}), make(chan struct{})
+	store := scripted{do: func(context.Context, string) error {
+		close(begun)
+		<-letGo
+		return nil
+	}}
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := facade.New(facade.Config{Store: store})
+	served, ended := make(chan error, 1), make(chan struct{})
+	go func() { served <- server.Serve(listener) }()
+	conn, err := grpc.NewClient("passthrough:///"+listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	go func() {
+		defer close(ended)
+		stream, err := dlmv1.NewLockServiceClient(conn).Watch(storetest.Bounded(t), &dlmv1.WatchRequest{})
+		for err == nil {
+			_, err = stream.Recv()
+		}
+	}()
+	wait(t, begun, "the handler")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Shutdown(over) }()
+	if err := wait(t, stopped, "the shutdown"); !errors.Is(err, context.Canceled) || err.Error() == context.Canceled.Error() {
+		t.Errorf("shutdown: %v; want that it was cut off, and that something was left behind", err)
+	}
+	if err := wait(t, served, "the end of Serve"); err != nil {
+		t.Errorf("serve: %v", err)
+	}
+	wait(t, ended, "the client's end of the watch")
+	close(letGo)
+	if err := server.Shutdown(storetest.Bounded(t)); err != nil {
+		t.Errorf("a shutdown once the handler has ended: %v", err)
 	}
 }

@@ -36,6 +36,6 @@ type Store interface {
 	List(ctx context.Context, prefix string, limit int, after string) (
 		locks []etcdstore.LockInfo, next string, err error)
 	InspectCluster(ctx context.Context) (etcdstore.ClusterInfo, error)
-	Watch(ctx context.Context, prefix string, send func([]etcdstore.Event) error) error
+	Watch(ctx context.Context, prefix string, send func(*etcdstore.News) error) error
 	Evict(ctx context.Context, lock string, token int64, reason string) (*etcdstore.Holder, error)
 }

@@ -210,14 +210,14 @@ func (w wire) List(ctx context.Context, prefix string, limit int, after string) 
 	return decodeAll(resp.GetLocks(), decodeLock), resp.GetNextPageToken(), storeError(err)
 }
 
-func (w wire) Watch(ctx context.Context, prefix string, send func([]etcdstore.Event) error) error {
+func (w wire) Watch(ctx context.Context, prefix string, send func(*etcdstore.News) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := w.api.Watch(ctx, &dlmv1.WatchRequest{Prefix: prefix})
 	for err == nil {
 		var resp *dlmv1.WatchResponse
 		if resp, err = stream.Recv(); err == nil {
-			if err := send(decodeAll(resp.GetEvents(), decodeEvent)); err != nil {
+			if err := send(&etcdstore.News{Events: decodeAll(resp.GetEvents(), decodeEvent), Revision: resp.GetRevision()}); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -63,6 +64,10 @@ what to do, 1 any other failure.`,
 // this, memory for ten thousand waiters grew beyond what they need.
 const serverHeap = 40 << 20
 
+// lastResort is how long a server that was told to stop may take beyond its drain. It takes a
+// second or two, and some more to hand an office over to another member.
+const lastResort = 20 * time.Second
+
 // serve runs a server until a signal ends it, or a part of it fails. It loads the configuration
 // anew when it is told to.
 func serve(ctx context.Context, cfg config.Config, load func() (config.Config, error), s *streams) (err error) {
@@ -93,6 +98,12 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 	logs.own.Info("starting", "version", build().Version, "commit", build().Revision, "pid", os.Getpid(), "config", effective(cfg))
 	heap.Roomy(serverHeap)
 	go heap.Release(ctx, serverHeap)
+	var last *time.Timer
+	defer func() {
+		if last != nil {
+			last.Stop()
+		}
+	}()
 
 	// Each part is stopped by what is deferred where it was started, so in the opposite order:
 	// the facade drains, then the store, the client, and the embedded etcd last.
@@ -141,10 +152,14 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 	defer func() {
 		// The next signal is not waited for any more: it stops the process at once.
 		signals.Release()
+		last = time.AfterFunc(cfg.Drain+lastResort, func() {
+			s.printf("what is left of the server does not end: it is ended as it is")
+			os.Exit(exitFailure)
+		})
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain)
 		defer cancel()
 		if shutdownErr := server.Shutdown(drain); shutdownErr != nil {
-			logs.own.Warn("calls in progress were cut off", "drain", cfg.Drain)
+			logs.own.Warn("calls in progress were cut off", "drain", cfg.Drain, "err", shutdownErr)
 		}
 	}()
 	readiness.attach(server.SetServing)

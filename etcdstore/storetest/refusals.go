@@ -186,7 +186,7 @@ func refusals(t *testing.T, s Subject, c, o *Client, h *Held) (all []refusal) {
 			return err
 		})
 		add("watch of prefix "+brief(prefix), etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
-			return s.Watch(ctx, prefix, func([]etcdstore.Event) error { return nil })
+			return s.Watch(ctx, prefix, func(*etcdstore.News) error { return nil })
 		})
 	}
 	return all

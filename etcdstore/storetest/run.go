@@ -30,7 +30,7 @@ type Subject interface {
 	Inspect(ctx context.Context, lock string) (etcdstore.LockInfo, error)
 	List(ctx context.Context, prefix string, limit int, after string) (
 		locks []etcdstore.LockInfo, next string, err error)
-	Watch(ctx context.Context, prefix string, send func([]etcdstore.Event) error) error
+	Watch(ctx context.Context, prefix string, send func(*etcdstore.News) error) error
 	Evict(ctx context.Context, lock string, token int64, reason string) (*etcdstore.Holder, error)
 }
 

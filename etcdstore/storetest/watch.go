@@ -25,10 +25,10 @@ func watch(t *testing.T, s Subject, prefix string) *watcher {
 	w := &watcher{t: t, done: make(chan struct{}), cut: cut}
 	go func() {
 		defer close(w.done)
-		w.err = s.Watch(ctx, prefix, func(events []etcdstore.Event) error {
+		w.err = s.Watch(ctx, prefix, func(n *etcdstore.News) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.got = append(w.got, events...)
+			w.got = append(w.got, n.Events...)
 			return nil
 		})
 	}()
@@ -153,7 +153,7 @@ func testWatch(t *testing.T, s Subject) {
 		t.Error("Watch ended by its context answers nil; want an error")
 	}
 	enough := errors.New("enough")
-	if err := s.Watch(Bounded(t), "watch/0", func([]etcdstore.Event) error { return enough }); !errors.Is(err, enough) {
+	if err := s.Watch(Bounded(t), "watch/0", func(*etcdstore.News) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("Watch whose send fails: %v; want send's error", err)
 	}
 }

@@ -1,0 +1,142 @@
+package facade_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/facade/facadetest"
+)
+
+// traffic has a client lock, append and release through a server, until stop is called.
+func traffic(t *testing.T, conn *grpc.ClientConn, lock string) (stop func()) {
+	t.Helper()
+	api := dlmv1.NewLockServiceClient(conn)
+	session, err := api.Init(storetest.Bounded(t), &dlmv1.InitRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		for i := 1; ctx.Err() == nil; i++ {
+			request := fmt.Sprint(i)
+			grant, err := api.Acquire(ctx, &dlmv1.AcquireRequest{Session: session.GetSession(), Lock: lock, Request: request})
+			if err == nil {
+				_, err = api.Append(ctx, &dlmv1.AppendRequest{
+					Session: session.GetSession(), Lock: lock, Token: grant.GetToken(), Request: request, File: "log", Data: []byte("x"), Number: 1,
+				})
+			}
+			if err == nil {
+				_, err = api.Release(ctx, &dlmv1.ReleaseRequest{
+					Session: session.GetSession(), Lock: lock, Token: grant.GetToken(), Appended: true,
+				})
+			}
+			if err != nil && ctx.Err() == nil {
+				t.Errorf("traffic: %v", err)
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// follower is a stream of answers that its client may stop to read.
+type follower interface{ RecvMsg(m any) error }
+
+// Watches and tails under traffic are closed without a word, some of them by clients that do not
+// read. Those that come later see every change, and the server stops in time.
+func TestAbandonedWatchersHarmNobody(t *testing.T) {
+	const (
+		conns  = 10
+		each   = 20 // watches of one connection
+		tails  = 30 // likewise
+		rounds = 3
+	)
+	node := facadetest.Start(t)
+	stops := []func(){traffic(t, node.Dial(0), "busy/0"), traffic(t, node.Dial(0), "busy/1")}
+	api := dlmv1.NewLockServiceClient(node.Dial(0))
+	storetest.Eventually(t, "something to follow", func() bool {
+		file, err := api.Read(storetest.Bounded(t), &dlmv1.ReadRequest{Lock: "busy/0", File: "log"})
+		return err == nil && file.GetSize() > 0
+	})
+	for range rounds {
+		var all []*grpc.ClientConn
+		var reading, first sync.WaitGroup
+		for range conns {
+			conn, err := grpc.NewClient("passthrough:///"+node.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, conn)
+			api := dlmv1.NewLockServiceClient(conn)
+			for i := range each + tails {
+				var stream follower
+				m := any(&dlmv1.TailResponse{})
+				if i < each {
+					stream, err = api.Watch(t.Context(), &dlmv1.WatchRequest{Prefix: "busy/"})
+					m = &dlmv1.WatchResponse{}
+				} else {
+					stream, err = api.Tail(t.Context(), &dlmv1.TailRequest{Lock: "busy/0", File: "log"})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				first.Add(1)
+				reading.Go(func() {
+					err := stream.RecvMsg(m)
+					first.Done()
+					for err == nil && i%2 == 0 {
+						err = stream.RecvMsg(m)
+					}
+				})
+			}
+		}
+		begun := make(chan struct{})
+		go func() {
+			first.Wait()
+			close(begun)
+		}()
+		wait(t, begun, "all to have begun")
+		for _, conn := range all {
+			if err := conn.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		reading.Wait()
+	}
+
+	late, err := api.Watch(storetest.Bounded(t), &dlmv1.WatchRequest{Prefix: "busy/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seen := 0; seen < 10; {
+		m, err := late.Recv()
+		if err != nil {
+			t.Fatalf("a watch that came later, after %d changes: %v", seen, err)
+		}
+		for _, e := range m.GetEvents() {
+			if !e.GetInitial() {
+				seen++
+			}
+		}
+	}
+	for _, stop := range stops {
+		stop()
+	}
+	stopped := make(chan struct{})
+	go func() {
+		node.Stop()
+		close(stopped)
+	}()
+	wait(t, stopped, "the server to stop")
+}
