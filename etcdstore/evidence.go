@@ -204,11 +204,20 @@ func (s *Store) keyAt(ctx context.Context, key string, rev int64) (*mvccpb.KeyVa
 // asOf reads keys as they were at a revision. What was does not change, so any member may answer,
 // from what it has itself. One that has not come so far says that the revision is in the future:
 // the read is then made again through the quorum.
-func (s *Store) asOf(ctx context.Context, rev int64, keys ...string) (resp *pb.TxnResponse, err error) {
+func (s *Store) asOf(ctx context.Context, rev int64, keys ...string) (*pb.TxnResponse, error) {
+	then := make([]at[string], len(keys))
+	for i, key := range keys {
+		then[i] = at[string]{rev, key}
+	}
+	return s.eachAsOf(ctx, then)
+}
+
+// eachAsOf is asOf with a revision for each key.
+func (s *Store) eachAsOf(ctx context.Context, keys []at[string]) (resp *pb.TxnResponse, err error) {
 	for _, serializable := range []bool{true, false} {
 		var read commit.Txn
 		for _, key := range keys {
-			read.Then = append(read.Then, op.Range(&pb.RangeRequest{Key: []byte(key), Revision: rev, Serializable: serializable}))
+			read.Then = append(read.Then, op.Range(&pb.RangeRequest{Key: []byte(key.who), Revision: key.rev, Serializable: serializable}))
 		}
 		if resp, err = s.engine.Commit(ctx, read); !errors.Is(err, rpctypes.ErrFutureRev) {
 			break

@@ -55,7 +55,7 @@ type fact struct {
 
 type feed struct {
 	keys keys
-	look func(ctx context.Context, rev int64, keys ...string) (*pb.TxnResponse, error) // reads as of a revision
+	look func(context.Context, []at[string]) (*pb.TxnResponse, error) // reads keys, each as of a revision
 
 	takers  atomic.Int64  // how many watch or tail; facts are kept only for them
 	arrived chan struct{} // of size 1: there are facts
@@ -427,24 +427,24 @@ func (f *feed) endOf(lock string, c fact) (own ownEnd, known bool) {
 	return own, known
 }
 
-// readNotes finds out how the open ones of the events have ended: a note is put with the end, and
-// kept for a day.
+// readNotes finds out how the open ones of the events have ended: the note is put with the end.
 func (f *feed) readNotes(ctx context.Context, events []Event, open []int) error {
 	for some := range slices.Chunk(open, commit.MaxOps) {
-		names := make([]string, len(some))
-		for i, at := range some {
-			names[i] = f.keys.note(events[at].Lock, events[at].Token)
+		notes := make([]at[string], len(some))
+		for i, n := range some {
+			e := events[n]
+			notes[i] = at[string]{e.Revision, f.keys.note(e.Lock, e.Token)}
 		}
 		ctx, cancel := context.WithTimeout(ctx, explainSoon)
-		resp, err := f.look(ctx, events[some[len(some)-1]].Revision, names...)
+		resp, err := f.look(ctx, notes)
 		cancel()
 		if err != nil {
 			return err
 		}
-		for i, at := range some {
+		for i, n := range some {
 			var v noteValue
 			if kv := op.First(resp, i); kv != nil && decode(kv.Value, &v) == nil {
-				events[at].undone(v)
+				events[n].undone(v)
 			}
 		}
 	}
@@ -466,7 +466,7 @@ type explanation struct {
 	events  []Event
 }
 
-// at is somebody at a revision.
+// at is somebody, or something, at a revision.
 type at[T any] struct {
 	rev int64
 	who T

@@ -243,7 +243,7 @@ func FuzzEvents(f *testing.F) {
 			how >>= 2
 		}
 		slices.SortStableFunc(events, func(a, b *clientv3.Event) int { return int(a.Kv.ModRevision - b.Kv.ModRevision) })
-		s.mirror.feed.look = s.asOf // etcd is not there
+		s.mirror.feed.look = s.eachAsOf // etcd is not there
 		watchers := map[string]*watcher{}
 		for _, prefix := range []string{"", "a/"} {
 			watchers[prefix] = s.mirror.feed.join(prefix)

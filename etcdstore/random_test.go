@@ -49,6 +49,13 @@ func TestRandom(t *testing.T) {
 	defer hangUp()
 	told, deaf := listenTo(listening, etcd, r.stores)
 	r.told = told
+	watching, lookAway := context.WithCancel(t.Context())
+	defer lookAway()
+	past, closed := chronicles(watching, t, etcd)
+	var onlookers []*onlooker
+	for i, prefix := range []string{"", "", "l1", "l", "none/"} {
+		onlookers = append(onlookers, look(watching, t, r.stores[i%2], prefix))
+	}
 
 	var running sync.WaitGroup
 	for i := range uint64(5) {
@@ -71,6 +78,20 @@ func TestRandom(t *testing.T) {
 		r.revoke(storetest.Bounded(t), id)
 	}
 	referee := over()
+	seen := 0
+	past.comesTo(revision(t, etcd))
+	for _, o := range onlookers {
+		seen += past.check(t, o)
+	}
+	lookAway()
+	<-closed
+	for _, o := range onlookers {
+		<-o.done
+	}
+	t.Logf("%d events were told to %d watchers", seen, len(onlookers))
+	if seen == 0 {
+		t.Error("no watcher was told anything: the run proves nothing of them")
+	}
 	last := openStore(t, etcd) // and tidies up
 	acknowledged := r.m.check(last)
 	gone(t, etcd, "staged/")

@@ -146,7 +146,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.mirror.explain, s.mirror.lapsed, s.mirror.marked = s.losses.add, s.lapses.add, s.lingers.marked
-	s.mirror.feed.look = s.asOf
+	s.mirror.feed.look = s.eachAsOf
 	s.apply = s.applier()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
