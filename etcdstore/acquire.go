@@ -147,6 +147,7 @@ func (a *acquiring) grant(since int64) {
 	e := a.s.entry(a.c, a.args)
 	var t commit.Txn
 	t, a.granted = e.grant(e.free(since))
+	t.Client = clientOf(a.ctx)
 	t.Refuse = func() error {
 		if err := e.refuse(); err != nil {
 			return err
@@ -191,6 +192,7 @@ func (a *acquiring) look() {
 	s := a.s
 	read := commit.Txn{
 		Then:   []*pb.RequestOp{op.Get(s.keys.lock(a.lock)), op.GetKey(s.keys.session(a.session)), op.GetKey(s.keys.waiter(a.acquisition))},
+		Client: clientOf(a.ctx),
 		Refuse: s.unlessStale(a.acquisition),
 	}
 	s.engine.Submit(read, func(resp *pb.TxnResponse, err error) {
@@ -217,7 +219,7 @@ func (a *acquiring) look() {
 // enqueue takes a place in the queue, and waits there. The transaction is made when its turn has
 // come (SubmitLater): thousands may be pending for one lock, and what is pending is then small.
 func (a *acquiring) enqueue() {
-	a.s.engine.SubmitLater(a.writes, a.enter, func(resp *pb.TxnResponse, err error) {
+	a.s.engine.SubmitLater(clientOf(a.ctx), a.writes, a.enter, func(resp *pb.TxnResponse, err error) {
 		outcome := outcomeOf(resp, err)
 		if err == nil && a.repeatable { // its other branch is the plain case
 			outcome = plainUnclear

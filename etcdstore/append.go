@@ -32,7 +32,7 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(rev int64, 
 		return
 	}
 	guard, stage := s.staging(c, r)
-	s.engine.Submit(commit.Txn{If: guard, Then: stage}, func(resp *pb.TxnResponse, err error) {
+	s.engine.Submit(commit.Txn{If: guard, Then: stage, Client: clientOf(ctx)}, func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
 			s.hadRoom(r)

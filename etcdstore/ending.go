@@ -30,7 +30,7 @@ type ending struct {
 // that it packs.
 func (e ending) txn(p pass) commit.Txn {
 	ifs := append(e.guard[:len(e.guard):len(e.guard)], e.whole...)
-	return commit.Txn{If: append(ifs, p.ifs...), Then: append(p.then, e.then...), Alive: p.alive, Doubt: e.doubt}
+	return commit.Txn{If: append(ifs, p.ifs...), Then: append(p.then, e.then...), Alive: p.alive, Doubt: e.doubt, Urgent: true}
 }
 
 // ended takes in what the transaction did. It returns the waits that are over by it, for the caller
@@ -56,6 +56,7 @@ const maxHandovers = 16
 // hold, the waiter has left, or its session has ended, and the mirror has not heard of that. The
 // one behind it is tried, in this call.
 func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
+	ctx = urgent(ctx)
 	lock := s.keys.lock(e.lock)
 	s.mirror.markEnd(e.lock, e.token)
 	defer func() {

@@ -108,6 +108,22 @@ func WithClient(ctx context.Context, client string) context.Context {
 	return context.WithValue(ctx, clientKey{}, client)
 }
 
+type urgentKey struct{}
+
+// urgent returns a context whose calls go before those that begin something: they keep a session
+// alive, or end what is held. They have room however much else there is.
+func urgent(ctx context.Context) context.Context {
+	if isUrgent(ctx) {
+		return ctx
+	}
+	return context.WithValue(ctx, urgentKey{}, true)
+}
+
+func isUrgent(ctx context.Context) bool { return ctx.Value(urgentKey{}) != nil }
+
+// callerOf is for whom a context's calls are made, and whether they are urgent.
+func callerOf(ctx context.Context) (client string, hurried bool) { return clientOf(ctx), isUrgent(ctx) }
+
 // clientOf is for whom a context's calls are made.
 func clientOf(ctx context.Context) string {
 	client, _ := ctx.Value(clientKey{}).(string)

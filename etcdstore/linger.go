@@ -191,6 +191,7 @@ func (ls *lingers) stop() {
 // after any error: what has come of it is read first. Another store may have marked the session and
 // crashed; then it remains to revoke the lease.
 func (s *Store) endLingering(ctx context.Context, l lingering) error {
+	ctx = urgent(ctx)
 	key := s.keys.session(l.session)
 	resp, err := s.get(ctx, key)
 	if err != nil || len(resp.Kvs) == 0 {

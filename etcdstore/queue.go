@@ -91,6 +91,7 @@ func (s *Store) leave(ctx context.Context, a acquisition, anyhow bool) (token in
 // promote grants a free lock to its first waiter. It is asked for whenever the mirror shows a free
 // lock with a queue, whatever led to it: see settle. Every store does so, and one of them succeeds.
 func (s *Store) promote(ctx context.Context, lock string) error {
+	ctx = urgent(ctx)
 	skip := map[acquisition]bool{}
 	for s.mirror.waitedFor(lock) {
 		w := s.mirror.next(lock, skip)

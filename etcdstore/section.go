@@ -60,7 +60,7 @@ func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
 func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error)) {
 	doubt := new(bool)
 	resolved := func() {
-		resolve(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveRelease(ctx, sec, doubt) },
+		resolve(urgent(ctx), s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveRelease(ctx, sec, doubt) },
 			func(_ struct{}, err error) { done(err) })
 	}
 	c, known := s.known(sec.Credential)
@@ -71,7 +71,9 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 	e := s.releasing(c, sec, doubt)
 	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
 	s.mirror.markEnd(sec.Lock, sec.Token)
-	s.engine.Submit(e.txn(p), func(resp *pb.TxnResponse, err error) {
+	t := e.txn(p)
+	t.Client = clientOf(ctx)
+	s.engine.Submit(t, func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
 			verdicts := s.ended(e, p, resp.Header.Revision)
@@ -246,6 +248,7 @@ func (s *Store) heldAs(ctx context.Context, sec Section) (holderValue, error) {
 //
 // It may be repeated as a release may be.
 func (s *Store) Discard(ctx context.Context, sec Section) (published bool, err error) {
+	ctx = urgent(ctx)
 	c, err := s.owner(ctx, sec)
 	if err != nil {
 		return false, err

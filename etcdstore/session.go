@@ -215,6 +215,7 @@ func (s *Store) living(ctx context.Context, credential string) (session, error) 
 //
 // It may be repeated.
 func (s *Store) Heartbeat(ctx context.Context, args HeartbeatArgs) (Renewal, error) {
+	ctx = urgent(ctx)
 	unfinished := args.Unfinished
 	if len(unfinished) > MaxUnfinished {
 		return Renewal{}, fmt.Errorf("%w: %d acquisitions: want at most %d", ErrInvalidArgument, len(unfinished), MaxUnfinished)
@@ -261,7 +262,7 @@ func (s *Store) Heartbeat(ctx context.Context, args HeartbeatArgs) (Renewal, err
 
 func (s *Store) renew(ctx context.Context, lease clientv3.LeaseID) (time.Duration, error) {
 	var ttl int64
-	err := s.engine.Call(ctx, func(ctx context.Context) (err error) {
+	err := s.engine.CallNow(ctx, func(ctx context.Context) (err error) {
 		ttl, err = s.renewOnce(ctx, lease)
 		return err
 	})
@@ -336,6 +337,7 @@ func (s *Store) states(ctx context.Context, id string, as []Acquisition) (states
 //   - [ErrInvalidArgument]: it is no credential.
 //   - any other: indeterminate.
 func (s *Store) CloseSession(ctx context.Context, credential string) error {
+	ctx = urgent(ctx)
 	c, err := s.authenticate(ctx, credential)
 	if err != nil || !c.alive {
 		return err

@@ -158,6 +158,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		},
 		Health: s.health,
 		Seen:   s.seen,
+		Caller: callerOf,
 	})
 
 	s.start(func() { s.engine.Run(s.ctx) })

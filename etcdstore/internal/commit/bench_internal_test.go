@@ -68,12 +68,13 @@ func BenchmarkFill(b *testing.B) {
 	})
 	b.ReportAllocs()
 	for b.Loop() {
-		pending := make([]*member, len(txns))
-		for i, t := range txns {
-			pending[i] = &member{Txn: t, Footprint: t.footprint(), since: time.Now()}
+		q := newQueue()
+		engine := &Engine{queue: newQueue()}
+		for _, t := range txns {
+			q.add(&member{Txn: t, Footprint: t.footprint(), since: time.Now(), engine: engine})
 		}
-		if batch, left := fill(pending); len(left) > 0 || len(batch.txn().Then) != batchMembers/packOps+1 {
-			b.Fatalf("%d are left, and there are %d operations", len(left), len(batch.txn().Then))
+		if batch := q.fill(); len(q.byOwner) > 0 || len(batch.txn().Then) != batchMembers/packOps+1 {
+			b.Fatalf("%d lines are left, and there are %d operations", len(q.byOwner), len(batch.txn().Then))
 		}
 	}
 }

@@ -4,10 +4,10 @@
 // proposal, one fsync, one answer. So etcd commits at its own pace, some hundreds of times a
 // second, however many clients there are.
 //
-//	Submit ──▶ pending ──▶ fill ──▶ batch of packs ──▶ one etcd transaction
-//	              ▲          │                             │
-//	              └── left ──┘       run again, apart ◀────┤ failed in company
-//	                                                       └─▶ the answer of each
+//	Submit ──▶ a line of each client ──▶ fill ──▶ batch of packs ──▶ one etcd transaction
+//	              ▲                                                     │
+//	              └──────────────────────── run again, apart ◀──────────┤ failed in company
+//	                                                                    └─▶ the answer of each
 //
 // # What may go together
 //
@@ -20,6 +20,17 @@
 //
 // Nobody is promised an order among what is asked for at the same time: what has to run again runs
 // after what came with it, so that an append beside its section's release may be refused.
+//
+// # Turns
+//
+// What is pending is taken client by client, one transaction each, and of each client in the order
+// in which it came. So a client that asks for thousands costs the others a turn of theirs. What
+// keeps something alive or ends it is urgent: it has half of each batch before anything else does,
+// so that nobody's flood, not even a client's own, keeps it from releasing. What writes the key of
+// another one waits for that alone, and is not looked at meanwhile: see lines.
+//
+// Calls that do not go into a batch, reads above all, are made so many at a time, and by the same
+// turns: see gate.
 //
 // # Packs
 //

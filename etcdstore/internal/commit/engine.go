@@ -3,7 +3,6 @@ package commit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -26,12 +25,17 @@ type Env struct {
 	Health *Health
 	// Seen is what etcd has shown so far; nil: nothing.
 	Seen *Seen
+	// Caller says for which client a call is made, and whether it is urgent: see [Txn]. nil: all are
+	// one client's, and not urgent.
+	Caller func(context.Context) (client string, urgent bool)
 }
 
 // Engine commits transactions. It is safe for concurrent use.
 type Engine struct {
 	env   Env
 	queue queue
+
+	calls, urgentCalls *gate // of etcd, one by one
 }
 
 // New makes an engine, which commits nothing before Run.
@@ -39,7 +43,10 @@ func New(env Env) *Engine {
 	if env.Seen == nil {
 		env.Seen = NewSeen()
 	}
-	return &Engine{env: env, queue: queue{arrived: make(chan struct{}, 1)}}
+	if env.Caller == nil {
+		env.Caller = func(context.Context) (string, bool) { return "", false }
+	}
+	return &Engine{env: env, queue: newQueue(), calls: newGate(), urgentCalls: newGate()}
 }
 
 // Run commits one batch after another, until ctx ends. Then it answers all that is pending, and all
@@ -53,11 +60,9 @@ func (e *Engine) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil { // what is left when it ends is not tried any more, however much it is
-		pending, wait := e.queue.take()
-		if len(pending) > 0 {
-			b, left := fill(pending)
-			e.queue.putBack(left)
-			if len(b.packs) > 0 {
+		due, wait := e.queue.due()
+		if due {
+			if b := e.queue.fill(); b.size > 0 {
 				e.commit(ctx, b)
 			}
 			continue
@@ -74,7 +79,8 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 }
 
-// Commit runs a transaction: together with others if it writes. If ctx ends first, or etcd becomes
+// Commit runs a transaction: together with others if it writes, and else by itself, when its turn
+// has come. ctx says for whom. If ctx ends first, or etcd becomes
 // unavailable, the transaction is not run if it is not on its way yet; else what becomes of it is
 // not known.
 func (e *Engine) Commit(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
@@ -82,8 +88,9 @@ func (e *Engine) Commit(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 		return nil, notSent{e.Unserved()}
 	}
 	f := t.footprint()
+	t.Client, t.Urgent = e.env.Caller(ctx)
 	if f.empty() {
-		return e.Alone(ctx, t)
+		return e.read(ctx, t)
 	}
 	type outcome struct {
 		resp *pb.TxnResponse
@@ -110,9 +117,25 @@ func (e *Engine) Alone(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 	if !e.serving() {
 		return nil, e.Unserved()
 	}
-	before := e.env.Seen.Highest()
 	ctx, cancel := e.env.Health.Bound(ctx)
 	defer cancel()
+	return e.apply(ctx, t)
+}
+
+// read is Alone for what only reads, when its turn has come.
+func (e *Engine) read(ctx context.Context, t Txn) (resp *pb.TxnResponse, err error) {
+	ctx, cancel := e.env.Health.Bound(ctx)
+	defer cancel()
+	leave, err := e.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return e.apply(ctx, t)
+}
+
+func (e *Engine) apply(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
+	before := e.env.Seen.Highest()
 	resp, err := e.env.Apply(ctx, t.Request())
 	if err != nil {
 		return nil, e.explain(ctx, err)
@@ -125,9 +148,34 @@ func (e *Engine) Alone(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 	return resp, nil
 }
 
-// Call makes another call of etcd, within the same bounds and with the same errors. It passes over
-// a refusal of calls while etcd is unavailable only by being one.
+// enter waits for a call's turn.
+func (e *Engine) enter(ctx context.Context) (leave func(), err error) {
+	g := e.calls
+	client, urgent := e.env.Caller(ctx)
+	if urgent {
+		g = e.urgentCalls
+	}
+	if err := g.enter(ctx, client); err != nil {
+		return nil, notSent{e.explain(ctx, err)}
+	}
+	return g.leave, nil
+}
+
+// Call makes another call of etcd, when its turn has come, within the same bounds and with the same
+// errors. It passes over a refusal of calls while etcd is unavailable only by being one.
 func (e *Engine) Call(ctx context.Context, call func(context.Context) error) error {
+	return e.CallNow(ctx, func(ctx context.Context) error {
+		leave, err := e.enter(ctx)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		return call(ctx)
+	})
+}
+
+// CallNow is [Engine.Call] without the wait for a turn.
+func (e *Engine) CallNow(ctx context.Context, call func(context.Context) error) error {
 	if !e.serving() {
 		return e.Unserved()
 	}
@@ -151,20 +199,23 @@ func (e *Engine) Submit(t Txn, answer Answer) {
 
 // SubmitLater is [Engine.Submit] for a transaction that is made when its turn has come, if more is
 // pending than the next batch takes: what waits is then small. writes is what it will write. It is
-// [Txn.Patient].
-func (e *Engine) SubmitLater(writes func() Footprint, build func() Txn, answer Answer) {
+// [Txn.Patient]. client is for whom it is.
+func (e *Engine) SubmitLater(client string, writes func() Footprint, build func() Txn, answer Answer) {
 	if !e.serving() || e.queue.len() < batchMembers {
-		e.Submit(build(), answer)
+		t := build()
+		t.Client = client
+		e.Submit(t, answer)
 		return
 	}
 	m := &member{Footprint: writes(), build: build, answer: answer}
-	m.Patient = true
+	m.Patient, m.Client = true, client
 	e.add(m)
 }
 
 func (e *Engine) add(m *member) {
 	m.since, m.engine = time.Now(), e
-	if !e.queue.add(m) {
+	m.owner, m.patient = lineOwner{m.Client, m.Urgent}, m.Patient
+	if !e.queue.put(m) {
 		m.tell(nil, notSent{ErrClosed})
 	}
 }
@@ -193,31 +244,6 @@ func (e *Engine) rescue() {
 	}
 }
 
-// fill makes a batch of what is pending: in the order of arrival, without those that have to wait
-// for one before them. Who is not to be tried is answered.
-func fill(pending []*member) (b *batch, left []*member) {
-	b = newBatch()
-	now := time.Now()
-	for i, m := range pending {
-		switch {
-		case b.full():
-			return b, append(left, pending[i:]...)
-		case m.abandoned.Load():
-		case now.Sub(m.since) > Timeout:
-			m.tell(nil, notSent{fmt.Errorf("%w: etcd is too slow", ErrNoQuorum)})
-		case !b.takes(m.Footprint):
-			left = append(left, m)
-		default:
-			if err := m.refused(); err != nil {
-				m.tell(nil, err)
-			} else {
-				b.add(m)
-			}
-		}
-	}
-	return b, left
-}
-
 // commit runs a batch, and has those go again that failed for the company they were in.
 func (e *Engine) commit(ctx context.Context, b *batch) {
 	resp, err := e.Alone(ctx, b.txn())
@@ -228,7 +254,7 @@ func (e *Engine) commit(ctx context.Context, b *batch) {
 	if err == nil {
 		e.queue.putBack(b.failed(resp))
 	}
-	if e.queue.idle() || !e.env.Start(func() { b.tell(resp, err) }) { // the next batch need not wait for it
+	if !e.queue.hurried() || !e.env.Start(func() { b.tell(resp, err) }) { // the next batch need not wait for it
 		b.tell(resp, err)
 	}
 }

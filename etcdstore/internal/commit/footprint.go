@@ -66,24 +66,25 @@ func (w *writes) add(f Footprint) {
 	w.ranges = append(w.ranges, f.Ranges...)
 }
 
-// meet reports whether a transaction may write a key in common with them.
-func (w *writes) meet(f Footprint) bool {
+// meet reports whether a transaction may write a key in common with them, and which key, or range
+// of keys by its first, of the transaction that is.
+func (w *writes) meet(f Footprint) (key string, met bool) {
 	for _, k := range f.Keys {
 		if _, ok := w.keys[k]; ok || within(k, w.ranges) {
-			return true
+			return k, true
 		}
 	}
 	for _, r := range f.Ranges {
 		for k := range w.keys {
 			if within(k, [][2]string{r}) {
-				return true
+				return r[0], true
 			}
 		}
 		if slices.ContainsFunc(w.ranges, func(x [2]string) bool { return x[0] < r[1] && r[0] < x[1] }) {
-			return true
+			return r[0], true
 		}
 	}
-	return false
+	return "", false
 }
 
 func within(key string, ranges [][2]string) bool {

@@ -60,10 +60,13 @@ func (b *batch) full() bool {
 	return b.size == batchMembers || len(b.packs)+len(b.touched)+2 > batchPacks
 }
 
-// takes reports whether a transaction with this footprint may join.
-func (b *batch) takes(f Footprint) bool {
-	return b.size == 0 || b.bytes+f.Bytes <= batchBytes && !b.meet(f)
+// halfFull reports whether half of what there is room for has joined.
+func (b *batch) halfFull() bool {
+	return b.size >= batchMembers/2 || len(b.packs)+len(b.touched)+2 > batchPacks/2
 }
+
+// hasRoom reports whether what a transaction with this footprint puts is not too much.
+func (b *batch) hasRoom(f Footprint) bool { return b.size == 0 || b.bytes+f.Bytes <= batchBytes }
 
 func (b *batch) add(m *member) {
 	b.writes.add(m.Footprint)

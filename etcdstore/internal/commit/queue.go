@@ -3,7 +3,6 @@ package commit
 import (
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,10 +24,15 @@ type member struct {
 	Footprint
 	build     func() Txn // makes the transaction when its turn has come; nil: it is made
 	since     time.Time
+	owner     lineOwner   // of the line in which it is pending
+	patient   bool        // it is pending in no hurry
 	apart     bool        // it has failed, or was refused, together with others
+	expired   bool        // it was answered, as it has waited for too long
 	abandoned atomic.Bool // its caller has gone
 	answer    Answer
 	engine    *Engine
+
+	older, newer *member // of all that is pending
 }
 
 // made is the transaction.
@@ -71,17 +75,26 @@ func (m *member) tell(resp *pb.TxnResponse, err error) {
 // queue is what waits to be committed.
 type queue struct {
 	mu      sync.Mutex
-	pending []*member // in the order of arrival
+	inbox   []*member // what has arrived since the last batch was made
 	closed  bool
 	arrived chan struct{} // of size 1
+	sorted  []*member     // the inbox before, to be used again
+
+	pending, hasty atomic.Int64 // how many there are, and of these in a hurry
+	lines
 }
 
-// add takes a transaction in. It reports whether it did: a closed queue takes nothing.
-func (q *queue) add(m *member) bool {
+func newQueue() queue {
+	return queue{arrived: make(chan struct{}, 1), lines: lines{byOwner: map[lineOwner]*line{}}}
+}
+
+// put takes a transaction in. It reports whether it did: a closed queue takes nothing.
+func (q *queue) put(m *member) bool {
 	q.mu.Lock()
 	taken := !q.closed
 	if taken {
-		q.pending = append(q.pending, m)
+		q.count(m, 1)
+		q.inbox = append(q.inbox, m)
 	}
 	q.mu.Unlock()
 	if taken {
@@ -94,53 +107,66 @@ func (q *queue) add(m *member) bool {
 }
 
 // close takes nothing in from now on, and returns what was pending.
-func (q *queue) close() []*member {
+func (q *queue) close() (pending []*member) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	pending := q.pending
-	q.pending, q.closed = nil, true
+	q.closed = true
+	q.mu.Unlock()
+	q.sort()
+	for m := q.oldest; m != nil; m = q.oldest {
+		q.leave(m)
+		pending = append(pending, m)
+	}
 	return pending
 }
 
-// take returns what is pending, and leaves nothing. If that should wait for company, it returns how
-// long instead.
-func (q *queue) take() (pending []*member, wait time.Duration) {
+// sort has all that has arrived stand in its line.
+func (q *queue) sort() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.pending) > 0 && !q.urgent() {
-		if wait := patience - time.Since(q.pending[0].since); wait > 0 {
-			return nil, wait
+	inbox := q.inbox
+	q.inbox = q.sorted[:0]
+	q.mu.Unlock()
+	for _, m := range inbox {
+		q.add(m)
+	}
+	clear(inbox)
+	q.sorted = inbox
+}
+
+// due reports whether a batch is to be made of what is pending. If that should wait for company, it
+// returns for how long.
+func (q *queue) due() (due bool, wait time.Duration) {
+	q.sort()
+	if q.oldest == nil {
+		return false, 0
+	}
+	if !q.hurried() {
+		if wait := patience - time.Since(q.oldest.since); wait > 0 {
+			return false, wait
 		}
 	}
-	pending, q.pending = q.pending, nil
-	return pending, 0
+	return true, 0
 }
 
-// putBack puts what was taken before what has arrived since.
+// putBack has what was taken go before what has arrived since.
 func (q *queue) putBack(members []*member) {
-	if len(members) == 0 {
-		return
+	for _, m := range members {
+		q.count(m, 1)
 	}
-	q.mu.Lock()
-	q.pending = append(members, q.pending...)
-	q.mu.Unlock()
+	q.repeat(members)
 }
 
-// urgent reports whether what is pending should not wait. mu is held.
-func (q *queue) urgent() bool {
-	return len(q.pending) >= batchMembers || slices.ContainsFunc(q.pending, func(m *member) bool { return !m.Patient })
+// left notes that one is not pending any more.
+func (q *queue) left(m *member) { q.count(m, -1) }
+
+func (q *queue) count(m *member, n int64) {
+	q.pending.Add(n)
+	if !m.patient {
+		q.hasty.Add(n)
+	}
 }
 
-// idle reports whether nothing is pending that is in a hurry.
-func (q *queue) idle() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return !q.urgent()
-}
+// hurried reports whether what is pending should not wait.
+func (q *queue) hurried() bool { return q.len() >= batchMembers || q.hasty.Load() > 0 }
 
 // len is how many are pending.
-func (q *queue) len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.pending)
-}
+func (q *queue) len() int { return int(q.pending.Load()) }

@@ -67,6 +67,7 @@ func TestAnsweredOnce(t *testing.T) {
 			for i := range txns {
 				id := client*txns + i
 				t := put(fmt.Sprint("k", rand.IntN(200)))
+				t.Client, t.Urgent = fmt.Sprint(client%5), rand.IntN(4) == 0
 				switch rand.IntN(4) {
 				case 0:
 					t.If = []*pb.Compare{op.Absent(fmt.Sprint("k", rand.IntN(200)))}
@@ -89,7 +90,7 @@ func TestAnsweredOnce(t *testing.T) {
 					engine.add(&member{Txn: t, Footprint: t.footprint(), answer: answer})
 					wantPanics.Add(1)
 				case i%3 == 0:
-					engine.SubmitLater(t.footprint, func() Txn { return t }, answer)
+					engine.SubmitLater(t.Client, t.footprint, func() Txn { return t }, answer)
 				case i%3 == 1:
 					answer(engine.Commit(ctx, t))
 				default:

@@ -105,6 +105,7 @@ func (c *chaos) trial() *trial {
 	c.next++
 	tr := &trial{id: c.next}
 	c.mu.Unlock()
+	tr.Client, tr.Urgent = fmt.Sprint(c.in(3)), c.one(4)
 	for range c.in(3) {
 		switch key := c.key(); c.in(4) {
 		case 0:
@@ -257,7 +258,7 @@ func randomRun(t *testing.T, seed uint64, sum *tally) {
 						engine.Submit(tr.Txn, tr.answer)
 						continue
 					case 1:
-						engine.SubmitLater(tr.footprint, func() Txn { return tr.Txn }, tr.answer)
+						engine.SubmitLater(tr.Client, tr.footprint, func() Txn { return tr.Txn }, tr.answer)
 						continue
 					case 2:
 						answered := make(chan struct{})

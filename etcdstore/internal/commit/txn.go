@@ -23,6 +23,8 @@ type Txn struct {
 	// for the lease, and refuses all that shares the batch.
 	Alive string
 
+	Client  string // for whom it is: see lines
+	Urgent  bool   // it ends something, or keeps it alive, and has room before others
 	Patient bool   // it is in no hurry
 	Besides string // a key that nothing else in its batch may write either; empty: none
 

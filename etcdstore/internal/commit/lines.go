@@ -1,0 +1,297 @@
+package commit
+
+import (
+	"fmt"
+	"time"
+)
+
+// maxLooks bounds how many of those that wait are looked at for one batch.
+const maxLooks = 8 * batchMembers
+
+// lines is what waits for a batch. Each client stands in a line of its own, and they are served by
+// turns, one transaction each: a client that asks for thousands costs the others a turn of theirs.
+// What is urgent stands in lines of its own, which have half of a batch before anything else does:
+// so that a client's own flood cannot keep it from releasing.
+//
+// Nothing is looked at for each batch that waits for it. What must not share a batch with another
+// one is parked by the key that both write, and of all that is parked by a key only the first is
+// looked at again.
+//
+// It belongs to the goroutine of Run, but for the counts.
+type lines struct {
+	byOwner map[lineOwner]*line
+	urgent  ring
+	others  ring
+	spare   []*line // that can be used again
+
+	oldest, newest *member // of all that wait, linked in the order of arrival
+	batch          int     // number of the batch that is filled
+	looks          int     // that are left for it
+}
+
+type lineOwner struct {
+	client string
+	urgent bool
+}
+
+// line is what one owner waits for: first what is to run again, then what is parked, then the rest.
+type line struct {
+	owner  lineOwner
+	again  fifo[*member]
+	parked fifo[*parking]
+	byKey  map[string]*parking
+	rest   fifo[*member]
+
+	batch  int // for which it was looked at last
+	unseen int // parkings, the first ones, that were not looked at for it
+}
+
+// parking is what has to wait for another one that writes the same key.
+type parking struct {
+	key string
+	fifo[*member]
+}
+
+// ring is the lines of a kind in which somebody waits, in the order of their turns.
+type ring struct {
+	now, next []*line // of this round, and those that have had their turn in it
+	at        int     // in now
+	stuck     []*line // no first one of which may join this batch
+}
+
+const (
+	keptLines    = 256  // that are empty
+	keptLineRoom = 1024 // of such a line
+)
+
+// add has a transaction wait.
+func (ls *lines) add(m *member) {
+	ls.age(m)
+	ls.of(m).rest.push(m)
+}
+
+// age puts a transaction behind all that has arrived.
+func (ls *lines) age(m *member) {
+	m.older = ls.newest
+	if m.older == nil {
+		ls.oldest = m
+	} else {
+		m.older.newer = m
+	}
+	ls.newest = m
+}
+
+// repeat has transactions wait once more, each before what else its client waits for.
+func (ls *lines) repeat(members []*member) {
+	for _, m := range members {
+		ls.of(m).again.push(m)
+	}
+	for i := len(members) - 1; i >= 0; i-- {
+		m := members[i]
+		m.newer = ls.oldest
+		if m.newer == nil {
+			ls.newest = m
+		} else {
+			m.newer.older = m
+		}
+		ls.oldest = m
+	}
+}
+
+// leave takes a transaction out of those that wait. Its line may still have it.
+func (ls *lines) leave(m *member) {
+	if m.older == nil {
+		ls.oldest = m.newer
+	} else {
+		m.older.newer = m.newer
+	}
+	if m.newer == nil {
+		ls.newest = m.older
+	} else {
+		m.newer.older = m.older
+	}
+	m.older, m.newer = nil, nil
+	m.engine.queue.left(m)
+}
+
+// of finds or makes the line in which a transaction stands.
+func (ls *lines) of(m *member) *line {
+	owner := m.owner
+	l := ls.byOwner[owner]
+	if l != nil {
+		return l
+	}
+	if n := len(ls.spare); n > 0 {
+		l, ls.spare = ls.spare[n-1], ls.spare[:n-1]
+	} else {
+		l = &line{}
+	}
+	l.owner = owner
+	ls.byOwner[owner] = l
+	r := &ls.others
+	if owner.urgent {
+		r = &ls.urgent
+	}
+	r.now = append(r.now, l)
+	return l
+}
+
+func (l *line) empty() bool { return l.again.len()+l.parked.len()+l.rest.len() == 0 }
+
+// retire forgets a line that is empty.
+func (ls *lines) retire(l *line) {
+	delete(ls.byOwner, l.owner)
+	if len(ls.spare) < keptLines && cap(l.rest.items) <= keptLineRoom {
+		l.owner = lineOwner{}
+		ls.spare = append(ls.spare, l)
+	}
+}
+
+// fill makes a batch. Who is not to be tried is answered.
+func (ls *lines) fill() *batch {
+	b := newBatch()
+	ls.batch++
+	ls.looks = maxLooks
+	ls.expire()
+	ls.join(&ls.urgent, b, b.halfFull)
+	ls.join(&ls.others, b, b.full)
+	ls.join(&ls.urgent, b, b.full)
+	ls.urgent.end()
+	ls.others.end()
+	return b
+}
+
+// expire answers what has waited for too long.
+func (ls *lines) expire() {
+	now := time.Now()
+	for m := ls.oldest; m != nil && now.Sub(m.since) > Timeout; m = ls.oldest {
+		m.expired = true
+		ls.leave(m)
+		m.tell(nil, notSent{fmt.Errorf("%w: etcd is too slow", ErrNoQuorum)})
+	}
+}
+
+// join has one of each line join the batch, by turns, until it is full or nobody may.
+func (ls *lines) join(r *ring, b *batch, full func() bool) {
+	for ls.looks > 0 && !full() {
+		l := r.turn()
+		if l == nil {
+			return
+		}
+		joined := ls.serve(l, b)
+		switch {
+		case l.empty():
+			ls.retire(l)
+		case joined:
+			r.next = append(r.next, l)
+		default:
+			r.stuck = append(r.stuck, l)
+		}
+	}
+}
+
+// serve has the first of a line join the batch that may. It reports whether there was one.
+func (ls *lines) serve(l *line, b *batch) bool {
+	if l.batch != ls.batch {
+		l.batch, l.unseen = ls.batch, l.parked.len()
+	}
+	for ls.looks > 0 {
+		ls.looks--
+		var p *parking
+		from := &l.rest
+		switch {
+		case l.again.len() > 0:
+			from = &l.again
+		case l.unseen > 0:
+			p = l.parked.first()
+			from = &p.fifo
+		case l.rest.len() == 0:
+			return false
+		}
+		m := from.first()
+		if m.expired || m.abandoned.Load() {
+			from.pop()
+			if !m.expired {
+				ls.leave(m)
+			}
+			l.parkedOn(p, p != nil && p.len() == 0)
+			continue
+		}
+		if !b.hasRoom(m.Footprint) {
+			return false
+		}
+		key, met := b.meet(m.Footprint)
+		if met && p != nil {
+			l.parkedOn(p, true)
+			continue
+		}
+		from.pop()
+		if met {
+			l.park(key, m)
+			continue
+		}
+		l.parkedOn(p, true)
+		ls.leave(m)
+		if err := m.refused(); err != nil {
+			m.tell(nil, err)
+			continue
+		}
+		b.add(m)
+		return true
+	}
+	return false
+}
+
+// park has a transaction wait for another one that writes a key.
+func (l *line) park(key string, m *member) {
+	p := l.byKey[key]
+	if p == nil {
+		p = &parking{key: key}
+		if l.byKey == nil {
+			l.byKey = map[string]*parking{}
+		}
+		l.byKey[key] = p
+		l.parked.push(p)
+	}
+	p.push(m)
+}
+
+// parkedOn goes on behind a parking, the first of those that were not seen, once it is seen; nil:
+// it was none.
+func (l *line) parkedOn(p *parking, seen bool) {
+	if p == nil || !seen {
+		return
+	}
+	l.parked.pop()
+	l.unseen--
+	if p.len() > 0 {
+		l.parked.push(p)
+	} else {
+		delete(l.byKey, p.key)
+	}
+}
+
+// turn is the line whose turn it is; nil: none may join any more.
+func (r *ring) turn() *line {
+	if r.at == len(r.now) {
+		r.now, r.next = r.next, r.now[:0]
+		r.at = 0
+	}
+	if r.at == len(r.now) {
+		return nil
+	}
+	l := r.now[r.at]
+	r.at++
+	return l
+}
+
+// end ends the turns of a batch. The next one begins with those that had none, then with those
+// whose first had to wait for another one.
+func (r *ring) end() {
+	n := copy(r.now, r.now[r.at:])
+	clear(r.now[n:])
+	r.now = append(append(r.now[:n], r.stuck...), r.next...)
+	clear(r.stuck)
+	clear(r.next)
+	r.stuck, r.next, r.at = r.stuck[:0], r.next[:0], 0
+}
