@@ -73,7 +73,7 @@ func (m *mirror) roomForAcquisition(a acquisition, waits bool, limits Limits) er
 		return err
 	}
 	if l := m.locks[a.lock]; l != nil && waits {
-		return exceeds(limitWaiters, l.queue.Len(), limits.Waiters, "waiters of one lock")
+		return exceeds(limitWaiters, l.queue.len(), limits.Waiters, "waiters of one lock")
 	}
 	return nil
 }

@@ -2,9 +2,10 @@ package etcdstore
 
 import (
 	"bytes"
-	"container/list"
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,7 +46,7 @@ type mirror struct {
 	mu       sync.Mutex
 	rev      int64 // everything up to here has been told by the watch; own changes do not move it
 	locks    map[string]*mirrorLock
-	queued   map[acquisition]*list.Element // of *mirrorWaiter, in its lock's queue
+	queued   map[acquisition]*mirrorWaiter
 	sessions map[string]*mirrorSession
 	ahead    map[string]lead // key → its last own change, until the watch repeats that
 	waits    map[acquisition][]*wait
@@ -72,7 +73,7 @@ type past any
 
 type mirrorLock struct {
 	holder *mirrorHolder // nil: free
-	queue  *list.List    // of *mirrorWaiter, first in line first
+	queue  line
 }
 
 type mirrorHolder struct {
@@ -91,6 +92,8 @@ type mirrorWaiter struct {
 	acquisition
 	waiterValue
 	created int64 // the key's CreateRevision: its place
+
+	node
 }
 
 type mirrorSession struct {
@@ -164,7 +167,7 @@ func (m *mirror) clear() {
 	for _, l := range m.locks {
 		l.holder.stop()
 	}
-	m.locks, m.queued = map[string]*mirrorLock{}, map[acquisition]*list.Element{}
+	m.locks, m.queued = map[string]*mirrorLock{}, map[acquisition]*mirrorWaiter{}
 	m.sessions, m.ahead = map[string]*mirrorSession{}, map[string]lead{}
 	m.begun = map[string]int{}
 }
@@ -444,8 +447,9 @@ func (h *mirrorHolder) stop() {
 
 func (m *mirror) applyWaiter(a acquisition, c change, t *touched) (before past) {
 	t.acq(a, false)
-	if e := m.queued[a]; e != nil {
-		before = m.lock(a.lock).queue.Remove(e)
+	if w := m.queued[a]; w != nil {
+		before = w
+		m.lock(a.lock).queue.remove(w)
 		delete(m.queued, a)
 	}
 	if c.deleted {
@@ -456,16 +460,8 @@ func (m *mirror) applyWaiter(a acquisition, c change, t *touched) (before past) 
 		return before
 	}
 	w := &mirrorWaiter{acquisition: a, waiterValue: v, created: c.created}
-	q := m.lock(a.lock).queue
-	at := q.Back()
-	for at != nil && w.before(at.Value.(*mirrorWaiter)) {
-		at = at.Prev()
-	}
-	if at == nil {
-		m.queued[a] = q.PushFront(w)
-	} else {
-		m.queued[a] = q.InsertAfter(w, at)
-	}
+	m.lock(a.lock).queue.insert(w)
+	m.queued[a] = w
 	m.index(a)
 	return before
 }
@@ -475,7 +471,7 @@ func (w *mirrorWaiter) before(o *mirrorWaiter) bool {
 	if w.created != o.created {
 		return w.created < o.created
 	}
-	return w.owner() < o.owner()
+	return cmp.Or(strings.Compare(w.session, o.session), strings.Compare(w.request, o.request)) < 0
 }
 
 func (m *mirror) applySession(id string, c change, t *touched) {
@@ -505,7 +501,7 @@ func (m *mirror) applySession(id string, c change, t *touched) {
 func (m *mirror) lock(name string) *mirrorLock {
 	l := m.locks[name]
 	if l == nil {
-		l = &mirrorLock{queue: list.New()}
+		l = &mirrorLock{}
 		m.locks[name] = l
 	}
 	return l

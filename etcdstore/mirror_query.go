@@ -10,23 +10,23 @@ import (
 // excludes a waiter of this store's own whose place is above rev. Say w2 took its place here at 12,
 // and the watch is at 10: at 11 w1 may have taken one elsewhere, and comes first. The lock is then
 // freed, and promoted when the watch has come to 12.
-func (m *mirror) next(lock string, skip map[acquisition]bool) *mirrorWaiter {
+func (m *mirror) next(lock string, skip map[acquisition]bool) (first *mirrorWaiter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := m.locks[lock]
 	if l == nil {
 		return nil
 	}
-	for e := l.queue.Front(); e != nil; e = e.Next() {
-		w := e.Value.(*mirrorWaiter)
+	l.queue.all(func(w *mirrorWaiter) bool {
 		if w.created > m.rev {
-			return nil
+			return false
 		}
 		if !skip[w.acquisition] {
-			return w
+			first = w
 		}
-	}
-	return nil
+		return first == nil
+	})
+	return first
 }
 
 // waitedFor reports whether a lock looks free and waited for.
@@ -34,7 +34,7 @@ func (m *mirror) waitedFor(lock string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := m.locks[lock]
-	return l != nil && l.holder == nil && l.queue.Len() > 0
+	return l != nil && l.holder == nil && l.queue.len() > 0
 }
 
 // vacant reports whether nobody seems to hold a lock or to wait for it. rev is for the grant to
@@ -45,7 +45,7 @@ func (m *mirror) vacant(lock string) (rev int64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := m.locks[lock]
-	return m.rev, l == nil || l.holder == nil && l.queue.Len() == 0
+	return m.rev, l == nil || l.holder == nil && l.queue.len() == 0
 }
 
 // holder is who seems to hold a lock; nil: nobody. It is read without mu, so what is in it is not
@@ -68,14 +68,11 @@ func (m *mirror) place(a acquisition) (position, length int) {
 	if l == nil {
 		return 1, 0
 	}
-	e := m.queued[a]
-	if e == nil {
-		return l.queue.Len() + 1, l.queue.Len()
+	w := m.queued[a]
+	if w == nil {
+		return l.queue.len() + 1, l.queue.len()
 	}
-	for ; e != nil; e = e.Prev() {
-		position++
-	}
-	return position, l.queue.Len()
+	return l.queue.position(w), l.queue.len()
 }
 
 // knows checks a session's secret. It reports whether the mirror has the session at all, and

@@ -114,7 +114,7 @@ func (m *mirror) settle(t *touched) (verdicts []verdict) {
 		l := m.locks[name]
 		switch {
 		case l == nil || l.holder != nil:
-		case l.queue.Len() > 0:
+		case l.queue.len() > 0:
 			m.promote(name)
 		default:
 			delete(m.locks, name)
