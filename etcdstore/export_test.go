@@ -78,3 +78,10 @@ func (l *Link) Attached() int {
 	defer l.attachments.mu.Unlock()
 	return len(l.current)
 }
+
+// Asks reports whether a session will be asked after once it is silent.
+func (s *Store) Asks(session string) bool {
+	s.silences.mu.Lock()
+	defer s.silences.mu.Unlock()
+	return s.silences.known[session] != nil
+}

@@ -42,6 +42,7 @@ type mirror struct {
 	explain func(acquisition)               // called for a loss that somebody takes and that is to be explained; must not block
 	lapsed  func(lapse)                     // called for a hold that ended because its session did; must not block
 	marked  func(session string, rev int64) // called for a session that is marked as over; must not block
+	gone    func(session string)            // called for a session that has ended; must not block
 
 	mu       sync.Mutex
 	rev      int64 // everything up to here has been told by the watch; own changes do not move it
@@ -158,7 +159,7 @@ func (c change) asWaiter() (v waiterValue, err error) {
 func newMirror(k keys, promote func(string), suspect, overdue func(sectionKey)) *mirror {
 	m := &mirror{keys: k, promote: promote, suspect: suspect, overdue: overdue, waits: map[acquisition][]*wait{},
 		links: map[string][]*Link{}, doubts: map[sectionKey]holdLoss{}, asked: map[acquisition]holdLoss{}, feed: newFeed(k)}
-	m.marked, m.lapsed = func(string, int64) {}, func(lapse) {}
+	m.marked, m.lapsed, m.gone = func(string, int64) {}, func(lapse) {}, func(string) {}
 	m.clear()
 	return m
 }
@@ -480,6 +481,7 @@ func (m *mirror) applySession(id string, c change, t *touched) {
 		m.disown(m.sessions[id])
 		delete(m.sessions, id)
 		m.sessionOver(id, c.rev)
+		m.gone(id)
 		return
 	}
 	var v sessionValue

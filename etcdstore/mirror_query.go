@@ -101,6 +101,25 @@ func (m *mirror) session(id string) (v sessionValue, rev int64, known bool) {
 	return s.sessionValue, s.rev, true
 }
 
+// claim is what waits for the end of a session, as far as is known; it reports whether the
+// session is there.
+func (m *mirror) claim(id string) (c claim, there bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.sessions[id]
+	if s == nil {
+		return 0, false
+	}
+	c = idles
+	for a := range s.acqs {
+		if state, _ := m.state(a); state == Holding {
+			return holdsSomething, true
+		}
+		c = waitsOnly
+	}
+	return c, true
+}
+
 func (v sessionValue) valid(secret string) bool {
 	sum := sha256.Sum256([]byte(secret))
 	return subtle.ConstantTimeCompare(sum[:], v.Secret) == 1

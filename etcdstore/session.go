@@ -95,9 +95,9 @@ func (s *Store) begin(ctx context.Context, args InitArgs) (Session, error) {
 	if v.Linger > 0 {
 		args.Link.attached(id, attachment{rev, v.linger()})
 	}
-	return Session{
-		ID: id, Credential: id + "." + text, TTL: time.Duration(granted.TTL) * time.Second, Revision: rev, Cluster: s.id,
-	}, nil
+	ttl := time.Duration(granted.TTL) * time.Second
+	s.silences.heard(id, clientOf(ctx), ttl)
+	return Session{ID: id, Credential: id + "." + text, TTL: ttl, Revision: rev, Cluster: s.id}, nil
 }
 
 func (s *Store) grant(ctx context.Context, ttl time.Duration) (*clientv3.LeaseGrantResponse, error) {
@@ -251,6 +251,7 @@ func (s *Store) Heartbeat(ctx context.Context, args HeartbeatArgs) (Renewal, err
 	if err != nil {
 		return Renewal{}, err
 	}
+	s.silences.heard(c.id, clientOf(ctx), ttl)
 	for _, a := range s.mirror.unlisted(c.id, args.Highest, listed) {
 		if err := s.abandon(ctx, a); err != nil && !errors.Is(err, ErrNoSpace) { // without space: at a later heartbeat
 			return Renewal{}, fmt.Errorf("end what is not listed: %w", err)

@@ -80,6 +80,7 @@ type Store struct {
 	losses     *backlog[acquisition] // lost holds whose clients are to be told why
 	lapses     *backlog[lapse]       // holds that ended with their sessions, to be logged
 	lingers    *lingers              // sessions whose clients have left
+	silences   *silences             // sessions by when they were heard of last
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -143,10 +144,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		losses:     newBacklog[acquisition](),
 		lapses:     newBacklog[lapse](),
 		lingers:    newLingers(),
+		silences:   newSilences(),
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.mirror.explain, s.mirror.lapsed, s.mirror.marked = s.losses.add, s.lapses.add, s.lingers.marked
 	s.mirror.feed.look = s.eachAsOf
+	s.mirror.gone = s.silences.forget
 	s.apply = s.applier()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
@@ -190,6 +193,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.start(s.probe)
 	s.start(s.watchSpace)
 	s.start(s.tidy)
+	s.start(s.endSilent)
 	s.promotions.run(s, promoters, s.promote)
 	s.folds.run(s, folders, s.foldPublished)
 	s.sweeps.run(s, sweepers, s.sweep)

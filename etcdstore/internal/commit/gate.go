@@ -13,8 +13,7 @@ const callsAtOnce = 64
 type gate struct {
 	mu      sync.Mutex
 	free    int
-	waiting map[string]*fifo[*visitor] // of each client; none is empty
-	turns   fifo[string]               // of these clients
+	waiting Turns[*visitor]
 }
 
 // visitor is a call that waits to be let through.
@@ -23,7 +22,7 @@ type visitor struct {
 	gone     bool          // it does not wait any more
 }
 
-func newGate() *gate { return &gate{free: callsAtOnce, waiting: map[string]*fifo[*visitor]{}} }
+func newGate() *gate { return &gate{free: callsAtOnce} }
 
 // enter waits to be let through, for as long as ctx says. Whoever was let through has to leave.
 func (g *gate) enter(ctx context.Context, client string) error {
@@ -34,13 +33,7 @@ func (g *gate) enter(ctx context.Context, client string) error {
 		return nil
 	}
 	v := &visitor{admitted: make(chan struct{})}
-	line := g.waiting[client]
-	if line == nil {
-		line = &fifo[*visitor]{}
-		g.waiting[client] = line
-		g.turns.push(client)
-	}
-	line.push(v)
+	g.waiting.Push(client, v)
 	g.mu.Unlock()
 	select {
 	case <-v.admitted:
@@ -62,15 +55,7 @@ func (g *gate) enter(ctx context.Context, client string) error {
 func (g *gate) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for g.turns.len() > 0 {
-		client := g.turns.pop()
-		line := g.waiting[client]
-		v := line.pop()
-		if line.len() > 0 {
-			g.turns.push(client)
-		} else {
-			delete(g.waiting, client)
-		}
+	for v, ok := g.waiting.Pop(); ok; v, ok = g.waiting.Pop() {
 		if !v.gone {
 			close(v.admitted)
 			return
