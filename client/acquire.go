@@ -55,6 +55,7 @@ func WithLabel(label string) LockOption {
 //   - the error of ctx: the place in the queue is given up. A lock granted at that very moment is
 //     discarded.
 //   - [*BusyError], which is an [ErrBusy]: the wait is over.
+//   - [ErrLimit]: the wait is over, and a limit of the server has kept it out of the queue.
 //   - [ErrCancelled]: somebody else gave up this wait.
 //   - [ErrUnavailable]: no server was found within the connect timeout, or answered within the
 //     wait. A lock granted meanwhile is discarded, as soon as a server can be told, or ends with
@@ -127,7 +128,7 @@ func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time,
 	}
 	select {
 	case an := <-answers:
-		if errors.Is(an.err, ErrUnavailable) && wire.forget(c) {
+		if errors.Is(an.err, ErrUnavailable) && wire.forget(c) || errors.Is(an.err, ErrLimit) && !an.once {
 			a.s.delist(a)
 			a.cancel()
 		}
@@ -142,7 +143,7 @@ func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time,
 		if sent {
 			a.cancel()
 		}
-		return nil, ctx.Err()
+		return nil, wire.orLimit(c, ctx.Err())
 	}
 }
 

@@ -14,7 +14,7 @@ type answer struct {
 	sent time.Time // when the message that it answers was sent; zero with err
 	link uint64    // the number of the link that it came on; 0 with err
 	err  error     // *Error: a server refused it; ErrUnavailable, ErrClosed: no server answered
-	once bool      // the call was sent once, to whichever server
+	once bool      // the call was sent once, to whichever server; with ErrLimit, all of its sendings were refused
 }
 
 // call is one request, from its start until it is answered. It outlives streams and servers.
@@ -58,6 +58,8 @@ type call struct {
 	misses       int       // how many endpoints in a row could not be reached since it was started
 	refusedSince time.Time // since when servers say that they cannot serve it; zero: they did not
 	refusals     int       // how often on this link
+	limited      *Error    // the last answer was this limit's; nil: it was not
+	limits       int       // how often in a row
 	retryAt      time.Time // not before this, the next try on this link
 }
 
@@ -120,7 +122,7 @@ func ask[M any](
 		return nil, errMalformed
 	case <-ctx.Done():
 		t.forget(c)
-		return nil, ctx.Err()
+		return nil, t.orLimit(c, ctx.Err())
 	}
 }
 

@@ -41,6 +41,7 @@ type Client struct {
 
 // opening is a session being made, for everybody who needs one.
 type opening struct {
+	call *call
 	done chan struct{}
 	err  error
 }
@@ -165,6 +166,7 @@ func (c *Client) enlist(ctx context.Context, lock string, since time.Time, b bou
 		late := time.Since(since) >= c.cfg.ConnectTimeout
 		switch {
 		case o.err == nil, !own && !late && errors.Is(o.err, ErrUnavailable):
+		case !own && errors.Is(o.err, ErrLimit): // for which its caller waited less long than this one may
 		case late && errors.Is(o.err, ErrSessionExpired):
 			return nil, fmt.Errorf("%w: every session ended before it had begun: %w", ErrUnavailable, o.err)
 		case errors.Is(o.err, ErrSessionExpired):
@@ -193,11 +195,11 @@ func (c *Client) await(ctx context.Context, o *opening, since time.Time, b bound
 	case <-o.done:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return c.wire.orLimit(o.call, ctx.Err())
 	case <-c.closing:
 		return ErrClosed
 	case <-over:
-		return c.wire.unanswered(since)
+		return c.wire.orLimit(o.call, c.wire.unanswered(since))
 	}
 }
 
@@ -205,7 +207,7 @@ func (c *Client) await(ctx context.Context, o *opening, since time.Time, b bound
 func (c *Client) init(since time.Time, b bound) *opening {
 	o := &opening{done: make(chan struct{})}
 	c.opening = o
-	err := c.wire.start(&call{
+	o.call = &call{
 		started: since,
 		bound:   b,
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Init{
@@ -229,8 +231,8 @@ func (c *Client) init(since time.Time, b bound) *opening {
 			c.opening = nil
 			close(o.done)
 		},
-	})
-	if err != nil {
+	}
+	if err := c.wire.start(o.call); err != nil {
 		o.err = err
 		c.opening = nil
 		close(o.done)

@@ -35,4 +35,12 @@
 // While no server answers, a call that holds nothing fails with [ErrUnavailable] after
 // Config.ConnectTimeout. A call about a lock that is held goes on trying until the lease is no
 // longer certain, then says what is true.
+//
+// # Limits
+//
+// A server refuses calls that would take what its other clients need. The client waits such limits
+// out: it asks the server again, at growing intervals, for as long as the caller's context lasts or
+// a lock's bounded wait. A call that is given up meanwhile says so: its error is that of the
+// context, and an [ErrLimit] as well. What goes on under a lock that is held has as long as the
+// lock lasts. [Client.Limited] says what is waited for.
 package client

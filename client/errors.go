@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -61,6 +62,10 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrQuota: a section, queue or watcher is at its limit.
 	ErrQuota = errors.New("quota exceeded")
+	// ErrLimit: the call would exceed a limit that protects a server's other clients. Nothing was
+	// changed. The client waits limits out by itself, so this is an error only when a lock's
+	// bounded wait is over.
+	ErrLimit = errors.New("limit reached")
 	// ErrNoSpace: the servers' storage is full, or nearly. Releases and discards without data go
 	// on.
 	ErrNoSpace = errors.New("no space")
@@ -72,6 +77,9 @@ type Error struct {
 	Reason  string     // as the API's documentation lists them; empty: none was sent
 	Code    codes.Code // the gRPC status code
 	Message string     // for people
+
+	Limit      string        // LIMIT: which limit, as servers' configuration calls it below "limits."
+	RetryAfter time.Duration // when to ask again at the earliest, as the server says; 0: it did not
 
 	notByThisCall bool // OUTCOME_UNKNOWN: the message that it answers has not ended the section
 }
@@ -119,6 +127,8 @@ func sentinel(reason string) error {
 		return ErrInvalidArgument
 	case "TOO_LARGE":
 		return ErrTooLarge
+	case "LIMIT":
+		return ErrLimit
 	case "QUOTA":
 		return ErrQuota
 	case "NO_SPACE":
@@ -164,10 +174,14 @@ func newError(code codes.Code, message string, details []*anypb.Any) *Error {
 	e := &Error{Code: code, Message: message}
 	for _, d := range details {
 		var info errdetails.ErrorInfo
-		if d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetDomain() == "dlm" {
+		var retry errdetails.RetryInfo
+		switch {
+		case d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetDomain() == "dlm":
 			e.Reason = info.GetReason()
+			e.Limit = info.GetMetadata()["limit"]
 			e.notByThisCall = info.GetMetadata()["not_by_this_call"] == "true"
-			break
+		case d.MessageIs(&retry) && d.UnmarshalTo(&retry) == nil:
+			e.RetryAfter = max(0, retry.GetRetryDelay().AsDuration())
 		}
 	}
 	return e

@@ -52,7 +52,11 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 	}
 	t.failures++
 	t.endpoint = (t.endpoint + 1) % len(t.cfg.Endpoints)
-	t.retryAt = now.Add(backoff(t.failures))
+	wait := backoff(t.failures)
+	if limit := refusedByLimit(err); limit != nil && t.failures >= len(t.cfg.Endpoints) {
+		wait = max(wait, limit.delay(t.failures/len(t.cfg.Endpoints)))
+	}
+	t.retryAt = now.Add(wait)
 	switch {
 	case !l.up || len(t.attached) == 0 || harmless(l, err):
 		l.cancel()
@@ -167,14 +171,14 @@ func (t *transport) checkLink(now time.Time) {
 		return
 	}
 	for c := range t.calls {
-		if c.queued || c.link != l {
-			continue
-		}
 		if !c.retryAt.IsZero() {
 			if !now.Before(c.retryAt) {
 				c.retryAt = time.Time{}
 				t.enqueue(c)
 			}
+			continue
+		}
+		if c.queued || c.link != l {
 			continue
 		}
 		if t.quiet(l, c, now) {
@@ -215,7 +219,7 @@ func (t *transport) checkLink(now time.Time) {
 //
 // A call about a lock is never among them while its session lives. All others count from when they
 // began, or from when servers stopped answering if that is later: a call that waits for a lock, on
-// a healthy server, may wait for ever.
+// a healthy server, may wait for ever. So may one that waits for a limit: its caller decides.
 func (t *transport) overdue(now time.Time) map[*call]error {
 	var out map[*call]error
 	for c := range t.calls {
@@ -237,7 +241,8 @@ func (t *transport) overdue(now time.Time) map[*call]error {
 		}
 		unanswered := !t.looking.IsZero() && now.Sub(later(since, t.looking)) >= t.cfg.ConnectTimeout
 		refused := !c.waits && !c.refusedSince.IsZero() && now.Sub(later(since, c.refusedSince)) >= t.cfg.ConnectTimeout
-		if !unanswered && !refused {
+		limited := c.lease != nil && c.limited != nil && now.Sub(since) >= t.cfg.ConnectTimeout
+		if !unanswered && !refused && !limited {
 			continue
 		}
 		out = t.expire(out, c, t.cfg.ConnectTimeout)
@@ -251,7 +256,7 @@ func (t *transport) expire(out map[*call]error, c *call, after time.Duration) ma
 		out = make(map[*call]error)
 	}
 	if t.drop(c) {
-		out[c] = t.unavailable(after)
+		out[c] = c.orLimit(t.unavailable(after))
 	}
 	return out
 }

@@ -30,6 +30,7 @@ func follow[M any](
 	give func(*M) bool,
 ) error {
 	var failing time.Time // since when nothing has come; zero: all is well
+	limits := 0           // that refused it, in a row
 	for {
 		opened := time.Now()
 		since := opened
@@ -49,12 +50,30 @@ func follow[M any](
 			return ctx.Err()
 		case errors.Is(err, ErrQuota) && got:
 			continue // the caller did not keep up, and begins anew
+		case errors.As(err, &refused) && refused.limited():
+			switch {
+			case got || refused.Reason != "":
+				failing = time.Time{}
+			case failing.IsZero():
+				failing = opened
+			case time.Since(failing) >= t.cfg.ConnectTimeout:
+				return errors.Join(ErrUnavailable, err)
+			}
+			if got {
+				limits = 0
+			}
+			limits++
+			if err := t.pause(ctx, refused, limits); err != nil {
+				return err
+			}
+			continue
 		case errors.As(err, &refused) && foreign(refused) && t.passedOver(l, refused):
 			// On to a server that may not say so.
 		case errors.As(err, &refused) && refused.Reason != "" && !refused.indeterminate():
 			return err // an error without a reason is a connection that broke
 		}
 		t.suspect(l, err)
+		limits = 0
 		// A stream that stayed open had been accepted, even if nothing came on it.
 		if failing.IsZero() || got || time.Since(opened) > t.cfg.ConnectTimeout {
 			failing = time.Now()

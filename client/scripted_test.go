@@ -30,6 +30,32 @@ type scripted struct {
 	calls   []*dlmv1.StreamRequest      // as received
 	held    map[string]int64            // token by request
 	token   int64
+	watch   func(send func(*dlmv1.WatchResponse) error) error // nil: it is not implemented
+	refused error                                             // of every stream; nil: it is accepted
+}
+
+// setWatch has a Watch answered by f.
+func (s *scripted) setWatch(f func(send func(*dlmv1.WatchResponse) error) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch = f
+}
+
+// refuse has every stream refused.
+func (s *scripted) refuse(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = err
+}
+
+func (s *scripted) Watch(req *dlmv1.WatchRequest, stream grpc.ServerStreamingServer[dlmv1.WatchResponse]) error {
+	s.mu.Lock()
+	watch := s.watch
+	s.mu.Unlock()
+	if watch == nil {
+		return s.UnimplementedLockServiceServer.Watch(req, stream)
+	}
+	return watch(stream.Send)
 }
 
 // silence is no answer.
@@ -63,7 +89,11 @@ func (s *scripted) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, d
 	s.mu.Lock()
 	s.streams++
 	s.send = send
+	refused := s.refused
 	s.mu.Unlock()
+	if refused != nil {
+		return refused
+	}
 	for {
 		req, err := stream.Recv()
 		if err != nil {

@@ -19,9 +19,9 @@ import (
 // unanswered call again with the same ids. An answer counts only if it comes on the link that its
 // call was last sent on.
 //
-// It is in five files: this one keeps the books of the calls, outbox.go what is to be sent, link.go
-// one connection, seen.go whether a server is of the client's cluster, and failover.go decides when
-// to leave a server.
+// It is in six files: this one keeps the books of the calls, outbox.go what is to be sent, link.go
+// one connection, seen.go whether a server is of the client's cluster, limit.go what becomes of
+// calls that a limit refuses, and failover.go decides when to leave a server.
 type transport struct {
 	cfg     Config
 	journal *journal
@@ -55,6 +55,9 @@ type transport struct {
 	retryAt  time.Time // when the next link may be made
 	looking  time.Time // since when no server has given an answer; zero: all is well
 	lastErr  error     // why the last link ended
+
+	following *Error    // the limit by which a stream of answers was refused that is opened again; nil: none
+	limitTold time.Time // when the log was last told of a limit
 
 	asking  *call           // the question whose cluster a link's server is of, unanswered; nil: none
 	foreign map[string]bool // endpoints that said last that they are not of the client's, or went back
@@ -141,7 +144,7 @@ func (t *transport) forget(c *call) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.drop(c)
-	return c.link != nil
+	return c.sends > 0
 }
 
 // drop takes a call off the books, and reports whether it was on them. A call has one end, and
@@ -187,6 +190,10 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 			t.mu.Unlock()
 			return
 		}
+		if err.limited() && t.repeatLimited(l, s, msg.GetCall(), err, now) {
+			t.mu.Unlock()
+			return
+		}
 		a = answer{err: err}
 		if foreign(err) && t.passOver(l, err, now) {
 			t.mu.Unlock()
@@ -204,6 +211,9 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 		held = t.heldBack(l, a.err)
 	}
 	a.once = s.call.sends == 1
+	if errors.Is(a.err, ErrLimit) {
+		a.once = s.call.sends == 0
+	}
 	l.arrivedBytes = max(l.arrivedBytes, s.bytes)
 	t.served(l, now)
 	if t.drop(s.call) {

@@ -86,34 +86,59 @@ func (a *acquisition) busy(lock string, err error) error {
 	return coded
 }
 
-// notice writes to stderr whom a wait is for, if it lasts. The place in the queue is not touched by
-// that. stop ends it.
+// notice writes to stderr what a wait is for, if it lasts: whom, or a limit of the server's; each
+// once. The place in the queue is not touched by that. stop ends it.
 func (a *acquisition) notice(ctx context.Context, c *client.Client, lock string, s *streams) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	done.Go(func() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(noticeAfter):
+		tick := time.NewTicker(noticeAfter)
+		defer tick.Stop()
+		for saidWhom, saidLimit := false, false; !saidWhom || !saidLimit; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			text, limit := "", c.Limited()
+			switch {
+			case limit == nil && !saidWhom:
+				text, limit = whom(ctx, c, lock)
+				saidWhom = limit == nil
+			case limit != nil && saidLimit:
+				continue
+			}
+			if limit != nil {
+				text, saidLimit = limitText(limit), true
+			}
+			if text != "" && ctx.Err() == nil {
+				s.printf("waiting for lock %q: %s", lock, text)
+			}
 		}
-		asking, cancel := context.WithTimeout(ctx, noticeTimeout)
-		defer cancel()
-		state, err := c.Inspect(asking, lock)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil && !errors.Is(err, client.ErrLockNotFound) {
-			s.printf("waiting for lock %q: no server answers", lock)
-			return
-		}
-		s.printf("waiting for lock %q: %s", lock, contention(state.GetHolder(), int(state.GetQueueLength())))
 	})
 	return func() {
 		cancel()
 		done.Wait()
 	}
 }
+
+// whom says who is in the way of a wait, or which limit keeps it from being found out.
+func whom(ctx context.Context, c *client.Client, lock string) (string, *client.Error) {
+	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
+	defer cancel()
+	state, err := c.Inspect(ctx, lock)
+	var refused *client.Error
+	switch {
+	case errors.Is(err, client.ErrLimit) && errors.As(err, &refused):
+		return "", refused
+	case err != nil && !errors.Is(err, client.ErrLockNotFound):
+		return "no server answers", nil
+	}
+	return contention(state.GetHolder(), int(state.GetQueueLength())), nil
+}
+
+// limitText says that a server's limit is in the way.
+func limitText(limit *client.Error) string { return fmt.Sprintf("the server is at a limit: %v", limit) }
 
 // contention says who is in the way.
 func contention(holder *dlmv1.Holder, queue int) string {

@@ -22,7 +22,7 @@ const (
 )
 
 // opened is open for a command that waits for answers, or for what happens: while no server can
-// give any, it says so, and why. The end of the command is to be told by calling done.
+// give any, or a limit is in the way, it says so, and why. The end of the command is to be told by calling done.
 func (c *connection) opened(ctx context.Context, s *streams) (_ *client.Client, done func(), err error) {
 	cfg, err := c.config(0, "")
 	if err != nil {
@@ -34,7 +34,7 @@ func (c *connection) opened(ctx context.Context, s *streams) (_ *client.Client, 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var attending sync.WaitGroup
-	attending.Go(func() { attend(ctx, cfg, s) })
+	attending.Go(func() { attend(ctx, cfg, opened.Limited, s) })
 	return opened, func() {
 		cancel()
 		attending.Wait()
@@ -42,19 +42,24 @@ func (c *connection) opened(ctx context.Context, s *streams) (_ *client.Client, 
 	}, nil
 }
 
-// attend asks the servers how they are, until ctx ends.
-func attend(ctx context.Context, cfg client.Config, s *streams) {
+// attend asks the servers how they are, and the client which limit it waits for, until ctx ends.
+func attend(ctx context.Context, cfg client.Config, limited func() *client.Error, s *streams) {
 	timer := time.NewTimer(attendAfter)
 	defer timer.Stop()
 	endpoints := slices.Compact(slices.Sorted(slices.Values(cfg.Endpoints)))
 	asked := make([]func(context.Context) (state string, well bool), 0, len(endpoints))
-	said := ""
+	said, saidLimit := "", false
 	for {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			return
 		}
+		limit := limited()
+		if limit != nil && !saidLimit {
+			s.printf("waiting, because %s", limitText(limit))
+		}
+		saidLimit = saidLimit || limit != nil
 		if len(asked) == 0 {
 			for _, endpoint := range endpoints {
 				conn, err := dial.Server(endpoint, cfg.Proxy)

@@ -18,7 +18,7 @@ const (
 	exitOK          = 0
 	exitFailure     = 1   // anything that has no code of its own
 	exitUsage       = 64  // wrong arguments, or a name, TTL or label that the server refuses
-	exitUnreachable = 69  // no server answered within the connect timeout, or it cannot serve
+	exitUnreachable = 69  // no server answered within the connect timeout, or it cannot serve, or not within a limit of its own
 	exitLost        = 70  // the lock was lost while it was needed: nothing was published, unless it says that this is not known
 	exitNotEnded    = 71  // lock: something that the command has started could not be ended, and may run on without the lock
 	exitInUse       = 73  // server: the data directory is another server's
@@ -59,6 +59,7 @@ func exitCodes() []struct {
 		{client.ErrOutcomeUnknown, exitLost},
 		{client.ErrDataLoss, exitLost},
 		{client.ErrUnavailable, exitUnreachable},
+		{client.ErrLimit, exitUnreachable},
 		{client.ErrWentBack, exitUnreachable},
 		{client.ErrOtherCluster, exitUnreachable},
 		{client.ErrInvalidName, exitUsage},

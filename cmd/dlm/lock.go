@@ -52,7 +52,7 @@ append), DLM_ENDPOINTS, DLM_PROXY, DLM_HELD, the locks held by this and the encl
 those are known to each other.
 
 Exit code: COMMAND's own, 126 if it cannot be run, 127 if it is not found, 128+N if it died of signal N, 64 usage, 69 no
-server answered before the lock was held, 70 the lock was lost while COMMAND ran, which was ended, whatever its own code
+server answered before the lock was held, or not within one of its limits, 70 the lock was lost while COMMAND ran, which was ended, whatever its own code
 was, 71 processes that COMMAND has started could not be ended, as those below sudo, and may run on without the lock, 75 (or
 -E CODE) the lock was not acquired. With 70 and 71 nothing was published, or dlm says that this is not known.`,
 		Example: `  dlm lock nightly ./backup.sh
