@@ -3,6 +3,7 @@ package etcdstore
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"strconv"
 
@@ -143,6 +144,62 @@ func (s *Store) SaveClient(ctx context.Context, c Client) (Client, error) {
 	}
 	c.rev = resp.Header.Revision
 	return c, nil
+}
+
+// ForgetClient deletes what c was read as. A client that is not there is forgotten already.
+//
+//   - [ErrClientChanged]: the record was changed since c was read, or c was never read. This call
+//     has changed nothing.
+//   - any other, ctx's included: indeterminate.
+func (s *Store) ForgetClient(ctx context.Context, c Client) error {
+	key := s.keys.client(c.ID)
+	resp, err := s.engine.Commit(ctx, commit.Txn{
+		If:   []*pb.Compare{op.ModifiedAt(key, c.rev)},
+		Then: []*pb.RequestOp{op.Delete(key)},
+		Else: []*pb.RequestOp{op.GetKey(key)},
+	})
+	if err != nil {
+		return fmt.Errorf("forget client %d: %w", c.ID, err)
+	}
+	if !resp.Succeeded && op.First(resp, 0) != nil {
+		return fmt.Errorf("%w: %d", ErrClientChanged, c.ID)
+	}
+	return nil
+}
+
+const clientsPage = 16 // a record may have 32 KiB
+
+// Clients reads the records of all clients, in the order of their numbers. One that comes, goes or
+// changes meanwhile may be seen or not. An error is the last thing it yields. Keys that no client
+// has are passed over.
+func (s *Store) Clients(ctx context.Context) iter.Seq2[Client, error] {
+	return func(yield func(Client, error) bool) {
+		for resp, err := range s.pages(ctx, scanOf(s.keys.allClients(), clientsPage)) {
+			if err != nil {
+				yield(Client{}, fmt.Errorf("read the clients: %w", err))
+				return
+			}
+			for _, kv := range resp.Kvs {
+				id, ok := s.keys.parseClient(string(kv.Key))
+				if ok && !yield(Client{ID: id, Record: kv.Value, rev: kv.ModRevision}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// BareClients reports whether records of clients are to be without credentials: every server that
+// there may be can do without, by [Store.Credential].
+func (s *Store) BareClients() bool { return s.features.on(featureBare) }
+
+// SessionLives reports whether a session has not ended, by its public half.
+func (s *Store) SessionLives(ctx context.Context, session string) (bool, error) {
+	if _, _, known := s.mirror.session(session); known {
+		return true, nil
+	}
+	resp, err := s.get(ctx, s.keys.session(session))
+	return err == nil && len(resp.Kvs) > 0, err
 }
 
 // DeleteClient deletes a client's record, and succeeds if there is none. Its number is not used

@@ -185,7 +185,7 @@ func (s *Store) proveAt(ctx context.Context, c session, rev int64) error {
 	if err := decode(kv.Value, &v); err != nil {
 		return fmt.Errorf("session %s: %w", c.id, err)
 	}
-	if !v.valid(c.secret) {
+	if !s.proves(c, v) {
 		return wrongCredential(c.id)
 	}
 	return nil

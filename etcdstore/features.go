@@ -16,6 +16,9 @@ import (
 // while there may be one. It is switched on for all servers of a prefix at once: by the first store
 // that is opened on an empty one, else by an operator's word, and never off.
 const (
+	// featureBare: the records of clients with numbers have no credentials. An older server would
+	// not know how to act for such a client.
+	featureBare = "bare"
 	// featureLinger: sessions that end soon after their client's stream was closed. An older server
 	// would not take note of where a client has moved to.
 	featureLinger = "linger"
@@ -24,7 +27,7 @@ const (
 )
 
 // Features are those that this version knows, in order.
-func Features() []string { return []string{featureLinger, featureNumbered} }
+func Features() []string { return []string{featureBare, featureLinger, featureNumbered} }
 
 // featuresValue is what is switched on.
 type featuresValue struct {

@@ -52,7 +52,14 @@ func (k keys) server(lease string) string    { return k.allServers() + lease }
 func (k keys) turn() string                  { return string(k) + "cluster/defragment" }
 func (k keys) numbered() string              { return string(k) + "cluster/numbered" }
 func (k keys) numberedBefore() string        { return string(k) + "numbered" }
-func (k keys) client(id int32) string        { return string(k) + fmt.Sprintf("clients/%08x", uint32(id)) }
+func (k keys) client(id int32) string        { return k.allClients() + fmt.Sprintf("%08x", uint32(id)) }
+func (k keys) allClients() string            { return string(k) + "clients/" }
+
+// parseClient parses what client makes.
+func (k keys) parseClient(key string) (id int32, ok bool) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(key, k.allClients()), 16, 31)
+	return int32(n), err == nil && n > 0 && k.client(int32(n)) == key
+}
 
 func (k keys) waiter(a acquisition) string { return k.queue(a.lock) + a.session + "." + a.request }
 

@@ -127,13 +127,13 @@ type session struct {
 // parseCredential takes a credential apart: a session's id, a dot and a secret, both in the only
 // form that Init gives them. A second form would be a second name for the same session, under which
 // nothing of it is found.
-func parseCredential(credential string) (c session, secret string, err error) {
+func parseCredential(credential string) (session, error) {
 	id, secret, _ := strings.Cut(credential, ".")
 	lease, ok := parseSessionID(id)
 	if !ok || len(secret) != 2*secretBytes || !lowerHex(secret) {
-		return session{}, "", fmt.Errorf("%w: malformed session credential", ErrInvalidArgument)
+		return session{}, fmt.Errorf("%w: malformed session credential", ErrInvalidArgument)
 	}
-	return session{id: id, lease: lease, secret: secret}, secret, nil
+	return session{id: id, lease: lease, secret: secret}, nil
 }
 
 // authenticate checks a credential: with the mirror if it knows the session, else with etcd, since
@@ -141,11 +141,11 @@ func parseCredential(credential string) (c session, secret string, err error) {
 // record, and with it the secret's hash, is gone, and its endings can still be repeated. What needs
 // it alive asks living.
 func (s *Store) authenticate(ctx context.Context, credential string) (session, error) {
-	c, secret, err := parseCredential(credential)
+	c, err := parseCredential(credential)
 	if err != nil {
 		return session{}, err
 	}
-	known, valid, label := s.mirror.knows(c.id, secret)
+	known, valid, label := s.knows(c)
 	if !known {
 		resp, err := s.get(ctx, s.keys.session(c.id))
 		if err != nil {
@@ -158,7 +158,7 @@ func (s *Store) authenticate(ctx context.Context, credential string) (session, e
 		if err := decode(resp.Kvs[0].Value, &v); err != nil {
 			return session{}, fmt.Errorf("session %s: %w", c.id, err)
 		}
-		valid, label = v.valid(secret), v.Label
+		valid, label = s.proves(c, v), v.Label
 		kv := resp.Kvs[0] // what the session does through this store is to be known as its own
 		s.mirror.own(change{key: s.keys.session(c.id), rev: kv.ModRevision, created: kv.CreateRevision, value: kv.Value})
 	}
@@ -176,11 +176,11 @@ func wrongCredential(session string) error {
 // known is authenticate for a session that needs no question to etcd: one that the mirror knows,
 // with the right secret.
 func (s *Store) known(credential string) (session, bool) {
-	c, secret, err := parseCredential(credential)
+	c, err := parseCredential(credential)
 	if err != nil {
 		return session{}, false
 	}
-	_, valid, label := s.mirror.knows(c.id, secret)
+	_, valid, label := s.knows(c)
 	c.label, c.alive = label, valid
 	return c, valid
 }

@@ -71,6 +71,7 @@ type Store struct {
 	space     *space
 	folding   keyedMutex // by lock: see foldUpTo
 	numbering keyedMutex // of one key: see NewClient
+	voucher   []byte     // the key of the credentials that this store makes, and accepts: see Credential
 
 	promotions *backlog[string]      // locks that look free and waited for
 	folds      *backlog[string]      // locks with sections to fold
@@ -145,6 +146,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		lapses:     newBacklog[lapse](),
 		lingers:    newLingers(),
 		silences:   newSilences(),
+		voucher:    newVoucher(),
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.mirror.explain, s.mirror.lapsed, s.mirror.marked = s.losses.add, s.lapses.add, s.lingers.marked

@@ -37,7 +37,9 @@ func startAtLimit(t *testing.T) (*atLimit, string) {
 	go func() { served <- server.Serve(l) }()
 	t.Cleanup(func() {
 		server.Stop()
-		<-served
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
 	})
 	return s, l.Addr().String()
 }

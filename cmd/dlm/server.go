@@ -142,8 +142,10 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		logs.own.Warn("listening beyond this machine without TLS: whoever reaches the port can use every lock",
 			"listen", listener.Addr().String())
 	}
+	api := courseworkOf(cfg, store, logs)
+	defer tend(ctx, api)()
 	server := facade.New(facade.Config{
-		Store: store, Logger: logs.own, Coursework: courseworkOf(cfg, store, logs), Limits: facadeLimits(cfg.Limits, logs.own),
+		Store: store, Logger: logs.own, Coursework: api, Limits: facadeLimits(cfg.Limits, logs.own),
 	})
 	served := make(chan error, 1)
 	var serving sync.WaitGroup
@@ -201,6 +203,20 @@ func courseworkOf(cfg config.Config, store *etcdstore.Store, logs logs) *coursew
 		Store: store, Logger: logs.own,
 		Lock: cfg.Coursework.Lock, TTL: cfg.Coursework.TTL, Hold: cfg.Coursework.Hold,
 	})
+}
+
+// tend looks after what the coursework's API keeps of its clients, until stop is called. Without
+// the API there is nothing to do.
+func tend(ctx context.Context, api *coursework.Service) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	if api != nil {
+		running.Go(func() { api.Run(ctx) })
+	}
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // readiness passes the store's word on to the server, which is made after it.

@@ -60,10 +60,11 @@ var errAgain = errors.New("acquire again")
 
 // attempt is how an acquire begins.
 type attempt struct {
-	token   int64  // its result, which is known already; 0: the store has to be asked
-	request string // that the store knows it by
-	session string
-	release *etcdstore.Section // has to be ended first
+	token int64 // its result, which is known already; 0: the store has to be asked
+
+	credential string
+	request    string             // that the store knows it by
+	release    *etcdstore.Section // has to be ended first
 }
 
 func (s *Service) acquire(ctx context.Context, number int32, id string) (token int64, err error) {
@@ -77,9 +78,9 @@ func (s *Service) acquire(ctx context.Context, number int32, id string) (token i
 		}
 		return 0, errAgain
 	}
-	stop := s.keepAlive(ctx, begun.session)
+	stop := s.keepAlive(ctx, begun.credential)
 	grant, err := s.store.Acquire(ctx, etcdstore.AcquireArgs{
-		Credential:  begun.session,
+		Credential:  begun.credential,
 		Acquisition: etcdstore.Acquisition{Lock: s.lock, Request: begun.request},
 		Wait:        etcdstore.WaitForever,
 		Label:       label(number),
@@ -102,7 +103,7 @@ func (s *Service) acquire(ctx context.Context, number int32, id string) (token i
 		return grant.Token, s.granted(ctx, c, id, grant.Token)
 	})
 	if err == nil && token != grant.Token { // and its hold is over: this one is nobody's
-		err = s.store.Release(ctx, etcdstore.Section{Credential: begun.session, Lock: s.lock, Token: grant.Token})
+		err = s.store.Release(ctx, etcdstore.Section{Credential: begun.credential, Lock: s.lock, Token: grant.Token})
 	}
 	return token, err
 }
@@ -135,7 +136,7 @@ func (s *Service) attempt(ctx context.Context, c *caller, id string) (attempt, e
 		return attempt{}, etcdstore.ErrLockExpired // its result is from too long ago to be remembered
 	case held.token != 0 && held.token <= c.Released:
 		return attempt{release: &etcdstore.Section{
-			Credential: c.Session, Lock: s.lock, Token: held.token, Appended: c.Wrote == held.token,
+			Credential: c.credential, Lock: s.lock, Token: held.token, Appended: c.Wrote == held.token,
 		}}, nil
 	case held.token != 0:
 		return attempt{token: held.token}, s.granted(ctx, c, id, held.token)
@@ -154,7 +155,7 @@ func (s *Service) attempt(ctx context.Context, c *caller, id string) (attempt, e
 			return attempt{}, err
 		}
 	}
-	return attempt{request: c.Place.Request, session: c.Session}, nil
+	return attempt{request: c.Place.Request, credential: c.credential}, nil
 }
 
 // granted records a grant, before the client learns of it.
@@ -187,7 +188,7 @@ func (s *Service) superseded(ctx context.Context, number int32, request string) 
 }
 
 // keepAlive renews a session until stop is called, while one of its calls blocks.
-func (s *Service) keepAlive(ctx context.Context, session string) (stop func()) {
+func (s *Service) keepAlive(ctx context.Context, credential string) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -199,7 +200,7 @@ func (s *Service) keepAlive(ctx context.Context, session string) (stop func()) {
 				return
 			case <-tick.C:
 			}
-			if err := s.renew(ctx, session); err != nil && ctx.Err() == nil {
+			if err := s.renew(ctx, credential); err != nil && ctx.Err() == nil {
 				s.log.Warn("a waiting client was not renewed", "err", err)
 			}
 		}
@@ -212,13 +213,13 @@ func (s *Service) keepAlive(ctx context.Context, session string) (stop func()) {
 
 // renew renews a session. A panic is an error: in a goroutine of the service's own it would end the
 // whole server.
-func (s *Service) renew(ctx context.Context, session string) (err error) {
+func (s *Service) renew(ctx context.Context, credential string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	_, err = s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: session})
+	_, err = s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: credential})
 	return err
 }
 
@@ -252,7 +253,7 @@ type release struct {
 
 // release decides what a release ends, and records it.
 func (s *Service) release(ctx context.Context, c *caller, id string) (release, error) {
-	section := etcdstore.Section{Credential: c.Session, Lock: s.lock}
+	section := etcdstore.Section{Credential: c.credential, Lock: s.lock}
 	known, seen, err := c.use(id, aRelease)
 	switch {
 	case err != nil:
@@ -261,7 +262,7 @@ func (s *Service) release(ctx context.Context, c *caller, id string) (release, e
 		return release{}, errNothingHeld
 	case seen:
 		section.Token, section.Appended = known.Token, known.Wrote
-		section.Credential = cmp.Or(known.Session, section.Credential)
+		section.Credential = s.credential(cmp.Or(known.Session, c.Session))
 		return release{section, known.Done}, nil
 	}
 	held, err := s.held(ctx, c)
@@ -360,7 +361,7 @@ func (s *Service) FileAppend(ctx context.Context, req *pb.FileArgs) (*pb.Respons
 	}
 	made, err := update(ctx, s, this.client, func(c *caller) (appending, error) {
 		return s.appending(ctx, c, id, etcdstore.Record{
-			Credential: c.Session, Lock: s.lock, Request: recordOf(kept(id)), File: name, Data: req.GetContent(),
+			Credential: c.credential, Lock: s.lock, Request: recordOf(kept(id)), File: name, Data: req.GetContent(),
 		})
 	})
 	if err == nil && !made.done {
@@ -392,7 +393,7 @@ func (s *Service) appending(ctx context.Context, c *caller, id string, r etcdsto
 		made := appending{record: r, done: known.Staged && c.ended(known.Token)}
 		if end, is := c.releasing(known.Token); is && known.Staged {
 			made.release = &etcdstore.Section{
-				Credential: cmp.Or(end.Session, c.Session), Lock: s.lock, Token: known.Token, Appended: true,
+				Credential: s.credential(cmp.Or(end.Session, c.Session)), Lock: s.lock, Token: known.Token, Appended: true,
 			}
 		}
 		return made, nil

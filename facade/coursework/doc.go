@@ -2,9 +2,9 @@
 // lock, a hundred files behind it, numbered clients, and no tokens on the wire.
 //
 // It adapts; the lock logic is the store's. A client is a session of the store and a small durable
-// record, which any server finds under the client's number: the session's credential, the hold that
-// the client believes in, its place in the queue, and the kind of each of its last calls and the
-// token that it was made under. The record is written before the call is made. A repeat is then
+// record, which any server finds under the client's number: the session's id, the hold that the
+// client believes in, its place in the queue, and the kind of each of its last calls and the token
+// that it was made under. The record is written before the call is made. A repeat is then
 // made under the same token as the first time, with the same result; a late duplicate from an
 // earlier hold meets a token that is no longer valid, and changes nothing. That a release has
 // succeeded, and which appends it published, is in the record before the release is answered, so
@@ -20,4 +20,10 @@
 // Limits. The ids of a client's last 128 calls are remembered, and of the last 16 acquires that
 // wait, in at most 32 KiB. An older duplicate is recognised by its counter; one with an opaque id
 // is not recognised, and is taken for a new call.
+//
+// A client whose session has ended is remembered for 24 hours, and may come back. Then it is
+// forgotten, and told what a client is told that there never was. No record has a credential: each
+// server acts for its clients' sessions by itself, see the store's Credential. Until the feature
+// "bare" is switched on, when an upgraded cluster has no older server any more, records have the
+// credential that such a server needs.
 package coursework

@@ -28,6 +28,10 @@ func (faulty) SaveClient(_ context.Context, c etcdstore.Client) (etcdstore.Clien
 	return c, nil
 }
 
+func (faulty) Credential(session string) string { return session + ".secret" }
+
+func (faulty) BareClients() bool { return true }
+
 func (faulty) Holder(context.Context, string) (*etcdstore.Holder, error) { return nil, nil }
 
 func (f faulty) Heartbeat(context.Context, etcdstore.HeartbeatArgs) (etcdstore.Renewal, error) {

@@ -19,7 +19,8 @@ import (
 //
 // It is read by servers of earlier versions too, which drop what they do not know.
 type record struct {
-	Session  string `json:"session"`            // the credential
+	Session  string `json:"session"`            // its id; where an older server may have to act for the client, the credential
+	Ended    int64  `json:"ended,omitempty"`    // when the session was found to have ended, in Unix milliseconds; 0: it was not
 	Held     int64  `json:"held,omitempty"`     // the token that the client believes to hold; 0: none
 	Released int64  `json:"released,omitempty"` // the last token that it released, or tried to
 	Missed   int64  `json:"missed,omitempty"`   // the last token whose loss the client has learned from an append
@@ -37,7 +38,7 @@ type call struct {
 	Acquire bool   `json:"acquire,omitempty"` // it is an acquire
 	Kind    kind   `json:"kind,omitempty"`    // unless it is an acquire
 	Wrote   bool   `json:"wrote,omitempty"`   // a release: something had been appended
-	Session string `json:"session,omitempty"` // a release that is not done: the credential that it is made with
+	Session string `json:"session,omitempty"` // a release that is not done: that which it is made with, as the record's
 	Staged  bool   `json:"staged,omitempty"`  // an append: it was staged when its hold was released
 	Done    bool   `json:"done,omitempty"`    // a release: it has succeeded
 }
@@ -198,8 +199,9 @@ func parseCounter(text string) (uint64, bool) {
 type caller struct {
 	etcdstore.Client
 	record
-	id      string // the session's public half
-	settled bool   // its place was granted, which its record does not say yet
+	id         string // the session's public half
+	credential string // of that session, for this server's own calls
+	settled    bool   // its place was granted, which its record does not say yet
 }
 
 // join gives an acquire the client's place, a new one if it has none, and reports whether it had
@@ -267,7 +269,7 @@ func (s *Service) caller(ctx context.Context, number int32) (*caller, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, err = s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: c.Session})
+		_, err = s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: c.credential})
 		if err == nil {
 			return c, nil
 		}
@@ -278,7 +280,8 @@ func (s *Service) caller(ctx context.Context, number int32) (*caller, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.Session = session.Credential
+		s.adopt(c, session.Credential)
+		c.Ended = 0
 		switch err := s.save(ctx, c); {
 		case err == nil:
 			return c, nil
@@ -300,22 +303,69 @@ func (s *Service) load(ctx context.Context, number int32) (*caller, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.parse(stored)
+}
+
+// parse takes a client's record apart.
+func (s *Service) parse(stored etcdstore.Client) (*caller, error) {
 	c := &caller{Client: stored}
 	if err := json.Unmarshal(stored.Record, &c.record); err != nil {
-		return nil, fmt.Errorf("client %d: %w", number, err)
+		return nil, fmt.Errorf("client %d: %w", stored.ID, err)
 	}
-	c.id, _, _ = strings.Cut(c.Session, ".")
+	s.adopt(c, c.Session)
 	return c, nil
 }
+
+// adopt has a client act under a session.
+func (s *Service) adopt(c *caller, session string) {
+	c.Session = session
+	c.id, c.credential = publicHalf(session), s.credential(session)
+}
+
+// publicHalf is the id of a session, of which a record has that or, from where older servers run,
+// the credential.
+func publicHalf(session string) string {
+	id, _, _ := strings.Cut(session, ".")
+	return id
+}
+
+// credential is what this server acts with for one of its clients' sessions. That of the record, if
+// it has one, is for servers of earlier versions.
+func (s *Service) credential(session string) string { return s.store.Credential(publicHalf(session)) }
 
 // save writes a client's record. It fails with ErrClientChanged if another call of the client has
 // written it meanwhile.
 func (s *Service) save(ctx context.Context, c *caller) (err error) {
-	if c.Record, err = json.Marshal(c.record); err != nil {
+	if c.Record, err = s.marshal(c.record); err != nil {
 		return err
 	}
 	c.Client, err = s.store.SaveClient(ctx, c.Client)
 	return err
+}
+
+// marshal returns a record as it is kept: without credentials, once every server can do without.
+func (s *Service) marshal(r record) ([]byte, error) {
+	if s.store.BareClients() {
+		r.bare()
+	}
+	return json.Marshal(r)
+}
+
+// bare drops the credentials of a record, and reports whether it had any.
+func (r *record) bare() (had bool) {
+	drop := func(session string) string {
+		id := publicHalf(session)
+		had = had || id != session
+		return id
+	}
+	r.Session = drop(r.Session)
+	for i, c := range r.Calls {
+		if session := drop(c.Session); session != c.Session {
+			r.Calls = slices.Clone(r.Calls)
+			r.Calls[i].Session = session
+		}
+	}
+	return had
 }
 
 // update calls do with a client, again if another call of it has changed its record meanwhile, and

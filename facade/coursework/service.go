@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"regexp"
 	"strconv"
@@ -27,11 +27,16 @@ type Store interface {
 	Append(ctx context.Context, record etcdstore.Record) (rev int64, err error)
 	Staged(ctx context.Context, lock string, token int64, requests []string) ([]bool, error)
 	Holder(ctx context.Context, lock string) (*etcdstore.Holder, error)
+	Credential(session string) string
+	SessionLives(ctx context.Context, session string) (bool, error)
 
 	NewClient(ctx context.Context, record []byte) (etcdstore.Client, error)
 	Client(ctx context.Context, id int32) (etcdstore.Client, error)
 	SaveClient(ctx context.Context, c etcdstore.Client) (etcdstore.Client, error)
 	DeleteClient(ctx context.Context, id int32) error
+	ForgetClient(ctx context.Context, c etcdstore.Client) error
+	Clients(ctx context.Context) iter.Seq2[etcdstore.Client, error]
+	BareClients() bool
 }
 
 // Config is what a service is made of.
@@ -73,7 +78,7 @@ func (s *Service) ClientInit(ctx context.Context, _ *pb.Int) (*pb.Int, error) {
 	if err != nil {
 		return nil, err
 	}
-	record, err := json.Marshal(record{Session: session.Credential})
+	record, err := s.marshal(record{Session: session.Credential})
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +115,7 @@ func (s *Service) ClientClose(ctx context.Context, req *pb.Int) (*pb.Int, error)
 	if err := s.store.DeleteClient(ctx, req.GetRc()); err != nil {
 		return nil, err
 	}
-	return &pb.Int{}, s.store.CloseSession(ctx, c.Session)
+	return &pb.Int{}, s.store.CloseSession(ctx, c.credential)
 }
 
 // Heartbeat keeps a client alive, as every other call of it does. The response is TIMEOUT_ERROR

@@ -100,6 +100,24 @@ func (n *Node) Addrs() []string { return append([]string(nil), n.addrs...) }
 // Etcd returns a client of the embedded etcd, good until Stop or Restart.
 func (n *Node) Etcd() *clientv3.Client { return n.etcd.Client() }
 
+// Store opens a store of its own on the node's etcd, beside those of the facades. It is closed with
+// the test.
+func (n *Node) Store() *etcdstore.Store {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), startTimeout)
+	defer cancel()
+	store, err := etcdstore.Open(ctx, etcdstore.Config{Client: n.etcd.Client(), Local: n.etcd.Local(), Logger: n.log})
+	if err != nil {
+		n.t.Fatalf("open a store: %v", err)
+	}
+	n.t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			n.t.Errorf("close a store: %v", err)
+		}
+	})
+	return store
+}
+
 // Empty deletes all keys of the service, as somebody might by mistake.
 func (n *Node) Empty() {
 	n.t.Helper()
