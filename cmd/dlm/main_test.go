@@ -50,7 +50,7 @@ func withServer(tests func() int) int {
 			os.Unsetenv(name)
 		}
 	}
-	s, err := startServer("127.0.0.1:0", filepath.Join(dir, "data"))
+	s, err := startServer("127.0.0.1:0", filepath.Join(dir, "data"), "--log-level", "debug")
 	if err != nil {
 		return setupFailed(err)
 	}
@@ -58,6 +58,9 @@ func withServer(tests func() int) int {
 	code := tests()
 	if err := s.stop(syscall.SIGTERM); err != nil {
 		return setupFailed(fmt.Errorf("server: %w\n%s", err, s.log.String()))
+	}
+	if err := checkLogs(); err != nil {
+		return setupFailed(err)
 	}
 	return code
 }
@@ -80,7 +83,7 @@ func startServer(addr, dir string, args ...string) (*server, error) {
 	s := &server{
 		cmd: exec.Command(dlmPath, append([]string{"server", "--listen", addr, "--data-dir", dir}, args...)...),
 		dir: dir,
-		log: &await.Text{},
+		log: newLog(),
 	}
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()

@@ -77,7 +77,7 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 	if err != nil {
 		return err
 	}
-	defer logs.sink.close()
+	defer logs.close()
 	// Etcd's peers reach each other over HTTP, by the environment's proxy if it has one, and etcd
 	// has no setting for that. Nothing else in this process makes an HTTP request. The variables
 	// are read once, at the first request.
