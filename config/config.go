@@ -15,6 +15,8 @@ type Config struct {
 	Limits  Limits
 
 	Coursework Coursework
+
+	file string // with the password, that Load has read; empty: there is none in a file
 }
 
 // Log says what is logged, and how.

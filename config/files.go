@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ const maxFile = 1 << 20
 
 // ReadPassword reads a file with a password. Newlines at its end do not count.
 func ReadPassword(file string) (string, error) {
-	text, err := readBounded(file)
+	text, err := readTrusted(file)
 	password := strings.TrimRight(string(text), "\r\n")
 	if err == nil && password == "" {
 		err = errors.New("there is no password in it")
@@ -25,13 +26,61 @@ func ReadPassword(file string) (string, error) {
 	return password, err
 }
 
+// readTrusted reads a file of which it matters whose it is: with what somebody else puts there a
+// server would go where that one wants.
+func readTrusted(file string) ([]byte, error) {
+	return readChecked(file, func(info fs.FileInfo) error {
+		if info.Mode().IsRegular() && info.Mode().Perm()&mayWrite != 0 && modesCount {
+			return fmt.Errorf("everybody may write to it (mode %04o): chmod o-w", info.Mode().Perm())
+		}
+		return nil
+	})
+}
+
+// What others than a file's owner and group may do.
+const (
+	mayRead  fs.FileMode = 0o004
+	mayWrite fs.FileMode = 0o002
+)
+
+// modesCount is whether a file's mode says who may do what.
+const modesCount = runtime.GOOS != "windows"
+
+// Exposed returns a warning for each file with a secret of this server that everybody on the
+// machine may read. That is no fault: in a container there may be nobody else.
+func (c Config) Exposed() (warnings []string) {
+	look := func(key, file string) {
+		info, err := os.Stat(file)
+		if file != "" && err == nil && modesCount && info.Mode().IsRegular() && info.Mode().Perm()&mayRead != 0 {
+			warnings = append(warnings, fmt.Sprintf("%s: %q: everybody on this machine may read it (mode %04o): chmod o-r", key, file, info.Mode().Perm()))
+		}
+	}
+	look("etcd.password", c.file)
+	look("etcd.password-file", c.Etcd.PasswordFile)
+	look("etcd.tls.key", c.Etcd.TLS.Key)
+	look("cluster.tls.key", c.Cluster.TLS.Key)
+	return warnings
+}
+
 // readBounded reads a file that may be read only once, such as a pipe.
 func readBounded(file string) ([]byte, error) {
+	return readChecked(file, func(fs.FileInfo) error { return nil })
+}
+
+// readChecked reads a file unless there is something wrong with what it is.
+func readChecked(file string, check func(fs.FileInfo) error) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, withoutPath(err)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err == nil {
+		err = check(info)
+	}
+	if err != nil {
+		return nil, withoutPath(err)
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(text) > maxFile {
 		err = fmt.Errorf("it has more than %d bytes", maxFile)
@@ -76,7 +125,7 @@ func (t TLS) check(section string, f *faults) {
 		err := CheckRegular(file)
 		var text []byte
 		if err == nil {
-			text, err = readBounded(file)
+			text, err = readTrusted(file)
 		}
 		if err == nil {
 			err = good(text)

@@ -19,12 +19,13 @@ type setting struct {
 	name    string
 	field   func(*Config) any // a *string, *[]string, *time.Duration, *int64 (a size), *int or *bool
 	secret  bool
+	address bool // of one or more
 	meaning string
 }
 
 func settings() []setting {
 	return append([]setting{
-		{name: "listen", field: func(c *Config) any { return &c.Listen },
+		{name: "listen", field: func(c *Config) any { return &c.Listen }, address: true,
 			meaning: "Address of the service, `host:port`. Without a host: all of the machine's addresses. Nothing is encrypted or authenticated, so think before leaving loopback."},
 		{name: "data-dir", field: func(c *Config) any { return &c.DataDir },
 			meaning: "Directory of the embedded etcd's data; made if missing. Not used with `etcd.endpoints`."},
@@ -34,7 +35,7 @@ func settings() []setting {
 			meaning: "The least severe messages that are logged: `debug`, `info`, `warn` or `error`."},
 		{name: "log.format", field: func(c *Config) any { return &c.Log.Format },
 			meaning: "`text`, `json`, or `auto`: text on a terminal, else JSON."},
-		{name: "etcd.endpoints", field: func(c *Config) any { return &c.Etcd.Endpoints },
+		{name: "etcd.endpoints", field: func(c *Config) any { return &c.Etcd.Endpoints }, address: true,
 			meaning: "List of `host:port` or URLs of the members of an external etcd cluster, in the order in which they are tried. Empty: the server runs its own etcd."},
 		{name: "etcd.username", field: func(c *Config) any { return &c.Etcd.Username },
 			meaning: "User of the external etcd; needs a password."},
@@ -56,15 +57,15 @@ func settings() []setting {
 			meaning: "PEM file of the certificate's key."},
 		{name: "cluster.name", field: func(c *Config) any { return &c.Cluster.Name },
 			meaning: "This server's name among `cluster.members`."},
-		{name: "cluster.members", field: func(c *Config) any { return &c.Cluster.Members },
+		{name: "cluster.members", field: func(c *Config) any { return &c.Cluster.Members }, address: true,
 			meaning: "List of `name=host:port`, the peer address of every server of the cluster, this one included. Empty: a single server."},
-		{name: "cluster.peer-listen", field: func(c *Config) any { return &c.Cluster.PeerListen },
+		{name: "cluster.peer-listen", field: func(c *Config) any { return &c.Cluster.PeerListen }, address: true,
 			meaning: "Address on which this server's etcd listens for its peers, `host:port`. Without a host: all of the machine's addresses."},
-		{name: "cluster.peer-advertise", field: func(c *Config) any { return &c.Cluster.PeerAdvertise },
+		{name: "cluster.peer-advertise", field: func(c *Config) any { return &c.Cluster.PeerAdvertise }, address: true,
 			meaning: "Address that the peers reach this server by. Empty: what `cluster.members` says of it; anything else is a fault."},
 		{name: "cluster.state", field: func(c *Config) any { return &c.Cluster.State },
 			meaning: "`new`: the members found a cluster together, once all of them run and none has data. `existing`: this server was added to one with `dlm member add`. Only looked at while `data-dir` is empty."},
-		{name: "cluster.client-listen", field: func(c *Config) any { return &c.Cluster.ClientListen },
+		{name: "cluster.client-listen", field: func(c *Config) any { return &c.Cluster.ClientListen }, address: true,
 			meaning: "Loopback address, `host:port`, on which etcd's own protocol is served, without protection, for `etcdctl`. Empty: not at all."},
 		{name: "cluster.quota", field: func(c *Config) any { return &c.Cluster.Quota },
 			meaning: "How large the embedded etcd's database may become; `" + size(minQuota) + "` to `" + size(maxQuota) + "`. In bytes, KiB, MiB, GiB, KB, MB or GB."},

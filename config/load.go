@@ -26,6 +26,7 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 	v := viper.New()
 	v.AllowEmptyEnv(true) // as for flags: empty is a value
 	var ofFile []error
+	secretIn := ""
 	if file != "" {
 		content, err := readFile(file)
 		if err != nil {
@@ -33,6 +34,9 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 		}
 		for _, one := range unknown("", content) {
 			ofFile = append(ofFile, fmt.Errorf("%s: %w", file, one))
+		}
+		if section, ok := content["etcd"].(map[string]any); ok && section["password"] != nil && section["password"] != "" {
+			secretIn = file
 		}
 		if err := v.MergeConfigMap(content); err != nil {
 			ofFile = append(ofFile, fmt.Errorf("%s: %w", file, err))
@@ -56,6 +60,7 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 	}
 
 	cfg := def
+	cfg.file = secretIn
 	var found faults
 	for _, s := range settings() {
 		value := v.Get(s.name)

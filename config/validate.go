@@ -80,12 +80,26 @@ func (e Etcd) validate(f *faults) {
 func CheckEtcdEndpoint(endpoint string) error {
 	addr, good := endpoint, true
 	if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
-		addr, good = u.Host, (u.Scheme == "http" || u.Scheme == "https") && strings.Trim(u.Path, "/") == "" && u.User == nil
+		rest := *u
+		rest.Scheme, rest.Host, rest.Path, rest.RawPath = "", "", "", ""
+		addr, good = u.Host, (u.Scheme == "http" || u.Scheme == "https") && strings.Trim(u.Path, "/") == "" && rest == url.URL{}
 	}
 	if !good || !IsPeerAddress(addr) {
-		return fmt.Errorf("%q: want host:port, http://host:port or https://host:port", endpoint)
+		return fmt.Errorf("%q: want host:port, http://host:port or https://host:port", withoutUser(endpoint))
 	}
 	return nil
+}
+
+// withoutUser is an address for people. If it looks as if there were a user's password in it, only
+// what is surely none is shown.
+func withoutUser(addr string) string {
+	if !strings.ContainsAny(addr, "@?#") {
+		return addr
+	}
+	if i := strings.LastIndex(addr, "@"); i >= 0 && isHostPort(addr[i+1:]) {
+		return redacted + addr[i:]
+	}
+	return redacted
 }
 
 // IsPeerAddress reports whether another machine can be reached by addr: it has a host, and a
@@ -117,7 +131,7 @@ func (c Cluster) absent(f *faults) {
 	def, cfg := Default(), Config{Cluster: c}
 	for _, s := range settings() {
 		if got := written(s.field(&cfg)); strings.HasPrefix(s.name, "cluster.") && got != written(s.field(&def)) {
-			*f = append(*f, fault{key: s.name, text: fmt.Sprintf("%q: not together with etcd.endpoints, which is another cluster", got)})
+			*f = append(*f, fault{key: s.name, text: shown(s.name, got) + ": not together with etcd.endpoints, which is another cluster"})
 		}
 	}
 }
@@ -151,7 +165,7 @@ func (c Cluster) validate(f *faults) {
 	own, listed := members[c.Name]
 	f.check(listed, "cluster.name", c.Name, "one of the names in cluster.members")
 	f.check(!listed || c.PeerAdvertise == "" || c.PeerAdvertise == own, "cluster.peer-advertise", c.PeerAdvertise,
-		fmt.Sprintf("the address in cluster.members, %q", own))
+		"the address in cluster.members, "+shown("cluster.members", own))
 }
 
 const wantMember = "name=host:port"
@@ -184,10 +198,22 @@ func (f fault) Error() string { return f.key + ": " + f.text + f.from }
 
 // wrong is the fault of a value that is not what is wanted.
 func wrong(key string, value any, want string) fault {
-	if s, ok := value.(string); ok {
-		value = strconv.Quote(s)
+	return fault{key: key, text: fmt.Sprintf("%s: want %s", shown(key, value), want)}
+}
+
+// shown is a value for people.
+func shown(key string, value any) string {
+	text, is := value.(string)
+	if !is {
+		text = fmt.Sprintf("%+v", value)
 	}
-	return fault{key: key, text: fmt.Sprintf("%+v: want %s", value, want)}
+	if slices.ContainsFunc(settings(), func(s setting) bool { return s.name == key && s.address }) {
+		text = withoutUser(text)
+	}
+	if is {
+		text = strconv.Quote(text)
+	}
+	return text
 }
 
 // faults collects what is wrong.
@@ -219,7 +245,7 @@ func (f *faults) oneOf(key, value string, choices ...string) {
 // isHostPort reports whether addr has a numeric port and maybe a host.
 func isHostPort(addr string) bool {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || strings.ContainsAny(host, " /=,") {
+	if err != nil || strings.ContainsAny(host, " /=,@") {
 		return false
 	}
 	_, err = strconv.ParseUint(port, 10, 16)

@@ -83,10 +83,14 @@ func newConfigCheck(s *streams) *cobra.Command {
 		Short: "Check the configuration and report every fault",
 		Args:  arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := loadConfig(cmd, file); err != nil {
+			cfg, err := loadConfig(cmd, file)
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(s.out, "the configuration is good")
+			for _, warning := range cfg.Exposed() {
+				s.printf("%s", warning)
+			}
+			_, err = fmt.Fprintln(s.out, "the configuration is good")
 			return err
 		},
 	}

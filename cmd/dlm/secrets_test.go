@@ -231,3 +231,31 @@ func TestDataIsNobodyElses(t *testing.T) {
 		return nil
 	})
 }
+
+// A password that everybody may read is told, one that everybody may write is refused.
+func TestSecretsThatLieOpen(t *testing.T) {
+	t.Parallel()
+	file := passwordFile(t, "secret enough")
+	options := []string{"--etcd-endpoints", "127.0.0.1:1", "--etcd-timeout", "100ms", "--etcd-username", "u", "--etcd-password-file", file}
+	check := func(mode os.FileMode, code int, want string) {
+		t.Helper()
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		r := run(t, dlm(t, append([]string{"config", "check"}, options...)...))
+		if r.code != code || (want == "") != (r.err == "") || !strings.Contains(r.err, want) {
+			t.Errorf("config check with mode %v: exit code %d: %s", mode, r.code, r.err)
+		}
+		if r := run(t, dlm(t, append([]string{"server", "--listen", "127.0.0.1:0"}, options...)...)); !strings.Contains(r.err, want) || r.code == 0 {
+			t.Errorf("server with mode %v: exit code %d: %s", mode, r.code, r.err)
+		}
+	}
+	check(0o600, 0, "")
+	check(0o644, 0, "everybody on this machine may read it")
+	check(0o666, 78, "everybody may write to it")
+
+	r := run(t, dlm(t, "config", "print", "--etcd-endpoints", "root:secret-enough@127.0.0.1:1"))
+	if r.code != 78 || strings.Contains(r.out+r.err, "secret-enough") {
+		t.Errorf("config print: exit code %d: %s%s", r.code, r.out, r.err)
+	}
+}

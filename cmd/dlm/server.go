@@ -96,6 +96,9 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 	defer end(nil)
 	defer control.run(s.in, end)()
 	logs.own.Info("starting", "version", build().Version, "commit", build().Revision, "pid", os.Getpid(), "config", effective(cfg))
+	for _, warning := range cfg.Exposed() {
+		logs.own.Warn("a secret lies open", "file", warning)
+	}
 	heap.Roomy(serverHeap)
 	go heap.Release(ctx, serverHeap)
 	var last *time.Timer
