@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -38,6 +39,7 @@ var sentinels = []struct {
 	{"ErrInvalidArgument", etcdstore.ErrInvalidArgument, codes.InvalidArgument, "INVALID_ARGUMENT"},
 	{"ErrTooLarge", etcdstore.ErrTooLarge, codes.ResourceExhausted, "TOO_LARGE"},
 	{"ErrQuota", etcdstore.ErrQuota, codes.ResourceExhausted, "QUOTA"},
+	{"ErrLimit", &etcdstore.LimitError{Limit: "some", Text: "enough", Retry: time.Second}, codes.ResourceExhausted, "LIMIT"},
 	{"ErrNoSpace", etcdstore.ErrNoSpace, codes.ResourceExhausted, "NO_SPACE"},
 	{"ErrFileNotFound", etcdstore.ErrFileNotFound, codes.NotFound, "FILE_NOT_FOUND"},
 	{"ErrLockNotFound", etcdstore.ErrLockNotFound, codes.NotFound, "LOCK_NOT_FOUND"},
@@ -97,7 +99,7 @@ func TestEverySentinelHasItsReason(t *testing.T) {
 					if got := reasonOf(err); got != s.reason {
 						t.Errorf("%s: reason %q, want %q", by, got, s.reason)
 					}
-					if got, want := retryDelays(err) > 0, s.code == codes.Unavailable; got != want {
+					if got, want := retryDelays(err) > 0, s.code == codes.Unavailable || s.name == "ErrLimit"; got != want {
 						t.Errorf("%s: asks for a retry: %v, want %v", by, got, want)
 					}
 					if got := status.Convert(err).Message(); got != fail.Error() {
