@@ -85,3 +85,6 @@ func (s *Store) Asks(session string) bool {
 	defer s.silences.mu.Unlock()
 	return s.silences.known[session] != nil
 }
+
+// WatchRoom is how many events a watcher may be behind.
+const WatchRoom = watchRoom

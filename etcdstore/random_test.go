@@ -54,7 +54,7 @@ func TestRandom(t *testing.T) {
 	past, closed := chronicles(watching, t, etcd)
 	var onlookers []*onlooker
 	for i, prefix := range []string{"", "", "l1", "l", "none/"} {
-		onlookers = append(onlookers, look(watching, t, r.stores[i%2], prefix))
+		onlookers = append(onlookers, watchAlong(watching, t, r.stores[i%2], prefix))
 	}
 
 	var running sync.WaitGroup

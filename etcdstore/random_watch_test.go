@@ -228,8 +228,8 @@ type episode struct {
 	until  int64
 }
 
-// look watches through a store, again and again, until ctx ends.
-func look(ctx context.Context, t *testing.T, s *faulty, prefix string) *onlooker {
+// watchAlong watches through a store, again and again, until ctx ends.
+func watchAlong(ctx context.Context, t *testing.T, s *faulty, prefix string) *onlooker {
 	o := &onlooker{prefix: prefix, done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
