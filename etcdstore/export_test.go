@@ -88,3 +88,16 @@ func (s *Store) Asks(session string) bool {
 
 // WatchRoom is how many events a watcher may be behind.
 const WatchRoom = watchRoom
+
+// Waiters is how many seem to wait for a lock.
+func (s *Store) Waiters(lock string) int {
+	_, n := s.mirror.place(acquisition{lock: lock})
+	return n
+}
+
+// Inspecting reports whether somebody waits for the next answer about a lock.
+func (s *Store) Inspecting(lock string) bool {
+	s.inspects.mu.Lock()
+	defer s.inspects.mu.Unlock()
+	return s.inspects.locks[lock] != nil
+}

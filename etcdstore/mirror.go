@@ -48,6 +48,7 @@ type mirror struct {
 	rev      int64 // everything up to here has been told by the watch; own changes do not move it
 	locks    map[string]*mirrorLock
 	queued   map[acquisition]*mirrorWaiter
+	crowded  map[string]struct{} // locks with more waiters than shortQueue
 	sessions map[string]*mirrorSession
 	ahead    map[string]lead // key → its last own change, until the watch repeats that
 	waits    map[acquisition][]*wait
@@ -169,6 +170,7 @@ func (m *mirror) clear() {
 		l.holder.stop()
 	}
 	m.locks, m.queued = map[string]*mirrorLock{}, map[acquisition]*mirrorWaiter{}
+	m.crowded = map[string]struct{}{}
 	m.sessions, m.ahead = map[string]*mirrorSession{}, map[string]lead{}
 	m.begun = map[string]int{}
 }
@@ -450,7 +452,11 @@ func (m *mirror) applyWaiter(a acquisition, c change, t *touched) (before past) 
 	t.acq(a, false)
 	if w := m.queued[a]; w != nil {
 		before = w
-		m.lock(a.lock).queue.remove(w)
+		q := &m.lock(a.lock).queue
+		q.remove(w)
+		if q.len() == shortQueue {
+			delete(m.crowded, a.lock)
+		}
 		delete(m.queued, a)
 	}
 	if c.deleted {
@@ -461,7 +467,11 @@ func (m *mirror) applyWaiter(a acquisition, c change, t *touched) (before past) 
 		return before
 	}
 	w := &mirrorWaiter{acquisition: a, waiterValue: v, created: c.created}
-	m.lock(a.lock).queue.insert(w)
+	q := &m.lock(a.lock).queue
+	q.insert(w)
+	if q.len() == shortQueue+1 {
+		m.crowded[a.lock] = struct{}{}
+	}
 	m.queued[a] = w
 	m.index(a)
 	return before

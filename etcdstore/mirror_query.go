@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"slices"
+	"strings"
 )
 
 // next is the first waiter of a lock that is not to be skipped; nil: nobody who may be served. That
@@ -27,6 +28,44 @@ func (m *mirror) next(lock string, skip map[acquisition]bool) (first *mirrorWait
 		return first == nil
 	})
 	return first
+}
+
+// front is the first waiters of a crowded lock; nil: it is not crowded, as far as is known. None of
+// them has its place above rev, so that whoever was not heard of yet comes behind them.
+func (m *mirror) front(lock string, n int) (first []*mirrorWaiter) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.locks[lock]
+	if l == nil || l.queue.len() <= shortQueue {
+		return nil
+	}
+	l.queue.all(func(w *mirrorWaiter) bool {
+		if w.created <= m.rev {
+			first = append(first, w)
+		}
+		return w.created <= m.rev && len(first) < n
+	})
+	return first
+}
+
+// isCrowded reports whether many wait for a lock.
+func (m *mirror) isCrowded(lock string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.locks[lock]
+	return l != nil && l.queue.len() > shortQueue
+}
+
+// crowds are the crowded locks whose names begin with a prefix.
+func (m *mirror) crowds(prefix string) (locks []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for lock := range m.crowded {
+		if strings.HasPrefix(lock, prefix) {
+			locks = append(locks, lock)
+		}
+	}
+	return locks
 }
 
 // waitedFor reports whether a lock looks free and waited for.

@@ -1,8 +1,6 @@
 package etcdstore
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,10 +26,17 @@ func (s *Store) Inspect(ctx context.Context, lock string) (LockInfo, error) {
 	if err := CheckLock(lock); err != nil {
 		return LockInfo{}, err
 	}
-	queue := s.keys.queue(lock)
+	if s.mirror.isCrowded(lock) {
+		return s.inspectShared(ctx, lock)
+	}
+	return s.inspect(ctx, lock)
+}
+
+func (s *Store) inspect(ctx context.Context, lock string) (LockInfo, error) {
+	front, queue := s.front(lock, MaxPage), s.keys.queue(lock)
 	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
 		op.Get(s.keys.lock(lock)),
-		op.Range(op.Oldest(queue, MaxPage)),
+		front.sorted(queue, MaxPage, 0),
 		op.Range(op.Count(queue)),
 		op.Range(op.Last(s.keys.notes(lock))),
 		op.Range(op.Count(s.keys.heads(lock))),
@@ -42,10 +47,8 @@ func (s *Store) Inspect(ctx context.Context, lock string) (LockInfo, error) {
 	}
 	count := func(i int) int64 { return resp.Responses[i].GetResponseRange().Count }
 	info := LockInfo{Name: lock, Holder: holderOf(op.First(resp, 0)), QueueLength: int(count(2))}
-	for _, kv := range inLine(op.Ranged(resp, 1)) {
-		if w, ok := s.keys.waiterOf(kv); ok {
-			info.Waiters = append(info.Waiters, w)
-		}
+	if info.Waiters, err = s.waiters(ctx, queue, front, op.Ranged(resp, 1), MaxPage, info.QueueLength, resp.Header.Revision); err != nil {
+		return LockInfo{}, err
 	}
 	info.LastUndone = undoneText(op.First(resp, 3))
 	if info.Holder == nil {
@@ -60,15 +63,6 @@ func (s *Store) Inspect(ctx context.Context, lock string) (LockInfo, error) {
 	}
 	info.Staged = staged.Count
 	return info, nil
-}
-
-// inLine puts waiters in the order in which they are served: by the revision of their places, ties
-// by key. etcd sorts by revision, and leaves ties as it pleases; places of one batch are such ties.
-func inLine(kvs []*mvccpb.KeyValue) []*mvccpb.KeyValue {
-	slices.SortFunc(kvs, func(a, b *mvccpb.KeyValue) int {
-		return cmp.Or(cmp.Compare(a.CreateRevision, b.CreateRevision), bytes.Compare(a.Key, b.Key))
-	})
-	return kvs
 }
 
 func (k keys) waiterOf(kv *mvccpb.KeyValue) (Waiter, bool) {
@@ -105,9 +99,10 @@ func (s *Store) List(ctx context.Context, prefix string, limit int, after string
 		return nil, "", err
 	}
 	for from = max(from, prefix); ; {
+		fronts := s.fronts(prefix) // before the revision that the page is of
 		var p usedLocks
 		if p, err = s.used(ctx, prefix, from, limit); err == nil {
-			locks, err = s.describe(ctx, p)
+			locks, err = s.describe(ctx, p, fronts)
 		}
 		switch {
 		case errors.Is(err, rpctypes.ErrCompacted): // then at a newer revision
@@ -185,13 +180,14 @@ func (s *Store) used(ctx context.Context, prefix, from string, limit int) (usedL
 }
 
 // describe reads the queues of locks, and leaves out those that are neither held nor waited for.
-func (s *Store) describe(ctx context.Context, p usedLocks) (locks []LockInfo, err error) {
+func (s *Store) describe(ctx context.Context, p usedLocks, fronts map[string]front) (locks []LockInfo, err error) {
 	for names := range slices.Chunk(p.names, commit.MaxOps/2) {
 		var t commit.Txn
 		for _, name := range names {
-			oldest, count := op.Oldest(s.keys.queue(name), listedWaiters), op.Count(s.keys.queue(name))
-			oldest.Revision, count.Revision = p.rev, p.rev
-			t.Then = append(t.Then, op.Range(oldest), op.Range(count))
+			queue := s.keys.queue(name)
+			count := op.Count(queue)
+			count.Revision = p.rev
+			t.Then = append(t.Then, fronts[name].sorted(queue, listedWaiters, p.rev), op.Range(count))
 		}
 		resp, err := s.engine.Commit(ctx, t)
 		if err != nil {
@@ -199,10 +195,9 @@ func (s *Store) describe(ctx context.Context, p usedLocks) (locks []LockInfo, er
 		}
 		for i, name := range names {
 			info := LockInfo{Name: name, Holder: holderOf(p.holders[name]), QueueLength: int(resp.Responses[2*i+1].GetResponseRange().Count)}
-			for _, kv := range inLine(op.Ranged(resp, 2*i)) {
-				if w, ok := s.keys.waiterOf(kv); ok {
-					info.Waiters = append(info.Waiters, w)
-				}
+			sorted := op.Ranged(resp, 2*i)
+			if info.Waiters, err = s.waiters(ctx, s.keys.queue(name), fronts[name], sorted, listedWaiters, info.QueueLength, p.rev); err != nil {
+				return nil, err
 			}
 			if info.Holder != nil || info.QueueLength > 0 {
 				locks = append(locks, info)

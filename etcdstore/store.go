@@ -81,6 +81,7 @@ type Store struct {
 	losses     *backlog[acquisition] // lost holds whose clients are to be told why
 	lapses     *backlog[lapse]       // holds that ended with their sessions, to be logged
 	lingers    *lingers              // sessions whose clients have left
+	inspects   *shared               // of crowded locks
 	silences   *silences             // sessions by when they were heard of last
 
 	ctx    context.Context // ends with Close
@@ -147,6 +148,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		lingers:    newLingers(),
 		silences:   newSilences(),
 		voucher:    newVoucher(),
+		inspects:   newShared(),
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.mirror.explain, s.mirror.lapsed, s.mirror.marked = s.losses.add, s.lapses.add, s.lingers.marked
