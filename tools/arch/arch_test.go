@@ -67,10 +67,10 @@ func layers() []layer {
 	return []layer{
 		{dir: "cmd/dlm/internal/ptytest"},
 		{dir: "cmd/dlm/internal/proctest"},
-		{dir: "cmd", own: []string{"client", "config", "etcdstore", "etcdstore/embedded", "facade", "facade/api", "facade/coursework"}, link: []string{"testing"}},
+		{dir: "cmd", own: []string{"client", "config", "etcdstore", "etcdstore/embedded", "facade", "facade/api", "facade/coursework", "internal/text"}, link: []string{"testing"}},
 		{dir: "facade/api", link: []string{"go.etcd.io"}},
 		{dir: "facade/facadetest", own: []string{"etcdstore", "etcdstore/embedded", "facade", "facade/api", "facade/coursework"}},
-		{dir: "facade", own: []string{"etcdstore", "facade/api"}, not: []string{"go.etcd.io", "github.com/spf13"}, link: []string{server, "testing"}},
+		{dir: "facade", own: []string{"etcdstore", "facade/api", "internal/text"}, not: []string{"go.etcd.io", "github.com/spf13"}, link: []string{server, "testing"}},
 		// The commit engine and etcd's words know nothing of locks, keys or who calls.
 		{dir: "etcdstore/internal/op", not: []string{"google.golang.org"}, link: []string{server, "testing"}},
 		{dir: "etcdstore/internal/commit", own: []string{"etcdstore/internal/op"}, link: []string{server, "testing"}},
@@ -81,6 +81,7 @@ func layers() []layer {
 		{dir: "client", own: []string{"facade/api"}, link: []string{"go.etcd.io", "github.com/spf13", "testing"}},
 		{dir: "config", not: []string{"google.golang.org", "go.etcd.io"}, link: []string{"go.etcd.io", "google.golang.org/grpc", "testing"}},
 		{dir: "deploy"},
+		{dir: "internal/text", link: []string{"go.etcd.io", "google.golang.org"}},
 		{dir: "internal/await", not: []string{"go.etcd.io", "google.golang.org"}},
 		{dir: "tools/robustness", own: []string{"client", "facade/api"}, link: []string{"testing"}},
 		{dir: "tools/scenarios", own: []string{"facade/api"}, link: []string{"go.etcd.io", "testing"}},
