@@ -30,6 +30,9 @@ var (
 	// ErrDataLoss: an append that had succeeded is gone, as after the restore of an old backup
 	// under an open section. Nothing was published; the section can only be discarded.
 	ErrDataLoss = errors.New("data loss")
+	// ErrMalformed: what the call needs is stored in a form that no server writes. Somebody else has
+	// written it, or it is damaged: see [Client.Problems].
+	ErrMalformed = errors.New("what is stored is malformed")
 	// ErrWentBack: the servers' storage is at an older state than one that they, or this client,
 	// have seen, as after the restore of an old snapshot: tokens would be granted twice. What the
 	// client held is lost. The error says what to do; the client works again when that is done.
@@ -111,6 +114,8 @@ func sentinel(reason string) error {
 		return ErrOutcomeUnknown
 	case "DATA_LOSS":
 		return ErrDataLoss
+	case "MALFORMED":
+		return ErrMalformed
 	case "WENT_BACK":
 		return ErrWentBack
 	case "OTHER_CLUSTER":

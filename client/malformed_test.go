@@ -58,6 +58,14 @@ var operations = map[string]func(ctx context.Context, c *client.Client) error{
 		_, err := c.List(ctx, "a")
 		return err
 	},
+	"Problems": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Problems(ctx)
+		return err
+	},
+	"Repair": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Repair(ctx, &client.Problem{Key: []byte("x")})
+		return err
+	},
 	"Evict": func(ctx context.Context, c *client.Client) error {
 		_, err := c.Evict(ctx, "a", 1, "why")
 		return err

@@ -17,6 +17,8 @@ type (
 	EventType = dlmv1.Event_Type
 	// File is one file of one lock.
 	File = dlmv1.File
+	// Problem is a key in the servers' storage that is malformed.
+	Problem = dlmv1.Problem
 	// Piece is a run of a file's bytes, and the offset of the first.
 	Piece = dlmv1.TailResponse
 )

@@ -352,6 +352,9 @@ func (s *Store) enter(ctx context.Context, c session, a acquisition, args Acquir
 	e := s.entry(c, args)
 	if since, vacant := s.mirror.vacant(a.lock); args.Wait == 0 {
 		try, err = s.seize(ctx, e, e.unclaimed())
+		if err == nil && try == (attempt{rev: try.rev}) && vacant { // what is in the queue is no place
+			try, err = s.seize(ctx, e, e.free(since))
+		}
 	} else if vacant {
 		try, err = s.seize(ctx, e, e.free(since))
 	}

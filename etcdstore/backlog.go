@@ -2,6 +2,7 @@ package etcdstore
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -14,6 +15,7 @@ type backlog[K comparable] struct {
 	mu      sync.Mutex
 	queue   []K
 	state   map[K]pieceState
+	failed  map[K]int     // how often in a row, of what rests longer each time
 	arrived chan struct{} // of size 1
 }
 
@@ -26,7 +28,7 @@ const (
 )
 
 func newBacklog[K comparable]() *backlog[K] {
-	return &backlog[K]{state: map[K]pieceState{}, arrived: make(chan struct{}, 1)}
+	return &backlog[K]{state: map[K]pieceState{}, failed: map[K]int{}, arrived: make(chan struct{}, 1)}
 }
 
 // add asks for a piece. It does not block.
@@ -81,14 +83,31 @@ func (b *backlog[K]) done(k K) {
 	b.signal()
 }
 
-// retryAfter is how long a piece that failed waits before it is tried again.
+// retryAfter is how long a piece that failed waits before it is tried again: mostly it is etcd that
+// could not be asked.
 const retryAfter = 500 * time.Millisecond
 
-// run has n workers do the work until the store closes. A piece whose work fails is tried again
-// later.
+// again is how long a piece waits that came to this. Of what panicked or is malformed it is longer
+// each time; 0: it is done.
+func (b *backlog[K]) again(k K, err error) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, isPanic := errors.AsType[panicked](err); !isPanic && !errors.Is(err, ErrMalformed) {
+		delete(b.failed, k)
+		if err == nil {
+			return 0
+		}
+		return retryAfter
+	}
+	b.failed[k]++
+	return pauseAfter(b.failed[k] - 1)
+}
+
+// run has n workers do the work until the store closes. A piece whose work fails, or panics, is
+// tried again later.
 func (b *backlog[K]) run(s *Store, n int, do func(context.Context, K) error) {
 	for range n {
-		s.start(func() {
+		s.keep(func() {
 			for {
 				select {
 				case <-s.ctx.Done():
@@ -96,9 +115,10 @@ func (b *backlog[K]) run(s *Store, n int, do func(context.Context, K) error) {
 				case <-b.arrived:
 				}
 				for k, ok := b.take(); ok && s.ctx.Err() == nil; k, ok = b.take() {
-					if err := do(s.ctx, k); err != nil && s.ctx.Err() == nil {
+					err := s.recovered(func() error { return do(s.ctx, k) })
+					if later := b.again(k, err); later > 0 && s.ctx.Err() == nil {
 						s.log.Debug("background work failed", "err", err)
-						time.AfterFunc(retryAfter, func() { b.add(k) })
+						time.AfterFunc(later, func() { b.add(k) })
 					}
 					b.done(k)
 				}

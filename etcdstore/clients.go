@@ -94,7 +94,8 @@ func (s *Store) highestNumber(ctx context.Context) (n numbers, err error) {
 		if kv := op.First(resp, i); kv != nil {
 			last, ok := parseDecimal(string(kv.Value), 32)
 			if !ok {
-				return numbers{}, fmt.Errorf("the highest client's number is malformed: %s", quoted(string(kv.Value)))
+				return numbers{}, fmt.Errorf("%w: the highest client's number, %s, is %s: put one there that no client has had",
+					ErrMalformed, quoted(string(kv.Key)), quoted(string(kv.Value)))
 			}
 			*rev, n.last = kv.ModRevision, max(n.last, last)
 		}

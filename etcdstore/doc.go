@@ -120,6 +120,12 @@
 // Tokens are revisions, and an etcd that goes back would grant them again. meta.go says whose an
 // etcd is, wentback.go how a store notices that it went back, and by what its clients know.
 //
+// # What is malformed
+//
+// Others may write to etcd as well. What is not as a store writes it is passed over, logged once,
+// and listed for operators ([Store.Problems], [Store.Repair]): malformed.go says what becomes of
+// each kind. Background work that panics goes on: see background.go.
+//
 // # Limits of the guarantee
 //
 // No clock decides safety: leases decide only when a lock may pass on. A client that goes by its

@@ -89,6 +89,10 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 			}
 			return false, s.whenFull(ctx, e, err)
 		}
+		if errors.Is(err, ErrSessionExpired) && w != nil { // its session has a record, and no lease
+			skip[w.acquisition] = true
+			continue
+		}
 		if err != nil {
 			return false, err
 		}

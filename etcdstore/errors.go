@@ -25,6 +25,10 @@ var (
 	// It cannot be published any more, only discarded.
 	ErrDataLoss = errors.New("data loss")
 
+	// ErrMalformed: what the call needs is stored in a form that no store writes, so somebody else
+	// has written it, or it is damaged. Repeating the call does not help; see [Store.Problems].
+	ErrMalformed = errors.New("what is stored is malformed")
+
 	// ErrInvalidName: a lock's, file's or request's name is malformed, see [CheckLock].
 	ErrInvalidName = errors.New("invalid name")
 	// ErrInvalidTTL: a session's TTL is not within [MinTTL] and [MaxTTL].

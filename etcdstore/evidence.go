@@ -65,6 +65,14 @@ func (s *Store) truth(ctx context.Context, c session, sec Section) error {
 		return err
 	}
 	marker, note, record, holder := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)
+	recorded := record != nil
+	if recorded && !s.keys.isRecord(string(record.Key)) { // which says nothing, but may hide one that does
+		key, err := s.anyRecord(ctx, sectionKey{sec.Lock, sec.Token})
+		if err != nil {
+			return err
+		}
+		recorded = key != ""
+	}
 	now := resp.Header.Revision
 	if err := s.wentBack(sec.Token, now); err != nil { // before history is asked, which ends at now
 		return err
@@ -79,7 +87,7 @@ func (s *Store) truth(ctx context.Context, c session, sec Section) error {
 		return notOwn(sec)
 	case note != nil:
 		return expired(note)
-	case record != nil: // records that were published have a marker, until both are folded
+	case recorded: // records that were published have a marker, until both are folded
 		return fmt.Errorf("%w: its records were never published", ErrLockExpired)
 	case holder != nil && holder.ModRevision == sec.Token, holder != nil && committed(holder) == sec.Token && !heldBy(holder, c):
 		return notOwn(sec)
@@ -181,9 +189,9 @@ func (s *Store) proveAt(ctx context.Context, c session, rev int64) error {
 	case err != nil:
 		return err
 	}
-	var v sessionValue
-	if err := decode(kv.Value, &v); err != nil {
-		return fmt.Errorf("session %s: %w", c.id, err)
+	v, _, err := sessionOf(kv)
+	if err != nil {
+		return err
 	}
 	if !s.proves(c, v) {
 		return wrongCredential(c.id)
@@ -247,8 +255,8 @@ func heldBy(holder *mvccpb.KeyValue, c session) bool {
 }
 
 func expired(note *mvccpb.KeyValue) error {
-	var v noteValue
-	if err := decode(note.Value, &v); err != nil {
+	v, err := decodeNote(note.Value)
+	if err != nil { // its key alone says that the section was undone
 		return ErrLockExpired
 	}
 	return fmt.Errorf("%w: %s", ErrLockExpired, v)

@@ -128,8 +128,10 @@ func ReadFeatures(ctx context.Context, etcd *clientv3.Client, prefix string) (Fe
 	}
 	for _, kv := range resp.Responses[2].GetResponseRange().Kvs {
 		info := ServerInfo{ID: strings.TrimPrefix(string(kv.Key), k.allServers())}
-		if err := decode(kv.Value, &info); err != nil {
-			return st, fmt.Errorf("%s is malformed: %w", quoted(string(kv.Key)), err)
+		if _, err := checkServer(k, kv); err != nil {
+			info.Name = "malformed" // and knows no feature
+		} else if err := decode(kv.Value, &info); err != nil {
+			return st, err
 		}
 		st.Servers = append(st.Servers, info)
 	}

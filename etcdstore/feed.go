@@ -236,8 +236,9 @@ func (f *feed) watched(lock string) (is bool) {
 	return is
 }
 
-// run tells everybody, until ctx ends.
+// run tells everybody, until ctx ends. What an earlier one had not told when it panicked is missed.
 func (f *feed) run(ctx context.Context) {
+	f.missed()
 	for {
 		select {
 		case <-ctx.Done():
@@ -442,8 +443,8 @@ func (f *feed) readNotes(ctx context.Context, events []Event, open []int) error 
 			return err
 		}
 		for i, n := range some {
-			var v noteValue
-			if kv := op.First(resp, i); kv != nil && decode(kv.Value, &v) == nil {
+			if kv := op.First(resp, i); kv != nil {
+				v, _ := decodeNote(kv.Value) // what is malformed says all the same that it was undone
 				events[n].undone(v)
 			}
 		}

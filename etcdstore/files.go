@@ -23,6 +23,7 @@ import (
 //   - [ErrFileNotFound]: the lock has no such file (yet).
 //   - [ErrNoSpace]: etcd is full, and sections that were published cannot be folded; and they are
 //     too much, [MaxSection] or more, to be read as they are.
+//   - [ErrMalformed]: the file, or a section that is published and not folded, cannot be read.
 //   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
 //   - any other, ctx's included: the file was not read. The call may be repeated.
 func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit int) (Piece, error) {
@@ -64,17 +65,19 @@ func (s *Store) published(ctx context.Context, lock, file string) (head, error) 
 		return head{}, err
 	}
 	if marker := op.First(resp, 1); marker != nil {
-		last, err := s.markedBy(marker)
+		last, err := s.lastMarked(ctx, lock, marker)
 		if err != nil {
 			return head{}, err
 		}
-		if err := s.space.foldable(); err != nil {
-			return head{}, err
+		if last > 0 {
+			if err := s.space.foldable(); err != nil {
+				return head{}, err
+			}
+			if err := s.foldUpTo(ctx, lock, last); err != nil {
+				return head{}, err
+			}
+			return s.headOf(ctx, lock, file)
 		}
-		if err := s.foldUpTo(ctx, lock, last); err != nil {
-			return head{}, err
-		}
-		return s.headOf(ctx, lock, file)
 	}
 	kv := op.First(resp, 0)
 	if kv == nil {
@@ -106,8 +109,12 @@ func (s *Store) bytes(ctx context.Context, lock, file string, h headValue, from,
 		}
 		for _, kv := range resp.Kvs {
 			begin, ok := s.keys.parseChunk(lock, file, string(kv.Key))
-			if !ok || begin > at {
-				return nil, fmt.Errorf("file %s of lock %s: no chunk holds byte %d of %d", quoted(file), quoted(lock), at, h.Size)
+			if !ok {
+				s.quarantine.add(string(kv.Key), errKey)
+				continue
+			}
+			if begin > at || int64(len(kv.Value)) > h.Chunk {
+				return nil, notWhole(lock, file, at)
 			}
 			if have := begin + int64(len(kv.Value)); have > at {
 				upto := min(have, to)
@@ -117,9 +124,14 @@ func (s *Store) bytes(ctx context.Context, lock, file string, h headValue, from,
 		}
 	}
 	if at < to {
-		return nil, fmt.Errorf("file %s of lock %s: no chunk holds byte %d of %d", quoted(file), quoted(lock), at, h.Size)
+		return nil, notWhole(lock, file, at)
 	}
 	return data, nil
+}
+
+// notWhole is that no chunk holds a byte of a file, or one that no fold has written.
+func notWhole(lock, file string, at int64) error {
+	return fmt.Errorf("%w: file %s of lock %s is not whole at byte %d, and only a backup has that", ErrMalformed, quoted(file), quoted(lock), at)
 }
 
 // Tail sends a file's bytes from offset on, and then those of every section that is published, in
@@ -179,7 +191,8 @@ func (s *Store) catchUp(ctx context.Context, lock, file string, offset int64, se
 // there are no more. The first page has every section in it that was published before the call. The
 // pages are not of one revision.
 //
-//   - [ErrNoSpace]: as from [Store.Read].
+//   - [ErrNoSpace], and for one lock [ErrMalformed]: as from [Store.Read]. Of all locks, those are
+//     left out, or shown as they were, of which something is malformed.
 //   - [ErrInvalidName], [ErrInvalidArgument]: limit is negative, after is not what a page returned,
 //     or no lock can have that name.
 //   - any other, ctx's included: the files were not read. The call may be repeated.
@@ -216,8 +229,12 @@ func (s *Store) ListFiles(ctx context.Context, lock string, limit int, after str
 	last := end
 	for _, kv := range resp.Kvs {
 		lock, name, ok := s.keys.parseHead(string(kv.Key))
-		h, err := decodeHead(kv.Value)
-		if !ok || err != nil {
+		h, err := headIn(kv)
+		if !ok {
+			err = errKey
+		}
+		if err != nil {
+			s.quarantine.add(string(kv.Key), err)
 			continue
 		}
 		found[string(kv.Key)] = File{Lock: lock, Name: name, Size: h.Size, Token: h.Token}
@@ -242,7 +259,8 @@ func (s *Store) ListFiles(ctx context.Context, lock string, limit int, after str
 	return files, next, nil
 }
 
-// findAndFold folds what is published of every lock, before it returns.
+// findAndFold folds what is published of every lock, before it returns, but for those of which
+// something is malformed.
 func (s *Store) findAndFold(ctx context.Context) error {
 	var locks []string
 	if err := s.sections(ctx, s.keys.allMarkers(), func(k sectionKey) string {
@@ -252,7 +270,7 @@ func (s *Store) findAndFold(ctx context.Context) error {
 		return err
 	}
 	for _, lock := range locks {
-		if err := s.foldAll(ctx, lock); err != nil {
+		if err := s.foldAll(ctx, lock); err != nil && !errors.Is(err, ErrMalformed) {
 			return err
 		}
 	}

@@ -85,8 +85,8 @@ func (s *Store) foldAll(ctx context.Context, lock string) error {
 	if err != nil || op.First(resp, 0) == nil {
 		return err
 	}
-	last, err := s.markedBy(op.First(resp, 0))
-	if err != nil {
+	last, err := s.lastMarked(ctx, lock, op.First(resp, 0))
+	if err != nil || last == 0 {
 		return err
 	}
 	return s.foldUpTo(ctx, lock, last)
@@ -248,9 +248,9 @@ func (s *Store) headOf(ctx context.Context, lock, file string) (head, error) {
 
 // parseHead is the head that a file's key has.
 func parseHead(kv *mvccpb.KeyValue) (head, error) {
-	v, err := decodeHead(kv.Value)
+	v, err := headIn(kv)
 	if err != nil {
-		return head{}, fmt.Errorf("%s: %w", kv.Key, err)
+		return head{}, malformedKey(kv, err)
 	}
 	return head{v, kv.ModRevision}, nil
 }
@@ -266,6 +266,9 @@ func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data 
 	if len(data) == 0 {
 		return nil, nil
 	}
+	if int64(len(data)) > mostFile-h.Size {
+		return nil, fmt.Errorf("%w: file %s of lock %s has %d bytes", ErrMalformed, quoted(file), quoted(lock), h.Size)
+	}
 	at := h.Size
 	if old := h.Size - h.Last; old > 0 && old+int64(len(data)) <= smallChunk {
 		resp, err := s.get(ctx, s.keys.chunk(lock, file, h.Last))
@@ -273,7 +276,7 @@ func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data 
 			return nil, err
 		}
 		if len(resp.Kvs) == 0 || int64(len(resp.Kvs[0].Value)) < old {
-			return nil, fmt.Errorf("file %s of lock %s: the chunk at %d is not whole", quoted(file), quoted(lock), h.Last)
+			return nil, notWhole(lock, file, h.Last)
 		}
 		at = h.Last
 		data = append(resp.Kvs[0].Value[:old:old], data...)

@@ -209,6 +209,36 @@ func FuzzHead(f *testing.F) {
 	})
 }
 
+// FuzzProblem: whatever is stored, it can be said whether it is malformed, and what of it is said
+// names locks as they are named everywhere.
+func FuzzProblem(f *testing.F) {
+	k := keys("/dlm/")
+	f.Add(k.lock("a"), []byte(holderValue{session: fuzzSession, request: "7", Since: 1}.encode()), int64(5), int64(0xa1))
+	f.Add(k.marker("a", 5), []byte(fuzzSession), int64(5), int64(0))
+	f.Add(k.chunk("a", "f", 0), []byte("x"), int64(5), int64(0))
+	f.Add(k.client(5), []byte("x"), int64(5), int64(0))
+	f.Add("/dlm/queue/\xff//x", []byte("{}"), int64(5), int64(0))
+	f.Add("/dlm/cluster/servers/"+fuzzSession, []byte("{}"), int64(5), int64(0))
+	f.Fuzz(func(t *testing.T, key string, value []byte, rev, lease int64) {
+		kd, ok := k.kindOf(key)
+		if !ok {
+			return
+		}
+		kv := &mvccpb.KeyValue{Key: []byte(key), Value: value, CreateRevision: rev, ModRevision: rev, Lease: lease}
+		p := k.problem(kd, kv)
+		lock, _ := kd.check(k, kv)
+		if lock != "" && !isLock(lock) {
+			t.Errorf("%q belongs to a lock %q", key, lock)
+		}
+		if p == nil {
+			return
+		}
+		if p.Key != key || p.Why == "" || p.Lock != lock || p.Revision != rev {
+			t.Errorf("the problem of %q is %+v", key, p)
+		}
+	})
+}
+
 // FuzzEvents feeds what etcd's watch may bring: keys and values that nobody here wrote. Nothing of
 // it may end the server, and what a watcher is told names locks and sessions as they are named
 // everywhere.

@@ -33,7 +33,10 @@ func (s *Store) inform(loaded chan<- error) {
 		rev, err := s.list()
 		if err == nil {
 			if loaded != nil {
-				loaded <- nil
+				select {
+				case loaded <- nil:
+				default: // it begins anew after a panic
+				}
 				loaded = nil
 			}
 			err = s.follow(rev + 1)

@@ -197,7 +197,7 @@ func (s *Store) endLingering(ctx context.Context, l lingering) error {
 	if err != nil || len(resp.Kvs) == 0 {
 		return err
 	}
-	v, rev, err := decodeSession(resp.Kvs[0])
+	v, rev, err := sessionOf(resp.Kvs[0])
 	if err != nil {
 		return err
 	}
@@ -257,7 +257,7 @@ func (s *Store) attach(ctx context.Context, c session, number uint64, link *Link
 		if len(resp.Kvs) == 0 {
 			return 0, ErrSessionExpired
 		}
-		if v, rev, err = decodeSession(resp.Kvs[0]); err != nil {
+		if v, rev, err = sessionOf(resp.Kvs[0]); err != nil {
 			return 0, err
 		}
 	}
@@ -289,16 +289,16 @@ func (s *Store) attach(ctx context.Context, c session, number uint64, link *Link
 		if kv == nil {
 			return 0, ErrSessionExpired
 		}
-		if v, rev, err = decodeSession(kv); err != nil {
+		if v, rev, err = sessionOf(kv); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// decodeSession returns what a session's key says, and since when.
-func decodeSession(kv *mvccpb.KeyValue) (v sessionValue, rev int64, err error) {
-	if err := decode(kv.Value, &v); err != nil {
-		return sessionValue{}, 0, fmt.Errorf("a session's record is malformed: %w", err)
+// sessionOf returns what a session's key says, and since when.
+func sessionOf(kv *mvccpb.KeyValue) (v sessionValue, rev int64, err error) {
+	if v, err = decodeSession(kv.Value); err != nil {
+		return sessionValue{}, 0, malformedKey(kv, err)
 	}
 	return v, kv.ModRevision, nil
 }

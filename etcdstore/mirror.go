@@ -44,6 +44,8 @@ type mirror struct {
 	marked  func(session string, rev int64) // called for a session that is marked as over; must not block
 	gone    func(session string)            // called for a session that has ended; must not block
 
+	malformed func(key string, why error) // called for a key that is passed over; must not block
+
 	mu       sync.Mutex
 	rev      int64 // everything up to here has been told by the watch; own changes do not move it
 	locks    map[string]*mirrorLock
@@ -153,14 +155,13 @@ func (c change) asWaiter() (v waiterValue, err error) {
 	if c.waiter != nil {
 		return *c.waiter, nil
 	}
-	err = decode(c.value, &v)
-	return v, err
+	return decodeWaiter(c.value)
 }
 
 func newMirror(k keys, promote func(string), suspect, overdue func(sectionKey)) *mirror {
 	m := &mirror{keys: k, promote: promote, suspect: suspect, overdue: overdue, waits: map[acquisition][]*wait{},
 		links: map[string][]*Link{}, doubts: map[sectionKey]holdLoss{}, asked: map[acquisition]holdLoss{}, feed: newFeed(k)}
-	m.marked, m.lapsed, m.gone = func(string, int64) {}, func(lapse) {}, func(string) {}
+	m.marked, m.lapsed, m.gone, m.malformed = func(string, int64) {}, func(lapse) {}, func(string) {}, func(string, error) {}
 	m.clear()
 	return m
 }
@@ -193,8 +194,12 @@ func (m *mirror) stop() {
 //
 // A section that was lost in between has no event to suspect it by: tidy finds it. Its client is
 // told from here.
-func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
+func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) { tellAll(m.replace(kvs, rev)) }
+
+// replace is reset but for the waits that are over by it, which it returns.
+func (m *mirror) replace(kvs []*mvccpb.KeyValue, rev int64) []verdict {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	old, locks, ahead := m.sessions, m.locks, m.ahead
 	m.clear()
 	m.rev = rev
@@ -232,9 +237,8 @@ func (m *mirror) reset(kvs []*mvccpb.KeyValue, rev int64) {
 	for a := range m.waits {
 		verdicts = append(verdicts, m.judge(a)...)
 	}
-	m.mu.Unlock()
 	m.feed.put(nil)
-	tellAll(verdicts)
+	return verdicts
 }
 
 // older is [ErrWentBack] if a listing at a revision shows a lock's key as it was before the mirror
@@ -286,9 +290,13 @@ func (m *mirror) older(kvs []*mvccpb.KeyValue, rev int64) error {
 //	rev 10  take     locks/l at 12: w holds, and l is ahead at 12
 //	rev 11  reset    as of 11: l is free, and nothing is ahead
 //	rev 12  observe  locks/l at 12: w holds
-func (m *mirror) observe(events []*clientv3.Event) {
+func (m *mirror) observe(events []*clientv3.Event) { tellAll(m.news(events)) }
+
+// news is observe but for the waits that are over by it, which it returns.
+func (m *mirror) news(events []*clientv3.Event) []verdict {
 	facts := m.feed.room(len(events))
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	var t touched
 	for _, e := range events {
 		c := change{
@@ -301,12 +309,10 @@ func (m *mirror) observe(events []*clientv3.Event) {
 			facts = append(facts, fact{e, before})
 		}
 	}
-	verdicts := m.settle(&t)
-	m.mu.Unlock()
 	if facts != nil {
 		m.feed.put(facts)
 	}
-	tellAll(verdicts)
+	return m.settle(&t)
 }
 
 // observeOne takes in one event of a watch, kv, and returns what the watch has shown of its key
@@ -389,6 +395,8 @@ func (m *mirror) apply(c change, t *touched) past {
 	}
 	if id, ok := m.keys.parseSession(c.key); ok {
 		m.applySession(id, c, t)
+	} else if kd, ours := m.keys.kindOf(c.key); ours && kd.family() && !c.deleted {
+		m.malformed(c.key, errKey)
 	}
 	return nil
 }
@@ -410,7 +418,10 @@ func (m *mirror) applyLock(name string, c change, t *touched) (before past) {
 		v, err = c.asHolder()
 	}
 	a := acquisition{name, v.session, v.request}
-	held := !c.deleted && err == nil // by a; what is malformed is not ours, and the transactions refuse it as well
+	held := !c.deleted && err == nil // by a; what is malformed is nobody's here, and etcd is asked who holds
+	if err != nil {
+		m.malformed(c.key, err)
+	}
 	if old != nil && !(held && a == old.acquisition()) {
 		m.unhold(old, c, t)
 	}
@@ -464,6 +475,7 @@ func (m *mirror) applyWaiter(a acquisition, c change, t *touched) (before past) 
 	}
 	v, err := c.asWaiter()
 	if err != nil {
+		m.malformed(c.key, err)
 		return before
 	}
 	w := &mirrorWaiter{acquisition: a, waiterValue: v, created: c.created}
@@ -494,8 +506,9 @@ func (m *mirror) applySession(id string, c change, t *touched) {
 		m.gone(id)
 		return
 	}
-	var v sessionValue
-	if decode(c.value, &v) != nil {
+	v, err := decodeSession(c.value)
+	if err != nil { // what was known of it before counts
+		m.malformed(c.key, err)
 		return
 	}
 	s := m.sessions[id]

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"crypto/sha256"
 	"errors"
 	"testing"
 
@@ -8,13 +9,16 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
+// someSession is the value of a session.
+var someSession = sessionValue{Secret: make([]byte, sha256.Size)}
+
 // The callers of a store's own transactions take in what they wrote out of order: a waiter was
 // granted the lock before it was evicted, though the mirror hears of the eviction first.
 func TestOwnChangesOutOfOrder(t *testing.T) {
 	m := newMirror("/dlm/", func(string) {}, func(sectionKey) {}, func(sectionKey) {})
 	w := acquisition{"l", "0000000000000007", "1"}
 	lock, place := m.keys.lock("l"), m.keys.waiter(w)
-	m.own(change{key: m.keys.session(w.session), rev: 2, created: 2, value: []byte(encode(sessionValue{}))})
+	m.own(change{key: m.keys.session(w.session), rev: 2, created: 2, value: []byte(encode(someSession))})
 	m.own(change{key: place, rev: 3, created: 3, value: []byte(encode(waiterValue{}))})
 	if state, _ := m.state(w); state != Waiting {
 		t.Fatalf("queued: got state %v", state)
@@ -39,7 +43,7 @@ func TestGrantBehindACommit(t *testing.T) {
 	m.explain = func(a acquisition) { t.Errorf("%v is to be told of a loss", a) }
 	h := holderValue{session: "0000000000000007", request: "1"}
 	lock := m.keys.lock("l")
-	m.own(change{key: m.keys.session(h.session), rev: 2, created: 2, value: []byte(encode(sessionValue{}))})
+	m.own(change{key: m.keys.session(h.session), rev: 2, created: 2, value: []byte(encode(someSession))})
 	m.subscribe(h.session, &Link{tell: func(l Loss) { t.Errorf("told of %+v", l) }})
 	m.own(change{key: lock, holder: &h}.at(3))
 	next := h
@@ -84,7 +88,7 @@ func TestEndsAreCounted(t *testing.T) {
 	m := newMirror("/dlm/", func(string) {}, func(sectionKey) {}, func(sectionKey) {})
 	a := acquisition{"l", "0000000000000007", "1"}
 	holder := holderValue{session: a.session, request: a.request}
-	m.own(change{key: m.keys.session(a.session), rev: 2, created: 2, value: []byte(encode(sessionValue{}))})
+	m.own(change{key: m.keys.session(a.session), rev: 2, created: 2, value: []byte(encode(someSession))})
 	m.own(change{key: m.keys.lock("l"), holder: &holder}.at(5))
 	m.markEnd("l", 5)
 	m.markEnd("l", 5)

@@ -108,6 +108,7 @@ func resolve[T any](ctx context.Context, s *Store, call func(context.Context) (T
 		done(func() (result T, err error) {
 			defer func() {
 				if p := recover(); p != nil {
+					s.panics.Add(1)
 					err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 				}
 			}()

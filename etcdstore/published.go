@@ -3,11 +3,11 @@ package etcdstore
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -50,17 +50,22 @@ func (s *Store) recordsAt(ctx context.Context, lock string, token, rev int64) ([
 		}
 		kvs = append(kvs, resp.Kvs...)
 	}
-	return inOrder(kvs)
+	return s.inOrder(kvs)
 }
 
 // inOrder reads records and puts them in order: by the number that their client gave them, then as
 // they were stored. Records that share a batch were stored at one revision: then by key, so that
-// whoever folds has the same order.
-func inOrder(kvs []*mvccpb.KeyValue) (rs []record, err error) {
+// whoever folds has the same order. A key that no append has is passed over. A record that cannot
+// be read may be one that was acknowledged, and is [ErrMalformed].
+func (s *Store) inOrder(kvs []*mvccpb.KeyValue) (rs []record, err error) {
 	for _, kv := range kvs {
 		r := record{key: string(kv.Key), created: kv.CreateRevision}
+		if !s.keys.isRecord(r.key) {
+			s.quarantine.add(r.key, errKey)
+			continue
+		}
 		if r.number, r.file, r.data, err = decodeRecord(kv.Value); err != nil {
-			return nil, fmt.Errorf("%s: %w", kv.Key, err)
+			return nil, malformedKey(kv, err)
 		}
 		rs = append(rs, r)
 	}
@@ -70,13 +75,47 @@ func inOrder(kvs []*mvccpb.KeyValue) (rs []record, err error) {
 	return rs, nil
 }
 
-// markedBy returns the token of the section that a marker publishes.
-func (s *Store) markedBy(marker *mvccpb.KeyValue) (token int64, err error) {
-	sec, ok := s.keys.parseSection(s.keys.allMarkers(), string(marker.Key))
-	if !ok {
-		return 0, fmt.Errorf("a marker's key is malformed: %s", quoted(string(marker.Key)))
+// marked returns the sections that markers publish, and how many of the markers publish none.
+func (s *Store) marked(markers []*mvccpb.KeyValue) (secs []publishedSection, odd int) {
+	for _, kv := range markers {
+		sec, err := s.keys.sectionOf(s.keys.allMarkers(), kv)
+		if err != nil {
+			s.quarantine.add(string(kv.Key), err)
+			odd++
+			continue
+		}
+		secs = append(secs, publishedSection{token: sec.token, marker: kv.ModRevision})
 	}
-	return sec.token, nil
+	return secs, odd
+}
+
+// scanMarked reads the sections of a lock that are published, from a token on, as of a revision; 0:
+// now. It is for a lock with markers that publish nothing.
+func (s *Store) scanMarked(ctx context.Context, lock string, from, rev int64) (secs []publishedSection, err error) {
+	sc := &scan{
+		from: s.keys.marker(lock, from), end: clientv3.GetPrefixRangeEnd(s.keys.markers(lock)), page: listPage, keysOnly: true, rev: rev,
+	}
+	for resp, err := range s.pages(ctx, sc) {
+		if err != nil {
+			return nil, err
+		}
+		some, _ := s.marked(resp.Kvs)
+		secs = append(secs, some...)
+	}
+	return secs, nil
+}
+
+// lastMarked is the token of the last section of a lock that is published; 0: there is none. marker
+// is the last of the lock's markers.
+func (s *Store) lastMarked(ctx context.Context, lock string, marker *mvccpb.KeyValue) (token int64, err error) {
+	secs, odd := s.marked([]*mvccpb.KeyValue{marker})
+	if odd > 0 {
+		secs, err = s.scanMarked(ctx, lock, 0, 0)
+	}
+	if len(secs) == 0 {
+		return 0, err
+	}
+	return secs[len(secs)-1].token, nil
 }
 
 // publishedSection is one that is to be folded.
@@ -120,15 +159,14 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []pu
 		return nil, 0, err
 	}
 	rev = resp.Header.Revision
-	for _, kv := range op.Ranged(resp, 0) {
-		marked, err := s.markedBy(kv)
-		if err != nil {
+	secs, odd := s.marked(op.Ranged(resp, 0))
+	if odd > 0 && resp.Responses[0].GetResponseRange().More {
+		if secs, err = s.scanMarked(ctx, lock, least, rev); err != nil {
 			return nil, 0, err
 		}
-		if marked <= token {
-			secs = append(secs, publishedSection{token: marked, marker: kv.ModRevision})
-		}
+		secs = secs[:min(mergeSections, len(secs))]
 	}
+	secs = slices.DeleteFunc(secs, func(sec publishedSection) bool { return sec.token > token })
 	if len(secs) == 0 {
 		return nil, rev, nil
 	}
@@ -144,7 +182,7 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []pu
 	}
 	bytes, files := 0, map[string]bool{}
 	for i := range secs {
-		if secs[i].records, err = inOrder(kvs[secs[i].token]); err != nil {
+		if secs[i].records, err = s.inOrder(kvs[secs[i].token]); err != nil {
 			return nil, 0, err
 		}
 		for _, r := range secs[i].records {

@@ -2,6 +2,7 @@ package etcdstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -105,6 +106,10 @@ func (s *Store) promote(ctx context.Context, lock string) error {
 			Else:  []*pb.RequestOp{op.GetKey(s.keys.lock(lock))},
 			Alive: p.alive,
 		}.WithAlive())
+		if errors.Is(err, ErrSessionExpired) { // its session has a record, and no lease
+			skip[w.acquisition] = true
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("promote: %w", err)
 		}

@@ -154,9 +154,9 @@ func (s *Store) authenticate(ctx context.Context, credential string) (session, e
 		if len(resp.Kvs) == 0 {
 			return c, nil
 		}
-		var v sessionValue
-		if err := decode(resp.Kvs[0].Value, &v); err != nil {
-			return session{}, fmt.Errorf("session %s: %w", c.id, err)
+		v, _, err := sessionOf(resp.Kvs[0])
+		if err != nil {
+			return session{}, err
 		}
 		valid, label = s.proves(c, v), v.Label
 		kv := resp.Kvs[0] // what the session does through this store is to be known as its own

@@ -67,16 +67,19 @@ func (s *Store) inspect(ctx context.Context, lock string) (LockInfo, error) {
 
 func (k keys) waiterOf(kv *mvccpb.KeyValue) (Waiter, bool) {
 	a, ok := k.parseWaiter(string(kv.Key))
-	var v waiterValue
-	if !ok || decode(kv.Value, &v) != nil {
+	v, err := decodeWaiter(kv.Value)
+	if !ok || err != nil {
 		return Waiter{}, false
 	}
 	return Waiter{Session: a.session, Request: a.request, Label: v.Label, Since: fromMillis(v.Since)}, true
 }
 
 func undoneText(kv *mvccpb.KeyValue) string {
-	var v noteValue
-	if kv == nil || decode(kv.Value, &v) != nil {
+	if kv == nil {
+		return ""
+	}
+	v, err := decodeNote(kv.Value)
+	if err != nil {
 		return ""
 	}
 	return fmt.Sprintf("%s (%s)", v, fromMillis(v.At).UTC().Format(time.RFC3339))

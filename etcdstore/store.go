@@ -83,6 +83,8 @@ type Store struct {
 	lingers    *lingers              // sessions whose clients have left
 	inspects   *shared               // of crowded locks
 	silences   *silences             // sessions by when they were heard of last
+	quarantine *quarantine           // malformed keys that were met
+	panics     atomic.Int64          // of background work
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -149,11 +151,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		silences:   newSilences(),
 		voucher:    newVoucher(),
 		inspects:   newShared(),
+		quarantine: newQuarantine(),
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.mirror.explain, s.mirror.lapsed, s.mirror.marked = s.losses.add, s.lapses.add, s.lingers.marked
 	s.mirror.feed.look = s.eachAsOf
-	s.mirror.gone = s.silences.forget
+	s.mirror.gone, s.mirror.malformed = s.silences.forget, s.quarantine.add
 	s.apply = s.applier()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
@@ -161,6 +164,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		Start:  s.start,
 		Closed: func() bool { return s.ctx.Err() != nil },
 		Panicked: func(what any, stack []byte) {
+			s.panics.Add(1)
 			log.Error("a call panicked over its answer", "panic", what, "stack", string(stack))
 		},
 		Health: s.health,
@@ -171,18 +175,18 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.start(func() { s.engine.Run(s.ctx) })
 	if cfg.Local == nil {
 		s.renewals = newRenewals(func() pb.LeaseClient { return s.members.InUse().Leases })
-		s.start(func() { s.renewals.run(s.ctx) })
+		s.keep(func() { s.renewals.run(s.ctx) })
 	}
-	s.start(func() { s.members.Run(s.ctx) })
+	s.keep(func() { s.members.Run(s.ctx) })
 	if err := s.establish(ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
 	lease := s.putEntry(ctx)
-	s.start(func() { s.register(lease) })
+	s.keep(func() { s.register(lease) })
 	loaded := make(chan error, 1)
-	s.start(func() { s.inform(loaded) })
-	s.start(func() { s.mirror.feed.run(s.ctx) })
+	s.keep(func() { s.inform(loaded) })
+	s.keep(func() { s.mirror.feed.run(s.ctx) })
 	select {
 	case err := <-loaded:
 		if err != nil {
@@ -194,10 +198,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("%w: loading the locks: %w", ErrNoQuorum, context.Cause(ctx))
 	}
 	s.serve(true)
-	s.start(s.probe)
-	s.start(s.watchSpace)
-	s.start(s.tidy)
-	s.start(s.endSilent)
+	s.keep(s.probe)
+	s.keep(s.watchSpace)
+	s.keep(s.tidy)
+	s.keep(s.endSilent)
 	s.promotions.run(s, promoters, s.promote)
 	s.folds.run(s, folders, s.foldPublished)
 	s.sweeps.run(s, sweepers, s.sweep)
@@ -205,6 +209,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.losses.run(s, tellers, s.explainLoss)
 	s.lapses.run(s, 1, s.logLapse)
 	s.lingers.due.run(s, endings, s.endLingering)
+	s.quarantine.found.run(s, 1, s.logFinding)
 	return s, nil
 }
 

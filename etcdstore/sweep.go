@@ -36,14 +36,10 @@ const (
 func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 	records := s.keys.records(k.lock, k.token)
 	for {
-		resp, err := s.get(ctx, records, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1))
-		if err != nil {
+		evidence, err := s.anyRecord(ctx, k)
+		if err != nil || evidence == "" {
 			return err
 		}
-		if len(resp.Kvs) == 0 {
-			return nil
-		}
-		evidence := string(resp.Kvs[0].Key)
 		t := commit.Txn{
 			If: []*pb.Compare{
 				op.NotModifiedAt(s.keys.lock(k.lock), k.token),
@@ -78,6 +74,26 @@ func (s *Store) sweep(ctx context.Context, k sectionKey) error {
 		}
 		// The evidence is gone, swept or folded by another store: is anything left?
 	}
+}
+
+// anyRecord returns the key of a section's first record; empty: it has none. A key that no append
+// has is no evidence of anything.
+func (s *Store) anyRecord(ctx context.Context, k sectionKey) (key string, err error) {
+	sc := scanOf(s.keys.records(k.lock, k.token), 1)
+	sc.keysOnly = true
+	for resp, err := range s.pages(ctx, sc) {
+		if err != nil {
+			return "", err
+		}
+		for _, kv := range resp.Kvs {
+			if s.keys.isRecord(string(kv.Key)) {
+				return string(kv.Key), nil
+			}
+			s.quarantine.add(string(kv.Key), errKey)
+			sc.page = recordsPage
+		}
+	}
+	return "", nil
 }
 
 // logLapse says that a holder is gone, whether or not it has left anything to sweep. Each store of
@@ -165,9 +181,9 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 		var drop []*pb.RequestOp
 		var highest int64
 		for _, kv := range notes.Kvs {
-			var v noteValue
-			sec, ok := s.keys.parseSection(s.keys.allNotes(), string(kv.Key))
-			if ok && decode(kv.Value, &v) == nil && v.At < millis(before) {
+			v, malformed := decodeNote(kv.Value)
+			sec, err := s.keys.sectionOf(s.keys.allNotes(), kv)
+			if err == nil && malformed == nil && v.At < millis(before) {
 				drop = append(drop, op.Delete(string(kv.Key)))
 				highest = max(highest, sec.token)
 			}
@@ -185,8 +201,9 @@ func (s *Store) dropNotes(ctx context.Context, before time.Time) error {
 			now, rev = resp.Kvs[0], resp.Kvs[0].ModRevision
 		}
 		horizon, err := horizonOf(now)
-		if err != nil {
-			return err
+		if err != nil { // which nobody may lower
+			s.quarantine.add(s.keys.horizon(), err)
+			return nil
 		}
 		raise := op.Put(s.keys.horizon(), strconv.FormatInt(max(highest, horizon), 10))
 		if _, err := s.engine.Alone(ctx, commit.Txn{

@@ -210,11 +210,11 @@ func (s *Store) explainLoss(ctx context.Context, a acquisition) error {
 	if err != nil {
 		s.mirror.tellAsked()
 	}
-	var v noteValue
 	switch {
 	case err != nil:
 		s.log.Debug("why a hold was lost is not known", "lock", l.lock, "token", l.token, "err", err)
-	case note != nil && decode(note.Value, &v) == nil:
+	case note != nil:
+		v, _ := decodeNote(note.Value) // what is malformed has no reason
 		l.why = v.String()
 	case note == nil && l.exact:
 		l.why = releasedElsewhere

@@ -45,7 +45,7 @@ func TestDoubtsAreResolved(t *testing.T) {
 				m.explain = func(a acquisition) { asked = append(asked, a) }
 				var told []Loss
 				m.subscribe(a.session, &Link{tell: func(l Loss) { told = append(told, l) }})
-				m.own(change{key: m.keys.session(a.session), rev: 2, created: 2, value: []byte(encode(sessionValue{}))})
+				m.own(change{key: m.keys.session(a.session), rev: 2, created: 2, value: []byte(encode(someSession))})
 				m.own(change{key: m.keys.lock("l"), holder: &holderValue{session: a.session, request: a.request}}.at(5))
 				for range test.ends {
 					m.markEnd("l", 5)

@@ -50,11 +50,9 @@ func (s *Store) unfoldedNow(ctx context.Context, lock string, refusal error) (ma
 		}
 	}
 	total := 0
-	for _, kv := range op.Ranged(resp, 1) { // in the order of their tokens
-		token, err := s.markedBy(kv)
-		if err != nil {
-			return nil, nil, err
-		}
+	secs, _ := s.marked(op.Ranged(resp, 1))
+	for _, sec := range secs { // in the order of their tokens
+		token := sec.token
 		records, err := s.recordsAt(ctx, lock, token, resp.Header.Revision)
 		if err != nil {
 			return nil, nil, err
@@ -109,6 +107,9 @@ func (s *Store) filesUnfolded(ctx context.Context, lock string, refusal error) (
 	files := map[string]File{}
 	for _, l := range locks {
 		heads, rest, err := s.unfoldedOf(ctx, l, refusal)
+		if errors.Is(err, ErrMalformed) && lock == "" {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package etcdstore
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -31,6 +32,16 @@ type sessionValue struct {
 	Over   bool   `json:"over,omitempty"`   // its linger is over, and its lease is being revoked
 }
 
+func decodeSession(b []byte) (v sessionValue, err error) {
+	if err := decode(b, &v); err != nil {
+		return sessionValue{}, err
+	}
+	if len(v.Label) > MaxLabel || len(v.Secret) != sha256.Size || v.Linger < 0 || v.Linger > MaxTTL.Milliseconds() {
+		return sessionValue{}, fmt.Errorf("a label of %d bytes, a secret of %d, a linger of %d ms", len(v.Label), len(v.Secret), v.Linger)
+	}
+	return v, nil
+}
+
 func (v sessionValue) linger() time.Duration { return time.Duration(v.Linger) * time.Millisecond }
 
 // waiterValue is what a waiter said of itself. It becomes its holderValue when the lock is handed
@@ -40,6 +51,25 @@ type waiterValue struct {
 	Since int64  `json:"since"`          // ms since 1970
 	Hold  int64  `json:"hold,omitempty"` // its hold deadline in ms, counted from the grant
 }
+
+func decodeWaiter(b []byte) (v waiterValue, err error) {
+	if err := decode(b, &v); err != nil {
+		return waiterValue{}, err
+	}
+	return v, checkClaim(v.Label, v.Since, v.Hold)
+}
+
+// checkClaim checks what a waiter and a holder say of themselves. Times beyond those that a message
+// has room for, or a deadline that overflows, would be everybody's trouble who looks at them.
+func checkClaim(label string, since, hold int64) error {
+	if len(label) > MaxLabel || !isTime(since) || hold < 0 || hold > MaxHold.Milliseconds() {
+		return fmt.Errorf("a label of %d bytes, since %d ms, a hold deadline of %d ms", len(label), since, hold)
+	}
+	return nil
+}
+
+// isTime reports whether a time in ms lies before the year 10000, and not before 1970.
+func isTime(ms int64) bool { return ms >= 0 && ms < 253_402_300_800_000 }
 
 // holderValue is a holder. Session and request stand before a NUL, so that one compare of the value
 // finds out whose a lock is, whatever comes after them: etcd compares values as bytes, and knows no
@@ -60,9 +90,14 @@ func decodeHolder(b []byte) (v holderValue, err error) {
 	if !ok || !canonical {
 		return v, fmt.Errorf("a holder's value of %d bytes is malformed", len(b))
 	}
-	err = json.Unmarshal(rest, &v)
+	if err := decode(rest, &v); err != nil {
+		return holderValue{}, err
+	}
+	if v.Prev < 0 {
+		return holderValue{}, fmt.Errorf("a holder's token before is %d", v.Prev)
+	}
 	v.session, v.request = a.session, a.request
-	return v, err
+	return v, checkClaim(v.Label, v.Since, v.Hold)
 }
 
 // noteValue is why a section was undone.
@@ -82,6 +117,19 @@ const (
 	discarded undoing = "discarded"
 	swept     undoing = "expired" // its holder's session ended
 )
+
+// maxUndoing bounds the first half of a note, whose words later versions may choose.
+const maxUndoing = 64
+
+func decodeNote(b []byte) (v noteValue, err error) {
+	if err := decode(b, &v); err != nil {
+		return noteValue{}, err
+	}
+	if len(v.Why) > maxUndoing || len(v.Reason) > MaxReason || !isTime(v.At) {
+		return noteValue{}, fmt.Errorf("a cause of %d bytes, a reason of %d, at %d ms", len(v.Why), len(v.Reason), v.At)
+	}
+	return v, nil
+}
 
 func (n noteValue) String() string {
 	switch {
@@ -104,6 +152,14 @@ type headValue struct {
 	Token int64 `json:"token"` // the last section published to it
 }
 
+// The bounds of heads. All that there are have chunkSize; a chunk that is much smaller would make
+// more keys of a section than etcd takes, and a much larger one is more than a request may have.
+const (
+	leastChunk = smallChunk
+	mostChunk  = 1 << 20
+	mostFile   = 1 << 50 // bytes: far from where sums overflow
+)
+
 // decodeHead reads a head. One that no fold writes is an error: what is reckoned from it would go
 // astray.
 func decodeHead(b []byte) (h headValue, err error) {
@@ -111,8 +167,8 @@ func decodeHead(b []byte) (h headValue, err error) {
 		return headValue{}, err
 	}
 	last := h.Size - h.Last // bytes in the last chunk
-	if h.Chunk <= 0 || h.Size < 0 || h.Last < 0 || h.Token <= 0 || last < 0 || last > h.Chunk || last == 0 && h.Size > 0 {
-		return headValue{}, fmt.Errorf("a head is malformed: size %d, chunk %d, last %d, token %d", h.Size, h.Chunk, h.Last, h.Token)
+	if h.Chunk < leastChunk || h.Chunk > mostChunk || h.Size < 0 || h.Size > mostFile || h.Last < 0 || h.Token <= 0 || last < 0 || last > h.Chunk || last == 0 && h.Size > 0 {
+		return headValue{}, fmt.Errorf("a head of size %d, chunk %d, last %d, token %d", h.Size, h.Chunk, h.Last, h.Token)
 	}
 	return h, nil
 }
@@ -141,7 +197,7 @@ func encodeRecord(number uint64, file string, data []byte) []byte {
 func decodeRecord(b []byte) (number uint64, file string, data []byte, err error) {
 	number, rest, ok := uvarint(b)
 	size, rest, ok2 := uvarint(rest)
-	if !ok || !ok2 || size > uint64(len(rest)) || !isFile(string(rest[:size])) {
+	if !ok || !ok2 || size > MaxFileName || size > uint64(len(rest)) || !isFile(string(rest[:size])) || len(rest)-int(size) > MaxRecord {
 		return 0, "", nil, fmt.Errorf("a record of %d bytes is malformed", len(b))
 	}
 	return number, string(rest[:size]), rest[size:], nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/internal/text"
 )
 
 // dispatch admits and starts the call that a message of a multiplexed stream carries. An error is
@@ -42,6 +43,10 @@ func (c *muxed) dispatch(req *dlmv1.StreamRequest) error {
 		return begin(c, dlmv1.LockService_List_FullMethodName, r.List, apart(s.List))
 	case *dlmv1.StreamRequest_Evict:
 		return begin(c, dlmv1.LockService_Evict_FullMethodName, r.Evict, apart(s.Evict))
+	case *dlmv1.StreamRequest_ListProblems:
+		return begin(c, dlmv1.LockService_ListProblems_FullMethodName, r.ListProblems, apart(s.ListProblems))
+	case *dlmv1.StreamRequest_Repair:
+		return begin(c, dlmv1.LockService_Repair_FullMethodName, r.Repair, apart(s.Repair))
 	}
 	return begin(c, dlmv1.LockService_Stream_FullMethodName, req, startNothing)
 }
@@ -74,7 +79,7 @@ func begin[Req, Resp any](c *muxed, method string, req *Req, start starter[Req, 
 // encodeLoss makes the message of a loss, which answers no call.
 func encodeLoss(l etcdstore.Loss) *dlmv1.StreamResponse {
 	return &dlmv1.StreamResponse{Response: &dlmv1.StreamResponse_Lost{Lost: &dlmv1.Lost{
-		Session: l.Session, Lock: l.Lock, Request: l.Request, Revision: l.Revision, Reason: l.Reason,
+		Session: l.Session, Lock: l.Lock, Request: l.Request, Revision: l.Revision, Reason: text.Escape(l.Reason),
 	}}}
 }
 
@@ -119,6 +124,10 @@ func encodeAnswer(number uint64, resp any, err error) *dlmv1.StreamResponse {
 		to.Response = &dlmv1.StreamResponse_List{List: r}
 	case *dlmv1.EvictResponse:
 		to.Response = &dlmv1.StreamResponse_Evict{Evict: r}
+	case *dlmv1.ListProblemsResponse:
+		to.Response = &dlmv1.StreamResponse_ListProblems{ListProblems: r}
+	case *dlmv1.RepairResponse:
+		to.Response = &dlmv1.StreamResponse_Repair{Repair: r}
 	}
 	return to
 }

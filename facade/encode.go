@@ -10,6 +10,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/internal/text"
 )
 
 // decodeTTL returns 0, which makes the store take its default, only if no TTL was sent.
@@ -116,7 +117,7 @@ func encodeLock(l etcdstore.LockInfo) *dlmv1.Lock {
 		Waiters:       encodeAll(l.Waiters, encodeWaiter),
 		QueueLength:   count(l.QueueLength),
 		StagedRecords: l.Staged,
-		LastUndone:    l.LastUndone,
+		LastUndone:    text.Escape(l.LastUndone),
 	}
 }
 
@@ -125,18 +126,18 @@ func encodeCluster(c etcdstore.ClusterInfo) *dlmv1.InspectClusterResponse {
 		Cluster: c.Cluster, Revision: c.Revision, Version: c.Version, Members: encodeAll(c.Members, encodeMember),
 	}
 	if c.RecordsRefused != nil {
-		resp.RecordsRefused = c.RecordsRefused.Error()
+		resp.RecordsRefused = text.Escape(c.RecordsRefused.Error())
 	}
 	if c.LocksRefused != nil {
-		resp.LocksRefused = c.LocksRefused.Error()
+		resp.LocksRefused = text.Escape(c.LocksRefused.Error())
 	}
 	return resp
 }
 
 func encodeMember(m etcdstore.MemberInfo) *dlmv1.Member {
-	member := &dlmv1.Member{Id: m.ID, Name: m.Name, Peers: m.Peers, Leader: m.Leader, Learner: m.Learner}
+	member := &dlmv1.Member{Id: m.ID, Name: text.Escape(m.Name), Peers: encodeAll(m.Peers, text.Escape), Leader: m.Leader, Learner: m.Learner}
 	if s := m.Status; s != nil {
-		member.Status = &dlmv1.MemberStatus{Version: s.Version, File: s.File, InUse: s.InUse, Quota: s.Quota}
+		member.Status = &dlmv1.MemberStatus{Version: text.Escape(s.Version), File: s.File, InUse: s.InUse, Quota: s.Quota}
 	}
 	return member
 }
@@ -145,11 +146,11 @@ func encodeHolder(h *etcdstore.Holder) *dlmv1.Holder {
 	if h == nil {
 		return nil
 	}
-	return &dlmv1.Holder{Session: h.Session, Request: h.Request, Label: h.Label, Token: h.Token, Since: encodeTime(h.Since)}
+	return &dlmv1.Holder{Session: h.Session, Request: h.Request, Label: text.Escape(h.Label), Token: h.Token, Since: encodeTime(h.Since)}
 }
 
 func encodeWaiter(w etcdstore.Waiter) *dlmv1.Waiter {
-	return &dlmv1.Waiter{Session: w.Session, Request: w.Request, Label: w.Label, Since: encodeTime(w.Since)}
+	return &dlmv1.Waiter{Session: w.Session, Request: w.Request, Label: text.Escape(w.Label), Since: encodeTime(w.Since)}
 }
 
 func encodeEvent(e etcdstore.Event) *dlmv1.Event {
@@ -158,10 +159,10 @@ func encodeEvent(e etcdstore.Event) *dlmv1.Event {
 		Lock:     e.Lock,
 		Session:  e.Session,
 		Request:  e.Request,
-		Label:    e.Label,
+		Label:    text.Escape(e.Label),
 		Token:    e.Token,
 		Revision: e.Revision,
-		Reason:   e.Reason,
+		Reason:   text.Escape(e.Reason),
 		Initial:  e.Initial,
 	}
 }
@@ -182,6 +183,19 @@ func encodeEventType(t etcdstore.EventType) dlmv1.Event_Type {
 		return dlmv1.Event_TYPE_LEFT
 	}
 	return dlmv1.Event_TYPE_UNSPECIFIED
+}
+
+func encodeProblem(p etcdstore.Problem) *dlmv1.Problem {
+	return &dlmv1.Problem{
+		Key:      []byte(p.Key),
+		Name:     text.Escape(p.Key),
+		Kind:     p.Kind,
+		Lock:     p.Lock,
+		Why:      text.Escape(p.Why),
+		Revision: p.Revision,
+		Loses:    p.Loses,
+		Fixed:    p.Fixed,
+	}
 }
 
 // encodeTime returns nil for a time that is not known.

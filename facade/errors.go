@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/internal/text"
 )
 
 // Domain is the domain of every ErrorInfo.
@@ -44,6 +45,7 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		{etcdstore.ErrSessionExpired, codes.FailedPrecondition, reasonSessionExpired},
 		{etcdstore.ErrOutcomeUnknown, codes.FailedPrecondition, reasonOutcomeUnknown},
 		{etcdstore.ErrDataLoss, codes.FailedPrecondition, reasonDataLoss},
+		{etcdstore.ErrMalformed, codes.FailedPrecondition, reasonMalformed},
 		{etcdstore.ErrInvalidName, codes.InvalidArgument, "INVALID_NAME"},
 		{etcdstore.ErrInvalidTTL, codes.InvalidArgument, "INVALID_TTL"},
 		{etcdstore.ErrInvalidArgument, codes.InvalidArgument, "INVALID_ARGUMENT"},
@@ -76,6 +78,7 @@ const (
 	reasonSessionExpired = "SESSION_EXPIRED"
 	reasonOutcomeUnknown = "OUTCOME_UNKNOWN"
 	reasonDataLoss       = "DATA_LOSS"
+	reasonMalformed      = "MALFORMED"
 	reasonLimit          = "LIMIT"
 	reasonInternal       = "INTERNAL" // of an error that is in no row of the table
 )
@@ -139,8 +142,9 @@ func newStatus(code codes.Code, reason, message string, more map[string]string, 
 	if retry > 0 {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(retry)})
 	}
-	// Text that is not UTF-8 would cost the status its details.
-	st := status.New(code, cut(strings.ToValidUTF8(message, "?"), maxMessage))
+	// Text that is not UTF-8 would cost the status its details. Joined errors are lines.
+	message = text.Escape(strings.ReplaceAll(cut(message, maxMessage), "\n", "; "))
+	st := status.New(code, cut(message, maxMessage))
 	if detailed, err := st.WithDetails(details...); err == nil {
 		return detailed
 	}

@@ -34,6 +34,7 @@ var sentinels = []struct {
 	{"ErrSessionExpired", etcdstore.ErrSessionExpired, codes.FailedPrecondition, "SESSION_EXPIRED"},
 	{"ErrOutcomeUnknown", etcdstore.ErrOutcomeUnknown, codes.FailedPrecondition, "OUTCOME_UNKNOWN"},
 	{"ErrDataLoss", etcdstore.ErrDataLoss, codes.FailedPrecondition, "DATA_LOSS"},
+	{"ErrMalformed", etcdstore.ErrMalformed, codes.FailedPrecondition, "MALFORMED"},
 	{"ErrInvalidName", etcdstore.ErrInvalidName, codes.InvalidArgument, "INVALID_NAME"},
 	{"ErrInvalidTTL", etcdstore.ErrInvalidTTL, codes.InvalidArgument, "INVALID_TTL"},
 	{"ErrInvalidArgument", etcdstore.ErrInvalidArgument, codes.InvalidArgument, "INVALID_ARGUMENT"},

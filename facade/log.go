@@ -37,7 +37,7 @@ func (c *call) log(resp any, err error, took time.Duration) {
 		switch r.reason {
 		case reasonLockExpired, reasonSessionExpired, reasonOutcomeUnknown:
 			level = slog.LevelWarn
-		case reasonInternal, reasonDataLoss:
+		case reasonInternal, reasonDataLoss, reasonMalformed:
 			level = slog.LevelError
 		}
 	} else if err != nil {

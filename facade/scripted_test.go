@@ -108,6 +108,16 @@ func (s scripted) Evict(ctx context.Context, _ string, _ int64, _ string) (*etcd
 	return nil, s.do(ctx, "Evict")
 }
 
+func (s scripted) Problems(ctx context.Context, _ string) ([]etcdstore.Problem, string, error) {
+	return nil, "", s.do(ctx, "ListProblems")
+}
+
+func (s scripted) Repair(ctx context.Context, _ string, _ int64) (bool, error) {
+	return false, s.do(ctx, "Repair")
+}
+
+func (s scripted) Faults() etcdstore.Faults { return etcdstore.Faults{} }
+
 // credential looks like a session's credential.
 const credential = "0123456789abcdef.topsecret"
 

@@ -160,3 +160,22 @@ func (s *service) Evict(ctx context.Context, req *dlmv1.EvictRequest) (*dlmv1.Ev
 	}
 	return &dlmv1.EvictResponse{Evicted: encodeHolder(evicted)}, nil
 }
+
+func (s *service) ListProblems(ctx context.Context, req *dlmv1.ListProblemsRequest) (*dlmv1.ListProblemsResponse, error) {
+	problems, next, err := s.store.Problems(ctx, req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	met := s.store.Faults()
+	return &dlmv1.ListProblemsResponse{
+		Problems: encodeAll(problems, encodeProblem), NextPageToken: next, Met: count(met.Malformed), Panics: met.Panics,
+	}, nil
+}
+
+func (s *service) Repair(ctx context.Context, req *dlmv1.RepairRequest) (*dlmv1.RepairResponse, error) {
+	removed, err := s.store.Repair(ctx, string(req.GetKey()), req.GetRevision())
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.RepairResponse{Removed: removed}, nil
+}

@@ -38,4 +38,7 @@ type Store interface {
 	InspectCluster(ctx context.Context) (etcdstore.ClusterInfo, error)
 	Watch(ctx context.Context, prefix string, send func(*etcdstore.News) error) error
 	Evict(ctx context.Context, lock string, token int64, reason string) (*etcdstore.Holder, error)
+	Problems(ctx context.Context, after string) (problems []etcdstore.Problem, next string, err error)
+	Repair(ctx context.Context, key string, revision int64) (removed bool, err error)
+	Faults() etcdstore.Faults
 }

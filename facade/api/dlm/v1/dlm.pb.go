@@ -12,7 +12,7 @@
 //
 // Errors. Every error carries a google.rpc.ErrorInfo with domain "dlm" and one of these reasons:
 //   LOCK_EXPIRED, SESSION_EXPIRED, OUTCOME_UNKNOWN        FAILED_PRECONDITION
-//   WENT_BACK, OTHER_CLUSTER, DATA_LOSS                   FAILED_PRECONDITION
+//   WENT_BACK, OTHER_CLUSTER, DATA_LOSS, MALFORMED        FAILED_PRECONDITION
 //   INVALID_NAME, INVALID_TTL, INVALID_ARGUMENT           INVALID_ARGUMENT
 //   TOO_LARGE, QUOTA, NO_SPACE                            RESOURCE_EXHAUSTED
 //   LIMIT                                                 RESOURCE_EXHAUSTED, with google.rpc.RetryInfo; see Limits
@@ -28,6 +28,12 @@
 // Limits. LIMIT: what the server has for all of its clients, or for this one, is taken. The ErrorInfo's metadata names the
 // limit under `limit`, RetryInfo says when to ask again at the earliest. Any call may be refused so, but Heartbeat, Close,
 // Release and Discard are the last to be.
+//
+// Malformed. MALFORMED: what the call needs is stored in a form that no server writes, so that somebody else has written it, or
+// it is damaged. Any call may be refused so; to repeat it does not help before an operator has looked: see ListProblems.
+//
+// Texts. Labels and reasons, and all that a server says for people, are UTF-8. Control characters, line and paragraph separators
+// and characters that change the direction of writing are escaped in what a server sends, as \u202e.
 //
 // Going back. WENT_BACK: the server's storage is at an older state than one that it, or the client, has seen, as after
 // the restore of an old snapshot; any call may be refused so. What the client held is held nowhere: do not repeat the call
@@ -3176,6 +3182,335 @@ func (x *EvictResponse) GetEvicted() *Holder {
 	return nil
 }
 
+// ListProblemsRequest asks for malformed keys.
+type ListProblemsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The previous answer's next_page_token. Empty: from the start.
+	PageToken     string `protobuf:"bytes,1,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProblemsRequest) Reset() {
+	*x = ListProblemsRequest{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProblemsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProblemsRequest) ProtoMessage() {}
+
+func (x *ListProblemsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProblemsRequest.ProtoReflect.Descriptor instead.
+func (*ListProblemsRequest) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ListProblemsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListProblemsResponse is a part of what is malformed.
+type ListProblemsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys that are, in their order. None: there are none in this part.
+	Problems []*Problem `protobuf:"bytes,1,rep,name=problems,proto3" json:"problems,omitempty"`
+	// To be given for the next part. Empty: this was the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many different malformed keys this server came upon by itself since it started, up to 1,000.
+	Met int32 `protobuf:"varint,3,opt,name=met,proto3" json:"met,omitempty"`
+	// How many panics of background work this server has recovered from since it started. Its log has the stacks.
+	Panics        int64 `protobuf:"varint,4,opt,name=panics,proto3" json:"panics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProblemsResponse) Reset() {
+	*x = ListProblemsResponse{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProblemsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProblemsResponse) ProtoMessage() {}
+
+func (x *ListProblemsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProblemsResponse.ProtoReflect.Descriptor instead.
+func (*ListProblemsResponse) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ListProblemsResponse) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+func (x *ListProblemsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListProblemsResponse) GetMet() int32 {
+	if x != nil {
+		return x.Met
+	}
+	return 0
+}
+
+func (x *ListProblemsResponse) GetPanics() int64 {
+	if x != nil {
+		return x.Panics
+	}
+	return 0
+}
+
+// Problem is a key that is malformed.
+type Problem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key, as it is: any bytes.
+	Key []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The key for people, what cannot be shown escaped.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What its family of keys holds: holder, waiter, session, record, marker, note, head, chunk and others.
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The lock that it belongs to. Empty: that cannot be told, or it belongs to none.
+	Lock string `protobuf:"bytes,4,opt,name=lock,proto3" json:"lock,omitempty"`
+	// What is wrong.
+	Why string `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
+	// The revision at which it was put.
+	Revision int64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// What may be lost with it if it is removed, for people. Empty: nothing.
+	Loses string `protobuf:"bytes,7,opt,name=loses,proto3" json:"loses,omitempty"`
+	// Whether it is none that a server removes: it concerns the whole cluster.
+	Fixed         bool `protobuf:"varint,8,opt,name=fixed,proto3" json:"fixed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Problem) Reset() {
+	*x = Problem{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Problem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Problem) ProtoMessage() {}
+
+func (x *Problem) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Problem.ProtoReflect.Descriptor instead.
+func (*Problem) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *Problem) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Problem) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Problem) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Problem) GetLock() string {
+	if x != nil {
+		return x.Lock
+	}
+	return ""
+}
+
+func (x *Problem) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Problem) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Problem) GetLoses() string {
+	if x != nil {
+		return x.Loses
+	}
+	return ""
+}
+
+func (x *Problem) GetFixed() bool {
+	if x != nil {
+		return x.Fixed
+	}
+	return false
+}
+
+// RepairRequest removes a malformed key.
+type RepairRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key, as ListProblems answered.
+	Key []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The revision, as ListProblems answered.
+	Revision      int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairRequest) Reset() {
+	*x = RepairRequest{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairRequest) ProtoMessage() {}
+
+func (x *RepairRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairRequest.ProtoReflect.Descriptor instead.
+func (*RepairRequest) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *RepairRequest) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *RepairRequest) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// RepairResponse says that the key, as it was, is not there any more.
+type RepairResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether this call has removed it. False: it was gone, or was put anew since.
+	Removed       bool `protobuf:"varint,1,opt,name=removed,proto3" json:"removed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairResponse) Reset() {
+	*x = RepairResponse{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairResponse) ProtoMessage() {}
+
+func (x *RepairResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairResponse.ProtoReflect.Descriptor instead.
+func (*RepairResponse) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *RepairResponse) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
+}
+
 // StreamRequest is one call.
 type StreamRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3200,6 +3535,8 @@ type StreamRequest struct {
 	//	*StreamRequest_List
 	//	*StreamRequest_Evict
 	//	*StreamRequest_InspectCluster
+	//	*StreamRequest_ListProblems
+	//	*StreamRequest_Repair
 	Request       isStreamRequest_Request `protobuf_oneof:"request"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3207,7 +3544,7 @@ type StreamRequest struct {
 
 func (x *StreamRequest) Reset() {
 	*x = StreamRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3219,7 +3556,7 @@ func (x *StreamRequest) String() string {
 func (*StreamRequest) ProtoMessage() {}
 
 func (x *StreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3232,7 +3569,7 @@ func (x *StreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
 func (*StreamRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{44}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *StreamRequest) GetCall() uint64 {
@@ -3384,6 +3721,24 @@ func (x *StreamRequest) GetInspectCluster() *InspectClusterRequest {
 	return nil
 }
 
+func (x *StreamRequest) GetListProblems() *ListProblemsRequest {
+	if x != nil {
+		if x, ok := x.Request.(*StreamRequest_ListProblems); ok {
+			return x.ListProblems
+		}
+	}
+	return nil
+}
+
+func (x *StreamRequest) GetRepair() *RepairRequest {
+	if x != nil {
+		if x, ok := x.Request.(*StreamRequest_Repair); ok {
+			return x.Repair
+		}
+	}
+	return nil
+}
+
 type isStreamRequest_Request interface {
 	isStreamRequest_Request()
 }
@@ -3463,6 +3818,16 @@ type StreamRequest_InspectCluster struct {
 	InspectCluster *InspectClusterRequest `protobuf:"bytes,16,opt,name=inspect_cluster,json=inspectCluster,proto3,oneof"`
 }
 
+type StreamRequest_ListProblems struct {
+	// A call of ListProblems.
+	ListProblems *ListProblemsRequest `protobuf:"bytes,17,opt,name=list_problems,json=listProblems,proto3,oneof"`
+}
+
+type StreamRequest_Repair struct {
+	// A call of Repair.
+	Repair *RepairRequest `protobuf:"bytes,18,opt,name=repair,proto3,oneof"`
+}
+
 func (*StreamRequest_Init) isStreamRequest_Request() {}
 
 func (*StreamRequest_Heartbeat) isStreamRequest_Request() {}
@@ -3493,6 +3858,10 @@ func (*StreamRequest_Evict) isStreamRequest_Request() {}
 
 func (*StreamRequest_InspectCluster) isStreamRequest_Request() {}
 
+func (*StreamRequest_ListProblems) isStreamRequest_Request() {}
+
+func (*StreamRequest_Repair) isStreamRequest_Request() {}
+
 // Lost tells, without being asked, that a hold or a whole session is over. It is sent only for sessions whose Init or
 // Heartbeat over this stream said takes_lost. It may come late, twice, and beside the answer to the call that ended the
 // hold: then the answer decides.
@@ -3515,7 +3884,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3527,7 +3896,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3540,7 +3909,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{45}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Lost) GetSession() string {
@@ -3604,6 +3973,8 @@ type StreamResponse struct {
 	//	*StreamResponse_Evict
 	//	*StreamResponse_Lost
 	//	*StreamResponse_InspectCluster
+	//	*StreamResponse_ListProblems
+	//	*StreamResponse_Repair
 	Response      isStreamResponse_Response `protobuf_oneof:"response"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3611,7 +3982,7 @@ type StreamResponse struct {
 
 func (x *StreamResponse) Reset() {
 	*x = StreamResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3623,7 +3994,7 @@ func (x *StreamResponse) String() string {
 func (*StreamResponse) ProtoMessage() {}
 
 func (x *StreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3636,7 +4007,7 @@ func (x *StreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamResponse.ProtoReflect.Descriptor instead.
 func (*StreamResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{46}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *StreamResponse) GetCall() uint64 {
@@ -3806,6 +4177,24 @@ func (x *StreamResponse) GetInspectCluster() *InspectClusterResponse {
 	return nil
 }
 
+func (x *StreamResponse) GetListProblems() *ListProblemsResponse {
+	if x != nil {
+		if x, ok := x.Response.(*StreamResponse_ListProblems); ok {
+			return x.ListProblems
+		}
+	}
+	return nil
+}
+
+func (x *StreamResponse) GetRepair() *RepairResponse {
+	if x != nil {
+		if x, ok := x.Response.(*StreamResponse_Repair); ok {
+			return x.Repair
+		}
+	}
+	return nil
+}
+
 type isStreamResponse_Response interface {
 	isStreamResponse_Response()
 }
@@ -3895,6 +4284,16 @@ type StreamResponse_InspectCluster struct {
 	InspectCluster *InspectClusterResponse `protobuf:"bytes,18,opt,name=inspect_cluster,json=inspectCluster,proto3,oneof"`
 }
 
+type StreamResponse_ListProblems struct {
+	// The answer to ListProblems.
+	ListProblems *ListProblemsResponse `protobuf:"bytes,19,opt,name=list_problems,json=listProblems,proto3,oneof"`
+}
+
+type StreamResponse_Repair struct {
+	// The answer to Repair.
+	Repair *RepairResponse `protobuf:"bytes,20,opt,name=repair,proto3,oneof"`
+}
+
 func (*StreamResponse_Error) isStreamResponse_Response() {}
 
 func (*StreamResponse_Init) isStreamResponse_Response() {}
@@ -3929,6 +4328,10 @@ func (*StreamResponse_Lost) isStreamResponse_Response() {}
 
 func (*StreamResponse_InspectCluster) isStreamResponse_Response() {}
 
+func (*StreamResponse_ListProblems) isStreamResponse_Response() {}
+
+func (*StreamResponse_Repair) isStreamResponse_Response() {}
+
 // Error is a google.rpc.Status, field for field: one can be decoded as the other.
 type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3944,7 +4347,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3956,7 +4359,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3969,7 +4372,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{47}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Error) GetCode() int32 {
@@ -4214,7 +4617,29 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x05token\x18\x02 \x01(\x03R\x05token\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"9\n" +
 	"\rEvictResponse\x12(\n" +
-	"\aevicted\x18\x01 \x01(\v2\x0e.dlm.v1.HolderR\aevicted\"\xad\x06\n" +
+	"\aevicted\x18\x01 \x01(\v2\x0e.dlm.v1.HolderR\aevicted\"4\n" +
+	"\x13ListProblemsRequest\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x01 \x01(\tR\tpageToken\"\x95\x01\n" +
+	"\x14ListProblemsResponse\x12+\n" +
+	"\bproblems\x18\x01 \x03(\v2\x0f.dlm.v1.ProblemR\bproblems\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x10\n" +
+	"\x03met\x18\x03 \x01(\x05R\x03met\x12\x16\n" +
+	"\x06panics\x18\x04 \x01(\x03R\x06panics\"\xb1\x01\n" +
+	"\aProblem\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04lock\x18\x04 \x01(\tR\x04lock\x12\x10\n" +
+	"\x03why\x18\x05 \x01(\tR\x03why\x12\x1a\n" +
+	"\brevision\x18\x06 \x01(\x03R\brevision\x12\x14\n" +
+	"\x05loses\x18\a \x01(\tR\x05loses\x12\x14\n" +
+	"\x05fixed\x18\b \x01(\bR\x05fixed\"=\n" +
+	"\rRepairRequest\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\"*\n" +
+	"\x0eRepairResponse\x12\x18\n" +
+	"\aremoved\x18\x01 \x01(\bR\aremoved\"\xa2\a\n" +
 	"\rStreamRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12)\n" +
 	"\x04init\x18\x02 \x01(\v2\x13.dlm.v1.InitRequestH\x00R\x04init\x128\n" +
@@ -4233,14 +4658,16 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\ainspect\x18\r \x01(\v2\x16.dlm.v1.InspectRequestH\x00R\ainspect\x12)\n" +
 	"\x04list\x18\x0e \x01(\v2\x13.dlm.v1.ListRequestH\x00R\x04list\x12,\n" +
 	"\x05evict\x18\x0f \x01(\v2\x14.dlm.v1.EvictRequestH\x00R\x05evict\x12H\n" +
-	"\x0finspect_cluster\x18\x10 \x01(\v2\x1d.dlm.v1.InspectClusterRequestH\x00R\x0einspectClusterB\t\n" +
+	"\x0finspect_cluster\x18\x10 \x01(\v2\x1d.dlm.v1.InspectClusterRequestH\x00R\x0einspectCluster\x12B\n" +
+	"\rlist_problems\x18\x11 \x01(\v2\x1b.dlm.v1.ListProblemsRequestH\x00R\flistProblems\x12/\n" +
+	"\x06repair\x18\x12 \x01(\v2\x15.dlm.v1.RepairRequestH\x00R\x06repairB\t\n" +
 	"\arequest\"\x82\x01\n" +
 	"\x04Lost\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +
 	"\arequest\x18\x03 \x01(\tR\arequest\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x89\a\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x80\b\n" +
 	"\x0eStreamResponse\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12%\n" +
 	"\x05error\x18\x02 \x01(\v2\r.dlm.v1.ErrorH\x00R\x05error\x12*\n" +
@@ -4261,13 +4688,15 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x04list\x18\x0f \x01(\v2\x14.dlm.v1.ListResponseH\x00R\x04list\x12-\n" +
 	"\x05evict\x18\x10 \x01(\v2\x15.dlm.v1.EvictResponseH\x00R\x05evict\x12\"\n" +
 	"\x04lost\x18\x11 \x01(\v2\f.dlm.v1.LostH\x00R\x04lost\x12I\n" +
-	"\x0finspect_cluster\x18\x12 \x01(\v2\x1e.dlm.v1.InspectClusterResponseH\x00R\x0einspectClusterB\n" +
+	"\x0finspect_cluster\x18\x12 \x01(\v2\x1e.dlm.v1.InspectClusterResponseH\x00R\x0einspectCluster\x12C\n" +
+	"\rlist_problems\x18\x13 \x01(\v2\x1c.dlm.v1.ListProblemsResponseH\x00R\flistProblems\x120\n" +
+	"\x06repair\x18\x14 \x01(\v2\x16.dlm.v1.RepairResponseH\x00R\x06repairB\n" +
 	"\n" +
 	"\bresponse\"e\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12.\n" +
-	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails2\xac\b\n" +
+	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails2\xb0\t\n" +
 	"\vLockService\x121\n" +
 	"\x04Init\x12\x13.dlm.v1.InitRequest\x1a\x14.dlm.v1.InitResponse\x12@\n" +
 	"\tHeartbeat\x12\x18.dlm.v1.HeartbeatRequest\x1a\x19.dlm.v1.HeartbeatResponse\x124\n" +
@@ -4285,7 +4714,9 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x04List\x12\x13.dlm.v1.ListRequest\x1a\x14.dlm.v1.ListResponse\x12O\n" +
 	"\x0eInspectCluster\x12\x1d.dlm.v1.InspectClusterRequest\x1a\x1e.dlm.v1.InspectClusterResponse\x126\n" +
 	"\x05Watch\x12\x14.dlm.v1.WatchRequest\x1a\x15.dlm.v1.WatchResponse0\x01\x124\n" +
-	"\x05Evict\x12\x14.dlm.v1.EvictRequest\x1a\x15.dlm.v1.EvictResponse\x12;\n" +
+	"\x05Evict\x12\x14.dlm.v1.EvictRequest\x1a\x15.dlm.v1.EvictResponse\x12I\n" +
+	"\fListProblems\x12\x1b.dlm.v1.ListProblemsRequest\x1a\x1c.dlm.v1.ListProblemsResponse\x127\n" +
+	"\x06Repair\x12\x15.dlm.v1.RepairRequest\x1a\x16.dlm.v1.RepairResponse\x12;\n" +
 	"\x06Stream\x12\x15.dlm.v1.StreamRequest\x1a\x16.dlm.v1.StreamResponse(\x010\x01BAZ?github.com/distributed-lock-manager/dlm/facade/api/dlm/v1;dlmv1b\x06proto3"
 
 var (
@@ -4301,7 +4732,7 @@ func file_dlm_v1_dlm_proto_rawDescGZIP() []byte {
 }
 
 var file_dlm_v1_dlm_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_dlm_v1_dlm_proto_goTypes = []any{
 	(AcquisitionState_State)(0),    // 0: dlm.v1.AcquisitionState.State
 	(AcquireResponse_Outcome)(0),   // 1: dlm.v1.AcquireResponse.Outcome
@@ -4350,25 +4781,30 @@ var file_dlm_v1_dlm_proto_goTypes = []any{
 	(*Event)(nil),                  // 44: dlm.v1.Event
 	(*EvictRequest)(nil),           // 45: dlm.v1.EvictRequest
 	(*EvictResponse)(nil),          // 46: dlm.v1.EvictResponse
-	(*StreamRequest)(nil),          // 47: dlm.v1.StreamRequest
-	(*Lost)(nil),                   // 48: dlm.v1.Lost
-	(*StreamResponse)(nil),         // 49: dlm.v1.StreamResponse
-	(*Error)(nil),                  // 50: dlm.v1.Error
-	(*durationpb.Duration)(nil),    // 51: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 52: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 53: google.protobuf.Any
+	(*ListProblemsRequest)(nil),    // 47: dlm.v1.ListProblemsRequest
+	(*ListProblemsResponse)(nil),   // 48: dlm.v1.ListProblemsResponse
+	(*Problem)(nil),                // 49: dlm.v1.Problem
+	(*RepairRequest)(nil),          // 50: dlm.v1.RepairRequest
+	(*RepairResponse)(nil),         // 51: dlm.v1.RepairResponse
+	(*StreamRequest)(nil),          // 52: dlm.v1.StreamRequest
+	(*Lost)(nil),                   // 53: dlm.v1.Lost
+	(*StreamResponse)(nil),         // 54: dlm.v1.StreamResponse
+	(*Error)(nil),                  // 55: dlm.v1.Error
+	(*durationpb.Duration)(nil),    // 56: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 57: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 58: google.protobuf.Any
 }
 var file_dlm_v1_dlm_proto_depIdxs = []int32{
-	51, // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
-	51, // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
+	56, // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
+	56, // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
 	4,  // 2: dlm.v1.InitRequest.seen:type_name -> dlm.v1.Seen
-	51, // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
+	56, // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
 	6,  // 4: dlm.v1.HeartbeatRequest.unfinished:type_name -> dlm.v1.Acquisition
 	4,  // 5: dlm.v1.HeartbeatRequest.seen:type_name -> dlm.v1.Seen
-	51, // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
+	56, // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
 	9,  // 7: dlm.v1.HeartbeatResponse.states:type_name -> dlm.v1.AcquisitionState
 	0,  // 8: dlm.v1.AcquisitionState.state:type_name -> dlm.v1.AcquisitionState.State
-	51, // 9: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
+	56, // 9: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
 	1,  // 10: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
 	40, // 11: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
 	30, // 12: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
@@ -4378,85 +4814,94 @@ var file_dlm_v1_dlm_proto_depIdxs = []int32{
 	39, // 16: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
 	40, // 17: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
 	41, // 18: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
-	52, // 19: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
-	52, // 20: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
+	57, // 19: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
+	57, // 20: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
 	44, // 21: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
 	2,  // 22: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
 	40, // 23: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
-	3,  // 24: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
-	7,  // 25: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
-	10, // 26: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
-	12, // 27: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
-	14, // 28: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
-	16, // 29: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
-	18, // 30: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
-	20, // 31: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
-	22, // 32: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
-	24, // 33: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
-	28, // 34: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
-	31, // 35: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
-	37, // 36: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
-	45, // 37: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
-	33, // 38: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
-	50, // 39: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
-	5,  // 40: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
-	8,  // 41: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
-	11, // 42: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
-	13, // 43: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
-	15, // 44: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
-	17, // 45: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
-	19, // 46: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
-	21, // 47: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
-	23, // 48: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
-	25, // 49: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
-	29, // 50: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
-	32, // 51: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
-	38, // 52: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
-	46, // 53: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
-	48, // 54: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
-	34, // 55: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
-	53, // 56: dlm.v1.Error.details:type_name -> google.protobuf.Any
-	3,  // 57: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
-	7,  // 58: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
-	10, // 59: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
-	12, // 60: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
-	14, // 61: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
-	16, // 62: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
-	18, // 63: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
-	20, // 64: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
-	22, // 65: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
-	24, // 66: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
-	26, // 67: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
-	28, // 68: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
-	31, // 69: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
-	37, // 70: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
-	33, // 71: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
-	42, // 72: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
-	45, // 73: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
-	47, // 74: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
-	5,  // 75: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
-	8,  // 76: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
-	11, // 77: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
-	13, // 78: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
-	15, // 79: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
-	17, // 80: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
-	19, // 81: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
-	21, // 82: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
-	23, // 83: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
-	25, // 84: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
-	27, // 85: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
-	29, // 86: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
-	32, // 87: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
-	38, // 88: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
-	34, // 89: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
-	43, // 90: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
-	46, // 91: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
-	49, // 92: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
-	75, // [75:93] is the sub-list for method output_type
-	57, // [57:75] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	49, // 24: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
+	3,  // 25: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
+	7,  // 26: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
+	10, // 27: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
+	12, // 28: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
+	14, // 29: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
+	16, // 30: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
+	18, // 31: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
+	20, // 32: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
+	22, // 33: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
+	24, // 34: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
+	28, // 35: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
+	31, // 36: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
+	37, // 37: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
+	45, // 38: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
+	33, // 39: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
+	47, // 40: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
+	50, // 41: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
+	55, // 42: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
+	5,  // 43: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
+	8,  // 44: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
+	11, // 45: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
+	13, // 46: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
+	15, // 47: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
+	17, // 48: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
+	19, // 49: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
+	21, // 50: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
+	23, // 51: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
+	25, // 52: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
+	29, // 53: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
+	32, // 54: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
+	38, // 55: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
+	46, // 56: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
+	53, // 57: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
+	34, // 58: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
+	48, // 59: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
+	51, // 60: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
+	58, // 61: dlm.v1.Error.details:type_name -> google.protobuf.Any
+	3,  // 62: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
+	7,  // 63: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
+	10, // 64: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
+	12, // 65: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
+	14, // 66: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
+	16, // 67: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
+	18, // 68: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
+	20, // 69: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
+	22, // 70: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
+	24, // 71: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
+	26, // 72: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
+	28, // 73: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
+	31, // 74: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
+	37, // 75: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
+	33, // 76: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
+	42, // 77: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
+	45, // 78: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
+	47, // 79: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
+	50, // 80: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
+	52, // 81: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
+	5,  // 82: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
+	8,  // 83: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
+	11, // 84: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
+	13, // 85: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
+	15, // 86: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
+	17, // 87: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
+	19, // 88: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
+	21, // 89: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
+	23, // 90: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
+	25, // 91: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
+	27, // 92: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
+	29, // 93: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
+	32, // 94: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
+	38, // 95: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
+	34, // 96: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
+	43, // 97: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
+	46, // 98: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
+	48, // 99: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
+	51, // 100: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
+	54, // 101: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
+	82, // [82:102] is the sub-list for method output_type
+	62, // [62:82] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_dlm_v1_dlm_proto_init() }
@@ -4464,7 +4909,7 @@ func file_dlm_v1_dlm_proto_init() {
 	if File_dlm_v1_dlm_proto != nil {
 		return
 	}
-	file_dlm_v1_dlm_proto_msgTypes[44].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[49].OneofWrappers = []any{
 		(*StreamRequest_Init)(nil),
 		(*StreamRequest_Heartbeat)(nil),
 		(*StreamRequest_Close)(nil),
@@ -4480,8 +4925,10 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamRequest_List)(nil),
 		(*StreamRequest_Evict)(nil),
 		(*StreamRequest_InspectCluster)(nil),
+		(*StreamRequest_ListProblems)(nil),
+		(*StreamRequest_Repair)(nil),
 	}
-	file_dlm_v1_dlm_proto_msgTypes[46].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[51].OneofWrappers = []any{
 		(*StreamResponse_Error)(nil),
 		(*StreamResponse_Init)(nil),
 		(*StreamResponse_Heartbeat)(nil),
@@ -4499,6 +4946,8 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamResponse_Evict)(nil),
 		(*StreamResponse_Lost)(nil),
 		(*StreamResponse_InspectCluster)(nil),
+		(*StreamResponse_ListProblems)(nil),
+		(*StreamResponse_Repair)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4506,7 +4955,7 @@ func file_dlm_v1_dlm_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dlm_v1_dlm_proto_rawDesc), len(file_dlm_v1_dlm_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   48,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

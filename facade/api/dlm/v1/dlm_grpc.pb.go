@@ -12,7 +12,7 @@
 //
 // Errors. Every error carries a google.rpc.ErrorInfo with domain "dlm" and one of these reasons:
 //   LOCK_EXPIRED, SESSION_EXPIRED, OUTCOME_UNKNOWN        FAILED_PRECONDITION
-//   WENT_BACK, OTHER_CLUSTER, DATA_LOSS                   FAILED_PRECONDITION
+//   WENT_BACK, OTHER_CLUSTER, DATA_LOSS, MALFORMED        FAILED_PRECONDITION
 //   INVALID_NAME, INVALID_TTL, INVALID_ARGUMENT           INVALID_ARGUMENT
 //   TOO_LARGE, QUOTA, NO_SPACE                            RESOURCE_EXHAUSTED
 //   LIMIT                                                 RESOURCE_EXHAUSTED, with google.rpc.RetryInfo; see Limits
@@ -28,6 +28,12 @@
 // Limits. LIMIT: what the server has for all of its clients, or for this one, is taken. The ErrorInfo's metadata names the
 // limit under `limit`, RetryInfo says when to ask again at the earliest. Any call may be refused so, but Heartbeat, Close,
 // Release and Discard are the last to be.
+//
+// Malformed. MALFORMED: what the call needs is stored in a form that no server writes, so that somebody else has written it, or
+// it is damaged. Any call may be refused so; to repeat it does not help before an operator has looked: see ListProblems.
+//
+// Texts. Labels and reasons, and all that a server says for people, are UTF-8. Control characters, line and paragraph separators
+// and characters that change the direction of writing are escaped in what a server sends, as \u202e.
 //
 // Going back. WENT_BACK: the server's storage is at an older state than one that it, or the client, has seen, as after
 // the restore of an old snapshot; any call may be refused so. What the client held is held nowhere: do not repeat the call
@@ -72,6 +78,8 @@ const (
 	LockService_InspectCluster_FullMethodName = "/dlm.v1.LockService/InspectCluster"
 	LockService_Watch_FullMethodName          = "/dlm.v1.LockService/Watch"
 	LockService_Evict_FullMethodName          = "/dlm.v1.LockService/Evict"
+	LockService_ListProblems_FullMethodName   = "/dlm.v1.LockService/ListProblems"
+	LockService_Repair_FullMethodName         = "/dlm.v1.LockService/Repair"
 	LockService_Stream_FullMethodName         = "/dlm.v1.LockService/Stream"
 )
 
@@ -148,6 +156,13 @@ type LockServiceClient interface {
 	// With a token a repeat changes nothing and succeeds, and so does the eviction of a token that does not hold the lock.
 	// Errors: LOCK_NOT_FOUND (no token was given and nobody holds it), INVALID_NAME, INVALID_ARGUMENT (no reason), NO_SPACE.
 	Evict(ctx context.Context, in *EvictRequest, opts ...grpc.CallOption) (*EvictResponse, error)
+	// ListProblems lists the keys in storage that are malformed. All that there is is read for it, a part with each call, so go
+	// on while there is a next_page_token. Errors: INVALID_ARGUMENT.
+	ListProblems(ctx context.Context, in *ListProblemsRequest, opts ...grpc.CallOption) (*ListProblemsResponse, error)
+	// Repair removes a key that is malformed, as it was put at a revision, and nothing that is as it should be. The holder of a
+	// lock is removed as by an eviction, a file's head with its bytes. A repeat changes nothing and succeeds.
+	// Errors: INVALID_ARGUMENT (the key is not malformed, or none that a server removes), NO_SPACE.
+	Repair(ctx context.Context, in *RepairRequest, opts ...grpc.CallOption) (*RepairResponse, error)
 	// Stream carries the unary calls above, multiplexed over one bidirectional stream: answers come as they are ready, in any
 	// order, matched by call number. The stream's end cancels no acquisition. Its header `dlm-peer` is the address that the
 	// client is seen under: if that is the client's own, nothing between them ends connections. A session that lingers does
@@ -352,6 +367,26 @@ func (c *lockServiceClient) Evict(ctx context.Context, in *EvictRequest, opts ..
 	return out, nil
 }
 
+func (c *lockServiceClient) ListProblems(ctx context.Context, in *ListProblemsRequest, opts ...grpc.CallOption) (*ListProblemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListProblemsResponse)
+	err := c.cc.Invoke(ctx, LockService_ListProblems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lockServiceClient) Repair(ctx context.Context, in *RepairRequest, opts ...grpc.CallOption) (*RepairResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RepairResponse)
+	err := c.cc.Invoke(ctx, LockService_Repair_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *lockServiceClient) Stream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamRequest, StreamResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &LockService_ServiceDesc.Streams[2], LockService_Stream_FullMethodName, cOpts...)
@@ -438,6 +473,13 @@ type LockServiceServer interface {
 	// With a token a repeat changes nothing and succeeds, and so does the eviction of a token that does not hold the lock.
 	// Errors: LOCK_NOT_FOUND (no token was given and nobody holds it), INVALID_NAME, INVALID_ARGUMENT (no reason), NO_SPACE.
 	Evict(context.Context, *EvictRequest) (*EvictResponse, error)
+	// ListProblems lists the keys in storage that are malformed. All that there is is read for it, a part with each call, so go
+	// on while there is a next_page_token. Errors: INVALID_ARGUMENT.
+	ListProblems(context.Context, *ListProblemsRequest) (*ListProblemsResponse, error)
+	// Repair removes a key that is malformed, as it was put at a revision, and nothing that is as it should be. The holder of a
+	// lock is removed as by an eviction, a file's head with its bytes. A repeat changes nothing and succeeds.
+	// Errors: INVALID_ARGUMENT (the key is not malformed, or none that a server removes), NO_SPACE.
+	Repair(context.Context, *RepairRequest) (*RepairResponse, error)
 	// Stream carries the unary calls above, multiplexed over one bidirectional stream: answers come as they are ready, in any
 	// order, matched by call number. The stream's end cancels no acquisition. Its header `dlm-peer` is the address that the
 	// client is seen under: if that is the client's own, nothing between them ends connections. A session that lingers does
@@ -504,6 +546,12 @@ func (UnimplementedLockServiceServer) Watch(*WatchRequest, grpc.ServerStreamingS
 }
 func (UnimplementedLockServiceServer) Evict(context.Context, *EvictRequest) (*EvictResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Evict not implemented")
+}
+func (UnimplementedLockServiceServer) ListProblems(context.Context, *ListProblemsRequest) (*ListProblemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListProblems not implemented")
+}
+func (UnimplementedLockServiceServer) Repair(context.Context, *RepairRequest) (*RepairResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Repair not implemented")
 }
 func (UnimplementedLockServiceServer) Stream(grpc.BidiStreamingServer[StreamRequest, StreamResponse]) error {
 	return status.Error(codes.Unimplemented, "method Stream not implemented")
@@ -821,6 +869,42 @@ func _LockService_Evict_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LockService_ListProblems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListProblemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LockServiceServer).ListProblems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LockService_ListProblems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LockServiceServer).ListProblems(ctx, req.(*ListProblemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LockService_Repair_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RepairRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LockServiceServer).Repair(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LockService_Repair_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LockServiceServer).Repair(ctx, req.(*RepairRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LockService_Stream_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(LockServiceServer).Stream(&grpc.GenericServerStream[StreamRequest, StreamResponse]{ServerStream: stream})
 }
@@ -894,6 +978,14 @@ var LockService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Evict",
 			Handler:    _LockService_Evict_Handler,
+		},
+		{
+			MethodName: "ListProblems",
+			Handler:    _LockService_ListProblems_Handler,
+		},
+		{
+			MethodName: "Repair",
+			Handler:    _LockService_Repair_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
