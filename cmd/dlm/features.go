@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,7 +70,7 @@ func (f *featuresCommand) list() *cobra.Command {
 				for _, name := range featureNames(state) {
 					list.Features[name] = slices.Contains(state.On, name)
 				}
-				return json.NewEncoder(f.out).Encode(list)
+				return writeJSONValue(f.out, list)
 			}
 			return f.show(state)
 		},

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -236,7 +235,7 @@ does not vote yet. Without a majority the list is what the member that is asked 
 					return err
 				}
 				if asJSON {
-					err = json.NewEncoder(m.out).Encode(members)
+					err = writeJSONValue(m.out, members)
 				} else {
 					err = m.table(members)
 				}

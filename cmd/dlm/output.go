@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -14,6 +15,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/distributed-lock-manager/dlm/internal/text"
 )
 
 // jsonFlag adds --json to a command.
@@ -27,7 +30,17 @@ func writeJSON(w io.Writer, m proto.Message) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(line, '\n'))
+	_, err = w.Write(append(text.EscapeLines(line), '\n'))
+	return err
+}
+
+// writeJSONValue writes a value that is no message of the API on one line.
+func writeJSONValue(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(text.EscapeLines(line), '\n'))
 	return err
 }
 
@@ -39,7 +52,7 @@ func writeJSONArray[M proto.Message](w io.Writer, messages []M) error {
 		if err != nil {
 			return err
 		}
-		lines[i] = line
+		lines[i] = text.EscapeLines(line)
 	}
 	_, err := fmt.Fprintf(w, "[%s]\n", bytes.Join(lines, []byte(",\n ")))
 	return err
@@ -59,7 +72,8 @@ func writeTable(w io.Writer, rows [][]string) error {
 }
 
 // printable is a text with what a terminal would act upon shown as an escape: others have written
-// reasons and labels, and what a server answers.
+// reasons and labels, and what a server answers. It escapes more than servers do, who do not know
+// where their texts are shown: all that cannot be seen.
 func printable(text string) string {
 	var b strings.Builder
 	for _, r := range text {

@@ -38,7 +38,7 @@ somebody else, 78 the configuration is wrong, 128+N ended by signal N, 1 any oth
 	root.SetCompletionCommandGroupID(groupRun)
 	for id, commands := range map[string][]*cobra.Command{
 		groupUse:  {newLock(s), newAppend(s), newCat(s), newTail(s), newList(s)},
-		groupLook: {newStatus(s), newWatch(s), newEvict(s)},
+		groupLook: {newStatus(s), newWatch(s), newEvict(s), newRepair(s)},
 		groupRun:  {newServer(s), newDevCluster(s), newConfig(s), newHealth(s), newMember(s), newFeatures(s), newBench(s), newVersion(s)},
 	} {
 		for _, cmd := range commands {

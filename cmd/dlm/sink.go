@@ -4,6 +4,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/distributed-lock-manager/dlm/internal/text"
 )
 
 const (
@@ -46,21 +48,22 @@ func newSink(to io.Writer) *sink {
 	return s
 }
 
-// Write takes one line, or more. It returns no error.
-func (s *sink) Write(p []byte) (int, error) {
+// Write takes one line, or more. It returns no error. What of it is not to be shown is escaped.
+func (s *sink) Write(lines []byte) (int, error) {
+	p := text.EscapeLines(lines)
 	room := func() bool { return s.telling || len(s.waiting) == 0 || len(s.waiting)+len(p) <= sinkSize }
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.left > 0 && !room() || !s.await(room) {
 		s.left++
-		return len(p), nil
+		return len(lines), nil
 	}
 	s.waiting = append(s.waiting, p...)
 	select {
 	case s.more <- struct{}{}:
 	default:
 	}
-	return len(p), nil
+	return len(lines), nil
 }
 
 // Sync waits until all has been written, or given up for this time.

@@ -16,8 +16,9 @@ import (
 type statusCommand struct {
 	*streams
 	connection
-	json    bool
-	members bool // of the cluster are asked for, and not locks
+	json     bool
+	members  bool // of the cluster are asked for, and not locks
+	problems bool // are asked for
 }
 
 func newStatus(s *streams) *cobra.Command {
@@ -30,13 +31,20 @@ that is held or waited for.
 
 With --cluster tell of the servers and the etcd behind them: its members, who leads, how large the file of each is, how
 much of that is in use, and the quota. With embedded etcd a server knows that of its own member alone, so name all of them
-in --endpoints. It works without a quorum.`,
+in --endpoints. It works without a quorum.
+
+With --problems list what is stored in a form that no server writes, which servers pass over; "dlm repair" removes it. For
+that a server reads everything that is stored.`,
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if st.members {
-				if len(args) > 0 {
-					return usagef("--cluster tells of the cluster, not of the lock %q", args[0])
-				}
+			switch {
+			case st.members && st.problems:
+				return usagef("--cluster and --problems exclude each other")
+			case st.members && len(args) > 0:
+				return usagef("--cluster tells of the cluster, not of the lock %q", args[0])
+			case st.problems && len(args) > 0:
+				return usagef("--problems tells of all locks, not of the lock %q", args[0])
+			case st.members:
 				return st.cluster(cmd.Context())
 			}
 			c, done, err := st.opened(cmd.Context(), s)
@@ -44,6 +52,9 @@ in --endpoints. It works without a quorum.`,
 				return err
 			}
 			defer done()
+			if st.problems {
+				return st.malformed(cmd.Context(), c)
+			}
 			if len(args) == 0 {
 				return st.all(cmd.Context(), c)
 			}
@@ -53,7 +64,24 @@ in --endpoints. It works without a quorum.`,
 	st.connection.flags(cmd)
 	jsonFlag(cmd, &st.json)
 	cmd.Flags().BoolVar(&st.members, "cluster", false, "tell of the cluster")
+	cmd.Flags().BoolVar(&st.problems, "problems", false, "list what is malformed in etcd")
 	return cmd
+}
+
+// malformed lists the malformed keys, and says what the server that answers has met.
+func (st *statusCommand) malformed(ctx context.Context, c *client.Client) error {
+	found, err := c.Problems(ctx)
+	if err != nil {
+		return err
+	}
+	if !st.json && found.Panics > 0 {
+		st.printf("a server has recovered from %d panics of its background work: its log says which", found.Panics)
+	}
+	if !st.json && len(found.Keys) == 0 {
+		_, err := fmt.Fprintln(st.out, "nothing is malformed")
+		return err
+	}
+	return writeProblems(st.streams, found.Keys, st.json)
 }
 
 func (st *statusCommand) all(ctx context.Context, c *client.Client) error {

@@ -120,7 +120,7 @@ func (st *statusCommand) clusterJSON(cluster *dlmv1.InspectClusterResponse, serv
 		}
 		members[i] = text
 	}
-	return json.NewEncoder(st.out).Encode(struct {
+	return writeJSONValue(st.out, struct {
 		Cluster  string            `json:"cluster"`
 		Revision int64             `json:"revision"`
 		Servers  []serverStatus    `json:"servers"`

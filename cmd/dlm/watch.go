@@ -63,6 +63,6 @@ func writeEvent(w io.Writer, e *dlmv1.Event) error {
 	if e.GetReason() != "" {
 		line += fmt.Sprintf("  (%q)", e.GetReason())
 	}
-	_, err := fmt.Fprintln(w, line)
+	_, err := fmt.Fprintln(w, printable(line))
 	return err
 }
