@@ -47,8 +47,8 @@ func (loud) Problems(context.Context, string) ([]etcdstore.Problem, string, erro
 	return []etcdstore.Problem{{Key: foul, Why: foul}}, "", nil
 }
 
-func (loud) Watch(_ context.Context, _ string, send func([]etcdstore.Event) error) error {
-	return send([]etcdstore.Event{{Label: foul, Reason: foul}})
+func (loud) Watch(_ context.Context, _ string, send func(*etcdstore.News) error) error {
+	return send(&etcdstore.News{Events: []etcdstore.Event{{Label: foul, Reason: foul}}})
 }
 
 // TestTextsThatLeave: whatever is stored, or was said, a client gets UTF-8 that no terminal acts
