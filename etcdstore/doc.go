@@ -9,8 +9,8 @@
 //
 // docs/protocol.md is the account for a reader without the code: why each compare is there, and how
 // a pause, a duplicate and a crash are survived. In the code, acquire.go draws the path of one
-// call, mirror.go says what is remembered and how far it may be trusted, and plain.go how calls are
-// started.
+// call, mirror.go says what is remembered and how far it may be trusted, feed.go how watchers are
+// told, and plain.go how calls are started.
 //
 // # Keys
 //

@@ -5,6 +5,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/facade/wire"
 )
 
 // maxEvents bounds the events of one message, so that any client's receive limit has room for it.
@@ -36,8 +37,8 @@ func (s *service) Watch(req *dlmv1.WatchRequest, stream grpc.ServerStreamingServ
 	}
 	defer done()
 	err = s.store.Watch(ctx, req.GetPrefix(), func(n *etcdstore.News) error {
-		for _, m := range n.Form(encodeNews).([]*dlmv1.WatchResponse) {
-			if err := stream.Send(m); err != nil {
+		for _, m := range n.Form(encodeNews).([]*wire.Shared) {
+			if err := stream.SendMsg(m); err != nil {
 				return err
 			}
 		}
@@ -49,16 +50,16 @@ func (s *service) Watch(req *dlmv1.WatchRequest, stream grpc.ServerStreamingServ
 	return err
 }
 
-// encodeNews returns the messages that tell news, a []*dlmv1.WatchResponse. Each but the last is
-// followed by events of its own last revision or a later one, and so tells all that was before the
-// next event.
+// encodeNews returns the messages that tell news, a []*wire.Shared: they are encoded once for all
+// watchers, of whom a thousand would otherwise have a thousand copies. Each but the last is followed
+// by events of its own last revision or a later one, and so tells all that was before the next event.
 func encodeNews(n *etcdstore.News) any {
-	var messages []*dlmv1.WatchResponse
+	var messages []*wire.Shared
 	for events := n.Events; ; {
 		some := events[:min(maxEvents, len(events))]
 		events = events[len(some):]
 		m := &dlmv1.WatchResponse{Events: encodeAll(some, encodeEvent), Revision: n.Revision}
-		messages = append(messages, m)
+		messages = append(messages, &wire.Shared{Message: m})
 		if len(events) == 0 {
 			return messages
 		}

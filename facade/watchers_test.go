@@ -6,9 +6,11 @@ import (
 	"sync"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
@@ -132,6 +134,71 @@ func TestAbandonedWatchersHarmNobody(t *testing.T) {
 	}
 	for _, stop := range stops {
 		stop()
+	}
+	stopped := make(chan struct{})
+	go func() {
+		node.Stop()
+		close(stopped)
+	}()
+	wait(t, stopped, "the server to stop")
+}
+
+// The server stops in time though hundreds watch and tail who do not read, and whose handlers are
+// stuck over what they send.
+func TestShutdownThoughNobodyReads(t *testing.T) {
+	const (
+		conns = 10
+		each  = 20 // watches of one connection
+		tails = 30 // likewise
+		locks = 5000
+	)
+	node := facadetest.Start(t)
+	traffic(t, node.Dial(0), "busy/0")() // a file to tail, perhaps
+	watch := func(api dlmv1.LockServiceClient) grpc.ServerStreamingClient[dlmv1.WatchResponse] {
+		t.Helper()
+		stream, err := api.Watch(t.Context(), &dlmv1.WatchRequest{})
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream
+	}
+	for range conns {
+		conn, err := grpc.NewClient("passthrough:///"+node.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithStaticStreamWindowSize(1<<16), grpc.WithStaticConnWindowSize(1<<24))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		api := dlmv1.NewLockServiceClient(conn)
+		for range each {
+			watch(api)
+		}
+		for range tails {
+			if _, err := api.Tail(t.Context(), &dlmv1.TailRequest{Lock: "busy/0", File: "log"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	reader := watch(dlmv1.NewLockServiceClient(node.Dial(0)))
+	for i := range locks / 100 { // far more than fits on its way to a client that does not read
+		var puts []clientv3.Op
+		for j := range 100 {
+			key := fmt.Sprintf("%slocks/%064d/%d", etcdstore.DefaultPrefix, i, j)
+			puts = append(puts, clientv3.OpPut(key, "0000000000000001.1\x00"+`{"since":1}`))
+		}
+		if _, err := node.Etcd().Txn(storetest.Bounded(t)).Then(puts...).Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for seen := 0; seen < locks; {
+		m, err := reader.Recv()
+		if err != nil {
+			t.Fatalf("after %d events: %v", seen, err)
+		}
+		seen += len(m.GetEvents())
 	}
 	stopped := make(chan struct{})
 	go func() {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"sync"
 
 	"google.golang.org/grpc/encoding"
 	encodingproto "google.golang.org/grpc/encoding/proto"
@@ -26,14 +27,35 @@ type Sized struct {
 	Bytes   int
 }
 
+// Shared is an answer that many are sent, and that is encoded once for all of them. Nobody changes
+// it once it was sent.
+type Shared struct {
+	Message proto.Message
+
+	once    sync.Once
+	encoded []byte
+	err     error
+}
+
+func (s *Shared) marshal() (mem.BufferSlice, error) {
+	s.once.Do(func() { s.encoded, s.err = proto.Marshal(s.Message) })
+	return mem.BufferSlice{mem.SliceBuffer(s.encoded)}, s.err
+}
+
 // Marshal encodes an answer.
-func (Codec) Marshal(v any) (mem.BufferSlice, error) {
+func (Codec) Marshal(v any) (data mem.BufferSlice, err error) {
 	sized, is := v.(*Sized)
-	if !is {
-		return own().Marshal(v)
+	if is {
+		v = sized.Message
 	}
-	data, err := own().Marshal(sized.Message)
-	sized.Bytes = data.Len()
+	if shared, is := v.(*Shared); is {
+		data, err = shared.marshal()
+	} else {
+		data, err = own().Marshal(v)
+	}
+	if is {
+		sized.Bytes = data.Len()
+	}
 	return data, err
 }
 
