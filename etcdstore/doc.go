@@ -57,6 +57,7 @@
 //	cancel     if   c(queue/L//S.r)>0
 //	           then delete it
 //	           else the holder is (S, r): it was granted
+//	           the plain one, if it looks as if it did not wait: it only reads both
 //	sweep      if   m(locks/L)!=T, c(commits/L//T)=0, c(a record of T just read)>0
 //	           then delete staged/L//T/, put undone/L//T unless a note is there
 //	fold       if   m(commits/L//T) of some sections, the oldest, and m(files/L//F) of every file

@@ -76,6 +76,13 @@ func (m *mirror) waitedFor(lock string) bool {
 	return l != nil && l.holder == nil && l.queue.len() > 0
 }
 
+// waitsAt reports whether an acquisition seems to wait.
+func (m *mirror) waitsAt(a acquisition) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.queued[a] != nil
+}
+
 // vacant reports whether nobody seems to hold a lock or to wait for it. rev is for the grant to
 // compare waited/L with. Until then it is sure that nobody waited: each place up to rev has been
 // told, and so has its end, or its end is an own change. After rev, whoever took a place put

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -67,26 +68,48 @@ func (s *Store) Cancel(ctx context.Context, credential string, a Acquisition) (t
 // from taking the place anew. What has left is noted as cancelled, and with anyhow so is what
 // neither waited nor held: its acquire may be still to come.
 func (s *Store) leave(ctx context.Context, a acquisition, anyhow bool) (token int64, left bool, err error) {
-	place := s.keys.waiter(a)
 	s.mirror.markCancel(a)
-	resp, err := s.engine.Commit(ctx, commit.Txn{
-		If:   []*pb.Compare{op.Present(place)},
-		Then: []*pb.RequestOp{op.Delete(place)},
-		Else: []*pb.RequestOp{op.Get(s.keys.lock(a.lock))},
-	})
 	defer s.mirror.unmarkCancel(a)
-	if err != nil {
+	holder, left, err := s.leaveQueue(ctx, a)
+	switch {
+	case err != nil:
 		return 0, false, fmt.Errorf("cancel: %w", err)
+	case holder != nil && holds(holder, a):
+		return holder.ModRevision, false, nil
 	}
-	if resp.Succeeded {
-		s.mirror.own(change{key: place, rev: resp.Header.Revision, deleted: true})
-	} else if kv := op.First(resp, 0); kv != nil && holds(kv, a) {
-		return kv.ModRevision, false, nil
-	}
-	if resp.Succeeded || anyhow {
+	if left || anyhow {
 		s.mirror.noteCancel(a)
 	}
-	return 0, resp.Succeeded, nil
+	return 0, left, nil
+}
+
+// leaveQueue deletes an acquisition's place, if there is one; otherwise it reads who holds the lock.
+// Thousands may do so at once. So what the mirror shows is tried first without another branch, so
+// that it packs: that the place is there, or that it is not.
+func (s *Store) leaveQueue(ctx context.Context, a acquisition) (holder *mvccpb.KeyValue, left bool, err error) {
+	place, lock := s.keys.waiter(a), s.keys.lock(a.lock)
+	leave := commit.Txn{If: []*pb.Compare{op.Present(place)}, Then: []*pb.RequestOp{op.Delete(place)}}
+	waits := s.mirror.waitsAt(a)
+	first := leave
+	if !waits {
+		first = commit.Txn{Then: []*pb.RequestOp{op.Get(lock), op.GetKey(place)}, Besides: place}
+	}
+	resp, err := s.engine.Commit(ctx, first)
+	if err == nil && !waits && op.First(resp, 1) == nil {
+		return op.First(resp, 0), false, nil
+	}
+	if err == nil && !(waits && resp.Succeeded) {
+		leave.Else = []*pb.RequestOp{op.Get(lock)}
+		resp, err = s.engine.Commit(ctx, leave)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if !resp.Succeeded {
+		return op.First(resp, 0), false, nil
+	}
+	s.mirror.own(change{key: place, rev: resp.Header.Revision, deleted: true})
+	return nil, true, nil
 }
 
 // promote grants a free lock to its first waiter. It is asked for whenever the mirror shows a free

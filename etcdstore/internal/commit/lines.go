@@ -10,6 +10,7 @@ const maxLooks = 8 * batchMembers
 
 // lines is what waits for a batch. Each client stands in a line of its own, and they are served by
 // turns, one transaction each: a client that asks for thousands costs the others a turn of theirs.
+// As long as there are others, it has a quarter of a batch, for they wait for what is on its way.
 // What is urgent stands in lines of its own, which have half of a batch before anything else does:
 // so that a client's own flood cannot keep it from releasing.
 //
@@ -24,9 +25,10 @@ type lines struct {
 	others  ring
 	spare   []*line // that can be used again
 
-	oldest, newest *member // of all that wait, linked in the order of arrival
-	batch          int     // number of the batch that is filled
-	looks          int     // that are left for it
+	lately         [2]served // the two named clients who were served last
+	oldest, newest *member   // of all that wait, linked in the order of arrival
+	batch          int       // number of the batch that is filled
+	looks          int       // that are left for it
 }
 
 type lineOwner struct {
@@ -44,6 +46,16 @@ type line struct {
 
 	batch  int // for which it was looked at last
 	unseen int // parkings, the first ones, that were not looked at for it
+	share  share
+}
+
+// share is what of a batch is taken up.
+type share struct{ members, packs, bytes int }
+
+// served is a client, and the batch in which it was served last.
+type served struct {
+	client string
+	batch  int
 }
 
 // parking is what has to wait for another one that writes the same key.
@@ -60,6 +72,9 @@ type ring struct {
 }
 
 const (
+	// latelyBatches is how long ago a client may have been served to count as one whom others hold up.
+	latelyBatches = 16
+
 	keptLines    = 256  // that are empty
 	keptLineRoom = 1024 // of such a line
 )
@@ -178,11 +193,16 @@ func (ls *lines) join(r *ring, b *batch, full func() bool) {
 		if l == nil {
 			return
 		}
+		before := b.share()
 		joined := ls.serve(l, b)
+		if joined {
+			ls.serves(l.owner.client)
+			l.share.add(before, b.share())
+		}
 		switch {
 		case l.empty():
 			ls.retire(l)
-		case joined:
+		case joined && !(l.share.large() && ls.othersThan(l.owner.client)):
 			r.next = append(r.next, l)
 		default:
 			r.stuck = append(r.stuck, l)
@@ -193,7 +213,7 @@ func (ls *lines) join(r *ring, b *batch, full func() bool) {
 // serve has the first of a line join the batch that may. It reports whether there was one.
 func (ls *lines) serve(l *line, b *batch) bool {
 	if l.batch != ls.batch {
-		l.batch, l.unseen = ls.batch, l.parked.len()
+		l.batch, l.unseen, l.share = ls.batch, l.parked.len(), share{}
 	}
 	for ls.looks > 0 {
 		ls.looks--
@@ -240,6 +260,43 @@ func (ls *lines) serve(l *line, b *batch) bool {
 		return true
 	}
 	return false
+}
+
+// serves notes that a client is served. What nobody is named for is in nobody's way.
+func (ls *lines) serves(client string) {
+	switch client {
+	case "", ls.lately[0].client:
+	case ls.lately[1].client:
+		ls.lately[0], ls.lately[1] = ls.lately[1], ls.lately[0]
+	default:
+		ls.lately[0], ls.lately[1] = served{client: client}, ls.lately[0]
+	}
+	if client != "" {
+		ls.lately[0].batch = ls.batch
+	}
+}
+
+// othersThan reports whether another client was served lately. Its next transaction has to wait for
+// the batch that is on its way then, however few are in the next one: so that nobody fills batches
+// alone meanwhile.
+func (ls *lines) othersThan(client string) bool {
+	for _, s := range ls.lately {
+		if s.client != "" && s.client != client && ls.batch-s.batch < latelyBatches {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *share) add(before, after share) {
+	s.members += after.members - before.members
+	s.packs += after.packs - before.packs
+	s.bytes += after.bytes - before.bytes
+}
+
+// large reports whether it is a quarter of a batch, in some respect.
+func (s *share) large() bool {
+	return s.members >= batchMembers/4 || s.packs >= batchPacks/4 || s.bytes >= batchBytes/4
 }
 
 // park has a transaction wait for another one that writes a key.

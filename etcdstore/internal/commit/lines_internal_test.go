@@ -56,7 +56,26 @@ func TestTurns(t *testing.T) {
 				r.Errorf("transaction %d is not in the first batch", i)
 			}
 		}
-		r.called(calls, 5)
+		r.called(calls, 16) // a quarter of a batch each, as there has just been another client
+	})
+}
+
+// Nobody's batches are smaller for those who were served long ago.
+func TestLoneClient(t *testing.T) {
+	t.Parallel()
+	withRig(t, func(r *rig) {
+		few := r.ask(by("few", put("few")))
+		r.settle()
+		r.succeeded(few...)
+		for range latelyBatches {
+			r.ask(by("many", put("k")))
+			r.settle()
+		}
+		free := r.busy()
+		many := r.ask(flood("many")...)
+		free()
+		r.called(r.settle(), 4)
+		r.succeeded(many...)
 	})
 }
 
@@ -91,7 +110,7 @@ func TestUrgentInExcess(t *testing.T) {
 		for _, t := range flood("many") {
 			ends = append(ends, r.ask(urgently(t))...)
 		}
-		others := r.ask(numbered(batchMembers/2, func(key string) Txn { return by("few", put("few"+key)) })...)
+		others := r.ask(numbered(batchMembers/4, func(key string) Txn { return by("few", put("few"+key)) })...)
 		free()
 		r.settle()
 		r.succeeded(ends...)

@@ -65,6 +65,8 @@ func (b *batch) halfFull() bool {
 	return b.size >= batchMembers/2 || len(b.packs)+len(b.touched)+2 > batchPacks/2
 }
 
+func (b *batch) share() share { return share{b.size, len(b.packs), b.bytes} }
+
 // hasRoom reports whether what a transaction with this footprint puts is not too much.
 func (b *batch) hasRoom(f Footprint) bool { return b.size == 0 || b.bytes+f.Bytes <= batchBytes }
 
