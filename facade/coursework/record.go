@@ -310,7 +310,7 @@ func (s *Service) load(ctx context.Context, number int32) (*caller, error) {
 func (s *Service) parse(stored etcdstore.Client) (*caller, error) {
 	c := &caller{Client: stored}
 	if err := json.Unmarshal(stored.Record, &c.record); err != nil {
-		return nil, fmt.Errorf("client %d: %w", stored.ID, err)
+		return nil, fmt.Errorf("%w: client %d: %w", etcdstore.ErrMalformed, stored.ID, err)
 	}
 	s.adopt(c, c.Session)
 	return c, nil

@@ -17,6 +17,9 @@ func Plain(s string) bool {
 
 // unsafe reports whether a character is not to be shown.
 func unsafe(r rune) bool {
+	if r <= unicode.MaxASCII { // as nearly all are
+		return r < ' ' || r == '\x7f'
+	}
 	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
