@@ -74,6 +74,11 @@ func TestRandom(t *testing.T) {
 	r.told.check(t)
 	hangUp()
 	<-deaf
+	for _, s := range r.stores { // while something may still be held, waited for and staged
+		if got, found := s.Store.Faults(), problems(t, s.Store); got != (etcdstore.Faults{}) || len(found) > 0 {
+			t.Errorf("a store has met %+v, and lists %+v, among what stores have written", got, found)
+		}
+	}
 	for _, id := range r.sessions { // nothing is open any more
 		r.revoke(storetest.Bounded(t), id)
 	}
