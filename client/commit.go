@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,6 +112,8 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 		// An earlier sending may have been carried out, by a state that is not there any more.
 		l.loseLocked(fmt.Errorf("%w: %w", ErrLockExpired, err))
 		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	case untouched(a) != nil:
+		err = cmp.Or(l.lost, error(untouched(a)))
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		// The lock is lost: while it is held, the call is repeated.
 		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)

@@ -161,7 +161,7 @@ func foreign(err error) bool {
 // known reason, a server's internal error above all, proves nothing.
 func definite(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && sentinel(e.Reason) != nil
+	return errors.As(err, &e) && sentinel(e.Reason) != nil && !errors.Is(err, ErrUnavailable)
 }
 
 // streamError is the error that a stream carried in place of an answer.

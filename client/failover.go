@@ -2,6 +2,7 @@ package client
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -125,7 +126,7 @@ func (t *transport) step(now time.Time) (next time.Duration, done bool) {
 	}
 	t.mu.Unlock()
 	for c, err := range overdue {
-		c.done(answer{err: err})
+		c.done(answer{err: err, once: errors.Is(err, ErrLimit) && c.sends == 0})
 	}
 	return next, false
 }

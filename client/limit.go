@@ -132,6 +132,15 @@ func (t *transport) pause(ctx context.Context, err *Error, limits int) error {
 	}
 }
 
+// untouched is the limit that has refused all sendings of a call, which has then changed nothing,
+// though its lease has ended meanwhile; nil: it is not so.
+func untouched(a answer) *Error {
+	if e, ok := errors.AsType[*Error](a.err); ok && a.once && errors.Is(a.err, ErrLimit) {
+		return e
+	}
+	return nil
+}
+
 // refusedByLimit is the limit by which a server refused a stream; nil: it was not refused so.
 func refusedByLimit(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok && e.limited() {

@@ -94,6 +94,40 @@ func TestLimitedReleaseIsSentOnce(t *testing.T) {
 	}
 }
 
+// An end that a limit keeps out for longer than the lock lasts has not been carried out, and that is
+// known.
+func TestLimitedEndOfALostLock(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(context.Context, *client.Lock) error{
+		"Unlock": func(ctx context.Context, l *client.Lock) error { return l.Unlock(ctx) },
+		"Commit": func(ctx context.Context, l *client.Lock) error { return l.Commit(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var ending atomic.Bool
+			s := startScripted(t, func(r *dlmv1.StreamRequest) *dlmv1.StreamResponse {
+				switch {
+				case isRelease(r), isCommit(r):
+					ending.Store(true)
+					return limited(time.Millisecond)
+				case isHeartbeat(r) && ending.Load():
+					return refusal(codes.FailedPrecondition, "SESSION_EXPIRED")
+				}
+				return nil
+			})
+			c := open(t, client.Config{Endpoints: []string{s.addr}, TTL: 3 * time.Second, ConnectTimeout: time.Second})
+			err := end(t.Context(), lock(t, c, "a"))
+			is(t, err, client.ErrLockExpired)
+			if errors.Is(err, client.ErrOutcomeUnknown) {
+				t.Errorf("got %v", err)
+			}
+			if n := len(s.received(func(r *dlmv1.StreamRequest) bool { return isRelease(r) || isCommit(r) })); n < 2 {
+				t.Errorf("it was sent %d times", n)
+			}
+		})
+	}
+}
+
 // The caller's own bound is the bound of that wait, and the error says what was waited for.
 func TestWaitForALimitIsBounded(t *testing.T) {
 	t.Parallel()

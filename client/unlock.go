@@ -212,6 +212,8 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 			err = ErrPublished
 		}
 		l.settle(err)
+	case untouched(a) != nil:
+		l.reopen(e, untouched(a))
 	case foreign(err), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		// The lease has ended: while it lives the call is repeated. Or the state is not there any
 		// more in which an earlier sending may have been carried out.
