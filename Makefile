@@ -118,6 +118,11 @@ robustness: ## break real clusters at random, and check every answer (twice ROBU
 	bin/robustness -layout embedded -for $(ROBUSTNESS_FOR)
 	bin/robustness -layout external -for $(ROBUSTNESS_FOR)
 
+.PHONY: abuse
+abuse: ## flood servers in every way, beside an honest client, and tell what it noticed (a quarter of an hour); ARGS=-short for a minute
+	@mkdir -p bin && $(GO) build -o bin/abuse ./tools/abuse
+	bin/abuse $(ARGS)
+
 .PHONY: killed
 killed: ## measure how soon a lock passes on whose holder, or next waiter, was killed or stopped
 	$(GO) test -count=1 -v -run 'TestKilledIsNotWaitedFor|TestStoppedHolderHasItsTTL' ./cmd/dlm

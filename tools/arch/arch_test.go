@@ -83,6 +83,7 @@ func layers() []layer {
 		{dir: "deploy"},
 		{dir: "internal/text", link: []string{"go.etcd.io", "google.golang.org"}},
 		{dir: "internal/await", not: []string{"go.etcd.io", "google.golang.org"}},
+		{dir: "tools/abuse", own: []string{"client", "facade/api"}, link: []string{"testing"}},
 		{dir: "tools/robustness", own: []string{"client", "facade/api"}, link: []string{"testing"}},
 		{dir: "tools/scenarios", own: []string{"facade/api"}, link: []string{"go.etcd.io", "testing"}},
 		{dir: "tools"},
