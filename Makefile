@@ -119,7 +119,7 @@ robustness: ## break real clusters at random, and check every answer (twice ROBU
 	bin/robustness -layout external -for $(ROBUSTNESS_FOR)
 
 .PHONY: abuse
-abuse: ## flood servers in every way, beside an honest client, and tell what it noticed (a quarter of an hour); ARGS=-short for a minute
+abuse: ## flood servers in every way, beside an honest client, and tell what that noticed (ten minutes); ARGS=-short for one
 	@mkdir -p bin && $(GO) build -o bin/abuse ./tools/abuse
 	bin/abuse $(ARGS)
 

@@ -38,6 +38,30 @@ func TestFloodsHaveNamesOfTheirOwn(t *testing.T) {
 	}
 }
 
+func TestFloodsAreChosen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args, names string // empty: refused
+	}{
+		{"-only ^unread$", "unread"},
+		{"-short -only ^(slow|pings)$", "slow pings"}, // whatever is named
+		{"-only nothing", ""},
+		{"-only (", ""},
+		{"-forever", ""},
+	} {
+		var out, errs strings.Builder
+		code := play(append(strings.Fields(c.args), "-list"), nil, &out, &errs)
+		var names []string
+		for line := range strings.Lines(out.String()) {
+			name, _, _ := strings.Cut(line, " ")
+			names = append(names, name)
+		}
+		if got := strings.Join(names, " "); got != c.names || (code == 0) != (c.names != "") || (code == 0) != (errs.String() == "") {
+			t.Errorf("%s: %d, %q, %q", c.args, code, got, errs.String())
+		}
+	}
+}
+
 func TestWhatTheHonestClientNoticed(t *testing.T) {
 	t.Parallel()
 	zero := time.Unix(1000, 0)

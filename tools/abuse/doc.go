@@ -23,5 +23,5 @@
 //
 // A row that is unmet by time alone is measured once more, for somebody else may have used the
 // machine. A server that takes more than 3 GB is killed. The exit code is 0 if every row is met or
-// -report was given, 1 if one is not, 2 if floods could not be run.
+// -report was given, 1 if one is not, 2 if the run was broken off.
 package main

@@ -212,8 +212,11 @@ func (f *flooder) session(ctx context.Context, ttl time.Duration) (credential st
 	return resp.GetSession(), nil
 }
 
+// waitersEach is how many wait on one connection.
+const waitersEach = 1000
+
 // queue has a lock held, and waited for by so many, as far as the server takes them.
-func (f *flooder) queue(ctx context.Context, lock string, waiters int, wait *durationpb.Duration) error {
+func (f *flooder) queue(ctx context.Context, lock string, waiters int, wait func() *durationpb.Duration) error {
 	holder, err := f.session(ctx, 10*time.Second)
 	if err != nil {
 		return err
@@ -221,14 +224,6 @@ func (f *flooder) queue(ctx context.Context, lock string, waiters int, wait *dur
 	if _, err := f.api.Acquire(ctx, &dlmv1.AcquireRequest{Session: holder, Lock: lock, Request: "holder"}); err != nil {
 		return err
 	}
-	return f.wait(ctx, lock, waiters, func() *durationpb.Duration { return wait })
-}
-
-// waitersEach is how many wait on one connection.
-const waitersEach = 1000
-
-// wait has so many wait for a lock, and returns when they do, or when no more of them come.
-func (f *flooder) wait(ctx context.Context, lock string, waiters int, wait func() *durationpb.Duration) error {
 	for first := 0; first < waiters; first += waitersEach {
 		session, err := f.session(ctx, 10*time.Second)
 		if err != nil {
@@ -238,13 +233,19 @@ func (f *flooder) wait(ctx context.Context, lock string, waiters int, wait func(
 		if err != nil {
 			return err
 		}
-		f.waitBy(dlmv1.NewLockServiceClient(conn), session, lock, min(waitersEach, waiters-first), wait)
+		f.acquireAll(dlmv1.NewLockServiceClient(conn), min(waitersEach, waiters-first), func(call uint64) *dlmv1.StreamRequest {
+			return acquire(call, session, lock, wait())
+		})
 	}
-	return f.queued(ctx, lock, waiters)
+	return f.steady(ctx, waiters, func() (int, error) {
+		resp, err := f.api.Inspect(ctx, &dlmv1.InspectRequest{Lock: lock})
+		return int(resp.GetLock().GetQueueLength()), err
+	})
 }
 
-// waitBy sends the acquires of one connection, as far as the server takes them.
-func (f *flooder) waitBy(api dlmv1.LockServiceClient, session, lock string, n int, wait func() *durationpb.Duration) {
+// acquireAll sends so many calls on a stream, as far as the server takes them, and has the answers
+// counted.
+func (f *flooder) acquireAll(api dlmv1.LockServiceClient, n int, message func(call uint64) *dlmv1.StreamRequest) {
 	stream, err := api.Stream(f.life)
 	if err != nil {
 		return
@@ -260,31 +261,30 @@ func (f *flooder) waitBy(api dlmv1.LockServiceClient, session, lock string, n in
 	})
 	for i := range n {
 		f.tally.sent.Add(1)
-		err := stream.Send(&dlmv1.StreamRequest{Call: uint64(i + 1), Request: &dlmv1.StreamRequest_Acquire{Acquire: &dlmv1.AcquireRequest{
-			Session: session, Lock: lock, Request: fmt.Sprint(i + 1), Wait: wait(),
-		}}})
-		if err != nil {
+		if err := stream.Send(message(uint64(i + 1))); err != nil {
 			return
 		}
 	}
 }
 
-// queued waits until so many wait for a lock, or for a second no more than did.
-func (f *flooder) queued(ctx context.Context, lock string, waiters int) error {
-	waiting, since := int32(-1), time.Now()
-	for {
-		resp, err := f.api.Inspect(ctx, &dlmv1.InspectRequest{Lock: lock})
+func acquire(call uint64, session, lock string, wait *durationpb.Duration) *dlmv1.StreamRequest {
+	return &dlmv1.StreamRequest{Call: call, Request: &dlmv1.StreamRequest_Acquire{Acquire: &dlmv1.AcquireRequest{
+		Session: session, Lock: lock, Request: fmt.Sprint(call), Wait: wait,
+	}}}
+}
+
+// steady waits until there are so many of something, or for a second no more than there were.
+func (f *flooder) steady(ctx context.Context, enough int, count func() (int, error)) error {
+	for most, since := -1, time.Now(); most < enough && time.Since(since) < time.Second; pause(ctx, 100*time.Millisecond) {
+		n, err := count()
 		if err != nil {
 			return err
 		}
-		if n := resp.GetLock().GetQueueLength(); n > waiting {
-			waiting, since = n, time.Now()
+		if n > most {
+			most, since = n, time.Now()
 		}
-		if int(waiting) >= waiters || time.Since(since) > time.Second {
-			return nil
-		}
-		pause(ctx, 100*time.Millisecond)
 	}
+	return nil
 }
 
 // traffic has locks taken and given back by several until the flood ends, for there to be something

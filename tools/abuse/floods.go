@@ -48,19 +48,25 @@ func floods() []flood {
 		{name: "unread-watches", says: "200 watches with a window of 0, under traffic", prepare: unreadWatches},
 
 		{name: "sessions", says: "up to 20,000 sessions with a TTL of 2 s, never renewed", short: true, least: 45 * time.Second, after: 6 * time.Second, death: true, prepare: sessions},
-		{name: "cancels", says: "cancels of locks that do not exist, 60,000 of them under way", short: true, prepare: cancels},
+		{name: "cancels", says: "cancels of locks that do not exist, as many as 4 streams take", short: true, prepare: cancels},
 		{name: "unread-inspects", says: "20,000 inspects on a stream with a window of 0", prepare: unreadInspects},
 		{name: "timeouts", says: "40,000 waits that end together", after: 2 * time.Second, prepare: timeouts},
-		{name: "inspects", says: "inspects of a lock with 10,000 waiters", prepare: inspects},
+		{name: "inspects", says: "inspects of a lock with 10,000 waiters", short: true, prepare: inspects},
+		{name: "locks", says: "50,000 locks taken and not given back", prepare: locks},
+		{name: "lists", says: "lists of all locks while 10,000 are held", prepare: lists},
+		{name: "records", says: "records of 1 MiB in 8 sections that do not end", prepare: records},
 		{name: "tokens", says: "wrong credentials and tokens", short: true, prepare: tokens},
+		{name: "coursework-clients", says: "clients of the coursework's API, never heard of again", prepare: courseworkClients},
+		{name: "coursework-appends", says: "its appends, of 15 MiB", prepare: courseworkAppends},
 
 		{name: "quiet-watchers", says: "1,000 watchers of a prefix in which nothing happens", bar: quietFactor, same: true, prepare: watchers(1000, "quiet/")},
 		{name: "watchers", says: "200 watchers of the busy prefix, that read", short: true, prepare: watchers(200, honestPrefix)},
 		{name: "many-watchers", says: "1,000 of them", prepare: watchers(1000, honestPrefix)},
 		{name: "cut-watchers", says: "200 watchers and 500 tails, cut off, again and again", short: true, prepare: cutWatchers},
+		{name: "health-watches", says: "10,000 watches of the server's health", prepare: healthWatches},
 
 		{name: "descriptors", says: "320 idle connections, where the server may have 300 descriptors", least: purge, files: 300, prepare: idle(320)},
-		{name: "connections", says: "2,000 idle connections", prepare: idle(2000)},
+		{name: "connections", says: "2,000 idle connections", short: true, prepare: idle(2000)},
 		{name: "garbage", says: "connections with random bytes, or with nothing", prepare: garbage},
 
 		{name: "resets", says: "calls that are reset at once", short: true, prepare: resets},

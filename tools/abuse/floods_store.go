@@ -49,12 +49,8 @@ func cancels(ctx context.Context, f *flooder) (func(context.Context) error, erro
 // timeouts prepares waits that all end a second after the flood begins.
 func timeouts(ctx context.Context, f *flooder) (func(context.Context) error, error) {
 	// As long as a server without limits needs to queue them.
-	end := time.Now().Add(time.Duration(f.smaller(20, 4)) * time.Second)
-	const lock = "flood/waits"
-	if err := f.queue(ctx, lock, 1, nil); err != nil {
-		return nil, err
-	}
-	err := f.wait(ctx, lock, f.smaller(40_000, 4000), func() *durationpb.Duration { return durationpb.New(max(0, time.Until(end))) })
+	end := time.Now().Add(time.Duration(f.smaller(30, 5)) * time.Second)
+	err := f.queue(ctx, "flood/waits", f.smaller(40_000, 4000), func() *durationpb.Duration { return durationpb.New(max(0, time.Until(end))) })
 	pause(ctx, time.Until(end.Add(-time.Second)))
 	return func(ctx context.Context) error {
 		<-ctx.Done()
@@ -68,7 +64,7 @@ func inspects(ctx context.Context, f *flooder) (func(context.Context) error, err
 	return func(ctx context.Context) error {
 		f.each(ctx, 2, 4, func(w *wire) error { return w.call(dlmv1.LockService_Inspect_FullMethodName, message) })
 		return nil
-	}, f.queue(ctx, lock, f.smaller(10_000, 2000), nil)
+	}, f.queue(ctx, lock, f.smaller(10_000, 2000), func() *durationpb.Duration { return nil })
 }
 
 // tokens asks for what is not the caller's: with a credential that is none, with one of a session

@@ -33,7 +33,7 @@ func play(args []string, in io.Reader, out, errs io.Writer) int {
 	o := options{out: out, err: errs}
 	flags := flag.NewFlagSet("abuse", flag.ContinueOnError)
 	flags.SetOutput(errs)
-	flags.BoolVar(&o.short, "short", false, "the worst of each kind, within a minute")
+	flags.BoolVar(&o.short, "short", false, "the worst of each kind, within a minute; with -only: whatever that names, small")
 	flags.DurationVar(&o.lasts, "for", 0, "how long each flood lasts; 0: 5 s, in the short form 1 s")
 	only := flags.String("only", "", "floods whose names match this `regexp`")
 	flags.BoolVar(&o.report, "report", false, "only tell: exit with 0 whatever is unmet")
@@ -62,6 +62,10 @@ func play(args []string, in io.Reader, out, errs io.Writer) int {
 		if names.MatchString(f.name) && (f.short || !o.short || *only != "") {
 			o.floods = append(o.floods, f)
 		}
+	}
+	if len(o.floods) == 0 {
+		fmt.Fprintf(errs, "no flood's name matches %q; see -list\n", *only)
+		return 2
 	}
 	if *list {
 		for _, f := range o.floods {
@@ -126,8 +130,11 @@ func (o options) table(ctx context.Context) (unmet int, err error) {
 			fmt.Fprintf(o.out, "%v  once more: %s\n", m, m.verdict(o.budget))
 			m, err = r.one(ctx, f)
 		}
-		if err != nil {
-			return unmet, fmt.Errorf("%s: %w", f.name, err)
+		if ctx.Err() != nil {
+			return unmet, fmt.Errorf("%s: %w", f.name, ctx.Err())
+		}
+		if err != nil { // the others may be told still
+			m.faults = append(m.faults, "not run to its end: "+err.Error())
 		}
 		fmt.Fprintf(o.out, "%v  %s\n", m, m.verdict(o.budget))
 		if len(m.unmet(o.budget)) > 0 {

@@ -162,14 +162,15 @@ func (r *runner) flood(ctx context.Context, s *server, lasts time.Duration, m *m
 	if err != nil {
 		return began, ended, err
 	}
+	ended = time.Now().Add(m.flood.after)
 	if v != nil {
 		if m.passedOn, err = v.die(ctx); err != nil {
 			m.faults = append(m.faults, err.Error())
 		}
 	}
 	_ = p.wait(ctx, 10*time.Second)
-	pause(ctx, m.flood.after)
-	return began, time.Now(), nil
+	pause(ctx, time.Until(ended))
+	return began, ended, nil
 }
 
 // look looks at what the flood has left: whether the server lives, whether it still serves, and its
