@@ -60,6 +60,7 @@ type call struct {
 	refusals     int       // how often on this link
 	limited      *Error    // the last answer was this limit's; nil: it was not
 	limits       int       // how often in a row
+	limitedSince time.Time // since when, on this link; zero: it was not
 	retryAt      time.Time // not before this, the next try on this link
 }
 

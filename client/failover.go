@@ -297,7 +297,7 @@ func (t *transport) linked(l *link) {
 	t.queue = t.queue[:0]
 	for c := range t.calls {
 		c.queued = true
-		c.numbers, c.resent, c.refusals, c.retryAt = c.numbers[:0], 0, 0, time.Time{}
+		c.numbers, c.resent, c.refusals, c.retryAt, c.limitedSince = c.numbers[:0], 0, 0, time.Time{}, time.Time{}
 		t.queue = append(t.queue, c)
 	}
 	slices.SortFunc(t.queue, func(a, b *call) int {

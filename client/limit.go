@@ -15,7 +15,7 @@ import (
 // A server that refuses a call because of a limit has changed nothing, and says when to ask again.
 // It is asked again, at growing intervals, for as long as the caller waits; its other calls, and
 // heartbeats above all, go on. To move to another server would be of no use where every client does
-// so at once. Only a server that refuses the whole stream is left.
+// so at once. Only a server that refuses the whole stream is left, or heartbeats for too long.
 
 const (
 	minLimitDelay  = 100 * time.Millisecond
@@ -62,6 +62,13 @@ func (t *transport) repeatLimited(l *link, s sending, number uint64, err *Error,
 	}
 	c.limited = err
 	c.limits++
+	if c.limitedSince.IsZero() {
+		c.limitedSince = now
+	}
+	if c.limit > 0 && now.Sub(c.limitedSince) > c.limit && len(t.cfg.Endpoints) > 1 {
+		t.leave(l, err, now)
+		return true
+	}
 	wait := err.delay(c.limits)
 	if c.limit > 0 { // a heartbeat's lease does not wait
 		wait = min(wait, max(minBackoff, c.limit/4))

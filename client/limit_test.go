@@ -196,6 +196,19 @@ func TestLimitedSaysWhatIsWaitedFor(t *testing.T) {
 	}
 }
 
+// A server that has no room even for heartbeats is left in time.
+func TestLimitedHeartbeatsGoElsewhere(t *testing.T) {
+	t.Parallel()
+	full := startScripted(t, firstLimited(1<<40, isHeartbeat))
+	free := startScripted(t, usually)
+	c := open(t, client.Config{Endpoints: []string{full.addr, free.addr}, TTL: 3 * time.Second})
+	lock(t, c, "a")
+	storetest.Eventually(t, "heartbeats elsewhere", func() bool { return len(free.received(isHeartbeat)) > 0 })
+	if n := len(full.received(isHeartbeat)); n < 2 {
+		t.Errorf("%d heartbeats were tried at the first server, want some", n)
+	}
+}
+
 // The server's word on when to come again is heeded.
 func TestRetryAfterIsHeeded(t *testing.T) {
 	t.Parallel()
@@ -224,7 +237,8 @@ func TestLimitedWatchIsTriedAgain(t *testing.T) {
 		&errdetails.ErrorInfo{Domain: "dlm", Reason: "LIMIT", Metadata: map[string]string{"limit": "watchers"}},
 		&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Millisecond)})
 	must(t, err)
-	for name, refused := range map[string]*status.Status{"LIMIT": withReason, "no reason": status.New(codes.ResourceExhausted, "no stream")} {
+	noReason := status.New(codes.ResourceExhausted, "no stream")
+	for name, refused := range map[string]*status.Status{"LIMIT": withReason, "no reason": noReason} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startScripted(t, usually)

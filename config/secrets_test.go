@@ -42,8 +42,8 @@ func TestAddressesHaveNoUsers(t *testing.T) {
 	}
 }
 
-// Files that others may write are refused, whoever could put their own password, key or authority in
-// the place of this server's; secrets that everybody may read are told.
+// Files that others may write are refused: they could put a password, key or authority of their own
+// in the place of this server's. Secrets that everybody may read are told.
 func TestModesOfFiles(t *testing.T) {
 	ca, cert, key := pems(t)
 	password := write(t, "password", "geheim")

@@ -22,7 +22,8 @@ const (
 )
 
 // opened is open for a command that waits for answers, or for what happens: while no server can
-// give any, or a limit is in the way, it says so, and why. The end of the command is to be told by calling done.
+// give any, or a limit is in the way, it says so, and why. The end of the command is to be told by
+// calling done.
 func (c *connection) opened(ctx context.Context, s *streams) (_ *client.Client, done func(), err error) {
 	cfg, err := c.config(0, "")
 	if err != nil {

@@ -219,17 +219,28 @@ func TestRepeatedWarningsAreCounted(t *testing.T) {
 // What a server keeps is nobody else's: not its directories, nor the files in them.
 func TestDataIsNobodyElses(t *testing.T) {
 	t.Parallel()
-	s := ownServer(t)
+	s, err := startServer("127.0.0.1:0", filepath.Join(t.TempDir(), "made", "by", "it"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.cmd.Process.Kill() })
 	must(t, command(t, s.addr, dlmPath, "append", "a", "f", "text"))
-	_ = filepath.WalkDir(s.dir, func(path string, d os.DirEntry, err error) error {
+	if err := s.stop(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	err = filepath.WalkDir(s.dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil {
-			return nil //nolint:nilerr // it was removed meanwhile
+			return err
 		}
-		if info, err := d.Info(); err == nil && path != s.dir && info.Mode().Perm()&0o077 != 0 {
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has mode %v", path, info.Mode())
 		}
-		return nil
+		return err
 	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // A password that everybody may read is told, one that everybody may write is refused.
