@@ -35,7 +35,7 @@ type Limits struct {
 
 func defaultLimits() Limits {
 	return Limits{
-		Connections: 10_000, Idle: 15 * time.Minute, Streams: 1000, Calls: 16_384,
+		Connections: 10_000, Idle: 15 * time.Minute, Streams: 1000, Calls: 8192,
 		Buffer: 128 << 20, ConnectionBuffer: 64 << 20, Deliver: 10 * time.Second, Collect: 30 * time.Second,
 		SessionRate: 500, SessionRatePerClient: 100, SessionBurst: 1000, Sessions: 100_000, SessionsPerClient: 20_000,
 		Acquisitions: 20_000, Waiters: 50_000, Watches: 10_000, WatchesPerClient: 1000,
@@ -44,7 +44,7 @@ func defaultLimits() Limits {
 
 const (
 	maxCount  = 1_000_000
-	minBuffer = 32 << 20 // a message of the largest kind, decoded and not
+	minBuffer = 48 << 20 // a message of the largest kind, decoded and not
 	maxBuffer = 64 << 30
 	minSlow   = time.Second
 	maxSlow   = 10 * time.Minute
@@ -64,9 +64,9 @@ func limitSettings() []setting {
 		{name: "limits.calls", field: func(c *Config) any { return &c.Limits.Calls },
 			meaning: "Unanswered calls of one multiplexed stream, " + whole + ". A wait for a lock is one."},
 		{name: "limits.buffer", field: func(c *Config) any { return &c.Limits.Buffer },
-			meaning: "Bytes that are kept for all connections together: requests that have not come to their end or are being served, and answers that are not read; `" + size(minBuffer) + "` to `" + size(maxBuffer) + "`. Calls are refused at three quarters."},
+			meaning: "Bytes that are kept for all connections together: requests that have not come to their end or are being served, and answers that are not read; `" + size(minBuffer) + "` to `" + size(maxBuffer) + "`. Calls are refused from half of it on, connections closed from three quarters on."},
 		{name: "limits.connection-buffer", field: func(c *Config) any { return &c.Limits.ConnectionBuffer },
-			meaning: "Bytes that are kept for one connection, not more than `limits.buffer`. At three quarters its calls are refused; what comes nevertheless closes it."},
+			meaning: "Bytes that are kept for one connection, not more than `limits.buffer`. Its calls are refused from three quarters on, and what comes nevertheless closes it."},
 		{name: "limits.deliver", field: func(c *Config) any { return &c.Limits.Deliver },
 			meaning: "How long a request may take to come, and a second more for every 64 KiB of it; " + bounds(minSlow, maxSlow) + ". Then its connection is closed."},
 		{name: "limits.collect", field: func(c *Config) any { return &c.Limits.Collect },

@@ -134,8 +134,11 @@ func notWhole(lock, file string, at int64) error {
 	return fmt.Errorf("%w: file %s of lock %s is not whole at byte %d, and only a backup has that", ErrMalformed, quoted(file), quoted(lock), at)
 }
 
+// tailPiece bounds what a tail has on its way to its client, of hundreds that may be slow.
+const tailPiece = 128 << 10
+
 // Tail sends a file's bytes from offset on, and then those of every section that is published, in
-// pieces of at most [MaxRead]. A file that does not exist is waited for. send is called in the
+// pieces of at most 128 KiB. A file that does not exist is waited for. send is called in the
 // caller's goroutine. Tail goes on until there is an error, which it returns:
 //
 //   - send's error, as it is.
@@ -169,7 +172,7 @@ func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send 
 // catchUp sends what a file has from offset on, and returns the offset behind it.
 func (s *Store) catchUp(ctx context.Context, lock, file string, offset int64, send func(Piece) error) (int64, error) {
 	for {
-		p, err := s.Read(ctx, lock, file, offset, 0)
+		p, err := s.Read(ctx, lock, file, offset, tailPiece)
 		if errors.Is(err, ErrFileNotFound) {
 			return offset, nil
 		}

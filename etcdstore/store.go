@@ -69,6 +69,7 @@ type Store struct {
 	health    *commit.Health
 	usage     *usage
 	space     *space
+	resolving workers    // calls that are resolved
 	folding   keyedMutex // by lock: see foldUpTo
 	numbering keyedMutex // of one key: see NewClient
 	voucher   []byte     // the key of the credentials that this store makes, and accepts: see Credential
@@ -157,6 +158,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.mirror.explain, s.mirror.lapsed, s.mirror.marked = s.losses.add, s.lapses.add, s.lingers.marked
 	s.mirror.feed.look = s.eachAsOf
 	s.mirror.gone, s.mirror.malformed = s.silences.forget, s.quarantine.add
+	s.resolving.start = s.start
 	s.apply = s.applier()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{

@@ -147,6 +147,9 @@ func (c *call) end(resp any, err error, took time.Duration) error {
 		if limit := limitOf(err); limit != "" {
 			c.service.limiter.refused(limit)
 		}
+		if nuisance(err) {
+			budget.Of(c.ctx).Refused()
+		}
 	}
 	if c.cancel != nil {
 		c.cancel()

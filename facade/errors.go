@@ -127,6 +127,20 @@ const notByThisCall = "not_by_this_call"
 // limitName is the key of an ErrorInfo's metadata under which LIMIT says which limit it was.
 const limitName = "limit"
 
+// nuisance reports whether a refusal is of a call that a client would not make who means well, or
+// would not make again at once.
+func nuisance(err error) bool {
+	r, ok := errors.AsType[*refusal](err)
+	if !ok {
+		return false
+	}
+	switch r.status.Code() {
+	case codes.InvalidArgument, codes.ResourceExhausted, codes.Unimplemented:
+		return true
+	}
+	return r.reason == reasonSessionExpired
+}
+
 // limitOf is the limit by which an error refuses; empty: none.
 func limitOf(err error) string {
 	if limit, ok := errors.AsType[*etcdstore.LimitError](err); ok {

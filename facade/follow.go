@@ -5,6 +5,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/facade/budget"
 	"github.com/distributed-lock-manager/dlm/facade/wire"
 )
 
@@ -20,7 +21,13 @@ func (s *service) Tail(req *dlmv1.TailRequest, stream grpc.ServerStreamingServer
 		return err
 	}
 	defer done()
+	account := budget.Of(ctx)
 	err = s.store.Tail(ctx, req.GetLock(), req.GetFile(), req.GetOffset(), func(piece etcdstore.Piece) error {
+		kept := 2 * len(piece.Data) // as it is, and encoded
+		if err := account.Hold(kept); err != nil {
+			return err
+		}
+		defer account.Free(kept)
 		return stream.Send(&dlmv1.TailResponse{Data: piece.Data, Offset: piece.Offset})
 	})
 	if err == nil {

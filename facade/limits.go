@@ -53,7 +53,7 @@ func DefaultLimits() Limits {
 		Deliver:              10 * time.Second,
 		Collect:              30 * time.Second,
 		Streams:              1000,
-		Calls:                16_384,
+		Calls:                8192,
 		Idle:                 15 * time.Minute,
 		SessionRate:          500,
 		SessionRatePerClient: 100,
@@ -221,9 +221,10 @@ func exceeded(limit string, most int64, of string, retry time.Duration) error {
 }
 
 // What a call keeps until it is answered: itself at least, and each element of a list. An Acquire
-// that waits takes some 2 KB.
+// that waits takes some 2 KB, and
+// some more until the garbage collector comes.
 const (
-	callBytes    = 2 << 10
+	callBytes    = 3 << 10
 	elementBytes = 256
 )
 

@@ -46,6 +46,7 @@ type mux struct {
 	lost   map[lostKey]int  // where each is in losses
 
 	running sync.WaitGroup // calls whose results have not come
+	workers workers        // for those of them that neither are started nor give back
 }
 
 // muxed is a call of a multiplexed stream.

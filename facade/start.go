@@ -2,6 +2,7 @@ package facade
 
 import (
 	"context"
+	"sync"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
@@ -72,17 +73,69 @@ func await[Req, Resp any](ctx context.Context, start starter[Req, Resp], req *Re
 	}
 }
 
-// apart returns a starter of a call that returns: it makes the call in a goroutine of its own. That
-// is over when it has called done, which is what a stream waits for before it ends.
-func apart[Req, Resp any](handle func(context.Context, *Req) (*Resp, error)) starter[Req, Resp] {
+// atWork is how many of a stream's calls are at work at once, of those that return. Thousands of
+// goroutines that become ready together keep all others from the processor for as long as it takes
+// to run each.
+const atWork = 64
+
+// workers run what takes a goroutine, so many at once, and the rest in the order of arrival.
+type workers struct {
+	mu      sync.Mutex
+	running int
+	waiting []func()
+}
+
+func (w *workers) do(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running == atWork {
+		w.waiting = append(w.waiting, f)
+		return
+	}
+	w.running++
+	go w.work(f)
+}
+
+func (w *workers) work(f func()) {
+	for f != nil {
+		f()
+		f = w.next()
+	}
+}
+
+// next is what is to be done next; nil: nothing.
+func (w *workers) next() (f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting) == 0 {
+		w.running--
+		w.waiting = nil
+		return nil
+	}
+	f, w.waiting[0] = w.waiting[0], nil
+	w.waiting = w.waiting[1:]
+	return f
+}
+
+// apart returns a starter of a call that returns: it makes the call in a goroutine, one of its own
+// if workers is nil. The call is over when it has called done, which is what a stream waits for
+// before it ends.
+func apart[Req, Resp any](by *workers, handle func(context.Context, *Req) (*Resp, error)) starter[Req, Resp] {
 	return func(ctx context.Context, req *Req, done func(*Resp, error)) {
-		go func() {
+		f := func() {
 			var resp *Resp
 			err := recovered(func() (err error) {
-				resp, err = handle(ctx, req)
+				if err = context.Cause(ctx); err == nil {
+					resp, err = handle(ctx, req)
+				}
 				return err
 			})
 			done(resp, err)
-		}()
+		}
+		if by == nil {
+			go f()
+		} else {
+			by.do(f)
+		}
 	}
 }

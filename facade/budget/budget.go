@@ -51,6 +51,8 @@ type Budget struct {
 	used atomic.Int64
 	now  atomic.Int64 // nanoseconds; of the last tick
 
+	shrinking sync.Mutex // before mu
+
 	mu    sync.Mutex
 	conns map[*Conn]struct{}
 }
@@ -95,16 +97,26 @@ func (b *Budget) open() []*Conn {
 	return conns
 }
 
-// shrink closes the connections that keep the most, until all is within bounds.
+// Calls are refused from half of the server's bound on, and connections closed from three quarters
+// on. Of a connection's own bound it is three quarters, and all. What is between the two is for what
+// comes without being asked for.
+func threeQuarters(bound int64) int64 { return bound / 4 * 3 }
+
+// shrink closes the connections that keep the most, until there is room again.
 func (b *Budget) shrink() {
-	for b.used.Load() > b.limits.Buffer {
+	b.shrinking.Lock()
+	defer b.shrinking.Unlock()
+	if b.used.Load() <= threeQuarters(b.limits.Buffer) {
+		return // by somebody else
+	}
+	for b.used.Load() > b.limits.Buffer/2 {
 		var most *Conn
 		for _, c := range b.open() {
 			if most == nil || c.used.Load() > most.used.Load() {
 				most = c
 			}
 		}
-		if most == nil || !most.cut(LimitBuffer) {
+		if most == nil || most.used.Load() <= modest || !most.cut(LimitBuffer) {
 			return // what is left is held by calls that are under way
 		}
 	}

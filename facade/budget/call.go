@@ -139,6 +139,13 @@ func (c *Call) Free(bytes int) {
 	}
 }
 
+// Refused says that the call was refused for what it is.
+func (c *Call) Refused() {
+	if c != nil {
+		c.conn.debt.Add(refusal)
+	}
+}
+
 type key struct{}
 
 // With returns a context that has the account.

@@ -5,6 +5,9 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/distributed-lock-manager/dlm/facade/internal/frames"
 )
@@ -14,10 +17,12 @@ type Conn struct {
 	net.Conn
 	budget *Budget
 	used   atomic.Int64
+	debt   atomic.Int64 // nuisances that were not waited for yet
 
 	// The reader's: gRPC has one goroutine that reads.
 
 	in     *frames.Scanner
+	pace   *rate.Limiter
 	rest   []byte // was read, and not handed on yet
 	buffer []byte // what rest lies in
 	failed error  // that came with it
@@ -33,13 +38,35 @@ type Conn struct {
 }
 
 func newConn(b *Budget, conn net.Conn) *Conn {
-	c := &Conn{Conn: conn, budget: b, calls: map[uint32]*Call{}}
+	c := &Conn{Conn: conn, budget: b, calls: map[uint32]*Call{}, pace: rate.NewLimiter(nuisances, maxNuisances)}
 	c.in, c.out = frames.FromClient(received{c}), frames.FromServer(written{c})
 	return c
 }
 
+// What costs a server much and its client little is a nuisance: to begin a call, or end it early, to
+// send what carries no data, and most of all what has to be refused. Of a connection with more of
+// it than so many a second, after so many at once, is read more slowly.
+const (
+	nuisances    = 5000
+	maxNuisances = 10_000
+	refusal      = 10              // is as bad as so many
+	maxPause     = 2 * time.Second // for as many as one read may have
+)
+
+// slow waits if the connection is a nuisance.
+func (c *Conn) slow() {
+	debt := min(int(c.debt.Swap(0)), maxNuisances)
+	if debt == 0 {
+		return
+	}
+	if pause := c.pace.ReserveN(time.Now(), debt).Delay(); pause > 0 {
+		time.Sleep(min(pause, maxPause))
+	}
+}
+
 // Read reads up to the end of a call's headers: see the package's comment.
 func (c *Conn) Read(b []byte) (n int, err error) {
+	c.slow()
 	if len(c.rest) > 0 {
 		n = copy(b, c.rest)
 	} else if n, err = c.Conn.Read(b); n == 0 {
@@ -109,6 +136,9 @@ type (
 )
 
 func (c received) Begin(f frames.Frame) {
+	if f.Type != frames.Data && f.Type != frames.WindowUpdate {
+		c.debt.Add(1)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -130,7 +160,7 @@ func (c received) Data(f frames.Frame, b []byte) {
 	c.mu.Unlock()
 	if c.used.Load() > c.budget.limits.ConnectionBuffer {
 		c.cut(LimitConnectionBuffer)
-	} else if c.budget.used.Load() > c.budget.limits.Buffer {
+	} else if c.budget.used.Load() > threeQuarters(c.budget.limits.Buffer) {
 		c.budget.shrink()
 	}
 }
@@ -213,14 +243,19 @@ func (c *Conn) Begin(endless bool) (*Call, error) {
 	return call, c.room(0)
 }
 
-// room is why no more bytes can be kept for the connection; nil: they can. A quarter is left for
-// what comes and goes without being asked for.
+// room is why no more bytes can be kept for the connection; nil: they can. One that keeps little is
+// not refused for what others keep, as long as there is any room.
 func (c *Conn) room(bytes int) error {
-	if limit := c.budget.limits.ConnectionBuffer; c.used.Load()+int64(bytes) > limit/4*3 {
-		return exceeded(LimitConnectionBuffer, fmt.Sprintf("three quarters of the %d bytes that are kept for one connection", limit))
-	}
-	if limit := c.budget.limits.Buffer; c.budget.used.Load()+int64(bytes) > limit/4*3 {
-		return exceeded(LimitBuffer, fmt.Sprintf("three quarters of the %d bytes that are kept for all connections", limit))
+	b, own := c.budget, c.used.Load()+int64(bytes)
+	all := b.used.Load() + int64(bytes)
+	switch limits := b.limits; {
+	case own > threeQuarters(limits.ConnectionBuffer):
+		return exceeded(LimitConnectionBuffer, fmt.Sprintf("three quarters of the %d bytes that are kept for one connection", limits.ConnectionBuffer))
+	case own > modest && all > limits.Buffer/2, all > limits.Buffer:
+		return exceeded(LimitBuffer, fmt.Sprintf("half of the %d bytes that are kept for all connections", limits.Buffer))
 	}
 	return nil
 }
+
+// modest is what a connection may keep in bytes whatever others do.
+const modest = 256 << 10

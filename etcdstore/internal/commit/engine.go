@@ -35,7 +35,7 @@ type Engine struct {
 	env   Env
 	queue queue
 
-	calls, urgentCalls *gate // of etcd, one by one
+	calls, longReads, urgentCalls *gate // of etcd, one by one
 }
 
 // New makes an engine, which commits nothing before Run.
@@ -46,7 +46,10 @@ func New(env Env) *Engine {
 	if env.Caller == nil {
 		env.Caller = func(context.Context) (string, bool) { return "", false }
 	}
-	return &Engine{env: env, queue: newQueue(), calls: newGate(), urgentCalls: newGate()}
+	return &Engine{
+		env: env, queue: newQueue(),
+		calls: newGate(callsAtOnce), longReads: newGate(longAtOnce()), urgentCalls: newGate(callsAtOnce),
+	}
 }
 
 // Run commits one batch after another, until ctx ends. Then it answers all that is pending, and all
@@ -126,7 +129,11 @@ func (e *Engine) Alone(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 func (e *Engine) read(ctx context.Context, t Txn) (resp *pb.TxnResponse, err error) {
 	ctx, cancel := e.env.Health.Bound(ctx)
 	defer cancel()
-	leave, err := e.enter(ctx)
+	g := e.calls
+	if t.long() {
+		g = e.longReads
+	}
+	leave, err := e.enter(ctx, g)
 	if err != nil {
 		return nil, err
 	}
@@ -148,9 +155,8 @@ func (e *Engine) apply(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 	return resp, nil
 }
 
-// enter waits for a call's turn.
-func (e *Engine) enter(ctx context.Context) (leave func(), err error) {
-	g := e.calls
+// enter waits for a call's turn at a gate; what is urgent has one of its own.
+func (e *Engine) enter(ctx context.Context, g *gate) (leave func(), err error) {
 	client, urgent := e.env.Caller(ctx)
 	if urgent {
 		g = e.urgentCalls
@@ -165,7 +171,7 @@ func (e *Engine) enter(ctx context.Context) (leave func(), err error) {
 // errors. It passes over a refusal of calls while etcd is unavailable only by being one.
 func (e *Engine) Call(ctx context.Context, call func(context.Context) error) error {
 	return e.CallNow(ctx, func(ctx context.Context) error {
-		leave, err := e.enter(ctx)
+		leave, err := e.enter(ctx, e.calls)
 		if err != nil {
 			return err
 		}

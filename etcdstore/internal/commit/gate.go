@@ -2,12 +2,31 @@ package commit
 
 import (
 	"context"
+	"runtime"
+	"slices"
 	"sync"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// callsAtOnce is how many calls of etcd each gate lets through at once. A linearizable read takes
-// etcd a millisecond or two, however many ask at the same time.
+// callsAtOnce is how many calls of etcd a gate lets through at once. A linearizable read takes etcd a
+// millisecond or two, however many ask at the same time.
 const callsAtOnce = 64
+
+// longAtOnce is callsAtOnce for reads that return many keys. These keep a processor busy, as etcd
+// does when it is in this process, and whoever commits meanwhile waits behind all of them.
+func longAtOnce() int { return max(4, runtime.GOMAXPROCS(0)/2) }
+
+// short bounds the operations of a read that is not long.
+const short = 16
+
+// long reports whether a read returns many keys, or may.
+func (t Txn) long() bool {
+	return len(t.Then) > short || slices.ContainsFunc(t.Then, func(o *pb.RequestOp) bool {
+		r := o.GetRequestRange()
+		return r != nil && len(r.RangeEnd) > 0 && !r.CountOnly && (r.Limit == 0 || r.Limit > short)
+	})
+}
 
 // gate lets so many calls through at once, and the others by turns, client by client.
 type gate struct {
@@ -22,7 +41,7 @@ type visitor struct {
 	gone     bool          // it does not wait any more
 }
 
-func newGate() *gate { return &gate{free: callsAtOnce} }
+func newGate(atOnce int) *gate { return &gate{free: atOnce} }
 
 // enter waits to be let through, for as long as ctx says. Whoever was let through has to leave.
 func (g *gate) enter(ctx context.Context, client string) error {

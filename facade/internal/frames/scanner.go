@@ -10,6 +10,7 @@ const (
 	Data         Type = 0
 	Headers      Type = 1
 	Reset        Type = 3
+	WindowUpdate Type = 8
 	Continuation Type = 9
 )
 
