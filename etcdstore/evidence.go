@@ -66,7 +66,7 @@ func (s *Store) truth(ctx context.Context, c session, sec Section) error {
 	}
 	marker, note, record, holder := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)
 	recorded := record != nil
-	if recorded && !s.keys.isRecord(string(record.Key)) { // which says nothing, but may hide one that does
+	if recorded && !s.keys.isRecord(record) { // which says nothing, but may hide one that does
 		key, err := s.anyRecord(ctx, sectionKey{sec.Lock, sec.Token})
 		if err != nil {
 			return err

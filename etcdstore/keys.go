@@ -198,12 +198,6 @@ func (k keys) parseSection(family, key string) (sec sectionKey, ok bool) {
 	return sectionKey{lock, token}, ok && token > 0
 }
 
-// isRecord reports whether a key is one that an append has.
-func (k keys) isRecord(key string) bool {
-	_, ok := k.parseSection(k.allStaged(), key)
-	return ok
-}
-
 // parseHead parses a file's key.
 func (k keys) parseHead(key string) (lock, file string, ok bool) {
 	lock, file, ok = k.cut(key, k.allHeads())

@@ -177,6 +177,12 @@ func (k keys) sectionOf(family string, kv *mvccpb.KeyValue) (sec sectionKey, err
 	return sec, nil
 }
 
+// isRecord reports whether a key is one that an append has put.
+func (k keys) isRecord(kv *mvccpb.KeyValue) bool {
+	_, err := k.sectionOf(k.allStaged(), kv)
+	return err == nil
+}
+
 func checkRecord(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
 	sec, err := k.sectionOf(k.allStaged(), kv)
 	if err == nil {

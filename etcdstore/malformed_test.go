@@ -125,6 +125,22 @@ func TestForeignRecord(t *testing.T) {
 	storetest.Want(t, "the repeated Release", s.Release(storetest.Bounded(t), h.Section), nil)
 }
 
+// TestForeignOrphan: what was put under a token that was never granted is not swept. Its note would
+// say of a section that is still to come that it was lost.
+func TestForeignOrphan(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	openStore(t, etcd)
+	future := hex16(revision(t, etcd) + 1000)
+	intrude(t, etcd, "staged/a//"+future+"/1", "\x01\x01fx")
+	intrude(t, etcd, "staged/z//"+hex16(1)+"/1", "\x01\x01fx")
+	openStore(t, etcd) // and tidies, one after the other
+	gone(t, etcd, "staged/z")
+	if left := keys(t, etcd, "undone/a"); len(left) > 0 {
+		t.Errorf("there is a note of a section that never was: %q", left)
+	}
+}
+
 // TestMalformedHead: the file of a head that no fold has written can neither be read nor grow, and
 // the error says what to do. Its lock, and other locks, go on.
 func TestMalformedHead(t *testing.T) {

@@ -60,7 +60,7 @@ func (s *Store) recordsAt(ctx context.Context, lock string, token, rev int64) ([
 func (s *Store) inOrder(kvs []*mvccpb.KeyValue) (rs []record, err error) {
 	for _, kv := range kvs {
 		r := record{key: string(kv.Key), created: kv.CreateRevision}
-		if !s.keys.isRecord(r.key) {
+		if !s.keys.isRecord(kv) {
 			s.quarantine.add(r.key, errKey)
 			continue
 		}
@@ -176,7 +176,7 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []pu
 	}
 	kvs := map[int64][]*mvccpb.KeyValue{}
 	for _, kv := range op.Ranged(resp, 1) {
-		if sec, ok := s.keys.parseSection(s.keys.allStaged(), string(kv.Key)); ok {
+		if sec, err := s.keys.sectionOf(s.keys.allStaged(), kv); err == nil {
 			kvs[sec.token] = append(kvs[sec.token], kv)
 		}
 	}

@@ -86,7 +86,7 @@ func (s *Store) anyRecord(ctx context.Context, k sectionKey) (key string, err er
 			return "", err
 		}
 		for _, kv := range resp.Kvs {
-			if s.keys.isRecord(string(kv.Key)) {
+			if s.keys.isRecord(kv) {
 				return string(kv.Key), nil
 			}
 			s.quarantine.add(string(kv.Key), errKey)
@@ -159,9 +159,12 @@ func (s *Store) sections(ctx context.Context, under string, found func(sectionKe
 			return err
 		}
 		for _, kv := range resp.Kvs {
-			if sec, ok := s.keys.parseSection(under, string(kv.Key)); ok {
-				sc.from = found(sec)
+			sec, err := s.keys.sectionOf(under, kv)
+			if err != nil {
+				s.quarantine.add(string(kv.Key), err)
+				continue
 			}
+			sc.from = found(sec)
 		}
 	}
 	return nil
