@@ -58,6 +58,9 @@ const maxHandovers = 16
 func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 	ctx = urgent(ctx)
 	lock := s.keys.lock(e.lock)
+	if open, err := s.holds(ctx, e.lock, e.token, e.guard); err != nil || !open {
+		return false, err
+	}
 	s.mirror.markEnd(e.lock, e.token)
 	defer func() {
 		if !ended {

@@ -411,16 +411,23 @@ func testNotByThisCall(t *testing.T, etcd *clientv3.Client, s *faulty) {
 		}
 	}
 	// Etcd says that it is full, whether or not it has made the transaction: that may have been it.
+	// This store has not heard that the section is over, so that it asks for its end.
+	other := openStore(t, etcd)
 	for name, call := range calls {
+		h := c.Acquire(fmt.Sprint("full/", len(name)))
+		follow := s.HoldWatches()
+		storetest.Want(t, "Release elsewhere", other.Release(storetest.Bounded(t), h.Section), nil)
+		compact(t, etcd)
 		var once sync.Once
 		s.Before(func(_ context.Context, call faults.Call) (err error) {
-			if puts("/dlm/locks/l")(call.Op) || deletes("/dlm/locks/l")(call.Op) {
+			if puts("/dlm/locks/full")(call.Op) || deletes("/dlm/locks/full")(call.Op) {
 				once.Do(func() { err = rpctypes.ErrNoSpace })
 			}
 			return err
 		})
 		err := call(h.Section)
 		s.Before(nil)
+		follow()
 		storetest.Want(t, name+", etcd being full", err, etcdstore.ErrOutcomeUnknown)
 		if etcdstore.NotByThisCall(err) {
 			t.Errorf("%s, etcd being full: %v; want it not to say that it was not by this call", name, err)

@@ -101,3 +101,6 @@ func (s *Store) Inspecting(lock string) bool {
 	defer s.inspects.mu.Unlock()
 	return s.inspects.locks[lock] != nil
 }
+
+// HasRoom reports whether new locks are taken, as far as space goes.
+func (s *Store) HasRoom() bool { return s.room() == nil }

@@ -105,6 +105,12 @@ func (m *mirror) holder(lock string) *mirrorHolder {
 	return nil
 }
 
+// holdsUnder reports whether a lock seems to be held under a token.
+func (m *mirror) holdsUnder(lock string, token int64) bool {
+	h := m.holder(lock)
+	return h != nil && h.token == token
+}
+
 // place is an acquisition's position in its lock's queue, from 1, or the one behind the last if it
 // is not there, and the length of the queue.
 func (m *mirror) place(a acquisition) (position, length int) {

@@ -200,8 +200,8 @@ func TestAcquireRepeatedBesideAnEndThatFails(t *testing.T) {
 				g, err = acquires.Acquire(storetest.Bounded(t), c.Args("l", h.Acquisition().Request, etcdstore.WaitForever))
 				repeated <- err
 			}()
-			if !resolved { // else it may have to read what it has, beside the batch
-				storetest.Eventually(t, "the repeat to be pending", func() bool { return s.Pending() == 1 })
+			if !resolved { // else it may have to read what it has, beside the batch, as it has once space is short
+				storetest.Eventually(t, "the repeat to be pending", func() bool { return s.Pending() == 1 || !s.HasRoom() })
 			}
 			free()
 			storetest.Want(t, "Evict", <-evicted, etcdstore.ErrNoSpace)

@@ -55,6 +55,17 @@ func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
 	return []*pb.Compare{op.ModifiedAt(key, token), op.HeldOn(key, c.lease)}
 }
 
+// holds reports whether a token's guard may hold. If the mirror shows that it does not, etcd is asked
+// first, by what only reads: a token that does not hold the lock never does again, and what writes
+// the lock's key would have its holder wait for a turn, for every stranger's release.
+func (s *Store) holds(ctx context.Context, lock string, token int64, guard []*pb.Compare) (bool, error) {
+	if s.mirror.holdsUnder(lock, token) {
+		return true, nil
+	}
+	resp, err := s.engine.Commit(ctx, commit.Txn{If: guard})
+	return err == nil && resp.Succeeded, err
+}
+
 // StartRelease is [Store.Release] without the wait for its end. done is called once, from whichever
 // goroutine, and must not block: plain.go has its contract.
 func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error)) {
@@ -64,7 +75,7 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 			func(_ struct{}, err error) { done(err) })
 	}
 	c, known := s.known(sec.Credential)
-	if !known || sec.check() != nil {
+	if !known || sec.check() != nil || !s.mirror.holdsUnder(sec.Lock, sec.Token) {
 		resolved()
 		return
 	}
@@ -185,9 +196,9 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	}
 	v.Prev = sec.Token
 	value := v.encode()
-	doubt := new(bool)
+	doubt, guard := new(bool), s.guard(sec.Lock, sec.Token, c)
 	t := commit.Txn{
-		If:    append(s.guard(sec.Lock, sec.Token, c), s.whole(sec)...),
+		If:    append(guard[:len(guard):len(guard)], s.whole(sec)...),
 		Then:  []*pb.RequestOp{op.PutOn(c.lease, lock, value)},
 		Else:  []*pb.RequestOp{op.Get(lock)},
 		Doubt: doubt,
@@ -197,6 +208,13 @@ func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error
 	}
 	s.space.puts()
 	bytes := s.usage.bytesOf(sec.Lock, sec.Token)
+	open, err := s.holds(ctx, sec.Lock, sec.Token, guard)
+	if err != nil {
+		return 0, fmt.Errorf("commit: %w", err)
+	}
+	if !open { // nor will it be: only the other branch is of use
+		t.Then = nil
+	}
 	done, err := s.engine.Commit(ctx, t)
 	if errors.Is(err, ErrNoSpace) { // but it may be over, or a repeat
 		refusal := err

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"testing"
@@ -15,7 +16,7 @@ func TestOrderOfSilence(t *testing.T) {
 	var todo silent
 	begin := func(i int64) (id string) {
 		id = hex16(i)
-		m.own(change{key: m.keys.session(id), rev: 10 + i, value: []byte(encode(sessionValue{Secret: []byte("x")}))})
+		m.own(change{key: m.keys.session(id), rev: 10 + i, value: []byte(encode(sessionValue{Secret: make([]byte, sha256.Size)}))})
 		return id
 	}
 	silence := func(id, client string) {
