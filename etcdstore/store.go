@@ -162,6 +162,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.apply = s.applier()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{
+		Near:   s.local != nil,
 		Apply:  s.apply,
 		Start:  s.start,
 		Closed: func() bool { return s.ctx.Err() != nil },

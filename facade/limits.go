@@ -232,9 +232,9 @@ const (
 func keeps(req any) int {
 	switch r := req.(type) {
 	case *dlmv1.AppendRequest:
-		return callBytes + len(r.GetData())
+		return callBytes + recordBytes(len(r.GetData()))
 	case *lockservice.FileArgs:
-		return callBytes + len(r.GetContent())
+		return callBytes + recordBytes(len(r.GetContent()))
 	case *dlmv1.ReadRequest:
 		return callBytes + readBytes(r)
 	case *dlmv1.HeartbeatRequest:
@@ -243,6 +243,13 @@ func keeps(req any) int {
 		return callBytes + elementBytes*etcdstore.MaxPage
 	}
 	return callBytes
+}
+
+// recordBytes is how many bytes a record takes on its way: it is encoded for etcd, and kept in its log
+// and in what it writes, in this process or in another one. What is too large is refused before.
+func recordBytes(n int) int {
+	const copies = 4
+	return n + (copies-1)*min(n, etcdstore.MaxRecord)
 }
 
 // readBytes is how many bytes of a file a Read may answer with.

@@ -24,7 +24,7 @@ const (
 	// MaxCallBytes bounds the records and pieces of files in the unanswered calls of one
 	// multiplexed stream; further calls are not read from the stream until there is room, as when
 	// the network is slow.
-	MaxCallBytes = MaxMessage
+	MaxCallBytes = 8 << 20
 )
 
 // What may be on its way in and not read yet, in bytes, of one stream and of one connection. gRPC
@@ -55,7 +55,7 @@ func options(s *service) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(watching{insecure.NewCredentials(), s.limiter}),
 		grpc.InTapHandle(s.limiter.tap),
-		grpc.ForceServerCodecV2(wire.Codec{}),
+		grpc.ForceServerCodecV2(wire.New()),
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxHeaderListSize(MaxHeaders),
 		grpc.StaticStreamWindowSize(streamWindow),

@@ -104,8 +104,12 @@ func TestReflection(t *testing.T) {
 func TestMessageOverTheReceiveLimit(t *testing.T) {
 	_, conn := serve(t, scripted{do: func(context.Context, string) error { return nil }}, nil)
 	api := dlmv1.NewLockServiceClient(conn)
-	if _, err := api.Append(storetest.Bounded(t), &dlmv1.AppendRequest{Data: make([]byte, facade.MaxMessage-100)}); err != nil {
-		t.Errorf("just under the limit: %v", err)
+	if _, err := api.Append(storetest.Bounded(t), &dlmv1.AppendRequest{Data: make([]byte, etcdstore.MaxRecord)}); err != nil {
+		t.Errorf("the largest record: %v", err)
+	}
+	_, err := api.Append(storetest.Bounded(t), &dlmv1.AppendRequest{Data: make([]byte, facade.MaxMessage-100)})
+	if reasonOf(err) != "TOO_LARGE" {
+		t.Errorf("just under the limit: %v, want TOO_LARGE", err)
 	}
 	big := &dlmv1.AppendRequest{Data: make([]byte, facade.MaxMessage+1<<20)}
 	if _, err := api.Append(storetest.Bounded(t), big); status.Code(err) != codes.ResourceExhausted {

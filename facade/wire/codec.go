@@ -12,8 +12,18 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Codec decodes requests, after a look at them, and encodes answers as gRPC's own codec does.
-type Codec struct{}
+// Codec decodes requests, after a look at them, and encodes answers as gRPC's own codec does. The
+// zero Codec decodes any number of large ones at once.
+type Codec struct {
+	large chan struct{} // has one for each that is being decoded
+}
+
+// largeAtOnce is how many requests of more than a megabyte are decoded at once: each is there twice
+// then, and a third time in what has come of it.
+const largeAtOnce = 2
+
+// New returns a codec for a server.
+func New() Codec { return Codec{make(chan struct{}, largeAtOnce)} }
 
 // own is gRPC's own codec.
 func own() encoding.CodecV2 { return encoding.GetCodecV2(encodingproto.Name) }
@@ -42,15 +52,30 @@ func (s *Shared) marshal() (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.SliceBuffer(s.encoded)}, s.err
 }
 
+// pooled is how large gRPC's buffers are below the largest, which have 1 MiB. What is larger would
+// lie in one of those for as long as its client does not read it.
+const pooled = 32 << 10
+
+func marshal(m proto.Message) (mem.BufferSlice, error) {
+	if proto.Size(m) <= pooled {
+		return own().Marshal(m)
+	}
+	b, err := proto.Marshal(m)
+	return mem.BufferSlice{mem.SliceBuffer(b)}, err
+}
+
 // Marshal encodes an answer.
 func (Codec) Marshal(v any) (data mem.BufferSlice, err error) {
 	sized, is := v.(*Sized)
 	if is {
 		v = sized.Message
 	}
-	if shared, is := v.(*Shared); is {
-		data, err = shared.marshal()
-	} else {
+	switch m := v.(type) {
+	case *Shared:
+		data, err = m.marshal()
+	case proto.Message:
+		data, err = marshal(m)
+	default:
 		data, err = own().Marshal(v)
 	}
 	if is {
@@ -60,13 +85,17 @@ func (Codec) Marshal(v any) (data mem.BufferSlice, err error) {
 }
 
 // Unmarshal decodes a request. One that is not to be decoded, or cannot be, is no error: see Flaw.
-func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
+func (c Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if sized, is := v.(*Sized); is {
 		sized.Bytes, v = data.Len(), sized.Message
 	}
 	m, is := v.(proto.Message)
 	if !is {
 		return own().Unmarshal(data, v)
+	}
+	if c.large != nil && data.Len() > 1<<20 {
+		c.large <- struct{}{}
+		defer func() { <-c.large }()
 	}
 	buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer buf.Free()

@@ -75,9 +75,9 @@ func TestLargest(t *testing.T) {
 		unfinished[i] = &dlmv1.Acquisition{Lock: strings.Repeat("l", 255), Request: strings.Repeat("r", 64)}
 	}
 	heartbeat := &dlmv1.HeartbeatRequest{Session: "s", Unfinished: unfinished}
-	record := &dlmv1.AppendRequest{Data: make([]byte, wire.MaxRecord-1000)}
+	record := &dlmv1.AppendRequest{Data: make([]byte, 1<<20)}
 	for _, m := range []proto.Message{
-		heartbeat, record, &lockservice.FileArgs{Content: make([]byte, wire.MaxRecord-1000)},
+		heartbeat, record, &lockservice.FileArgs{Content: make([]byte, wire.MaxOld-1000)},
 		&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Heartbeat{Heartbeat: heartbeat}},
 		&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: record}},
 	} {

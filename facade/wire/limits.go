@@ -13,9 +13,11 @@ const (
 	MaxControl = 16 << 10
 	// MaxHeartbeat is room for 1,000 acquisitions with the longest names.
 	MaxHeartbeat = 512 << 10
-	// MaxRecord is far above what a record may have, so that one that is too large is refused with
-	// a reason. It bounds the coursework's appends as well.
-	MaxRecord = 16 << 20
+	// MaxAppend is room for the largest record, and what goes with it.
+	MaxAppend = 1<<20 + MaxControl
+	// MaxOld bounds the appends of the coursework's API, whose clients have an answer of that for
+	// one that is too large.
+	MaxOld = 16 << 20
 )
 
 // element is what a message takes besides what is in it: a little more than any of the API's does.
@@ -26,8 +28,10 @@ func limit(d protoreflect.MessageDescriptor) int {
 	switch d.FullName() {
 	case "dlm.v1.HeartbeatRequest":
 		return MaxHeartbeat
-	case "dlm.v1.AppendRequest", "lock_service.file_args":
-		return MaxRecord
+	case "dlm.v1.AppendRequest":
+		return MaxAppend
+	case "lock_service.file_args":
+		return MaxOld
 	}
 	return MaxControl
 }

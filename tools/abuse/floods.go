@@ -8,15 +8,16 @@ import (
 
 // flood is one way to hurt a server.
 type flood struct {
-	name  string
-	says  string        // what it does
-	short bool          // it is part of the short form
-	files int           // how many descriptors the server may have; 0: as many as this process
-	after time.Duration // how long what it did goes on by itself, during which the honest client counts
-	least time.Duration // how long it lasts at least, but in the short form
-	bar   float64       // how many times the control's p50 the honest client's may be
-	same  bool          // the control is the same server, before and after: the flood itself does nothing
-	death bool          // an honest holder is killed at its end
+	name   string
+	says   string        // what it does
+	short  bool          // it is part of the short form
+	files  int           // how many descriptors the server may have; 0: as many as this process
+	after  time.Duration // how long what it did goes on by itself, during which the honest client counts
+	least  time.Duration // how long it lasts at least, but in the short form
+	bar    float64       // how many times the control's p50 the honest client's may be
+	same   bool          // the control is the same server, before and after: the flood itself does nothing
+	stores int64         // bytes that etcd may have in memory besides, of what it writes and keeps in its log
+	death  bool          // an honest holder is killed at its end
 
 	// prepare does what is to be there before, and returns what floods until its ctx ends.
 	prepare func(ctx context.Context, f *flooder) (func(ctx context.Context) error, error)
@@ -26,6 +27,8 @@ type flood struct {
 const (
 	factor      = 3
 	quietFactor = 1.1
+	// Whoever commits waits for the disk, which takes a hundred times as long for a megabyte.
+	diskFactor = 300
 )
 
 // purge is how long etcd needs until it has looked for files to remove, and ends its process if it
@@ -54,7 +57,7 @@ func floods() []flood {
 		{name: "inspects", says: "inspects of a lock with 10,000 waiters", short: true, prepare: inspects},
 		{name: "locks", says: "50,000 locks taken and not given back", prepare: locks},
 		{name: "lists", says: "lists of all locks while 10,000 are held", prepare: lists},
-		{name: "records", says: "records of 1 MiB in 8 sections that do not end", prepare: records},
+		{name: "records", says: "records of 1 MiB in 8 sections that do not end", bar: diskFactor, stores: 64 * mebibyte, prepare: records},
 		{name: "tokens", says: "wrong credentials and tokens", short: true, prepare: tokens},
 		{name: "coursework-clients", says: "clients of the coursework's API, never heard of again", prepare: courseworkClients},
 		{name: "coursework-appends", says: "its appends, of 15 MiB", prepare: courseworkAppends},

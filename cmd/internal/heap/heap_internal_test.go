@@ -14,7 +14,7 @@ func TestPercent(t *testing.T) {
 	for _, c := range []struct {
 		live uint64
 		want int
-	}{{0, 900}, {1, 900}, {8 << 20, 400}, {20 << 20, 100}, {40 << 20, 100}, {80 << 20, 150}, {8 << 30, 199}} {
+	}{{0, 900}, {1, 900}, {8 << 20, 400}, {20 << 20, 100}, {40 << 20, 100}, {60 << 20, 133}, {80 << 20, 140}, {8 << 30, 100}} {
 		if got := percent(c.live, floor); got != c.want {
 			t.Errorf("%d bytes alive: %d %%, want %d", c.live, got, c.want)
 		}

@@ -11,23 +11,24 @@ const (
 	look  = 5 * time.Second // how often
 	quiet = 32 << 20        // bytes that a program allocates at most between two looks while it is quiet
 	spare = 16 << 20        // bytes beyond its floor that are not worth the work
+	rest  = 3               // looks between one try and the next
 )
 
-// Release gives the memory that a burst has taken back to the system, within some ten seconds after
-// it, until ctx ends. By itself Go would do so when it collects garbage the next time, which in a
-// program that has become quiet is every two minutes. It is for a program's main, with the floor
-// that [Roomy] is given.
+// Release gives the memory that a burst has taken back to the system, within some twenty seconds
+// after it, until ctx ends. By itself Go would do so when it collects garbage the next time, which
+// in a program that has become quiet is every two minutes. It is for a program's main, with the
+// floor that [Roomy] is given.
 func Release(ctx context.Context, floor uint64) {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
-	var before burst
+	var b burst
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 			taken, allocated := used()
-			if before.over(taken, allocated, floor) {
+			if b.over(taken, allocated, floor) {
 				debug.FreeOSMemory()
 			}
 		}
@@ -37,20 +38,20 @@ func Release(ctx context.Context, floor uint64) {
 // burst is what is known of one.
 type burst struct {
 	allocated uint64 // bytes that the program had ever allocated at the last look
-	on        bool   // more than a quiet program does, since its memory was given back
+	rests     int    // looks until the next try
 }
 
-// over takes a look, and reports whether a burst is over that has left memory behind.
+// over takes a look, and reports whether the program is quiet and may have taken more memory than it
+// needs. What is in use at one try may not be at the next.
 func (b *burst) over(taken, allocated, floor uint64) bool {
 	calm := allocated-b.allocated <= quiet
 	b.allocated = allocated
-	if !calm {
-		b.on = true
+	b.rests = max(0, b.rests-1)
+	if !calm || b.rests > 0 || taken <= floor+spare {
 		return false
 	}
-	over := b.on && taken > floor+spare
-	b.on = false
-	return over
+	b.rests = rest
+	return true
 }
 
 // used is how many bytes the program has taken from the system for its heap, and all that it ever

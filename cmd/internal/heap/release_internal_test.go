@@ -23,9 +23,12 @@ func TestBurst(t *testing.T) {
 		{300 * mib, 500 * mib, false}, // the burst
 		{310 * mib, 900 * mib, false},
 		{310 * mib, 905 * mib, true},
-		{300 * mib, 910 * mib, false},  // once is enough, what is left is needed
-		{50 * mib, 1000 * mib, false},  // a small one
-		{50 * mib, 1001 * mib, false},  // is not worth it
+		{300 * mib, 910 * mib, false}, // it is in use, or was when that was tried
+		{300 * mib, 915 * mib, false},
+		{300 * mib, 920 * mib, true},
+		{50 * mib, 925 * mib, false}, // and is not any more
+		{50 * mib, 930 * mib, false},
+		{50 * mib, 935 * mib, false},
 		{310 * mib, 1300 * mib, false}, // the next
 		{310 * mib, 1310 * mib, true},
 	} {

@@ -14,6 +14,8 @@ import (
 type Env struct {
 	// Apply makes one call of etcd, by which a transaction takes effect whole or not at all.
 	Apply func(context.Context, *pb.TxnRequest) (*pb.TxnResponse, error)
+	// Near reports whether etcd is in this process.
+	Near bool
 	// Start runs a function in a goroutine that somebody waits for. It reports whether it does; it
 	// does not once Closed.
 	Start func(func()) bool
@@ -48,7 +50,7 @@ func New(env Env) *Engine {
 	}
 	return &Engine{
 		env: env, queue: newQueue(),
-		calls: newGate(callsAtOnce), longReads: newGate(longAtOnce()), urgentCalls: newGate(callsAtOnce),
+		calls: newGate(callsAtOnce), longReads: newGate(longAtOnce(env.Near)), urgentCalls: newGate(callsAtOnce),
 	}
 }
 

@@ -13,9 +13,14 @@ import (
 // millisecond or two, however many ask at the same time.
 const callsAtOnce = 64
 
-// longAtOnce is callsAtOnce for reads that return many keys. These keep a processor busy, as etcd
-// does when it is in this process, and whoever commits meanwhile waits behind all of them.
-func longAtOnce() int { return max(4, runtime.GOMAXPROCS(0)/2) }
+// longAtOnce is callsAtOnce for reads that return many keys. If etcd is in this process, each keeps a
+// processor busy, and who commits meanwhile waits behind all of them.
+func longAtOnce(near bool) int {
+	if near {
+		return max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	return callsAtOnce / 4
+}
 
 // short bounds the operations of a read that is not long.
 const short = 16
