@@ -31,6 +31,7 @@ type Conn struct {
 	writing sync.Mutex
 	out     *frames.Scanner
 
+	gone   chan struct{} // closed with the connection
 	mu     sync.Mutex
 	closed bool
 	latest uint32
@@ -38,7 +39,7 @@ type Conn struct {
 }
 
 func newConn(b *Budget, conn net.Conn) *Conn {
-	c := &Conn{Conn: conn, budget: b, calls: map[uint32]*Call{}, pace: rate.NewLimiter(nuisances, maxNuisances)}
+	c := &Conn{Conn: conn, budget: b, calls: map[uint32]*Call{}, pace: rate.NewLimiter(nuisances, maxNuisances), gone: make(chan struct{})}
 	c.in, c.out = frames.FromClient(received{c}), frames.FromServer(written{c})
 	return c
 }
@@ -59,8 +60,15 @@ func (c *Conn) slow() {
 	if debt == 0 {
 		return
 	}
-	if pause := c.pace.ReserveN(time.Now(), debt).Delay(); pause > 0 {
-		time.Sleep(min(pause, maxPause))
+	pause := c.pace.ReserveN(time.Now(), debt).Delay()
+	if pause == 0 {
+		return
+	}
+	timer := time.NewTimer(min(pause, maxPause))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.gone:
 	}
 }
 
@@ -105,6 +113,9 @@ func (c *Conn) Write(b []byte) (int, error) {
 // Close closes the accounts as well.
 func (c *Conn) Close() error {
 	c.mu.Lock()
+	if !c.closed {
+		close(c.gone)
+	}
 	c.closed = true
 	for _, call := range c.calls {
 		call.end()
