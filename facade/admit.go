@@ -37,7 +37,8 @@ type call struct {
 	req     any                // once it is admitted; nil: the call is a stream of requests
 	cancel  context.CancelFunc // of ctx; nil: it ends with what it was made from
 	counted bool               // the drain waits for it
-	held    int                // bytes that its connection's account has for it
+	account *budget.Call       // of what it came by; nil: there is none
+	held    int                // bytes that the account has for it
 }
 
 // admit decides whether the call may begin: nil, or why it may not. No call reaches its handler by
@@ -56,7 +57,7 @@ func (c *call) admit(req any) error {
 	}
 	if req != nil {
 		var err error
-		if c.held, err = c.service.limiter.admit(c.ctx, c.method, req); err != nil {
+		if c.held, err = c.service.limiter.admit(c, req); err != nil {
 			return err
 		}
 	}
@@ -140,7 +141,7 @@ func (c *call) end(resp any, err error, took time.Duration) error {
 		defer c.service.drain.calls.Done()
 	}
 	if c.held > 0 {
-		budget.Of(c.ctx).Free(c.held)
+		c.account.Free(c.held)
 	}
 	if err != nil {
 		resp, err = nil, c.outgoing(err)
@@ -148,7 +149,7 @@ func (c *call) end(resp any, err error, took time.Duration) error {
 			c.service.limiter.refused(limit)
 		}
 		if nuisance(err) {
-			budget.Of(c.ctx).Refused()
+			c.account.Refused()
 		}
 	}
 	if c.cancel != nil {
@@ -182,7 +183,7 @@ func recovered(f func() error) (err error) {
 
 // unary is around every call of gRPC's that has one request and one answer.
 func (s *service) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-	c := &call{service: s, method: info.FullMethod, began: time.Now(), ctx: ctx}
+	c := &call{service: s, method: info.FullMethod, began: time.Now(), ctx: ctx, account: budget.Of(ctx)}
 	var resp any
 	err := recovered(func() (err error) {
 		if err = c.admit(req); err == nil {
@@ -192,14 +193,14 @@ func (s *service) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	})
 	err = c.end(resp, err, time.Since(c.began))
 	if answer, is := resp.(proto.Message); is && err == nil {
-		budget.Of(ctx).Answer(proto.Size(answer))
+		c.account.Answer(proto.Size(answer))
 	}
 	return resp, err
 }
 
 // stream is around every stream. One with a single request is admitted when that has come.
 func (s *service) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	c := &call{service: s, method: info.FullMethod, began: time.Now(), ctx: ss.Context()}
+	c := &call{service: s, method: info.FullMethod, began: time.Now(), ctx: ss.Context(), account: budget.Of(ss.Context())}
 	multiplexed := info.IsClientStream && info.IsServerStream
 	err := recovered(func() error {
 		if multiplexed {
@@ -218,16 +219,18 @@ type callStream struct {
 	grpc.ServerStream
 	call     *call
 	admitted bool
+	in, out  wire.Sized // the message that is received, and the one that is sent: one at a time
 }
 
 func (s *callStream) Context() context.Context { return s.call.ctx }
 
 func (s *callStream) RecvMsg(m any) error {
-	sized := wire.Sized{Message: m}
-	err := s.ServerStream.RecvMsg(&sized)
+	s.in.Message = m
+	err := s.ServerStream.RecvMsg(&s.in)
 	if err == nil {
-		budget.Of(s.ServerStream.Context()).Read(sized.Bytes)
+		s.call.account.Read(s.in.Bytes)
 	}
+	s.in.Message = nil
 	if p, is := m.(proto.Message); err == nil && is && oversize.Marked(p) {
 		err = fmt.Errorf("%w: a message of %d bytes or more", etcdstore.ErrTooLarge, oversize.Limit)
 	}
@@ -243,11 +246,12 @@ func (s *callStream) RecvMsg(m any) error {
 }
 
 func (s *callStream) SendMsg(m any) error {
-	sized := wire.Sized{Message: m}
-	err := s.ServerStream.SendMsg(&sized)
+	s.out.Message = m
+	err := s.ServerStream.SendMsg(&s.out)
 	if err == nil {
-		budget.Of(s.ServerStream.Context()).Answer(sized.Bytes)
+		s.call.account.Answer(s.out.Bytes)
 	}
+	s.out.Message = nil
 	return transportError(err)
 }
 

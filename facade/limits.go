@@ -163,17 +163,16 @@ func reserved(method string) bool {
 
 // admit decides whether a call is within what its client, and all of them, may have. It returns how
 // many bytes it has counted for the call, which are to be freed with it.
-func (l *limiter) admit(ctx context.Context, method string, req any) (bytes int, err error) {
-	account := budget.Of(ctx)
-	if bytes = keeps(req); reserved(method) {
-		account.Force(bytes)
-	} else if err := account.Hold(bytes); err != nil {
+func (l *limiter) admit(c *call, req any) (bytes int, err error) {
+	if bytes = keeps(req); reserved(c.method) {
+		c.account.Force(bytes)
+	} else if err := c.account.Hold(bytes); err != nil {
 		return 0, err
 	}
-	switch method {
+	switch c.method {
 	case dlmv1.LockService_Init_FullMethodName, lockservice.LockService_ClientInit_FullMethodName:
-		if err := l.admitSession(ctx); err != nil {
-			account.Free(bytes)
+		if err := l.admitSession(c.ctx); err != nil {
+			c.account.Free(bytes)
 			return 0, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/facade/budget"
 )
 
 // maxRefusals bounds the calls too many whose answers have not been sent: then no more are read from
@@ -29,6 +30,7 @@ const maxLosses = 4 * etcdstore.MaxUnfinished
 type mux struct {
 	service *service
 	stream  grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]
+	account *budget.Call
 	link    *etcdstore.Link
 	broken  chan error // the sender's error
 	unable  bool       // a call that could not be served was refused; the sender's
@@ -76,7 +78,7 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	waiting, release := bind(ctx, s.drain.ending)
 	defer release()
 	tellPeer(stream)
-	m := &mux{service: s, stream: stream, broken: make(chan error, 1)}
+	m := &mux{service: s, stream: stream, account: budget.Of(ctx), broken: make(chan error, 1)}
 	m.room, m.more = sync.NewCond(&m.mu), sync.NewCond(&m.mu)
 	m.link = s.store.NewLink(m.tell)
 	defer m.link.Close(false) // unless it was closed below
@@ -121,7 +123,7 @@ func (m *mux) receive(ctx, waiting context.Context) error {
 			return err
 		}
 		c := &muxed{
-			call:   call{service: m.service, began: time.Now(), ctx: ctx, waiting: waiting},
+			call:   call{service: m.service, began: time.Now(), ctx: ctx, waiting: waiting, account: m.account},
 			mux:    m,
 			number: req.GetCall(),
 			bytes:  held(req),
