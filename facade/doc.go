@@ -27,10 +27,17 @@
 // the log unless it ends a stream:
 //
 //   - RESOURCE_EXHAUSTED: a message over [MaxMessage].
-//   - INTERNAL: a message that is no valid protobuf, or has text that is not UTF-8; no request
-//     where one is due.
+//   - INTERNAL: a compressed message; no request where one is due.
 //   - UNIMPLEMENTED: a message in a compression that is not known, a method's name that is
 //     malformed.
 //
-// On a Stream such a message ends the stream, as there is no telling which call it was.
+// On a Stream such a message ends the stream, as there is no telling which call it was. A message
+// that is no valid protobuf, that is too large for its type, or that would take too much memory
+// once it is decoded, fails its own call and no other: see package wire.
+//
+// # Limits
+//
+// What a client may take, and all of them together, is bounded: see [Limits], package budget, and
+// docs/limits.md. A limit refuses in [call.admit], or before (tap); it never costs a call that has
+// begun, but for what a connection has sent or not read too much of: then it is closed.
 package facade
