@@ -109,6 +109,8 @@ limits:
   connections: 1
   connections-per-address: 2
   idle: 3s
+  age: 17m
+  call-rate: 18
   streams: 4
   calls: 5
   buffer: 50MiB
@@ -138,7 +140,7 @@ limits:
 		},
 		Coursework: config.Coursework{Lock: "c/w", TTL: 20 * time.Second},
 		Limits: config.Limits{
-			Connections: 1, ConnectionsPerAddress: 2, Idle: 3 * time.Second, Streams: 4, Calls: 5, Buffer: 50 << 20, ConnectionBuffer: 48 << 20,
+			Connections: 1, ConnectionsPerAddress: 2, Idle: 3 * time.Second, Age: 17 * time.Minute, CallRate: 18, Streams: 4, Calls: 5, Buffer: 50 << 20, ConnectionBuffer: 48 << 20,
 			Deliver: 6 * time.Second, Collect: 7 * time.Second, Gzip: true, SessionRate: 8, SessionRatePerClient: 9, SessionBurst: 10,
 			Sessions: 11, SessionsPerClient: 12, Acquisitions: 13, Waiters: 14, Watches: 15, WatchesPerClient: 16,
 		},
@@ -178,8 +180,9 @@ limits:
 			"DLM_COURSEWORK_LOCK": "c/w", "DLM_COURSEWORK_TTL": "20s", "DLM_COURSEWORK_HOLD": "0s",
 			"DLM_CLUSTER_CLIENT_LISTEN": "127.0.0.1:2379", "DLM_CLUSTER_QUOTA": "1073741824", "DLM_CLUSTER_TLS_CA": ca,
 			"DLM_CLUSTER_TLS_CERT": cert, "DLM_CLUSTER_TLS_KEY": key,
-			"DLM_LIMITS_CONNECTIONS": "1", "DLM_LIMITS_CONNECTIONS_PER_ADDRESS": "2", "DLM_LIMITS_IDLE": "3s", "DLM_LIMITS_STREAMS": "4",
-			"DLM_LIMITS_CALLS": "5", "DLM_LIMITS_BUFFER": "50MiB", "DLM_LIMITS_CONNECTION_BUFFER": "48MiB", "DLM_LIMITS_DELIVER": "6s",
+			"DLM_LIMITS_CONNECTIONS": "1", "DLM_LIMITS_CONNECTIONS_PER_ADDRESS": "2", "DLM_LIMITS_IDLE": "3s", "DLM_LIMITS_AGE": "17m", "DLM_LIMITS_CALL_RATE": "18",
+			"DLM_LIMITS_STREAMS": "4",
+			"DLM_LIMITS_CALLS":   "5", "DLM_LIMITS_BUFFER": "50MiB", "DLM_LIMITS_CONNECTION_BUFFER": "48MiB", "DLM_LIMITS_DELIVER": "6s",
 			"DLM_LIMITS_COLLECT": "7s", "DLM_LIMITS_GZIP": "true", "DLM_LIMITS_SESSION_RATE": "8", "DLM_LIMITS_SESSION_RATE_PER_CLIENT": "9",
 			"DLM_LIMITS_SESSION_BURST": "10", "DLM_LIMITS_SESSIONS": "11", "DLM_LIMITS_SESSIONS_PER_CLIENT": "12",
 			"DLM_LIMITS_ACQUISITIONS": "13", "DLM_LIMITS_WAITERS": "14", "DLM_LIMITS_WATCHES": "15", "DLM_LIMITS_WATCHES_PER_CLIENT": "16",

@@ -11,8 +11,10 @@ type Limits struct {
 	Connections           int
 	ConnectionsPerAddress int
 	Idle                  time.Duration
+	Age                   time.Duration
 	Streams               int
 	Calls                 int
+	CallRate              int
 
 	Buffer           int64
 	ConnectionBuffer int64
@@ -59,10 +61,14 @@ func limitSettings() []setting {
 			meaning: "How many of them may come from one address; 0: any number. Behind a balancer all clients have the same."},
 		{name: "limits.idle", field: func(c *Config) any { return &c.Limits.Idle },
 			meaning: "A connection that has had no call for so long is closed; " + bounds(minSlow, maxIdle) + ", or `0s`: never."},
+		{name: "limits.age", field: func(c *Config) any { return &c.Limits.Age },
+			meaning: "A connection that is so old is closed when its calls have ended, or half a minute later, so that clients spread anew; " + bounds(minAge, maxIdle) + ", or `0s`: never."},
 		{name: "limits.streams", field: func(c *Config) any { return &c.Limits.Streams },
 			meaning: "gRPC calls in progress on one connection, " + whole + ". A client sends further ones when others have ended. A multiplexed stream is one, with all that it carries."},
 		{name: "limits.calls", field: func(c *Config) any { return &c.Limits.Calls },
 			meaning: "Unanswered calls of one multiplexed stream, " + whole + ". A wait for a lock is one."},
+		{name: "limits.call-rate", field: func(c *Config) any { return &c.Limits.CallRate },
+			meaning: "Calls a second of one client, and as many at once; 0: any number. Those that give back, heartbeats and releases, do not count."},
 		{name: "limits.buffer", field: func(c *Config) any { return &c.Limits.Buffer },
 			meaning: "Bytes that are kept for all connections together: requests that have not come to their end or are being served, and answers that are not read; `" + size(minBuffer) + "` to `" + size(maxBuffer) + "`. Calls are refused from half of it on, connections closed from three quarters on."},
 		{name: "limits.connection-buffer", field: func(c *Config) any { return &c.Limits.ConnectionBuffer },
@@ -94,14 +100,17 @@ func limitSettings() []setting {
 	}
 }
 
-const maxIdle = 24 * time.Hour
+const (
+	maxIdle = 24 * time.Hour
+	minAge  = time.Minute
+)
 
 func (l Limits) validate(f *faults) {
 	cfg := Config{Limits: l}
 	for _, s := range limitSettings() {
 		if n, is := s.field(&cfg).(*int); is {
 			least := 1
-			if s.name == "limits.connections-per-address" {
+			if s.name == "limits.connections-per-address" || s.name == "limits.call-rate" {
 				least = 0
 			}
 			f.check(*n >= least && *n <= maxCount, s.name, *n, fmt.Sprintf("%d to %d", least, maxCount))
@@ -109,6 +118,9 @@ func (l Limits) validate(f *faults) {
 	}
 	if l.Idle != 0 {
 		f.between("limits.idle", l.Idle, minSlow, maxIdle)
+	}
+	if l.Age != 0 {
+		f.between("limits.age", l.Age, minAge, maxIdle)
 	}
 	f.between("limits.deliver", l.Deliver, minSlow, maxSlow)
 	f.between("limits.collect", l.Collect, minSlow, maxSlow)

@@ -33,6 +33,9 @@ type Limits struct {
 	Streams int           // calls in progress on one connection; further ones wait in its client
 	Calls   int           // unanswered calls of one multiplexed stream
 	Idle    time.Duration // a connection without calls is closed after that; 0: never
+	Age     time.Duration // a connection is closed after that, when its calls have ended or half a minute later; 0: never
+
+	CallRate int // calls a second of one client, and as many at once; 0: any number. Those that give back do not count
 
 	SessionRate          int // new sessions a second, of all clients
 	SessionRatePerClient int // of one
@@ -68,6 +71,7 @@ const (
 	limitSessionRate          = "session-rate"
 	limitSessionRatePerClient = "session-rate-per-client"
 	limitCalls                = "calls"
+	limitCallRate             = "call-rate"
 	limitWatches              = "watches"
 	limitWatchesPerClient     = "watches-per-client"
 )
@@ -109,15 +113,20 @@ func newLimiter(cfg Config) *limiter {
 // client is what one client has of the limits that are each client's own.
 type client struct {
 	name    string
+	calls   *rate.Limiter // nil: any number
 	inits   *rate.Limiter
 	watches atomic.Int64
 }
 
 func (l *limiter) newClient() *client {
-	return &client{
+	c := &client{
 		name:  fmt.Sprint("connection ", l.clients.Add(1)),
 		inits: rate.NewLimiter(rate.Limit(l.limits.SessionRatePerClient), l.limits.SessionBurst),
 	}
+	if most := l.limits.CallRate; most > 0 {
+		c.calls = rate.NewLimiter(rate.Limit(most), most)
+	}
+	return c
 }
 
 type clientKey struct{}
@@ -169,14 +178,25 @@ func (l *limiter) admit(c *call, req any) (bytes int, err error) {
 	} else if err := c.account.Hold(bytes); err != nil {
 		return 0, err
 	}
-	switch c.method {
-	case dlmv1.LockService_Init_FullMethodName, lockservice.LockService_ClientInit_FullMethodName:
-		if err := l.admitSession(c.ctx); err != nil {
-			c.account.Free(bytes)
-			return 0, err
-		}
+	if err := l.admitRate(c); err != nil {
+		c.account.Free(bytes)
+		return 0, err
 	}
 	return bytes, nil
+}
+
+// admitRate decides whether a call comes too soon after others.
+func (l *limiter) admitRate(c *call) error {
+	if l.limits.CallRate > 0 && !reserved(c.method) {
+		if by := clientOf(c.ctx); by != nil && !by.calls.Allow() {
+			return exceeded(limitCallRate, int64(l.limits.CallRate), "calls a second, for one client", callRetry)
+		}
+	}
+	switch c.method {
+	case dlmv1.LockService_Init_FullMethodName, lockservice.LockService_ClientInit_FullMethodName:
+		return l.admitSession(c.ctx)
+	}
+	return nil
 }
 
 func (l *limiter) admitSession(ctx context.Context) error {

@@ -81,7 +81,7 @@ type frameConn struct {
 	stream uint32
 }
 
-func dialRaw(t *testing.T, conn *grpc.ClientConn, settings ...http2.Setting) *frameConn {
+func dialFrames(t *testing.T, conn *grpc.ClientConn, settings ...http2.Setting) *frameConn {
 	t.Helper()
 	addr := conn.Target()[len("passthrough:///"):]
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
@@ -175,7 +175,7 @@ func TestUnfinishedRequestsAreBounded(t *testing.T) {
 	conn, refused := limited(t, scripted{do: nothing}, func(l *facade.Limits) {
 		l.Buffer, l.ConnectionBuffer = 4<<20, 2<<20
 	})
-	r := dialRaw(t, conn)
+	r := dialFrames(t, conn)
 	piece := make([]byte, 16<<10)
 	copy(piece, []byte{0, 0, 0xe0, 0, 0}) // of 14 MiB
 	go func() {
@@ -229,7 +229,7 @@ func TestSlowRequestsEnd(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := dialRaw(t, conn)
+			r := dialFrames(t, conn)
 			if err := begin(r); err != nil {
 				t.Fatal(err)
 			}
@@ -253,7 +253,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	conn, refused := limited(t, store, func(l *facade.Limits) {
 		l.Buffer, l.ConnectionBuffer, l.Collect = 64<<20, 16<<20, time.Second
 	})
-	r := dialRaw(t, conn, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	r := dialFrames(t, conn, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 	read := framed(t, &dlmv1.ReadRequest{Lock: "l", File: "f"})
 	for range 100 {
 		stream, err := r.call(dlmv1.LockService_Read_FullMethodName)
@@ -294,6 +294,36 @@ func TestSessionsAreBounded(t *testing.T) {
 		_, err := client.Init(storetest.Bounded(t), &dlmv1.InitRequest{})
 		return err == nil
 	})
+}
+
+func TestCallsAreBounded(t *testing.T) {
+	conn, _ := limited(t, scripted{do: nothing}, func(l *facade.Limits) { l.CallRate = 3 })
+	for by, client := range map[string]dlmv1.LockServiceClient{
+		"unary": dlmv1.NewLockServiceClient(conn), "mux": dlmv1.NewLockServiceClient(openMux(t, conn)),
+	} {
+		storetest.Eventually(t, by+": a call too many", func() bool {
+			_, err := client.Inspect(storetest.Bounded(t), &dlmv1.InspectRequest{})
+			limit, retry := limitOf(err)
+			return limit == "call-rate" && retry > 0
+		})
+		if _, err := client.Release(storetest.Bounded(t), &dlmv1.ReleaseRequest{}); err != nil {
+			t.Errorf("%s: a release: %v", by, err)
+		}
+		storetest.Eventually(t, by+": another call", func() bool {
+			_, err := client.Inspect(storetest.Bounded(t), &dlmv1.InspectRequest{})
+			return err == nil
+		})
+	}
+}
+
+// A connection that is too old is closed, and what its client asks then goes over another one.
+func TestOldConnectionsAreClosed(t *testing.T) {
+	conn, _ := limited(t, scripted{do: nothing}, func(l *facade.Limits) { l.Age = 200 * time.Millisecond })
+	old := dialFrames(t, conn)
+	old.closed("the end of an old connection")
+	if _, err := dlmv1.NewLockServiceClient(conn).Inspect(storetest.Bounded(t), &dlmv1.InspectRequest{}); err != nil {
+		t.Errorf("a call after that: %v", err)
+	}
 }
 
 func TestWatchesAreBounded(t *testing.T) {

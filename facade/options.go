@@ -40,6 +40,7 @@ const (
 	handshakeTimeout = 5 * time.Second  // for a connection to begin to speak HTTP/2
 	callTimeout      = 10 * time.Second // for a call that does not wait
 	flushTimeout     = time.Second      // for the last answers to leave, in a shutdown
+	ageGrace         = 30 * time.Second // for calls on a connection that has become too old
 	stopTimeout      = 5 * time.Second  // for handlers to notice that their calls were cut off
 
 	// A client may ping this often, with and without calls in progress.
@@ -63,7 +64,10 @@ func options(s *service) []grpc.ServerOption {
 		grpc.MaxConcurrentStreams(uint32(s.limiter.limits.Streams)), //nolint:gosec // a small number
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout, MaxConnectionIdle: s.limiter.limits.Idle}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: pingAfter, Timeout: pingTimeout,
+			MaxConnectionIdle: s.limiter.limits.Idle, MaxConnectionAge: s.limiter.limits.Age, MaxConnectionAgeGrace: ageGrace,
+		}),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 		grpc.UnknownServiceHandler(unknown),

@@ -35,7 +35,7 @@ func facadeLimits(l config.Limits, log *slog.Logger) facade.Limits {
 	return facade.Limits{
 		Connections: connections, ConnectionsPerAddress: l.ConnectionsPerAddress,
 		Buffer: l.Buffer, ConnectionBuffer: l.ConnectionBuffer, Deliver: l.Deliver, Collect: l.Collect,
-		Streams: l.Streams, Calls: l.Calls, Idle: l.Idle, Gzip: l.Gzip,
+		Streams: l.Streams, Calls: l.Calls, Idle: l.Idle, Age: l.Age, CallRate: l.CallRate, Gzip: l.Gzip,
 		SessionRate: l.SessionRate, SessionRatePerClient: l.SessionRatePerClient, SessionBurst: l.SessionBurst,
 		Watches: l.Watches, WatchesPerClient: l.WatchesPerClient,
 	}

@@ -7,8 +7,17 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
+)
+
+// A process that is being started has its parent's descriptors for a moment, until it is executed:
+// a lock that was given up meanwhile still looks taken. So it is tried again, for a quarter of a
+// second in all.
+const (
+	lockTries = 10
+	lockPace  = 25 * time.Millisecond
 )
 
 // lockDir takes the data directory for this process. The kernel lets go of it when the process
@@ -20,6 +29,13 @@ func lockDir(dir string) (*fileutil.LockedFile, error) {
 	}
 	path := filepath.Join(dir, "LOCK")
 	lock, err := fileutil.TryLockFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	for range lockTries {
+		if !errors.Is(err, fileutil.ErrLocked) {
+			break
+		}
+		time.Sleep(lockPace) //nolint:forbidigo // there is nothing that tells
+		lock, err = fileutil.TryLockFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	}
 	if errors.Is(err, fileutil.ErrLocked) {
 		by := "another server"
 		if text, err := os.ReadFile(path); err == nil {
