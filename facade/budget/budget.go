@@ -106,19 +106,22 @@ func threeQuarters(bound int64) int64 { return bound / 4 * 3 }
 func (b *Budget) shrink() {
 	b.shrinking.Lock()
 	defer b.shrinking.Unlock()
-	if b.used.Load() <= threeQuarters(b.limits.Buffer) {
+	left := b.used.Load()
+	if left <= threeQuarters(b.limits.Buffer) {
 		return // by somebody else
 	}
-	for b.used.Load() > b.limits.Buffer/2 {
+	for left > b.limits.Buffer/2 {
 		var most *Conn
 		for _, c := range b.open() {
 			if most == nil || c.used.Load() > most.used.Load() {
 				most = c
 			}
 		}
-		if most == nil || most.used.Load() <= modest || !most.cut(LimitBuffer) {
+		if most == nil || most.used.Load() <= modest {
 			return // what is left is held by calls that are under way
 		}
+		left -= most.used.Load() // some of it goes when its calls have noticed
+		most.cut(LimitBuffer)
 	}
 }
 

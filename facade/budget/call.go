@@ -27,7 +27,8 @@ type Call struct {
 	since    int64          // when that message, or the call, began
 
 	unsent  int   // may be below 0 for a moment: what is written is seen first
-	pending int64 // since when there is something
+	pending int64 // since when the first of it, as far as is known, waits to be written
+	waiting int   // bytes that there were then
 	written int   // since then
 }
 
@@ -67,12 +68,18 @@ func (c *Call) awaited() bool {
 }
 
 func (c *Call) sent(n int) {
-	if !c.over {
-		c.unsent -= n
-		c.written += n
-		c.conn.charge(-n)
+	if c.over {
+		return
+	}
+	c.unsent -= n
+	c.conn.charge(-n)
+	if c.written += n; c.written >= c.waiting { // what is left came later
+		c.wait()
 	}
 }
+
+// wait notes that what is unsent waits from now on.
+func (c *Call) wait() { c.pending, c.waiting, c.written = c.conn.budget.now.Load(), c.unsent, 0 }
 
 // end takes what is left off.
 func (c *Call) end() {
@@ -106,11 +113,12 @@ func (c *Call) Answer(bytes int) {
 	if c.over {
 		return
 	}
-	if c.unsent <= 0 {
-		c.pending, c.written = c.conn.budget.now.Load(), 0
-	}
+	first := c.unsent <= 0
 	c.unsent += bytes + prefixed
 	c.conn.charge(bytes + prefixed)
+	if first {
+		c.wait()
+	}
 }
 
 // Hold counts what a handler keeps, until Free. An error is a refusal, and nothing is counted.

@@ -126,18 +126,17 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// cut closes a connection that costs too much, and reports whether it was open.
-func (c *Conn) cut(limit string) bool {
+// cut closes a connection that costs too much.
+func (c *Conn) cut(limit string) {
 	c.mu.Lock()
 	open := !c.closed
 	c.mu.Unlock()
 	if !open {
-		return false
+		return
 	}
 	c.budget.refused(limit)
 	c.budget.logger.Warn("closing a connection", "limit", limit, "peer", c.RemoteAddr().String(), "buffered", c.used.Load())
 	_ = c.Close() // what it says is of no use to anybody
-	return true
 }
 
 // received is told of what comes, written of what goes.
