@@ -2,7 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"syscall"
 
 	"github.com/distributed-lock-manager/dlm/config"
 	"github.com/distributed-lock-manager/dlm/etcdstore"
@@ -25,11 +24,10 @@ func connectionsFor(wanted int, files uint64) int {
 // facadeLimits are the limits that the facade keeps. Fewer connections than wanted are warned about.
 func facadeLimits(l config.Limits, log *slog.Logger) facade.Limits {
 	connections := l.Connections
-	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil { // Go has raised it to what is allowed
-		if connections = connectionsFor(l.Connections, files.Cur); connections < l.Connections {
+	if files, known := maxFiles(); known {
+		if connections = connectionsFor(l.Connections, files); connections < l.Connections {
 			log.Warn("fewer connections than configured: this process may not open as many files (ulimit -n, LimitNOFILE)",
-				"files", files.Cur, "connections", connections, "configured", l.Connections)
+				"files", files, "connections", connections, "configured", l.Connections)
 		}
 	}
 	return facade.Limits{
