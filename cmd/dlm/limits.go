@@ -24,7 +24,7 @@ func connectionsFor(wanted int, files uint64) int {
 // facadeLimits are the limits that the facade keeps. Fewer connections than wanted are warned about.
 func facadeLimits(l config.Limits, log *slog.Logger) facade.Limits {
 	connections := l.Connections
-	if files, known := maxFiles(); known {
+	if files, ok := maxFiles(); ok {
 		if connections = connectionsFor(l.Connections, files); connections < l.Connections {
 			log.Warn("fewer connections than configured: this process may not open as many files (ulimit -n, LimitNOFILE)",
 				"files", files, "connections", connections, "configured", l.Connections)
