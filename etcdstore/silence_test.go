@@ -145,6 +145,9 @@ func TestHeardOf(t *testing.T) {
 func TestAbandonedSessions(t *testing.T) {
 	t.Parallel()
 	many := 3000
+	if raceEnabled() {
+		many = 600
+	}
 	if n, err := strconv.Atoi(os.Getenv("DLM_TEST_ABANDONED")); err == nil {
 		many = n
 	}
