@@ -98,7 +98,7 @@ func TestGarbage(t *testing.T) {
 	defer cancel()
 
 	rounds := 40
-	if testing.Short() {
+	if testing.Short() || raceEnabled() {
 		rounds = 10
 	}
 	want := map[string]string{}
