@@ -148,9 +148,7 @@ func (c *call) end(resp any, err error, took time.Duration) error {
 		if limit := limitOf(err); limit != "" {
 			c.service.limiter.refused(limit)
 		}
-		if nuisance(err) {
-			c.account.Refused()
-		}
+		c.account.Refused(nuisance(err))
 	}
 	if c.cancel != nil {
 		c.cancel()

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/facade/budget"
 	"github.com/distributed-lock-manager/dlm/internal/text"
 )
 
@@ -127,18 +128,20 @@ const notByThisCall = "not_by_this_call"
 // limitName is the key of an ErrorInfo's metadata under which LIMIT says which limit it was.
 const limitName = "limit"
 
-// nuisance reports whether a refusal is of a call that a client would not make who means well, or
-// would not make again at once.
-func nuisance(err error) bool {
+// nuisance is how much of one a refusal is: of a call that a client would not make who means well,
+// or would not make again at once. 0: it is none.
+func nuisance(err error) int {
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {
-		return false
+		return 0
 	}
-	switch r.status.Code() {
-	case codes.InvalidArgument, codes.ResourceExhausted, codes.Unimplemented:
-		return true
+	switch code := r.status.Code(); {
+	case r.reason == reasonLockExpired, r.reason == reasonOutcomeUnknown: // of each hold that it has lost, once
+		return budget.Refusal / 2
+	case code == codes.InvalidArgument, code == codes.ResourceExhausted, code == codes.Unimplemented, r.reason == reasonSessionExpired:
+		return budget.Refusal
 	}
-	return r.reason == reasonSessionExpired
+	return 0
 }
 
 // limitOf is the limit by which an error refuses; empty: none.

@@ -147,10 +147,11 @@ func (c *Call) Free(bytes int) {
 	}
 }
 
-// Refused says that the call was refused for what it is.
-func (c *Call) Refused() {
-	if c != nil {
-		c.conn.debt.Add(refusal)
+// Refused says that the call was refused for what it is, and how much of a nuisance that is: up to
+// [Refusal].
+func (c *Call) Refused(nuisance int) {
+	if c != nil && nuisance > 0 {
+		c.conn.debt.Add(int64(nuisance))
 	}
 }
 

@@ -54,6 +54,9 @@ const (
 	maxPause     = 2 * time.Second // for as many as one read may have
 )
 
+// Refusal is how much of a nuisance a refused call is.
+const Refusal = 10
+
 // slow waits if the connection is a nuisance.
 func (c *Conn) slow() {
 	debt := min(int(c.debt.Swap(0)), maxNuisances)
