@@ -123,8 +123,7 @@ func dataLoss(lock string, token int64) error {
 // whenFull is what an ending comes to when etcd is too full for it: the refusal, if the section is
 // still open. If the guard does not hold it is nil, so that the caller goes on to the truth.
 func (s *Store) whenFull(ctx context.Context, e ending, refusal error) error {
-	resp, err := s.engine.Commit(ctx, commit.Txn{If: e.guard})
-	if err != nil || !resp.Succeeded {
+	if open, err := s.guarded(ctx, e.lock, e.guard); err != nil || !open {
 		return err
 	}
 	return refusal

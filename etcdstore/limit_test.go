@@ -1,11 +1,15 @@
 package etcdstore_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/faults"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
@@ -69,4 +73,36 @@ func TestAcquisitionsAreLimited(t *testing.T) {
 	if err := acquire(c, "n", "r", 0); err != nil {
 		t.Errorf("after a release: %v", err)
 	}
+}
+
+// Whether a stranger's token holds a lock is asked of etcd as a whole, not of the member that happens
+// to be asked: that may be behind, and has then not heard of its grant.
+func TestStrangersAreAskedAfterLinearizably(t *testing.T) {
+	t.Parallel()
+	s := openFaulty(t, startEtcd(t))
+	c := begin(t, s)
+	h := c.Acquire("l")
+	asked := make(chan clientv3.Op, 100)
+	s.Before(func(_ context.Context, call faults.Call) error {
+		if call.Op.IsTxn() {
+			asked <- call.Op
+		}
+		return nil
+	})
+	sec := h.Section
+	sec.Token++
+	if err := s.Release(storetest.Bounded(t), sec); err == nil {
+		t.Error("a release under another token succeeded")
+	}
+	s.Before(nil)
+	if len(asked) == 0 {
+		t.Error("etcd was not asked")
+	}
+	for len(asked) > 0 {
+		op := <-asked
+		if compares, then, otherwise := op.Txn(); len(compares) > 0 && len(then)+len(otherwise) == 0 {
+			t.Errorf("%v was compared alone", compares)
+		}
+	}
+	c.Release(h)
 }

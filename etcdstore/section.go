@@ -62,7 +62,13 @@ func (s *Store) holds(ctx context.Context, lock string, token int64, guard []*pb
 	if s.mirror.holdsUnder(lock, token) {
 		return true, nil
 	}
-	resp, err := s.engine.Commit(ctx, commit.Txn{If: guard})
+	return s.guarded(ctx, lock, guard)
+}
+
+// guarded asks whether a lock's guard holds. It reads the lock's key along: a transaction without
+// operations is answered by etcd from what the member that is asked happens to have.
+func (s *Store) guarded(ctx context.Context, lock string, guard []*pb.Compare) (bool, error) {
+	resp, err := s.engine.Commit(ctx, commit.Txn{If: guard, Else: []*pb.RequestOp{op.GetKey(s.keys.lock(lock))}})
 	return err == nil && resp.Succeeded, err
 }
 

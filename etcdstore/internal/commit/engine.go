@@ -144,7 +144,6 @@ func (e *Engine) read(ctx context.Context, t Txn) (resp *pb.TxnResponse, err err
 }
 
 func (e *Engine) apply(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
-	t = t.linearizable()
 	before := e.env.Seen.Highest()
 	resp, err := e.env.Apply(ctx, t.Request())
 	if err != nil {

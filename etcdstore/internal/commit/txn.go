@@ -55,15 +55,6 @@ func (t Txn) Request() *pb.TxnRequest {
 	return &pb.TxnRequest{Compare: t.If, Success: t.Then, Failure: t.Else}
 }
 
-// linearizable is a transaction that etcd does not answer from what one of its members happens to
-// have: as it does with one that has no operation, whatever it compares.
-func (t Txn) linearizable() Txn {
-	if len(t.Then)+len(t.Else) == 0 && len(t.If) > 0 {
-		t.Else = []*pb.RequestOp{op.GetKey(string(t.If[0].Key))}
-	}
-	return t
-}
-
 // Op makes a nested transaction of it.
 func (t Txn) Op() *pb.RequestOp {
 	return &pb.RequestOp{Request: &pb.RequestOp_RequestTxn{RequestTxn: t.Request()}}
