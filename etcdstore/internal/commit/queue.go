@@ -135,11 +135,12 @@ func (q *queue) sort() {
 // due reports whether a batch is to be made of what is pending. If that should wait for company, it
 // returns for how long.
 func (q *queue) due() (due bool, wait time.Duration) {
+	hurried := q.hurried() // asked first, so that all who count for it stand in their lines then
 	q.sort()
 	if q.oldest == nil {
 		return false, 0
 	}
-	if !q.hurried() {
+	if !hurried {
 		if wait := patience - time.Since(q.oldest.since); wait > 0 {
 			return false, wait
 		}
