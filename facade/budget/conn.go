@@ -54,6 +54,9 @@ const (
 	maxPause     = 2 * time.Second // for as many as one read may have
 )
 
+// kilobyte is how long a frame is, of headers above all, that is as bad as another one.
+const kilobyte = 1 << 10
+
 // Refusal is how much of a nuisance a refused call is.
 const Refusal = 10
 
@@ -150,7 +153,7 @@ type (
 
 func (c received) Begin(f frames.Frame) {
 	if f.Type != frames.Data && f.Type != frames.WindowUpdate {
-		c.debt.Add(1)
+		c.debt.Add(1 + int64(f.Length)/kilobyte)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
