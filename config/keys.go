@@ -16,11 +16,12 @@ type Key struct {
 
 // setting ties a key to its field. The list of them is the only place that knows all keys.
 type setting struct {
-	name    string
-	field   func(*Config) any // a *string, *[]string, *time.Duration, *int64 (a size), *int or *bool
-	secret  bool
-	address bool // of one or more
-	meaning string
+	name      string
+	field     func(*Config) any // a *string, *[]string, *time.Duration, *int64 (a size), *int or *bool
+	secret    bool
+	address   bool // of one or more
+	unlimited bool // a number that may be 0, which stands for any number then
+	meaning   string
 }
 
 func settings() []setting {

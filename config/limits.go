@@ -57,7 +57,7 @@ func limitSettings() []setting {
 	return []setting{
 		{name: "limits.connections", field: func(c *Config) any { return &c.Limits.Connections },
 			meaning: "How many connections the server has at once. It keeps to fewer if the process may not open as many files. One too many takes the place of one that has no call, if there is one."},
-		{name: "limits.connections-per-address", field: func(c *Config) any { return &c.Limits.ConnectionsPerAddress },
+		{name: "limits.connections-per-address", field: func(c *Config) any { return &c.Limits.ConnectionsPerAddress }, unlimited: true,
 			meaning: "How many of them may come from one address; 0: any number. Behind a balancer all clients have the same."},
 		{name: "limits.idle", field: func(c *Config) any { return &c.Limits.Idle },
 			meaning: "A connection that has had no call for so long is closed; " + bounds(minSlow, maxIdle) + ", or `0s`: never."},
@@ -67,7 +67,7 @@ func limitSettings() []setting {
 			meaning: "gRPC calls in progress on one connection, " + whole + ". A client sends further ones when others have ended. A multiplexed stream is one, with all that it carries."},
 		{name: "limits.calls", field: func(c *Config) any { return &c.Limits.Calls },
 			meaning: "Unanswered calls of one multiplexed stream, " + whole + ". A wait for a lock is one."},
-		{name: "limits.call-rate", field: func(c *Config) any { return &c.Limits.CallRate },
+		{name: "limits.call-rate", field: func(c *Config) any { return &c.Limits.CallRate }, unlimited: true,
 			meaning: "Calls a second of one client, and as many at once; 0: any number. Those that give back, heartbeats and releases, do not count."},
 		{name: "limits.buffer", field: func(c *Config) any { return &c.Limits.Buffer },
 			meaning: "Bytes that are kept for all connections together: requests that have not come to their end or are being served, and answers that are not read; `" + size(minBuffer) + "` to `" + size(maxBuffer) + "`. Calls are refused from half of it on, connections closed from three quarters on."},
@@ -110,7 +110,7 @@ func (l Limits) validate(f *faults) {
 	for _, s := range limitSettings() {
 		if n, is := s.field(&cfg).(*int); is {
 			least := 1
-			if s.name == "limits.connections-per-address" || s.name == "limits.call-rate" {
+			if s.unlimited {
 				least = 0
 			}
 			f.check(*n >= least && *n <= maxCount, s.name, *n, fmt.Sprintf("%d to %d", least, maxCount))

@@ -45,7 +45,7 @@ func exceeds(limit string, are, most int, of string) error {
 	if most == 0 || are < most {
 		return nil
 	}
-	return &LimitError{Limit: limit, Text: fmt.Sprintf("%d %s", most, of), Retry: limitRetry}
+	return Exceeded(limit, int64(most), of, limitRetry)
 }
 
 // roomForSession is why no client, or this one, may begin a session.
@@ -96,6 +96,12 @@ func (m *mirror) disown(s *mirrorSession) {
 	if m.begun[s.client]--; m.begun[s.client] <= 0 {
 		delete(m.begun, s.client)
 	}
+}
+
+// Exceeded is the error of a call that would exceed a limit, of which the text names how many there
+// may be, and of what.
+func Exceeded(limit string, most int64, of string, retry time.Duration) *LimitError {
+	return &LimitError{Limit: limit, Text: fmt.Sprintf("%d %s", most, of), Retry: retry}
 }
 
 type clientKey struct{}

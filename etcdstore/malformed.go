@@ -240,9 +240,7 @@ func checkChunk(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
 }
 
 func checkClient(k keys, kv *mvccpb.KeyValue) (string, error) {
-	id, ok := strings.CutPrefix(string(kv.Key), string(k)+"clients/")
-	n, err := strconv.ParseUint(id, 16, 31)
-	if !ok || err != nil || n == 0 || k.client(int32(n)) != string(kv.Key) {
+	if _, ok := k.parseClient(string(kv.Key)); !ok {
 		return "", errKey
 	}
 	return "", nil

@@ -100,11 +100,14 @@ func finishCall(ctx context.Context, start func(done func(error))) error {
 // but its own.
 const resolveTimeout = 2 * commit.Timeout
 
-// resolve makes a call in a goroutine, which Close waits for; at once if it is urgent, else when its
-// client's turn has come. It is bounded by resolveTimeout, and by the store's own end. A panic of the call becomes its error: it must not
-// cost the others their server.
+// resolvers is how many calls are resolved at once, but for those that are urgent.
+const resolvers = 128
+
+// resolve makes a call in a goroutine, which Close waits for; at once if it is urgent, else when
+// its client's turn has come. It is bounded by resolveTimeout, and by the store's own end. A panic
+// of the call becomes its error: it must not cost the others their server.
 func resolve[T any](ctx context.Context, s *Store, call func(context.Context) (T, error), done func(T, error)) {
-	run := func(f func()) bool { return s.resolving.do(clientOf(ctx), f) }
+	run := func(f func()) bool { return s.resolving.Do(clientOf(ctx), f) }
 	if isUrgent(ctx) {
 		run = s.start
 	}

@@ -9,6 +9,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/internal/turns"
 )
 
 // A session whose client is silent ends with its lease. Etcd ends a thousand of these in a second at
@@ -144,7 +145,7 @@ func (ss *silences) take() (due []*hearing) {
 }
 
 // silent is what is to be ended, in the order in which it is.
-type silent [claims]commit.Turns[*hearing]
+type silent [claims]turns.Queue[*hearing]
 
 // endSilent ends sessions that have been silent for too long, until the store closes.
 func (s *Store) endSilent() {

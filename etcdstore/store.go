@@ -16,6 +16,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/members"
+	"github.com/distributed-lock-manager/dlm/internal/turns"
 )
 
 // DefaultPrefix is what every key begins with unless configured otherwise.
@@ -69,10 +70,10 @@ type Store struct {
 	health    *commit.Health
 	usage     *usage
 	space     *space
-	resolving workers    // calls that are resolved
-	folding   keyedMutex // by lock: see foldUpTo
-	numbering keyedMutex // of one key: see NewClient
-	voucher   []byte     // the key of the credentials that this store makes, and accepts: see Credential
+	resolving *turns.Workers // of calls that are resolved
+	folding   keyedMutex     // by lock: see foldUpTo
+	numbering keyedMutex     // of one key: see NewClient
+	voucher   []byte         // the key of the credentials that this store makes, and accepts: see Credential
 
 	promotions *backlog[string]      // locks that look free and waited for
 	folds      *backlog[string]      // locks with sections to fold
@@ -158,7 +159,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.mirror.explain, s.mirror.lapsed, s.mirror.marked = s.losses.add, s.lapses.add, s.lingers.marked
 	s.mirror.feed.look = s.eachAsOf
 	s.mirror.gone, s.mirror.malformed = s.silences.forget, s.quarantine.add
-	s.resolving.start = s.start
+	s.resolving = turns.NewWorkers(resolvers, s.start)
 	s.apply = s.applier()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.engine = commit.New(commit.Env{

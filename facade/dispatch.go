@@ -14,39 +14,39 @@ func (c *muxed) dispatch(req *dlmv1.StreamRequest) error {
 	s := c.service
 	switch r := req.GetRequest().(type) {
 	case *dlmv1.StreamRequest_Init:
-		return begin(c, dlmv1.LockService_Init_FullMethodName, r.Init, apart(&c.mux.workers, byLink(c.mux.link, s.initOver)))
+		return begin(c, dlmv1.LockService_Init_FullMethodName, r.Init, apart(c, byLink(c.mux.link, s.initOver)))
 	case *dlmv1.StreamRequest_Heartbeat:
-		return begin(c, dlmv1.LockService_Heartbeat_FullMethodName, r.Heartbeat, apart(nil, byLink(c.mux.link, s.heartbeatOver)))
+		return begin(c, dlmv1.LockService_Heartbeat_FullMethodName, r.Heartbeat, apart(c, byLink(c.mux.link, s.heartbeatOver)))
 	case *dlmv1.StreamRequest_Close:
-		return begin(c, dlmv1.LockService_Close_FullMethodName, r.Close, apart(nil, s.Close))
+		return begin(c, dlmv1.LockService_Close_FullMethodName, r.Close, apart(c, s.Close))
 	case *dlmv1.StreamRequest_Acquire:
 		return begin(c, dlmv1.LockService_Acquire_FullMethodName, r.Acquire, s.startAcquire)
 	case *dlmv1.StreamRequest_Cancel:
-		return begin(c, dlmv1.LockService_Cancel_FullMethodName, r.Cancel, apart(&c.mux.workers, s.Cancel))
+		return begin(c, dlmv1.LockService_Cancel_FullMethodName, r.Cancel, apart(c, s.Cancel))
 	case *dlmv1.StreamRequest_Release:
 		return begin(c, dlmv1.LockService_Release_FullMethodName, r.Release, s.startRelease)
 	case *dlmv1.StreamRequest_Commit:
-		return begin(c, dlmv1.LockService_Commit_FullMethodName, r.Commit, apart(nil, s.Commit))
+		return begin(c, dlmv1.LockService_Commit_FullMethodName, r.Commit, apart(c, s.Commit))
 	case *dlmv1.StreamRequest_Discard:
-		return begin(c, dlmv1.LockService_Discard_FullMethodName, r.Discard, apart(nil, s.Discard))
+		return begin(c, dlmv1.LockService_Discard_FullMethodName, r.Discard, apart(c, s.Discard))
 	case *dlmv1.StreamRequest_Append:
 		return begin(c, dlmv1.LockService_Append_FullMethodName, r.Append, s.startAppend)
 	case *dlmv1.StreamRequest_Read:
-		return begin(c, dlmv1.LockService_Read_FullMethodName, r.Read, apart(&c.mux.workers, s.Read))
+		return begin(c, dlmv1.LockService_Read_FullMethodName, r.Read, apart(c, s.Read))
 	case *dlmv1.StreamRequest_ListFiles:
-		return begin(c, dlmv1.LockService_ListFiles_FullMethodName, r.ListFiles, apart(&c.mux.workers, s.ListFiles))
+		return begin(c, dlmv1.LockService_ListFiles_FullMethodName, r.ListFiles, apart(c, s.ListFiles))
 	case *dlmv1.StreamRequest_Inspect:
-		return begin(c, dlmv1.LockService_Inspect_FullMethodName, r.Inspect, apart(&c.mux.workers, s.Inspect))
+		return begin(c, dlmv1.LockService_Inspect_FullMethodName, r.Inspect, apart(c, s.Inspect))
 	case *dlmv1.StreamRequest_InspectCluster:
-		return begin(c, dlmv1.LockService_InspectCluster_FullMethodName, r.InspectCluster, apart(&c.mux.workers, s.InspectCluster))
+		return begin(c, dlmv1.LockService_InspectCluster_FullMethodName, r.InspectCluster, apart(c, s.InspectCluster))
 	case *dlmv1.StreamRequest_List:
-		return begin(c, dlmv1.LockService_List_FullMethodName, r.List, apart(&c.mux.workers, s.List))
+		return begin(c, dlmv1.LockService_List_FullMethodName, r.List, apart(c, s.List))
 	case *dlmv1.StreamRequest_Evict:
-		return begin(c, dlmv1.LockService_Evict_FullMethodName, r.Evict, apart(&c.mux.workers, s.Evict))
+		return begin(c, dlmv1.LockService_Evict_FullMethodName, r.Evict, apart(c, s.Evict))
 	case *dlmv1.StreamRequest_ListProblems:
-		return begin(c, dlmv1.LockService_ListProblems_FullMethodName, r.ListProblems, apart(&c.mux.workers, s.ListProblems))
+		return begin(c, dlmv1.LockService_ListProblems_FullMethodName, r.ListProblems, apart(c, s.ListProblems))
 	case *dlmv1.StreamRequest_Repair:
-		return begin(c, dlmv1.LockService_Repair_FullMethodName, r.Repair, apart(&c.mux.workers, s.Repair))
+		return begin(c, dlmv1.LockService_Repair_FullMethodName, r.Repair, apart(c, s.Repair))
 	}
 	return begin(c, dlmv1.LockService_Stream_FullMethodName, req, startNothing)
 }

@@ -189,7 +189,7 @@ func (l *limiter) admit(c *call, req any) (bytes int, err error) {
 func (l *limiter) admitRate(c *call) error {
 	if l.limits.CallRate > 0 && !reserved(c.method) {
 		if by := clientOf(c.ctx); by != nil && !by.calls.Allow() {
-			return exceeded(limitCallRate, int64(l.limits.CallRate), "calls a second, for one client", callRetry)
+			return etcdstore.Exceeded(limitCallRate, int64(l.limits.CallRate), "calls a second, for one client", callRetry)
 		}
 	}
 	switch c.method {
@@ -201,10 +201,10 @@ func (l *limiter) admitRate(c *call) error {
 
 func (l *limiter) admitSession(ctx context.Context) error {
 	if c := clientOf(ctx); c != nil && !c.inits.Allow() {
-		return exceeded(limitSessionRatePerClient, int64(l.limits.SessionRatePerClient), "new sessions a second, for one client", shortly(c.inits))
+		return etcdstore.Exceeded(limitSessionRatePerClient, int64(l.limits.SessionRatePerClient), "new sessions a second, for one client", shortly(c.inits))
 	}
 	if !l.inits.Allow() {
-		return exceeded(limitSessionRate, int64(l.limits.SessionRate), "new sessions a second", shortly(l.inits))
+		return etcdstore.Exceeded(limitSessionRate, int64(l.limits.SessionRate), "new sessions a second", shortly(l.inits))
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func shortly(l *rate.Limiter) time.Duration {
 func (l *limiter) watch(ctx context.Context) (done func(), err error) {
 	if n := l.watches.Add(1); n > int64(l.limits.Watches) {
 		l.watches.Add(-1)
-		return nil, exceeded(limitWatches, int64(l.limits.Watches), "watches and tails", watchRetry)
+		return nil, etcdstore.Exceeded(limitWatches, int64(l.limits.Watches), "watches and tails", watchRetry)
 	}
 	c := clientOf(ctx)
 	if c == nil {
@@ -227,16 +227,12 @@ func (l *limiter) watch(ctx context.Context) (done func(), err error) {
 	if n := c.watches.Add(1); n > int64(l.limits.WatchesPerClient) {
 		c.watches.Add(-1)
 		l.watches.Add(-1)
-		return nil, exceeded(limitWatchesPerClient, int64(l.limits.WatchesPerClient), "watches and tails of one client", watchRetry)
+		return nil, etcdstore.Exceeded(limitWatchesPerClient, int64(l.limits.WatchesPerClient), "watches and tails of one client", watchRetry)
 	}
 	return func() {
 		c.watches.Add(-1)
 		l.watches.Add(-1)
 	}, nil
-}
-
-func exceeded(limit string, most int64, of string, retry time.Duration) error {
-	return &etcdstore.LimitError{Limit: limit, Text: fmt.Sprintf("%d %s", most, of), Retry: retry}
 }
 
 // What a call keeps until it is answered: itself at least, and each element of a list. An Acquire

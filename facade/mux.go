@@ -13,6 +13,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/budget"
+	"github.com/distributed-lock-manager/dlm/internal/turns"
 )
 
 // maxRefusals bounds the calls too many whose answers have not been sent: then no more are read from
@@ -48,7 +49,7 @@ type mux struct {
 	lost   map[lostKey]int  // where each is in losses
 
 	running sync.WaitGroup // calls whose results have not come
-	workers workers        // for those of them that neither are started nor give back
+	workers *turns.Workers // for those of them that neither are started nor give back
 }
 
 // muxed is a call of a multiplexed stream.
@@ -78,7 +79,7 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	waiting, release := bind(ctx, s.drain.ending)
 	defer release()
 	tellPeer(stream)
-	m := &mux{service: s, stream: stream, account: budget.Of(ctx), broken: make(chan error, 1)}
+	m := &mux{service: s, stream: stream, account: budget.Of(ctx), broken: make(chan error, 1), workers: turns.NewWorkers(atWork, goes)}
 	m.room, m.more = sync.NewCond(&m.mu), sync.NewCond(&m.mu)
 	m.link = s.store.NewLink(m.tell)
 	defer m.link.Close(false) // unless it was closed below
@@ -258,7 +259,7 @@ func (m *mux) take(c *muxed) bool {
 	m.inFlight++
 	m.bytes += c.bytes
 	if m.inFlight > most {
-		c.refused = exceeded(limitCalls, int64(most), "unanswered calls of one stream", callRetry)
+		c.refused = etcdstore.Exceeded(limitCalls, int64(most), "unanswered calls of one stream", callRetry)
 	}
 	return true
 }

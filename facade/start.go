@@ -2,7 +2,6 @@ package facade
 
 import (
 	"context"
-	"sync"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
@@ -73,56 +72,21 @@ func await[Req, Resp any](ctx context.Context, start starter[Req, Resp], req *Re
 	}
 }
 
-// atWork is how many of a stream's calls are at work at once, of those that return. Thousands of
-// goroutines that become ready together keep all others from the processor for as long as it takes
-// to run each.
+// atWork is how many of a stream's calls are at work at once, of those that return and do not give
+// back.
 const atWork = 64
 
-// workers run what takes a goroutine, so many at once, and the rest in the order of arrival.
-type workers struct {
-	mu      sync.Mutex
-	running int
-	waiting []func()
+// goes starts a goroutine, and reports so.
+func goes(f func()) bool {
+	go f()
+	return true
 }
 
-func (w *workers) do(f func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.running == atWork {
-		w.waiting = append(w.waiting, f)
-		return
-	}
-	w.running++
-	go w.work(f)
-}
-
-func (w *workers) work(f func()) {
-	for f != nil {
-		f()
-		f = w.next()
-	}
-}
-
-// next is what is to be done next; nil: nothing.
-func (w *workers) next() (f func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.waiting) == 0 {
-		w.running--
-		w.waiting = nil
-		return nil
-	}
-	f, w.waiting[0] = w.waiting[0], nil
-	w.waiting = w.waiting[1:]
-	return f
-}
-
-// apart returns a starter of a call that returns: it makes the call in a goroutine, one of its own
-// if workers is nil. The call is over when it has called done, which is what a stream waits for
-// before it ends.
-func apart[Req, Resp any](by *workers, handle func(context.Context, *Req) (*Resp, error)) starter[Req, Resp] {
+// apart returns a starter of a call that returns: it makes the call in a goroutine. The call is over
+// when it has called done, which is what a stream waits for before it ends.
+func apart[Req, Resp any](c *muxed, handle func(context.Context, *Req) (*Resp, error)) starter[Req, Resp] {
 	return func(ctx context.Context, req *Req, done func(*Resp, error)) {
-		f := func() {
+		c.work(func() {
 			var resp *Resp
 			err := recovered(func() (err error) {
 				if err = context.Cause(ctx); err == nil {
@@ -131,11 +95,16 @@ func apart[Req, Resp any](by *workers, handle func(context.Context, *Req) (*Resp
 				return err
 			})
 			done(resp, err)
-		}
-		if by == nil {
-			go f()
-		} else {
-			by.do(f)
-		}
+		})
+	}
+}
+
+// work does what the call takes a goroutine for, when its turn has come. What gives back, or goes on
+// with a section, does not wait for lists and the like.
+func (c *muxed) work(f func()) {
+	if reserved(c.method) || c.method == dlmv1.LockService_Commit_FullMethodName {
+		go f()
+	} else {
+		c.mux.workers.Do("", f)
 	}
 }

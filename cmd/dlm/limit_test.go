@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,8 +9,6 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -26,22 +23,8 @@ type atLimit struct {
 
 func startAtLimit(t *testing.T) (*atLimit, string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, server := &atLimit{}, grpc.NewServer()
-	dlmv1.RegisterLockServiceServer(server, s)
-	healthpb.RegisterHealthServer(server, health.NewServer())
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
-	return s, l.Addr().String()
+	s := &atLimit{}
+	return s, startFake(t, s)
 }
 
 func (s *atLimit) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]) error {

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"encoding/json"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -22,21 +21,7 @@ type damaged struct {
 
 func startDamaged(t *testing.T, problems ...*dlmv1.Problem) (addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	dlmv1.RegisterLockServiceServer(server, &damaged{problems: problems})
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
-	return l.Addr().String()
+	return startFake(t, &damaged{problems: problems})
 }
 
 func (s *damaged) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]) error {

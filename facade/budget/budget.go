@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
 // Limits are what a server keeps at most. Each is positive, but where 0 is named.
@@ -138,9 +136,4 @@ func (b *Budget) forget(c *Conn) {
 	b.mu.Lock()
 	delete(b.conns, c)
 	b.mu.Unlock()
-}
-
-// exceeded is why a call that would exceed a limit is refused.
-func exceeded(limit, text string) error {
-	return &etcdstore.LimitError{Limit: limit, Text: text, Retry: retry}
 }

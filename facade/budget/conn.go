@@ -1,7 +1,6 @@
 package budget
 
 import (
-	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -9,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/facade/internal/frames"
 )
 
@@ -266,9 +266,9 @@ func (c *Conn) room(bytes int) error {
 	all := b.used.Load() + int64(bytes)
 	switch limits := b.limits; {
 	case own > threeQuarters(limits.ConnectionBuffer):
-		return exceeded(LimitConnectionBuffer, fmt.Sprintf("three quarters of the %d bytes that are kept for one connection", limits.ConnectionBuffer))
+		return etcdstore.Exceeded(LimitConnectionBuffer, threeQuarters(limits.ConnectionBuffer), "bytes kept for one connection", retry)
 	case own > modest && all > limits.Buffer/2, all > limits.Buffer:
-		return exceeded(LimitBuffer, fmt.Sprintf("half of the %d bytes that are kept for all connections", limits.Buffer))
+		return etcdstore.Exceeded(LimitBuffer, limits.Buffer/2, "bytes kept for all connections", retry)
 	}
 	return nil
 }

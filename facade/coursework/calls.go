@@ -211,16 +211,23 @@ func (s *Service) keepAlive(ctx context.Context, credential string) (stop func()
 	}
 }
 
-// renew renews a session. A panic is an error: in a goroutine of the service's own it would end the
+// renew renews a session.
+func (s *Service) renew(ctx context.Context, credential string) error {
+	return recovered(func() error {
+		_, err := s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: credential})
+		return err
+	})
+}
+
+// recovered returns a panic of f as an error: in a goroutine of the service's own it would end the
 // whole server.
-func (s *Service) renew(ctx context.Context, credential string) (err error) {
+func recovered(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	_, err = s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: credential})
-	return err
+	return f()
 }
 
 // LockRelease publishes what was appended under the lock, and passes the lock on. The response

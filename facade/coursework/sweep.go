@@ -3,8 +3,6 @@ package coursework
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
@@ -27,7 +25,7 @@ func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		if err := s.sweepOnce(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		if err := recovered(func() error { return s.Sweep(ctx, time.Now()) }); err != nil && ctx.Err() == nil {
 			s.log.Warn("the records of clients were not all looked through", "err", err)
 		}
 		select {
@@ -36,17 +34,6 @@ func (s *Service) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
-}
-
-// sweepOnce is Sweep, of which a panic is an error: in a goroutine of the service's own it would
-// end the whole server.
-func (s *Service) sweepOnce(ctx context.Context, now time.Time) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return s.Sweep(ctx, now)
 }
 
 // Sweep looks through the records of all clients, once: those whose session has ended are marked

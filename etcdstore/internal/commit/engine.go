@@ -85,9 +85,8 @@ func (e *Engine) Run(ctx context.Context) {
 }
 
 // Commit runs a transaction: together with others if it writes, and else by itself, when its turn
-// has come. ctx says for whom. If ctx ends first, or etcd becomes
-// unavailable, the transaction is not run if it is not on its way yet; else what becomes of it is
-// not known.
+// has come. ctx says for whom. If ctx ends first, or etcd becomes unavailable, the transaction is
+// not run if it is not on its way yet; else what becomes of it is not known.
 func (e *Engine) Commit(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 	if !e.serving() { // known, so that no client waits to hear it
 		return nil, notSent{e.Unserved()}
@@ -132,10 +131,10 @@ func (e *Engine) read(ctx context.Context, t Txn) (resp *pb.TxnResponse, err err
 	ctx, cancel := e.env.Health.Bound(ctx)
 	defer cancel()
 	g := e.calls
-	if client, _ := e.env.Caller(ctx); client != "" && t.long() { // not what the store itself reads, to fold
+	if t.Client != "" && t.long() { // not what the store itself reads, to fold
 		g = e.longReads
 	}
-	leave, err := e.enter(ctx, g)
+	leave, err := e.enter(ctx, g, t.Client, t.Urgent)
 	if err != nil {
 		return nil, err
 	}
@@ -158,8 +157,7 @@ func (e *Engine) apply(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 }
 
 // enter waits for a call's turn at a gate; what is urgent has one of its own.
-func (e *Engine) enter(ctx context.Context, g *gate) (leave func(), err error) {
-	client, urgent := e.env.Caller(ctx)
+func (e *Engine) enter(ctx context.Context, g *gate, client string, urgent bool) (leave func(), err error) {
 	if urgent {
 		g = e.urgentCalls
 	}
@@ -173,7 +171,8 @@ func (e *Engine) enter(ctx context.Context, g *gate) (leave func(), err error) {
 // errors. It passes over a refusal of calls while etcd is unavailable only by being one.
 func (e *Engine) Call(ctx context.Context, call func(context.Context) error) error {
 	return e.CallNow(ctx, func(ctx context.Context) error {
-		leave, err := e.enter(ctx, e.calls)
+		client, urgent := e.env.Caller(ctx)
+		leave, err := e.enter(ctx, e.calls, client, urgent)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/distributed-lock-manager/dlm/internal/turns"
 )
 
 // callsAtOnce is how many calls of etcd a gate lets through at once. A linearizable read takes etcd a
@@ -37,7 +39,7 @@ func (t Txn) long() bool {
 type gate struct {
 	mu      sync.Mutex
 	free    int
-	waiting Turns[*visitor]
+	waiting turns.Queue[*visitor]
 }
 
 // visitor is a call that waits to be let through.

@@ -3,6 +3,8 @@ package commit
 import (
 	"fmt"
 	"time"
+
+	"github.com/distributed-lock-manager/dlm/internal/turns"
 )
 
 // maxLooks bounds how many of those that wait are looked at for one batch.
@@ -39,10 +41,10 @@ type lineOwner struct {
 // line is what one owner waits for: first what is to run again, then what is parked, then the rest.
 type line struct {
 	owner  lineOwner
-	again  fifo[*member]
-	parked fifo[*parking]
+	again  turns.FIFO[*member]
+	parked turns.FIFO[*parking]
 	byKey  map[string]*parking
-	rest   fifo[*member]
+	rest   turns.FIFO[*member]
 
 	batch  int // for which it was looked at last
 	unseen int // parkings, the first ones, that were not looked at for it
@@ -61,7 +63,7 @@ type served struct {
 // parking is what has to wait for another one that writes the same key.
 type parking struct {
 	key string
-	fifo[*member]
+	turns.FIFO[*member]
 }
 
 // ring is the lines of a kind in which somebody waits, in the order of their turns.
@@ -82,7 +84,7 @@ const (
 // add has a transaction wait.
 func (ls *lines) add(m *member) {
 	ls.age(m)
-	ls.of(m).rest.push(m)
+	ls.of(m).rest.Push(m)
 }
 
 // age puts a transaction behind all that has arrived.
@@ -99,7 +101,7 @@ func (ls *lines) age(m *member) {
 // repeat has transactions wait once more, each before what else its client waits for.
 func (ls *lines) repeat(members []*member) {
 	for _, m := range members {
-		ls.of(m).again.push(m)
+		ls.of(m).again.Push(m)
 	}
 	for i := len(members) - 1; i >= 0; i-- {
 		m := members[i]
@@ -151,12 +153,12 @@ func (ls *lines) of(m *member) *line {
 	return l
 }
 
-func (l *line) empty() bool { return l.again.len()+l.parked.len()+l.rest.len() == 0 }
+func (l *line) empty() bool { return l.again.Len()+l.parked.Len()+l.rest.Len() == 0 }
 
 // retire forgets a line that is empty.
 func (ls *lines) retire(l *line) {
 	delete(ls.byOwner, l.owner)
-	if len(ls.spare) < keptLines && cap(l.rest.items) <= keptLineRoom {
+	if len(ls.spare) < keptLines && l.rest.Cap() <= keptLineRoom {
 		l.owner = lineOwner{}
 		ls.spare = append(ls.spare, l)
 	}
@@ -213,28 +215,28 @@ func (ls *lines) join(r *ring, b *batch, full func() bool) {
 // serve has the first of a line join the batch that may. It reports whether there was one.
 func (ls *lines) serve(l *line, b *batch) bool {
 	if l.batch != ls.batch {
-		l.batch, l.unseen, l.share = ls.batch, l.parked.len(), share{}
+		l.batch, l.unseen, l.share = ls.batch, l.parked.Len(), share{}
 	}
 	for ls.looks > 0 {
 		ls.looks--
 		var p *parking
 		from := &l.rest
 		switch {
-		case l.again.len() > 0:
+		case l.again.Len() > 0:
 			from = &l.again
 		case l.unseen > 0:
-			p = l.parked.first()
-			from = &p.fifo
-		case l.rest.len() == 0:
+			p = l.parked.First()
+			from = &p.FIFO
+		case l.rest.Len() == 0:
 			return false
 		}
-		m := from.first()
+		m := from.First()
 		if m.expired || m.abandoned.Load() {
-			from.pop()
+			from.Pop()
 			if !m.expired {
 				ls.leave(m)
 			}
-			l.parkedOn(p, p != nil && p.len() == 0)
+			l.parkedOn(p, p != nil && p.Len() == 0)
 			continue
 		}
 		if !b.hasRoom(m.Footprint) {
@@ -245,7 +247,7 @@ func (ls *lines) serve(l *line, b *batch) bool {
 			l.parkedOn(p, true)
 			continue
 		}
-		from.pop()
+		from.Pop()
 		if met {
 			l.park(key, m)
 			continue
@@ -308,9 +310,9 @@ func (l *line) park(key string, m *member) {
 			l.byKey = map[string]*parking{}
 		}
 		l.byKey[key] = p
-		l.parked.push(p)
+		l.parked.Push(p)
 	}
-	p.push(m)
+	p.Push(m)
 }
 
 // parkedOn goes on behind a parking, the first of those that were not seen, once it is seen; nil:
@@ -319,10 +321,10 @@ func (l *line) parkedOn(p *parking, seen bool) {
 	if p == nil || !seen {
 		return
 	}
-	l.parked.pop()
+	l.parked.Pop()
 	l.unseen--
-	if p.len() > 0 {
-		l.parked.push(p)
+	if p.Len() > 0 {
+		l.parked.Push(p)
 	} else {
 		delete(l.byKey, p.key)
 	}
