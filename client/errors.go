@@ -30,8 +30,8 @@ var (
 	// ErrDataLoss: an append that had succeeded is gone, as after the restore of an old backup
 	// under an open section. Nothing was published; the section can only be discarded.
 	ErrDataLoss = errors.New("data loss")
-	// ErrMalformed: what the call needs is stored in a form that no server writes. Somebody else has
-	// written it, or it is damaged: see [Client.Problems].
+	// ErrMalformed: what the call needs is stored in a form that no server writes. Somebody else
+	// has written it, or it is damaged: see [Client.Problems].
 	ErrMalformed = errors.New("what is stored is malformed")
 	// ErrWentBack: the servers' storage is at an older state than one that they, or this client,
 	// have seen, as after the restore of an old snapshot: tokens would be granted twice. What the

@@ -94,8 +94,8 @@ func TestLimitedReleaseIsSentOnce(t *testing.T) {
 	}
 }
 
-// An end that a limit keeps out for longer than the lock lasts has not been carried out, and that is
-// known.
+// An end that a limit keeps out for longer than the lock lasts has not been carried out, and that
+// is known.
 func TestLimitedEndOfALostLock(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(context.Context, *client.Lock) error{

@@ -116,8 +116,8 @@ func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Gr
 //   - [ErrSessionExpired]: there is no such session (any more), or the credential is not its own.
 //   - [ErrNoSpace]: etcd is (nearly) full, and nothing of this request stands. A repeat that has
 //     its grant or place already is not refused.
-//   - [ErrLimit]: the session has, or the lock's queue is, as much as it may. A repeat of what has its
-//     grant or place already is not refused.
+//   - [ErrLimit]: the session has, or the lock's queue is, as much as it may. A repeat of what has
+//     its grant or place already is not refused.
 //   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
 //   - any other, ctx's included: indeterminate. It may hold the lock, or wait. A repeat finds out.
 //

@@ -11,8 +11,8 @@ import (
 
 // Watch sends what happens to the locks whose names begin with prefix: first the state as it is,
 // then every change in order. If something was missed, as when the watch of etcd was lost or there
-// was more than could be kept, the state comes again: events that are Initial, in the place of those
-// that are missed.
+// was more than could be kept, the state comes again: events that are Initial, in the place of
+// those that are missed.
 //
 // send is called in the caller's goroutine, with the events of one or more whole revisions, or with
 // a part of the state. Watch goes on until there is an error, which it returns:
@@ -89,8 +89,8 @@ func (k keys) eventOf(kv *mvccpb.KeyValue) (Event, bool) {
 	return Event{Type: EventWaiting, Lock: a.lock, Session: w.Session, Request: w.Request, Label: w.Label, Revision: kv.ModRevision}, true
 }
 
-// sendChanges sends what has happened after a revision. It returns nil if something was missed: then
-// the state is due again.
+// sendChanges sends what has happened after a revision. It returns nil if something was missed:
+// then the state is due again.
 func (s *Store) sendChanges(ctx context.Context, w *watcher, rev int64, send func(*News) error) error {
 	for {
 		if err := s.hear(ctx, w.ready); err != nil {

@@ -116,8 +116,8 @@ func (f *feed) room(n int) []fact {
 	return make([]fact, 0, n)
 }
 
-// put takes in a run of facts; nil: something was missed, and the mirror has been listed anew since.
-// If there is no room, that is missed as well.
+// put takes in a run of facts; nil: something was missed, and the mirror has been listed anew
+// since. If there is no room, that is missed as well.
 func (f *feed) put(run []fact) {
 	if f.takers.Load() == 0 {
 		return

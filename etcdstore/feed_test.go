@@ -219,7 +219,8 @@ func TestNewsArePaced(t *testing.T) {
 	}
 }
 
-// TestSlowWatcherIsEnded: who does not take what comes is ended, and the others are told everything.
+// TestSlowWatcherIsEnded: who does not take what comes is ended, and the others are told
+// everything.
 func TestSlowWatcherIsEnded(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
@@ -292,8 +293,8 @@ func TestWatchEndsWithItsStore(t *testing.T) {
 	}
 }
 
-// TestTailMissesNothing follows a file that two stores publish to, one of which has its watch broken
-// again and again.
+// TestTailMissesNothing follows a file that two stores publish to, one of which has its watch
+// broken again and again.
 func TestTailMissesNothing(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

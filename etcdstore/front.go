@@ -15,7 +15,8 @@ import (
 
 const (
 	// shortQueue is how many waiters etcd may sort for whoever asks who is first. It reads all of
-	// them for that: of ten thousand it takes a hundredth of a second or more, in which others wait.
+	// them for that: of ten thousand it takes a hundredth of a second or more, in which others
+	// wait.
 	shortQueue = 200
 
 	frontSpare = 50 // so many of those in front may have left before etcd has to sort after all

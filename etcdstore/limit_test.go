@@ -75,8 +75,8 @@ func TestAcquisitionsAreLimited(t *testing.T) {
 	}
 }
 
-// Whether a stranger's token holds a lock is asked of etcd as a whole, not of the member that happens
-// to be asked: that may be behind, and has then not heard of its grant.
+// Whether a stranger's token holds a lock is asked of etcd as a whole, not of the member that
+// happens to be asked: that may be behind, and has then not heard of its grant.
 func TestStrangersAreAskedAfterLinearizably(t *testing.T) {
 	t.Parallel()
 	s := openFaulty(t, startEtcd(t))

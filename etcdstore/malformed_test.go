@@ -118,8 +118,8 @@ func TestForeignRecord(t *testing.T) {
 	c.Release(h)
 	storetest.WantContents(t, s, "a", "f", "mine;")
 	honest(t, s, "a")
-	// Once it is folded, such a key looks like what a lost section has left. To sweep it would be to
-	// say that the section was lost.
+	// Once it is folded, such a key looks like what a lost section has left. To sweep it would be
+	// to say that the section was lost.
 	intrude(t, etcd, "staged/a//"+hex16(h.Token)+"/\xff", "x")
 	honest(t, openStore(t, etcd), "b") // which tidies at once
 	storetest.Want(t, "the repeated Release", s.Release(storetest.Bounded(t), h.Section), nil)

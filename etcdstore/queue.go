@@ -83,9 +83,9 @@ func (s *Store) leave(ctx context.Context, a acquisition, anyhow bool) (token in
 	return 0, left, nil
 }
 
-// leaveQueue deletes an acquisition's place, if there is one; otherwise it reads who holds the lock.
-// Thousands may do so at once. So what the mirror shows is tried first without another branch, so
-// that it packs: that the place is there, or that it is not.
+// leaveQueue deletes an acquisition's place, if there is one; otherwise it reads who holds the
+// lock. Thousands may do so at once. So what the mirror shows is tried first without another
+// branch, so that it packs: that the place is there, or that it is not.
 func (s *Store) leaveQueue(ctx context.Context, a acquisition) (holder *mvccpb.KeyValue, left bool, err error) {
 	place, lock := s.keys.waiter(a), s.keys.lock(a.lock)
 	leave := commit.Txn{If: []*pb.Compare{op.Present(place)}, Then: []*pb.RequestOp{op.Delete(place)}}

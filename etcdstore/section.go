@@ -55,9 +55,9 @@ func (s *Store) guard(lock string, token int64, c session) []*pb.Compare {
 	return []*pb.Compare{op.ModifiedAt(key, token), op.HeldOn(key, c.lease)}
 }
 
-// holds reports whether a token's guard may hold. If the mirror shows that it does not, etcd is asked
-// first, by what only reads: a token that does not hold the lock never does again, and what writes
-// the lock's key would have its holder wait for a turn, for every stranger's release.
+// holds reports whether a token's guard may hold. If the mirror shows that it does not, etcd is
+// asked first, by what only reads: a token that does not hold the lock never does again, and what
+// writes the lock's key would have its holder wait for a turn, for every stranger's release.
 func (s *Store) holds(ctx context.Context, lock string, token int64, guard []*pb.Compare) (bool, error) {
 	if s.mirror.holdsUnder(lock, token) {
 		return true, nil

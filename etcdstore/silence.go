@@ -12,15 +12,15 @@ import (
 	"github.com/distributed-lock-manager/dlm/internal/turns"
 )
 
-// A session whose client is silent ends with its lease. Etcd ends a thousand of these in a second at
-// the most, in the order in which they were due: whoever abandons twenty thousand sessions has every
-// other client wait twenty seconds for a lock whose holder has died. So a store ends those that it
-// has heard of last itself, holders first and client by client.
+// A session whose client is silent ends with its lease. Etcd ends a thousand of these in a second
+// at the most, in the order in which they were due: whoever abandons twenty thousand sessions has
+// every other client wait twenty seconds for a lock whose holder has died. So a store ends those
+// that it has heard of last itself, holders first and client by client.
 //
 // It must not end a session whose renewal somebody was told of, and a renewal is no transaction: it
-// is the word of etcd's leader, who alone counts the time of leases, and may have given it to another
-// server. So the leader is asked. A lease that has expired by its clock is not renewed any more, as
-// long as it leads: it has whoever wants to renew it wait for the end. So this is exact:
+// is the word of etcd's leader, who alone counts the time of leases, and may have given it to
+// another server. So the leader is asked. A lease that has expired by its clock is not renewed any
+// more, as long as it leads: it has whoever wants to renew it wait for the end. So this is exact:
 //
 //	read     linearizable, in term T
 //	ask      the leader about each lease: it has expired, a second ago or more
@@ -30,9 +30,9 @@ import (
 // The first read rules out that somebody else's word was heard as the leader's. The second one is
 // what etcd itself does before it revokes what has expired. In between, the revocation may meet
 // another leader, who counts anew from its election: then a lease may end that was renewed a moment
-// ago, by a client that was silent for its TTL and a second more. Etcd's own revocations can do that
-// too, and a client has counted such a session as lost long before. revokeWithin keeps it to less
-// than an election takes.
+// ago, by a client that was silent for its TTL and a second more. Etcd's own revocations can do
+// that too, and a client has counted such a session as lost long before. revokeWithin keeps it to
+// less than an election takes.
 //
 // The second's grace is etcd's rounding: it says 0 from a second before the end to a second after.
 //

@@ -58,8 +58,9 @@ func (s *service) Watch(req *dlmv1.WatchRequest, stream grpc.ServerStreamingServ
 }
 
 // encodeNews returns the messages that tell news, a []*wire.Shared: they are encoded once for all
-// watchers, of whom a thousand would otherwise have a thousand copies. Each but the last is followed
-// by events of its own last revision or a later one, and so tells all that was before the next event.
+// watchers, of whom a thousand would otherwise have a thousand copies. Each but the last is
+// followed by events of its own last revision or a later one, and so tells all that was before the
+// next event.
 func encodeNews(n *etcdstore.News) any {
 	var messages []*wire.Shared
 	for events := n.Events; ; {

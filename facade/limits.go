@@ -129,16 +129,16 @@ func (l *limiter) newClient() *client {
 	return c
 }
 
-type clientKey struct{}
-
 // clientOf is the client that a call is made by; nil: the connection is not watched.
 func clientOf(ctx context.Context) *client {
-	c, _ := ctx.Value(clientKey{}).(*client)
-	return c
+	if conn := watchedOf(ctx); conn != nil {
+		return conn.client
+	}
+	return nil
 }
 
-// tap sees each call before anything is kept of it but its headers: it finds the call's account, and
-// whose call it is.
+// tap sees each call before anything is kept of it but its headers: it finds the call's account,
+// and whose call it is.
 func (l *limiter) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	conn := watchedOf(ctx)
 	if conn == nil {
@@ -149,8 +149,7 @@ func (l *limiter) tap(ctx context.Context, info *tap.Info) (context.Context, err
 		l.refused(limitOf(err))
 		return ctx, refuse(err)
 	}
-	ctx = context.WithValue(call.With(ctx), clientKey{}, conn.client)
-	return etcdstore.WithClient(ctx, conn.client.name), nil
+	return etcdstore.WithClient(call.With(ctx), conn.client.name), nil
 }
 
 // endless reports whether a method's calls may have any number of requests.
@@ -216,28 +215,33 @@ func shortly(l *rate.Limiter) time.Duration {
 
 // watch counts a watch or a tail in, until done is called.
 func (l *limiter) watch(ctx context.Context) (done func(), err error) {
-	if n := l.watches.Add(1); n > int64(l.limits.Watches) {
-		l.watches.Add(-1)
+	c := clientOf(ctx)
+	if !take(&l.watches, l.limits.Watches) {
 		return nil, etcdstore.Exceeded(limitWatches, int64(l.limits.Watches), "watches and tails", watchRetry)
 	}
-	c := clientOf(ctx)
-	if c == nil {
-		return func() { l.watches.Add(-1) }, nil
-	}
-	if n := c.watches.Add(1); n > int64(l.limits.WatchesPerClient) {
-		c.watches.Add(-1)
+	if c != nil && !take(&c.watches, l.limits.WatchesPerClient) {
 		l.watches.Add(-1)
 		return nil, etcdstore.Exceeded(limitWatchesPerClient, int64(l.limits.WatchesPerClient), "watches and tails of one client", watchRetry)
 	}
 	return func() {
-		c.watches.Add(-1)
 		l.watches.Add(-1)
+		if c != nil {
+			c.watches.Add(-1)
+		}
 	}, nil
 }
 
+// take counts one more in, and reports whether there may be so many.
+func take(n *atomic.Int64, most int) bool {
+	if n.Add(1) <= int64(most) {
+		return true
+	}
+	n.Add(-1)
+	return false
+}
+
 // What a call keeps until it is answered: itself at least, and each element of a list. An Acquire
-// that waits takes some 2 KB, and
-// some more until the garbage collector comes.
+// that waits takes some 2 KB, and some more until the garbage collector comes.
 const (
 	callBytes    = 3 << 10
 	elementBytes = 256
@@ -260,8 +264,9 @@ func keeps(req any) int {
 	return callBytes
 }
 
-// recordBytes is how many bytes a record takes on its way: it is encoded for etcd, and kept in its log
-// and in what it writes, in this process or in another one. What is too large is refused before.
+// recordBytes is how many bytes a record takes on its way: it is encoded for etcd, and kept in its
+// log and in what it writes, in this process or in another one. What is too large is refused
+// before.
 func recordBytes(n int) int {
 	const copies = 4
 	return n + (copies-1)*min(n, etcdstore.MaxRecord)

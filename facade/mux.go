@@ -16,8 +16,8 @@ import (
 	"github.com/distributed-lock-manager/dlm/internal/turns"
 )
 
-// maxRefusals bounds the calls too many whose answers have not been sent: then no more are read from
-// the stream. They are refused, but for those that give back: see reserved.
+// maxRefusals bounds the calls too many whose answers have not been sent: then no more are read
+// from the stream. They are refused, but for those that give back: see reserved.
 const maxRefusals = 256
 
 // maxLosses bounds the losses that have not been sent, for a client that does not read: further

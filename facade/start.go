@@ -82,8 +82,8 @@ func goes(f func()) bool {
 	return true
 }
 
-// apart returns a starter of a call that returns: it makes the call in a goroutine. The call is over
-// when it has called done, which is what a stream waits for before it ends.
+// apart returns a starter of a call that returns: it makes the call in a goroutine. The call is
+// over when it has called done, which is what a stream waits for before it ends.
 func apart[Req, Resp any](c *muxed, handle func(context.Context, *Req) (*Resp, error)) starter[Req, Resp] {
 	return func(ctx context.Context, req *Req, done func(*Resp, error)) {
 		c.work(func() {
@@ -99,8 +99,8 @@ func apart[Req, Resp any](c *muxed, handle func(context.Context, *Req) (*Resp, e
 	}
 }
 
-// work does what the call takes a goroutine for, when its turn has come. What gives back, or goes on
-// with a section, does not wait for lists and the like.
+// work does what the call takes a goroutine for, when its turn has come. What gives back, or goes
+// on with a section, does not wait for lists and the like.
 func (c *muxed) work(f func()) {
 	if reserved(c.method) || c.method == dlmv1.LockService_Commit_FullMethodName {
 		go f()

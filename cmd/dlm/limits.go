@@ -21,7 +21,8 @@ func connectionsFor(wanted int, files uint64) int {
 	return max(1, int(files)-min(keptFiles, int(files)/2)) //nolint:gosec // less than wanted and some more
 }
 
-// facadeLimits are the limits that the facade keeps. Fewer connections than wanted are warned about.
+// facadeLimits are the limits that the facade keeps. Fewer connections than wanted are warned
+// about.
 func facadeLimits(l config.Limits, log *slog.Logger) facade.Limits {
 	connections := l.Connections
 	if files, ok := maxFiles(); ok {

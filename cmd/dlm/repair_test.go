@@ -53,8 +53,8 @@ func (s *damaged) answer(r *dlmv1.StreamRequest) *dlmv1.StreamResponse {
 	return a
 }
 
-// TestRepair: what is malformed is listed; without a name only that is removed with which nothing is
-// lost.
+// TestRepair: what is malformed is listed; without a name only that is removed with which nothing
+// is lost.
 func TestRepair(t *testing.T) {
 	t.Parallel()
 	addr := startDamaged(t,

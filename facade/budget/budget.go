@@ -96,8 +96,8 @@ func (b *Budget) open() []*Conn {
 }
 
 // Calls are refused from half of the server's bound on, and connections closed from three quarters
-// on. Of a connection's own bound it is three quarters, and all. What is between the two is for what
-// comes without being asked for.
+// on. Of a connection's own bound it is three quarters, and all. What is between the two is for
+// what comes without being asked for.
 func threeQuarters(bound int64) int64 { return bound / 4 * 3 }
 
 // shrink closes the connections that keep the most, until there is room again.

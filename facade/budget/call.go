@@ -89,7 +89,8 @@ func (c *Call) end() {
 	}
 }
 
-// Read says that the handler has got a message of so many bytes, which it counts itself from now on.
+// Read says that the handler has got a message of so many bytes, which it counts itself from now
+// on.
 func (c *Call) Read(bytes int) {
 	if c == nil {
 		return

@@ -44,9 +44,9 @@ func newConn(b *Budget, conn net.Conn) *Conn {
 	return c
 }
 
-// What costs a server much and its client little is a nuisance: to begin a call, or end it early, to
-// send what carries no data, and most of all what has to be refused. Of a connection with more of
-// it than so many a second, after so many at once, is read more slowly.
+// What costs a server much and its client little is a nuisance: to begin a call, or end it early,
+// to send what carries no data, and most of all what has to be refused. Of a connection with more
+// of it than so many a second, after so many at once, is read more slowly.
 const (
 	nuisances    = 5000
 	maxNuisances = 10_000
@@ -246,8 +246,8 @@ func overdue(took, most int64, bytes int) bool {
 	return took > most+int64(bytes)*int64(1e9)/Pace
 }
 
-// Begin is the call whose headers were the last to end, as gRPC's tap asks. endless: it may have any
-// number of requests.
+// Begin is the call whose headers were the last to end, as gRPC's tap asks. endless: it may have
+// any number of requests.
 func (c *Conn) Begin(endless bool) (*Call, error) {
 	c.mu.Lock()
 	call := c.calls[c.latest]

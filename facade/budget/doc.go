@@ -14,8 +14,9 @@
 // all the one that keeps the most. A request that does not come to its end in time, and an answer
 // that is not read in time, cost the connection as well: gRPC has no way to end them alone.
 //
-// Accounts are by stream, and gRPC tells nobody which stream a call has. So a read of the connection
-// ends where a call's headers end: the call that gRPC asks about next (its tap) is that one.
+// Accounts are by stream, and gRPC tells nobody which stream a call has. So a read of the
+// connection ends where a call's headers end: the call that gRPC asks about next (its tap) is that
+// one.
 //
 // Connections themselves are bounded too: each is a descriptor of the process, and etcd's server,
 // which may run in it, ends when it gets none.

@@ -81,8 +81,8 @@ func (l *listener) take(conn net.Conn) *Entry {
 // idleLooks bounds how many connections are looked at for one that can go.
 const idleLooks = 64
 
-// idle is a connection without calls, of some the one that has been there the longest; nil: none was
-// found. mu is held.
+// idle is a connection without calls, of some the one that has been there the longest; nil: none
+// was found. mu is held.
 func (l *listener) idle() (oldest *Entry) {
 	looks := 0
 	for e := range l.entries { // in no order

@@ -113,8 +113,8 @@ func decode(b []byte, m proto.Message) error {
 	return nil
 }
 
-// The kinds of flaws, and the last fields but one and two that there can be, under which they stand.
-// No message has those; a client that sends them is refused for what it says itself.
+// The kinds of flaws, and the last fields but one and two that there can be, under which they
+// stand. No message has those; a client that sends them is refused for what it says itself.
 const (
 	malformed protowire.Number = protowire.MaxValidNumber - 2
 	tooLarge  protowire.Number = protowire.MaxValidNumber - 1

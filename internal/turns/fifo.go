@@ -1,7 +1,7 @@
 package turns
 
-// FIFO is what waits in a line. What is taken out or looked at is the first. The zero FIFO is empty.
-// It is not safe for concurrent use.
+// FIFO is what waits in a line. What is taken out or looked at is the first. The zero FIFO is
+// empty. It is not safe for concurrent use.
 type FIFO[T any] struct {
 	items []T
 	head  int // before it nothing is left

@@ -3,8 +3,8 @@ package turns
 import "sync"
 
 // Workers do what takes a goroutine: so many at once, and the rest by turns, client by client.
-// Thousands of goroutines that become ready together would keep all others from the processor for as
-// long as it takes to run each.
+// Thousands of goroutines that become ready together would keep all others from the processor for
+// as long as it takes to run each.
 type Workers struct {
 	start  func(func()) bool
 	atOnce int

@@ -29,8 +29,8 @@ func adjust(floor uint64) {
 	runtime.AddCleanup(new([16]byte), adjust, floor)
 }
 
-// moreRoom bounds by how much a large heap may grow beyond what Go would allow: so that a burst does
-// not take three times what it needs.
+// moreRoom bounds by how much a large heap may grow beyond what Go would allow: so that a burst
+// does not take three times what it needs.
 const moreRoom = 32 << 20
 
 // percent is by how much of what is alive the heap may grow.

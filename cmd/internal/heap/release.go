@@ -41,8 +41,8 @@ type burst struct {
 	rests     int    // looks until the next try
 }
 
-// over takes a look, and reports whether the program is quiet and may have taken more memory than it
-// needs. What is in use at one try may not be at the next.
+// over takes a look, and reports whether the program is quiet and may have taken more memory than
+// it needs. What is in use at one try may not be at the next.
 func (b *burst) over(taken, allocated, floor uint64) bool {
 	calm := allocated-b.allocated <= quiet
 	b.allocated = allocated

@@ -27,8 +27,8 @@ type Env struct {
 	Health *Health
 	// Seen is what etcd has shown so far; nil: nothing.
 	Seen *Seen
-	// Caller says for which client a call is made, and whether it is urgent: see [Txn]. nil: all are
-	// one client's, and not urgent.
+	// Caller says for which client a call is made, and whether it is urgent: see [Txn]. nil: all
+	// are one client's, and not urgent.
 	Caller func(context.Context) (client string, urgent bool)
 }
 

@@ -11,12 +11,12 @@ import (
 	"github.com/distributed-lock-manager/dlm/internal/turns"
 )
 
-// callsAtOnce is how many calls of etcd a gate lets through at once. A linearizable read takes etcd a
-// millisecond or two, however many ask at the same time.
+// callsAtOnce is how many calls of etcd a gate lets through at once. A linearizable read takes etcd
+// a millisecond or two, however many ask at the same time.
 const callsAtOnce = 64
 
-// longAtOnce is callsAtOnce for reads that return many keys. If etcd is in this process, each keeps a
-// processor busy, and who commits meanwhile waits behind all of them.
+// longAtOnce is callsAtOnce for reads that return many keys. If etcd is in this process, each keeps
+// a processor busy, and who commits meanwhile waits behind all of them.
 func longAtOnce(near bool) int {
 	if near {
 		return max(1, runtime.GOMAXPROCS(0)/2)

@@ -74,7 +74,8 @@ type ring struct {
 }
 
 const (
-	// latelyBatches is how long ago a client may have been served to count as one whom others hold up.
+	// latelyBatches is how long ago a client may have been served to count as one whom others hold
+	// up.
 	latelyBatches = 16
 
 	keptLines    = 256  // that are empty
