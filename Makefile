@@ -5,7 +5,9 @@ GO ?= go
 BUF := $(GO) tool -modfile=tools/buf/go.mod buf
 GOLANGCI := $(GO) tool -modfile=tools/golangci/go.mod golangci-lint
 IMAGE ?= dlm:dev
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+# A tag; without one the go command's own, which has the commit in it.
+PICTURES ?= bin/web
+VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
 
 .DEFAULT_GOAL := help
 
@@ -21,14 +23,18 @@ build: ## build bin/dlm, static
 test: ## run the tests
 	$(GO) test ./...
 
+# Not those that try the program as it is built, in processes that nothing is detected in, nor the model, whose search has no
+# goroutines. Of what goes on for long, with the same goroutines again and again, the short form.
+RACE ?= $(shell $(GO) list ./... | grep -v -e '/cmd/dlm$$' -e '/tools/scenarios' -e '/tools/bench' -e '/tools/model' -e '/tools/release' -e '/deploy')
+
 .PHONY: race
 race: ## run the tests with the race detector
-	$(GO) test -race -timeout 15m ./...
+	$(GO) test -race -short -timeout 15m $(RACE)
 
 .PHONY: vet
 vet: ## run go vet
 	$(GO) vet ./...
-	$(GO) vet -tags containers,outages,scenarios,soak ./...
+	$(GO) vet -tags containers,outages,release,scenarios,soak,upgrade ./...
 
 .PHONY: lint
 lint: ## run the linters on Go and proto files
@@ -53,7 +59,20 @@ check-generated: ## check that the generated code is up to date
 
 .PHONY: manifests
 manifests: ## check the Kubernetes manifests against Kubernetes' own types
-	cd deploy/kubernetes/test && $(GO) test ./...
+	cd deploy/kubernetes/test && $(GO) vet . && $(GO) test .
+
+.PHONY: manifests-render
+manifests-render: ## render the Kubernetes manifests from the chart, and make the chart's table of values and its copies of alerts and dashboard
+	$(GO) test -count=1 -run 'TestChartREADME|TestChartHasTheSameMonitoring' ./deploy -update
+	cd deploy/kubernetes/test && $(GO) test -count=1 -run TestPlainManifests ./chart -update
+
+.PHONY: kube
+kube: ## try the Helm chart, by Helm's own code, and alerts and dashboard by Prometheus' and all by a real API server (20 minutes); ARGS=-short for the chart alone
+	cd deploy/kubernetes/test && $(GO) test -vet=off -count=1 $(ARGS) ./...
+ifneq ($(ARGS),-short)
+	cd deploy/monitoring/test && $(GO) test -vet=off -count=1 $(ARGS) ./...
+	cd deploy/kubernetes/apiserver && $(GO) test -vet=off -count=1 -timeout 40m $(ARGS) ./...
+endif
 
 .PHONY: bench
 bench: ## measure dlm beside etcd's own mutex, about two minutes; ARGS="--clients 1,16" are given to dlm bench
@@ -64,7 +83,7 @@ bench-peers: ## measure dlm beside etcd, Redis, ZooKeeper and PostgreSQL, more t
 	GO='$(GO)' tools/bench/peers.sh $(ARGS)
 
 .PHONY: against
-against: ## hold the working tree against an older commit, about half an hour; ARGS="REV --bar 0.97", or ARGS=--help
+against: ## hold the working tree against an older commit, about half an hour; ARGS="REV --bar 0.97", ARGS=--secure, ARGS=--watched, or ARGS=--help
 	GO='$(GO)' tools/bench/against.sh $(ARGS)
 
 .PHONY: told
@@ -87,6 +106,11 @@ fuzz: ## run every fuzz target for FUZZTIME, a minute if none is given; ARGS="Fu
 peers: ## check the program that measures other systems, which is a Go module of its own
 	cd cmd/dlm-bench-peers && $(GO) vet ./... && $(GO) test ./...
 
+.PHONY: web
+web: ## try the web page in Chromium (two minutes); skipped where there is none; ARGS=-short for less than a minute of it
+	@mkdir -p $(PICTURES)
+	cd tools/web && $(GO) vet ./... && DLM_WEB_PICTURES='$(abspath $(PICTURES))' $(GO) test -count=1 -timeout 10m -v ./... $(ARGS)
+
 .PHONY: python
 python: ## test the Python client against servers of its own; skipped where grpcio and grpcio-tools are missing
 	GO='$(GO)' client/python/run_tests.sh
@@ -102,9 +126,19 @@ model: ## look at every state of the protocol in larger configurations than the 
 soak: ## run two million cycles and see that the database stops growing (about an hour)
 	$(GO) test -tags soak -run Soak -timeout 4h -v ./etcdstore
 
+.PHONY: scrape
+scrape: ## hold 100,000 locks, and see that a scrape of the metrics and dlm status take what they may (two minutes, on a machine that does nothing else)
+	$(GO) test -run 'TestScrape$$|TestStatusOfMany$$' -count=1 -timeout 20m -v ./cmd/dlm -held 100000 -punctual
+
 .PHONY: outages
 outages: ## stop, kill and cut off servers and members of etcd, and print the longest call of each time (five minutes; as root with cut networks)
 	$(GO) test -tags outages -run Outages -count=1 -timeout 20m -v ./cmd/dlm
+
+.PHONY: upgrade
+upgrade: ## upgrade from the version of a commit and back, under load (two minutes); ARGS=REV
+	@test -n '$(ARGS)' || { echo 'say which version is upgraded from: make upgrade ARGS=REV' >&2; exit 2; }
+	$(GO) test -tags upgrade -count=1 -timeout 20m -v $(or $(filter -run%,$(ARGS)),-run 'TestUpgradeInPlace|TestRollingUpgrade') \
+		./cmd/dlm -from $(firstword $(ARGS))
 
 .PHONY: scenarios
 scenarios: ## play the coursework's fault scenarios and tell what happened (about two minutes); ARGS="-run 4e" for one
@@ -130,6 +164,19 @@ killed: ## measure how soon a lock passes on whose holder, or next waiter, was k
 .PHONY: image
 image: build ## build the container image
 	deploy/image/image.sh bin/dlm $(IMAGE)
+
+IMAGES ?= bin/image
+
+.PHONY: images
+images: ## build the image for amd64 and arm64, with buildah, into a directory, IMAGES
+	for arch in amd64 arm64; do CGO_ENABLED=0 GOOS=linux GOARCH=$$arch \
+		$(GO) build -trimpath -buildvcs=true -ldflags '-s -w -X main.version=$(VERSION)' -o bin/dlm-$$arch ./cmd/dlm || exit 1; done
+	GO='$(GO)' deploy/image/image.sh --all $(IMAGES) bin/dlm-amd64 bin/dlm-arm64
+
+.PHONY: release-check
+release-check: ## make what a release consists of, offline, and look at it (ten minutes); ARGS=-short without the release tool, ARGS=-every for all platforms
+	cd tools/sbom && $(GO) vet ./... && $(GO) test ./...
+	$(GO) test -tags release -count=1 -v -timeout 60m ./tools/release $(ARGS)
 
 .PHONY: containers
 containers: ## build the image and try a cluster of three; skipped where no container engine answers

@@ -25,8 +25,11 @@ const (
 var errAgain = errors.New("acquire again")
 
 type lockOptions struct {
-	wait  time.Duration
-	label string
+	wait    time.Duration
+	label   string
+	limited bool // the hold is
+	maxHold time.Duration
+	hooks   CallHooks
 }
 
 // LockOption changes how a lock is acquired.
@@ -47,6 +50,13 @@ func WithLabel(label string) LockOption {
 	return func(o *lockOptions) { o.label = label }
 }
 
+// WithMaxHold bounds the time for which the lock is held, 1 s to 24 h, counted from the grant and
+// over commits. Then it is taken away, and whoever waits gets it: see [Lock.Deadline]. The servers
+// may be configured to allow less, and then that counts.
+func WithMaxHold(d time.Duration) LockOption {
+	return func(o *lockOptions) { o.limited, o.maxHold = true, d }
+}
+
 // Lock acquires a lock. It waits for it in FIFO order: for ever, unless WithWait says otherwise or
 // ctx ends. If the session is lost meanwhile, the wait goes on under a new session, at the end of
 // the queue.
@@ -60,6 +70,7 @@ func WithLabel(label string) LockOption {
 //   - [ErrUnavailable]: no server was found within the connect timeout, or answered within the
 //     wait. A lock granted meanwhile is discarded, as soon as a server can be told, or ends with
 //     the session.
+//   - [ErrPermissionDenied], [ErrUnauthenticated]: the servers refuse it.
 //   - [ErrWentBack], [ErrOtherCluster]: all servers that could be asked say so.
 //   - [ErrLockExpired]: it was granted and taken away at once, several times in a row.
 //   - [ErrInvalidName], [ErrInvalidArgument], [ErrQuota], [ErrNoSpace], [ErrClosed].
@@ -68,10 +79,13 @@ func (c *Client) Lock(ctx context.Context, name string, opts ...LockOption) (*Lo
 	for _, opt := range opts {
 		opt(&o)
 	}
+	o.hooks = c.cfg.Hooks.begin(ctx, Call{Op: OpAcquire, Lock: name})
 	l, err := c.acquire(ctx, name, o)
 	if err != nil {
+		o.hooks.end(Result{Err: err})
 		return nil, fmt.Errorf("lock %q: %w", name, err)
 	}
+	o.hooks.end(Result{Session: l.a.s.id, Token: l.Token()})
 	return l, nil
 }
 
@@ -89,7 +103,7 @@ func (c *Client) acquire(ctx context.Context, name string, o lockOptions) (*Lock
 	start := time.Now()
 	b := boundOf(o.wait, start)
 	for refusals := 0; ; {
-		a, err := c.enlist(ctx, name, start, b)
+		a, err := c.enlist(ctx, name, o.hooks.Traceparent, start, b)
 		if err != nil {
 			return nil, err
 		}
@@ -118,9 +132,11 @@ func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time,
 		bound:   b,
 		started: start,
 		done:    func(an answer) { answers <- an },
+
+		traceparent: o.hooks.Traceparent,
 	}
 	a.s.mu.Lock()
-	a.wait = c
+	a.wait, a.queued = c, o.hooks.Queued
 	a.s.mu.Unlock()
 	if err := wire.start(c); err != nil {
 		a.s.delist(a)
@@ -130,7 +146,7 @@ func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time,
 	case an := <-answers:
 		if errors.Is(an.err, ErrUnavailable) && wire.forget(c) || errors.Is(an.err, ErrLimit) && !an.once {
 			a.s.delist(a)
-			a.cancel()
+			a.cancel(c.traceparent)
 		}
 		return a.outcome(ctx, an)
 	case <-a.s.gone:
@@ -141,14 +157,28 @@ func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time,
 		sent := wire.forget(c)
 		a.s.delist(a)
 		if sent {
-			a.cancel()
+			a.cancel(c.traceparent)
 		}
 		return nil, wire.orLimit(c, ctx.Err())
 	}
 }
 
+// waits tells, once, that the acquisition waits.
+func (a *acquisition) waits() {
+	a.s.mu.Lock()
+	queued := a.queued
+	a.queued = nil
+	a.s.mu.Unlock()
+	if queued != nil {
+		a.s.c.tell(queued)
+	}
+}
+
 func (a *acquisition) acquireMessage(o lockOptions, start time.Time) *dlmv1.StreamRequest {
 	m := &dlmv1.AcquireRequest{Session: a.s.credential, Lock: a.lock, Request: a.request(), Label: o.label}
+	if o.limited {
+		m.MaxHold = durationpb.New(o.maxHold)
+	}
 	if o.wait != forever {
 		// The server counts from when this message arrives, which may be after an outage.
 		m.Wait = durationpb.New(max(0, o.wait-time.Since(start)))
@@ -188,7 +218,7 @@ func (a *acquisition) outcome(ctx context.Context, an answer) (*Lock, error) {
 		if m.GetToken() <= 0 {
 			break // a token is above 0
 		}
-		l, lost := a.hold(ctx, m.GetToken())
+		l, lost := a.hold(ctx, m)
 		if l != nil {
 			return l, nil
 		}
@@ -217,12 +247,13 @@ func (a *acquisition) outcome(ctx context.Context, an answer) (*Lock, error) {
 // cancel gives up the place in the queue, in the background. If the lock was granted meanwhile, it
 // is discarded. The acquisition is delisted by now, so the next heartbeat ends it even if none of
 // this arrives.
-func (a *acquisition) cancel() {
+func (a *acquisition) cancel(traceparent string) {
 	wire := a.s.c.wire
 	_ = wire.start(&call{
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Cancel{
 			Cancel: &dlmv1.CancelRequest{Session: a.s.credential, Lock: a.lock, Request: a.request()},
 		}}),
+		traceparent: traceparent,
 		done: func(an answer) {
 			token := an.msg.GetCancel().GetToken()
 			if token <= 0 {
@@ -232,7 +263,8 @@ func (a *acquisition) cancel() {
 				message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Discard{
 					Discard: &dlmv1.DiscardRequest{Session: a.s.credential, Lock: a.lock, Token: token},
 				}}),
-				done: func(answer) {},
+				traceparent: traceparent,
+				done:        func(answer) {},
 			})
 		},
 	})

@@ -21,24 +21,31 @@ import (
 //   - [ErrEnded], [ErrClosed]: the section has ended, or the client was closed.
 //   - [ErrTooLarge], [ErrQuota], [ErrNoSpace], [ErrInvalidName]: nothing was staged, the section
 //     goes on.
+//   - [ErrPermissionDenied], [ErrUnauthenticated]: the same, unless the append had been sent before
+//     and not been answered. Then Unlock and Commit discard the section, and return this error.
 //   - the error of ctx: the append goes on without the caller; [Lock.Unlock] and [Lock.Commit] wait
 //     for it.
 //   - any other error: whether the record was staged is not known, and the section can only be
 //     discarded.
 func (l *Lock) Append(ctx context.Context, file string, data []byte) error {
-	if err := l.append(ctx, file, data); err != nil {
+	hooks := l.begin(ctx, Call{Op: OpAppend, File: file, Bytes: len(data)})
+	err := l.append(ctx, file, data, hooks.Traceparent)
+	if hooks.End != nil {
+		hooks.End(l.result(err))
+	}
+	if err != nil {
 		return fmt.Errorf("append to %q of %q: %w", file, l.a.lock, err)
 	}
 	return nil
 }
 
-func (l *Lock) append(ctx context.Context, file string, data []byte) error {
+func (l *Lock) append(ctx context.Context, file string, data []byte, traceparent string) error {
 	if err := checkNames(file); err != nil {
 		return err
 	}
 	s := l.a.s
 	m := &dlmv1.AppendRequest{Session: s.credential, Lock: l.a.lock, File: file, Data: bytes.Clone(data)}
-	c := &call{message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: m}}), lease: s}
+	c := &call{message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: m}}), lease: s, traceparent: traceparent}
 	answers := make(chan error, 1)
 	c.done = func(a answer) { l.appendAnswered(c, a, answers) }
 
@@ -98,7 +105,7 @@ func (l *Lock) appendAnswered(c *call, a answer, answers chan<- error) {
 		if !l.discarding() {
 			l.loseLocked(err)
 		}
-	case !definite(err):
+	case !definite(err, a.once):
 		l.doubt = err
 	}
 	l.advance()

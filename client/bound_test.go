@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 	"github.com/distributed-lock-manager/dlm/internal/await"
@@ -24,15 +25,6 @@ func within(t *testing.T, what string, start time.Time, want time.Duration) {
 	if took > want+bearable {
 		t.Errorf("%s took %v, want about %v", what, took, want)
 	}
-}
-
-// nobody returns an address where nobody listens.
-func nobody(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	must(t, l.Close())
-	return l.Addr().String()
 }
 
 // quietAddr returns an address where connections are made, and nothing is ever said.
@@ -53,7 +45,7 @@ func bounded(t *testing.T, endpoints ...string) *client.Client {
 func TestTryLockWithoutServers(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
-	_, err := bounded(t, nobody(t), nobody(t), nobody(t)).TryLock(t.Context(), "a")
+	_, err := bounded(t, storetest.FreeAddr(t), storetest.FreeAddr(t), storetest.FreeAddr(t)).TryLock(t.Context(), "a")
 	is(t, err, client.ErrUnavailable)
 	within(t, "three that refuse", start, 0)
 
@@ -63,7 +55,7 @@ func TestTryLockWithoutServers(t *testing.T) {
 	within(t, "one that is silent", start, 2*time.Second)
 
 	start = time.Now()
-	_, err = bounded(t, quietAddr(t), nobody(t), quietAddr(t)).TryLock(t.Context(), "a")
+	_, err = bounded(t, quietAddr(t), storetest.FreeAddr(t), quietAddr(t)).TryLock(t.Context(), "a")
 	is(t, err, client.ErrUnavailable)
 	within(t, "all kinds", start, 2*time.Second)
 }
@@ -72,9 +64,9 @@ func TestTryLockWithoutServers(t *testing.T) {
 func TestTryLockFindsTheServerThatWorks(t *testing.T) {
 	t.Parallel()
 	for name, endpoints := range map[string][]string{
-		"refused":             {nobody(t), endpoint},
+		"refused":             {storetest.FreeAddr(t), endpoint},
 		"silent":              {quietAddr(t), endpoint},
-		"refused, and silent": {nobody(t), quietAddr(t), endpoint},
+		"refused, and silent": {storetest.FreeAddr(t), quietAddr(t), endpoint},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

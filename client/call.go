@@ -41,6 +41,9 @@ type call struct {
 	// cluster is not known yet.
 	says bool
 
+	// traceparent goes with the message; empty: none does.
+	traceparent string
+
 	// Below: guarded by the transport's mu.
 
 	size    int       // of the message, in bytes
@@ -107,8 +110,17 @@ func ask[M any](
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	hooks := t.cfg.Hooks.begin(ctx, opOf(m))
+	picked, err := askWith(ctx, t, m, pick, hooks.Traceparent)
+	hooks.end(Result{Err: err})
+	return picked, err
+}
+
+func askWith[M any](
+	ctx context.Context, t *transport, m *dlmv1.StreamRequest, pick func(*dlmv1.StreamResponse) *M, traceparent string,
+) (*M, error) {
 	answers := make(chan answer, 1)
-	c := &call{message: request(m), done: func(a answer) { answers <- a }}
+	c := &call{message: request(m), done: func(a answer) { answers <- a }, traceparent: traceparent}
 	if err := t.start(c); err != nil {
 		return nil, err
 	}

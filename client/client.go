@@ -25,7 +25,8 @@ const (
 type Client struct {
 	cfg     Config
 	journal *journal
-	atLoss  func() // for tests: called when a session is lost, before its holders are told; nil: nothing
+	hooking *journal // what the hooks are told, which are as much the user's as the log's handler
+	atLoss  func()   // for tests: called when a session is lost, before its holders are told; nil: nothing
 	wire    *transport
 
 	closing  chan struct{}  // closed when Close begins
@@ -61,11 +62,12 @@ func Open(cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		cfg:      cfg,
-		journal:  &journal{log: cfg.Logger},
+		journal:  &journal{log: cfg.Logger, room: journalRoom, what: "log lines"},
+		hooking:  &journal{log: cfg.Logger, room: HooksRoom, what: "calls of hooks"},
 		closing:  make(chan struct{}),
 		finished: make(chan struct{}),
 	}
-	c.wire = newTransport(cfg, c.journal, c.refresh, c.lost)
+	c.wire = newTransport(cfg, c.journal, c.hooking, c.refresh, c.told, c.ended)
 	return c, nil
 }
 
@@ -109,6 +111,7 @@ func (c *Client) Close() error {
 	}
 	c.wire.close()
 	c.running.Wait()
+	c.hooking.close(ctx)
 	c.journal.close(ctx)
 	close(c.finished)
 	return c.closeErr
@@ -135,7 +138,7 @@ func (c *Client) remove(s *session) {
 
 // enlist finds room for an acquisition in a session that lives, and makes a session if there is
 // none. since is when the caller began to look for a server, b how long it does.
-func (c *Client) enlist(ctx context.Context, lock string, since time.Time, b bound) (*acquisition, error) {
+func (c *Client) enlist(ctx context.Context, lock, traceparent string, since time.Time, b bound) (*acquisition, error) {
 	for tries := 0; ; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -154,7 +157,7 @@ func (c *Client) enlist(ctx context.Context, lock string, since time.Time, b bou
 		o := c.opening
 		own := o == nil
 		if own {
-			o = c.init(since, b)
+			o = c.init(since, b, traceparent)
 		}
 		c.mu.Unlock()
 		if err := c.await(ctx, o, since, b); err != nil {
@@ -204,7 +207,7 @@ func (c *Client) await(ctx context.Context, o *opening, since time.Time, b bound
 }
 
 // init asks for a session. mu is held.
-func (c *Client) init(since time.Time, b bound) *opening {
+func (c *Client) init(since time.Time, b bound, traceparent string) *opening {
 	o := &opening{done: make(chan struct{})}
 	c.opening = o
 	o.call = &call{
@@ -213,7 +216,8 @@ func (c *Client) init(since time.Time, b bound) *opening {
 		message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Init{
 			Init: c.initMessage(),
 		}}),
-		says: true,
+		says:        true,
+		traceparent: traceparent,
 		done: func(a answer) {
 			c.mu.Lock()
 			defer c.mu.Unlock()

@@ -25,15 +25,21 @@ import (
 //   - [ErrEnded], [ErrClosed]: the section had ended before, or the client was closed.
 //   - an error that wraps an append's, when it is not known whether that append was staged: the
 //     section is discarded and the lock given up.
-//   - any other error, as [ErrNoSpace]: nothing was committed, the section goes on.
+//   - any other error, as [ErrNoSpace] or [ErrPermissionDenied]: nothing was committed, the section
+//     goes on.
 func (l *Lock) Commit(ctx context.Context) error {
-	if err := l.commit(ctx); err != nil {
+	hooks := l.begin(ctx, Call{Op: OpCommit})
+	err := l.commit(ctx, hooks.Traceparent)
+	if hooks.End != nil {
+		hooks.End(l.result(err))
+	}
+	if err != nil {
 		return fmt.Errorf("commit %q: %w", l.a.lock, err)
 	}
 	return nil
 }
 
-func (l *Lock) commit(ctx context.Context) error {
+func (l *Lock) commit(ctx context.Context, traceparent string) error {
 	answers := make(chan error, 1)
 	if err := l.enter(ctx); err != nil {
 		return err
@@ -50,11 +56,11 @@ func (l *Lock) commit(ctx context.Context) error {
 	if doubt := l.doubt; err == nil && doubt != nil {
 		l.endCommit()
 		l.mu.Unlock()
-		_ = l.endBy(ctx, discard)
+		_ = l.endBy(ctx, discard, traceparent)
 		return undone(doubt)
 	}
 	if err == nil {
-		err = l.sendCommit(answers)
+		err = l.sendCommit(answers, traceparent)
 	}
 	if err != nil {
 		l.endCommit()
@@ -71,7 +77,7 @@ func (l *Lock) commit(ctx context.Context) error {
 }
 
 // sendCommit starts the call, whose outcome goes to answers. mu is held.
-func (l *Lock) sendCommit(answers chan<- error) error {
+func (l *Lock) sendCommit(answers chan<- error, traceparent string) error {
 	s := l.a.s
 	s.pin()
 	err := s.c.wire.start(&call{
@@ -80,6 +86,8 @@ func (l *Lock) sendCommit(answers chan<- error) error {
 		}}}),
 		lease: s,
 		done:  func(a answer) { l.commitAnswered(a, answers) },
+
+		traceparent: traceparent,
 	})
 	if err != nil {
 		s.unpin()
@@ -117,7 +125,7 @@ func (l *Lock) commitAnswered(a answer, answers chan<- error) {
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		// The lock is lost: while it is held, the call is repeated.
 		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
-	case !definite(err):
+	case !definite(err, a.once):
 		l.unsure = err
 	}
 	l.heed()

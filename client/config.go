@@ -2,6 +2,7 @@ package client
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,8 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/grpc"
+
+	"github.com/distributed-lock-manager/dlm/internal/dial"
 )
 
 // Defaults of Config.
@@ -78,11 +81,24 @@ type Config struct {
 	Label string
 	// Logger is told of moves between servers and of lost sessions. nil: nothing is logged.
 	Logger *slog.Logger
+	// Hooks are told what the client does, for traces and metrics.
+	Hooks Hooks
+	// TLS is how servers are reached: see [TLSFromFiles]. The server has to be the one that the
+	// endpoint names, which is localhost where that has no host, or TLS.ServerName if that is set.
+	// TLS 1.3 is spoken, unless TLS.MinVersion says otherwise. nil: plain text, and whoever is in
+	// between reads and changes everything, credentials included.
+	TLS *tls.Config
+	// BearerFile is a file with a token that says who this is, as a JWT: it is shown to the server
+	// with each connection and call, and reread for each. Blanks around it do not count. A token
+	// that cannot be read is as one that every server refuses, an [ErrUnauthenticated]. Without TLS
+	// every endpoint has to be on this machine. Empty: none is shown.
+	BearerFile string
 	// Proxy has connections go through the HTTP proxy that the environment names (HTTPS_PROXY,
-	// NO_PROXY). What they carry is in plain text, credentials included, so without it the
+	// NO_PROXY). It needs TLS: a proxy is to see nothing of what they carry. Without it the
 	// environment's proxy is left alone.
 	Proxy bool
-	// DialOptions are added to the client's own: no transport security, and keepalive pings.
+	// DialOptions are added to the client's own, which are those of TLS, BearerFile and Proxy, and
+	// keepalive pings.
 	DialOptions []grpc.DialOption
 }
 
@@ -134,6 +150,17 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Proxy && cfg.TLS == nil {
+		faults = append(faults, fmt.Errorf("%w: a proxy without TLS: it would see all that is sent, credentials included", ErrInvalidArgument))
+	}
+	if cfg.BearerFile != "" && cfg.TLS == nil {
+		for _, e := range cfg.Endpoints {
+			if checkEndpoint(e) == nil && !dial.IsLoopback(e) {
+				faults = append(faults, fmt.Errorf("%w: a bearer token without TLS for %q, which is not on this machine: who is in between could use it",
+					ErrInvalidArgument, e))
+			}
+		}
 	}
 	if slices.Contains(cfg.DialOptions, nil) {
 		faults = append(faults, fmt.Errorf("%w: a dial option is nil", ErrInvalidArgument))

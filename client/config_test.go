@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"strings"
 	"testing"
@@ -30,6 +31,8 @@ func TestFaultyConfigurationIsRefusedAtOpen(t *testing.T) {
 		"label not UTF-8":         {client.Config{Label: "\xff"}, client.ErrInvalidArgument},
 		"label too long":          {client.Config{Label: strings.Repeat("é", 65)}, client.ErrInvalidArgument},
 		"no dial option":          {client.Config{DialOptions: []grpc.DialOption{nil}}, client.ErrInvalidArgument},
+		"proxy without TLS":       {client.Config{Proxy: true}, client.ErrInvalidArgument},
+		"token without TLS":       {client.Config{BearerFile: "token", Endpoints: []string{":1", "10.0.0.1:1"}}, client.ErrInvalidArgument},
 		"endpoint empty":          {at(""), client.ErrInvalidArgument},
 		"blank":                   {at(" "), client.ErrInvalidArgument},
 		"no port":                 {at("localhost"), client.ErrInvalidArgument},
@@ -76,6 +79,9 @@ func TestGoodConfigurationIsAccepted(t *testing.T) {
 		}
 	}
 	for _, cfg := range []client.Config{
+		{BearerFile: "token"}, {BearerFile: "token", Endpoints: []string{"localhost:1", "[::1]:1", ":1"}},
+		{BearerFile: "token", Endpoints: []string{"h:1"}, TLS: &tls.Config{MinVersion: tls.VersionTLS13}},
+		{Proxy: true, TLS: &tls.Config{MinVersion: tls.VersionTLS13}},
 		{}, {TTL: client.MinTTL}, {TTL: client.MaxTTL}, {Label: strings.Repeat("é", 64)}, {ConnectTimeout: 10 * time.Millisecond},
 	} {
 		if err := cfg.Validate(); err != nil {

@@ -43,4 +43,27 @@
 // a lock's bounded wait. A call that is given up meanwhile says so: its error is that of the
 // context, and an [ErrLimit] as well. What goes on under a lock that is held has as long as the
 // lock lasts. [Client.Limited] says what is waited for.
+//
+// # Identity
+//
+// Servers may want to know who a client is: by its certificate, see Config.TLS and [TLSFromFiles],
+// or by a token, see Config.BearerFile. Both may be replaced while the client runs. A connection is
+// replaced before the first ends of what was shown on it, at two thirds of what is left of its life
+// then, by one that shows what is there by now; the old one is left once the new one serves, so
+// that no call fails and no session ends. If the new one would end no later, or is refused, the old
+// one goes on to its end, and that is tried again each time that half of what was left is over.
+//
+// What servers refuse is an [ErrPermissionDenied] if their policy does not allow it, and an
+// [ErrUnauthenticated] if they do not accept who this is. Neither has changed anything. A call that
+// holds nothing fails with it as soon as every server has refused it, or cannot be reached: another
+// one may have other clocks, or know other authorities. A wait for a lock, which would lose its
+// place, and what goes on under a lock go on trying as in an outage: what is refused now may only
+// be about to be replaced. A lock is then lost when its lease says so, and its error is an
+// ErrUnauthenticated as well. Meanwhile connections are made no more often than in an outage.
+//
+// # Traces and metrics
+//
+// [Hooks] are told what a Client does: calls, and how long they took; what was lost; heartbeats;
+// servers. This package has no library for traces or metrics, and needs none. Package oteltrace
+// below it makes OpenTelemetry traces by its hooks.
 package client

@@ -44,11 +44,24 @@ var (
 	ErrEnded = errors.New("section already ended")
 	// ErrPublished: the section had been published before the discard came.
 	ErrPublished = errors.New("section already published")
+	// ErrPermissionDenied: the servers' policy does not allow this client to do that.
+	ErrPermissionDenied = errors.New("permission denied")
+	// ErrUnauthenticated: the servers do not accept who this client says it is: it has shown no
+	// certificate or token, or one that has ended, was revoked, or is of an authority that they do
+	// not know; or its own file with the token cannot be read.
+	ErrUnauthenticated = errors.New("unauthenticated")
 	// ErrUnavailable: no server answered within the connect timeout, or within a lock's bounded
 	// wait.
 	ErrUnavailable = errors.New("no server available")
+	// ErrBroken: a snapshot broke off, or what came is not what was sent. What was written of it is
+	// of no use.
+	ErrBroken = errors.New("the snapshot is not whole")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("client closed")
+
+	// ErrCompacted: what happened after the revision is not known any more. The error says after
+	// which it is.
+	ErrCompacted = errors.New("compacted")
 
 	// ErrFileNotFound: the lock has no such file.
 	ErrFileNotFound = errors.New("file not found")
@@ -85,6 +98,7 @@ type Error struct {
 	RetryAfter time.Duration // when to ask again at the earliest, as the server says; 0: it did not
 
 	notByThisCall bool // OUTCOME_UNKNOWN: the message that it answers has not ended the section
+	sessionsEnd   bool // UNAUTHENTICATED: the servers end the client's sessions as well
 }
 
 // Error returns what the server said.
@@ -98,9 +112,17 @@ func (e *Error) Error() string {
 	return e.Code.String()
 }
 
-// Is reports whether target is the sentinel of the error's reason.
+// Is reports whether target is the sentinel of the error's reason. One without a reason is not of
+// a server of dlm, but a proxy perhaps: of those two are known by the code.
 func (e *Error) Is(target error) bool {
 	s := sentinel(e.Reason)
+	switch {
+	case e.Reason != "":
+	case e.Code == codes.PermissionDenied:
+		s = ErrPermissionDenied
+	case e.Code == codes.Unauthenticated:
+		s = ErrUnauthenticated
+	}
 	return s != nil && s == target
 }
 
@@ -120,6 +142,10 @@ func sentinel(reason string) error {
 		return ErrWentBack
 	case "OTHER_CLUSTER":
 		return ErrOtherCluster
+	case "PERMISSION_DENIED":
+		return ErrPermissionDenied
+	case "UNAUTHENTICATED":
+		return ErrUnauthenticated
 	case "FILE_NOT_FOUND":
 		return ErrFileNotFound
 	case "LOCK_NOT_FOUND":
@@ -136,6 +162,8 @@ func sentinel(reason string) error {
 		return ErrLimit
 	case "QUOTA":
 		return ErrQuota
+	case "COMPACTED":
+		return ErrCompacted
 	case "NO_SPACE":
 		return ErrNoSpace
 	}
@@ -157,11 +185,18 @@ func foreign(err error) bool {
 	return errors.Is(err, ErrWentBack) || errors.Is(err, ErrOtherCluster)
 }
 
+// denied reports whether a server does not let this client do what it wants to.
+func denied(err error) bool {
+	return errors.Is(err, ErrPermissionDenied) || errors.Is(err, ErrUnauthenticated)
+}
+
 // definite reports whether a failed call is known to have changed nothing. An answer without a
-// known reason, a server's internal error above all, proves nothing.
-func definite(err error) bool {
+// known reason, a server's internal error above all, proves nothing. Nor does one that denies what
+// an earlier sending of the same call may have been allowed to do: once is that there was none.
+func definite(err error, once bool) bool {
 	var e *Error
-	return errors.As(err, &e) && sentinel(e.Reason) != nil && !errors.Is(err, ErrUnavailable)
+	known := errors.As(err, &e) && sentinel(e.Reason) != nil && !errors.Is(err, ErrUnavailable)
+	return known && (once || !denied(err))
 }
 
 // streamError is the error that a stream carried in place of an answer.
@@ -185,6 +220,7 @@ func newError(code codes.Code, message string, details []*anypb.Any) *Error {
 			e.Reason = info.GetReason()
 			e.Limit = info.GetMetadata()["limit"]
 			e.notByThisCall = info.GetMetadata()["not_by_this_call"] == "true"
+			e.sessionsEnd = info.GetMetadata()["sessions_end"] == "true"
 		case d.MessageIs(&retry) && d.UnmarshalTo(&retry) == nil:
 			e.RetryAfter = max(0, retry.GetRetryDelay().AsDuration())
 		}
@@ -195,7 +231,7 @@ func newError(code codes.Code, message string, details []*anypb.Any) *Error {
 // BusyError says who stood in the way. errors.Is(err, ErrBusy) holds.
 type BusyError struct {
 	Lock        string
-	Holder      *Holder // nil: nobody held it at that moment
+	Holder      *Holder // nil: nobody that the caller may see held it at that moment
 	Position    int     // the place in the queue that it had or would have had, counted from 1
 	QueueLength int     // how many others waited
 }

@@ -2,8 +2,11 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"sync/atomic"
+	"time"
 
 	"github.com/distributed-lock-manager/dlm/client"
 )
@@ -120,4 +123,47 @@ func ExampleClient_Watch() {
 		}
 	}
 	// Output: doors/front is held by the gardener
+}
+
+// Hooks are where a program's own metrics and traces attach. Package oteltrace has those of
+// OpenTelemetry; these count, as a Prometheus client would.
+func ExampleHooks() {
+	var acquired, failed atomic.Int64
+	var waited atomic.Int64 // nanoseconds
+	hooks := client.Hooks{
+		Call: func(_ context.Context, c client.Call) client.CallHooks {
+			if c.Op != client.OpAcquire {
+				return client.CallHooks{}
+			}
+			began := time.Now()
+			return client.CallHooks{End: func(r client.Result) {
+				waited.Add(int64(time.Since(began)))
+				if r.Err != nil {
+					failed.Add(1)
+				} else {
+					acquired.Add(1)
+				}
+			}}
+		},
+		Lost: func(_ context.Context, l client.Loss) { log.Printf("lost %s: %v", l.Lock, l.Err) },
+	}
+	ctx := context.Background()
+	c, err := client.Open(client.Config{Endpoints: []string{endpoint}, Hooks: hooks})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	l, err := c.Lock(ctx, "counted")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = c.TryLock(ctx, "counted")
+	fmt.Println("busy:", errors.Is(err, client.ErrBusy))
+	if err := l.Unlock(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("acquired:", acquired.Load(), "failed:", failed.Load(), "waited:", waited.Load() > 0)
+	// Output:
+	// busy: true
+	// acquired: 1 failed: 1 waited: true
 }

@@ -30,6 +30,9 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 	}
 	if !t.closed {
 		t.journal.write(func(log *slog.Logger) { log.Info("server left", "endpoint", l.endpoint, "err", err) })
+		if hook := t.cfg.Hooks.Disconnected; hook != nil {
+			t.hooking.write(func(*slog.Logger) { hook(l.endpoint, err) })
+		}
 	}
 	t.unclear.Store(false)
 	t.link = nil
@@ -50,6 +53,13 @@ func (t *transport) leave(l *link, err error, now time.Time) {
 				c.misses++
 			}
 		}
+	}
+	if errors.Is(err, ErrUnauthenticated) && l.usefulAt.IsZero() {
+		t.turned, t.turnedAt = t.lastErr, now
+	}
+	if t.heir != nil {
+		t.heir.cancel()
+		t.heir = nil
 	}
 	t.failures++
 	t.endpoint = (t.endpoint + 1) % len(t.cfg.Endpoints)
@@ -111,6 +121,7 @@ func (t *transport) step(now time.Time) (next time.Duration, done bool) {
 	}
 	t.checkLink(now)
 	overdue := t.overdue(now)
+	renewAt := t.renew(now)
 	if len(t.calls) == 0 && (t.wanted == 0 || t.link != nil) { // the end of a link is a kick
 		t.asleep = true
 	} else {
@@ -123,6 +134,9 @@ func (t *transport) step(now time.Time) (next time.Duration, done bool) {
 				t.open(now)
 			}
 		}
+	}
+	if wait := renewAt.Sub(now); !renewAt.IsZero() && (next == 0 || wait < next) {
+		next = wait
 	}
 	t.mu.Unlock()
 	for c, err := range overdue {
@@ -229,7 +243,11 @@ func (t *transport) overdue(now time.Time) map[*call]error {
 			if l := t.link; l != nil && c.link == l && !l.received.After(c.began) && t.looking.IsZero() {
 				t.looking = c.began
 			}
-			out = t.expire(out, c, now.Sub(c.started))
+			out = t.expire(out, c, t.unavailable(now.Sub(c.started)))
+			continue
+		}
+		if err := t.turnedAway(c.started); err != nil && c.lease == nil && !c.waits {
+			out = t.expire(out, c, err)
 			continue
 		}
 		since := c.started
@@ -246,18 +264,35 @@ func (t *transport) overdue(now time.Time) map[*call]error {
 		if !unanswered && !refused && !limited {
 			continue
 		}
-		out = t.expire(out, c, t.cfg.ConnectTimeout)
+		out = t.expire(out, c, t.unavailable(t.cfg.ConnectTimeout))
 	}
 	return out
 }
 
-// expire takes a call off the books that nobody has answered for so long. mu is held.
-func (t *transport) expire(out map[*call]error, c *call, after time.Duration) map[*call]error {
+// turnedAway is the error of whoever has looked for a server since then, and was turned away: one
+// has refused who this client is, and by now no other is of more use. nil: it is not so. mu is
+// held.
+func (t *transport) turnedAway(since time.Time) error {
+	if t.turned == nil || t.failures < len(t.cfg.Endpoints) || t.turnedAt.Before(since) {
+		return nil
+	}
+	return t.turned
+}
+
+// turnedAwayNow is turnedAway for whoever has looked for a server for long.
+func (t *transport) turnedAwayNow() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.turnedAway(time.Time{})
+}
+
+// expire takes a call off the books that nobody has answered, with an error. mu is held.
+func (t *transport) expire(out map[*call]error, c *call, err error) map[*call]error {
 	if out == nil {
 		out = make(map[*call]error)
 	}
 	if t.drop(c) {
-		out[c] = c.orLimit(t.unavailable(after))
+		out[c] = c.orLimit(err)
 	}
 	return out
 }
@@ -311,6 +346,11 @@ func (t *transport) linked(l *link) {
 		return
 	}
 	l.up, l.upAt = true, time.Now()
+	if hook := t.cfg.Hooks.Connected; hook != nil {
+		t.hooking.write(func(*slog.Logger) { hook(l.endpoint) })
+	}
+	l.renewAt = renewal(l.upAt, l.conn.Ends())
+	wake(t.kick) // for that
 	t.unclear.Store(true)
 	wake(l.wake)
 	t.announce()
@@ -326,13 +366,20 @@ func (t *transport) heard(l *link) {
 	}
 }
 
+// useful reports whether the link's server has done what it was asked to.
+func (t *transport) useful(l *link) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !l.usefulAt.IsZero()
+}
+
 // served notes that the link's server did what it was asked to. mu is held.
 func (t *transport) served(l *link, now time.Time) {
 	if l.usefulAt.IsZero() {
 		wake(l.wake) // for the waits that were held back
 	}
 	l.usefulAt = now
-	t.looking = time.Time{}
+	t.looking, t.turned = time.Time{}, nil
 }
 
 // repeatRefused has a call repeated that the server could not serve. It goes to another server,

@@ -13,7 +13,8 @@ import (
 // Read returns the published bytes of a file. It sees every section whose Unlock or Commit returned
 // before Read began.
 //
-// Errors: [ErrFileNotFound], [ErrInvalidName], [ErrUnavailable], [ErrClosed], that of ctx.
+// Errors: [ErrFileNotFound], [ErrInvalidName], [ErrPermissionDenied], [ErrUnavailable],
+// [ErrClosed], that of ctx.
 func (c *Client) Read(ctx context.Context, lock, file string) ([]byte, error) {
 	var b bytes.Buffer
 	if _, err := c.Copy(ctx, &b, lock, file, 0); err != nil {
@@ -68,7 +69,7 @@ func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offse
 // ListFiles lists the files of one lock, or of all locks if lock is empty, in the order of lock and
 // name.
 //
-// Errors: [ErrInvalidName], [ErrUnavailable], [ErrClosed], that of ctx.
+// Errors: [ErrInvalidName], [ErrPermissionDenied], [ErrUnavailable], [ErrClosed], that of ctx.
 func (c *Client) ListFiles(ctx context.Context, lock string) ([]*File, error) {
 	if err := checkNames(lock); err != nil {
 		return nil, fmt.Errorf("list files: %w", err)
@@ -98,6 +99,7 @@ func (c *Client) ListFiles(ctx context.Context, lock string) ([]*File, error) {
 //
 // An error ends the loop:
 //   - [ErrUnavailable]: no server was found within the connect timeout.
+//   - [ErrPermissionDenied], [ErrUnauthenticated]: the servers refuse it.
 //   - [ErrInvalidName], [ErrInvalidArgument], [ErrClosed], that of ctx.
 func (c *Client) Tail(ctx context.Context, lock, file string, offset int64) iter.Seq2[*Piece, error] {
 	return func(yield func(*dlmv1.TailResponse, error) bool) {

@@ -31,6 +31,7 @@ func follow[M any](
 ) error {
 	var failing time.Time // since when nothing has come; zero: all is well
 	limits := 0           // that refused it, in a row
+	refusals := 0         // of who this client is
 	for {
 		opened := time.Now()
 		since := opened
@@ -67,6 +68,13 @@ func follow[M any](
 				return err
 			}
 			continue
+		case errors.Is(err, ErrUnauthenticated) && got:
+			continue // the token that it was opened with has ended, and there may be another one
+		case denied(err):
+			if refusals++; !errors.Is(err, ErrUnauthenticated) || t.useful(l) || refusals >= len(t.cfg.Endpoints) {
+				return err
+			}
+			// On to a server that may see this otherwise.
 		case errors.As(err, &refused) && foreign(refused) && t.passedOver(l, refused):
 			// On to a server that may not say so.
 		case errors.As(err, &refused) && refused.Reason != "" && !refused.indeterminate():

@@ -10,7 +10,9 @@ import (
 // may be slow, stand still because nobody reads the other end, or call the Client. None of that may
 // hold up a heartbeat, the move to another server, or the end of a hold's Context.
 type journal struct {
-	log *slog.Logger
+	log  *slog.Logger
+	room int    // how many lines may wait to be written
+	what string // is dropped when there are more
 
 	mu      sync.Mutex
 	lines   []func(*slog.Logger) // to be written
@@ -26,7 +28,7 @@ const journalRoom = 64
 func (j *journal) write(line func(*slog.Logger)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.lines) == journalRoom {
+	if len(j.lines) == j.room {
 		j.missed++
 		return
 	}
@@ -54,7 +56,7 @@ func (j *journal) run(done chan<- struct{}) {
 			line(j.log)
 		}
 		if missed > 0 {
-			j.log.Warn("log lines were dropped, as nobody took them", "lines", missed)
+			j.log.Warn("something was dropped, as nobody took it", "what", j.what, "lines", missed)
 		}
 	}
 }

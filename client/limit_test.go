@@ -56,7 +56,7 @@ func TestLimitsAreWaitedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startScripted(t, firstLimited(3, kind))
-			c := open(t, client.Config{Endpoints: []string{s.addr, nobody(t)}, TTL: 3 * time.Second, ConnectTimeout: 2 * time.Second})
+			c := open(t, client.Config{Endpoints: []string{s.addr, storetest.FreeAddr(t)}, TTL: 3 * time.Second, ConnectTimeout: 2 * time.Second})
 			l := lock(t, c, "a")
 			if name == "Heartbeat" {
 				storetest.Eventually(t, "heartbeats", func() bool { return len(s.received(isHeartbeat)) > 4 })

@@ -46,7 +46,8 @@ func straight(stream grpc.ClientStream) bool {
 // side do so.
 func harmless(l *link, err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return l.unable || ok && (e.Reason == "SHUTTING_DOWN" || l.ended && l.straight && e.Code == codes.Unavailable)
+	closed := ok && (e.Code == codes.Unavailable || e.Code == codes.Unauthenticated)
+	return l.unable || ok && e.Reason == "SHUTTING_DOWN" || closed && l.ended && l.straight
 }
 
 // maxKept is how many links are kept that were given up.
@@ -56,10 +57,15 @@ const maxKept = 4
 // to another one: its close would make them linger. If something lies in between, the server's side
 // may have been closed already. mu is held.
 func (t *transport) keep(l *link, now time.Time) {
-	t.kept = append(t.kept, l)
 	if !l.straight {
 		t.broke(l, now)
 	}
+	t.retain(l, now)
+}
+
+// retain keeps a link. mu is held.
+func (t *transport) retain(l *link, now time.Time) {
+	t.kept = append(t.kept, l)
 	if len(t.kept) > maxKept {
 		t.abandon(t.kept[0], now)
 	}
@@ -114,6 +120,10 @@ func (t *transport) broken(l *link, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l.ended = true
+	if t.heir == l {
+		t.notReplaced(l, err, time.Now())
+		return
+	}
 	if slices.Contains(t.kept, l) {
 		t.abandon(l, time.Now())
 		return

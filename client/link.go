@@ -3,16 +3,14 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/internal/dial"
 )
 
 const (
@@ -36,8 +34,9 @@ type link struct {
 	ctx      context.Context // ends when the link is given up
 	cancel   context.CancelFunc
 	wake     chan struct{} // something is to be sent
-	conn     *grpc.ClientConn
+	conn     *dial.Conn
 	stream   dlmv1.LockService_StreamClient
+	replaces *link // the one whose place this one is to take; nil: none
 
 	// Guarded by the transport's mu.
 
@@ -57,6 +56,10 @@ type link struct {
 	received time.Time // the last message
 	asked    bool      // a sign of life is owed
 	signed   time.Time // the last sign of life
+
+	renewAt   time.Time // when it is to be replaced; zero: not yet
+	renewedAt time.Time // when that was last tried
+	refused   bool      // after it had served, its server has refused what it was shown
 
 	sending      bool // somebody has messages that have not all been passed to gRPC
 	sentBytes    int  // of the messages that were taken to be sent
@@ -82,12 +85,14 @@ func newLink(t *transport, endpoint string) *link {
 func (l *link) run() {
 	err := l.serve()
 	l.t.broken(l, err)
+	if e, ok := errors.AsType[*Error](err); ok && e.sessionsEnd {
+		l.t.onEnded(e)
+	}
 	l.cancel()
 }
 
 func (l *link) serve() error {
 	options := []grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 		grpc.WithStaticStreamWindowSize(streamWindow),
@@ -95,26 +100,18 @@ func (l *link) serve() error {
 		grpc.WithDisableRetry(), // the transport is the only layer that retries
 		grpc.WithDisableServiceConfig(),
 	}
-	if !l.t.cfg.Proxy {
-		options = append(options, grpc.WithNoProxy())
-	}
-	options = append(options, l.t.cfg.DialOptions...)
-	// Spelt out, since a server's name may be that of a scheme: unix:50051.
-	target := url.URL{Scheme: "dns", Path: "/" + l.endpoint}
-	conn, err := grpc.NewClient(target.String(), options...)
+	cfg := l.t.cfg
+	how := dial.Config{TLS: cfg.TLS, BearerFile: cfg.BearerFile, Proxy: cfg.Proxy}
+	conn, err := how.Server(l.endpoint, append(options, cfg.DialOptions...)...)
 	if err != nil {
 		return err
 	}
 	l.conn = conn
 	defer func() { _ = conn.Close() }()
 
-	dialing := time.AfterFunc(l.limit, l.cancel)
-	stream, err := dlmv1.NewLockServiceClient(conn).Stream(l.ctx)
-	if !dialing.Stop() {
-		return fmt.Errorf("no connection within %v", l.limit.Round(time.Millisecond))
-	}
+	stream, err := l.establish()
 	if err != nil {
-		return rpcError(err)
+		return err
 	}
 	l.stream = stream
 	l.t.linked(l)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -15,6 +16,10 @@ type Lock struct {
 	a      *acquisition
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+
+	deadline time.Time     // by which it is taken away; zero: never
+	ending   chan struct{} // closed when that is near
+	warn     func()        // closes it, once
 
 	mu         sync.Mutex
 	token      int64
@@ -36,11 +41,17 @@ type Lock struct {
 
 // hold makes the Lock of a grant. It returns nil if the session is lost already, or not certain to
 // live, and an error if the hold itself is known to be over.
-func (a *acquisition) hold(ctx context.Context, token int64) (*Lock, error) {
+func (a *acquisition) hold(ctx context.Context, m *dlmv1.AcquireResponse) (*Lock, error) {
+	token := m.GetToken()
 	l := &Lock{
 		a:       a,
 		token:   token,
+		ending:  make(chan struct{}),
 		changed: make(chan struct{}),
+	}
+	l.warn = sync.OnceFunc(func() { close(l.ending) })
+	if left := m.GetHoldLeft(); left.CheckValid() == nil && left.AsDuration() > 0 {
+		l.deadline = time.Now().Add(left.AsDuration())
 	}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	a.s.mu.Lock()
@@ -52,6 +63,9 @@ func (a *acquisition) hold(ctx context.Context, token int64) (*Lock, error) {
 		return nil, nil
 	}
 	a.wait, a.held = nil, l
+	if a.warned { // while its grant was on its way
+		l.warn()
+	}
 	return l, nil
 }
 
@@ -101,6 +115,38 @@ func (l *Lock) Margin() time.Duration {
 	return margin
 }
 
+// Deadline returns when the lock is taken away if it is held still, and whether it ever is: see
+// [WithMaxHold]. That is an eviction: what was appended since the last [Lock.Commit] is undone, and
+// Context ends with an [ErrLockExpired] that says why. The moment is the servers' to tell, and comes
+// later while they cannot serve.
+func (l *Lock) Deadline() (at time.Time, ok bool) { return l.deadline, !l.deadline.IsZero() }
+
+// Ending returns a channel that is closed when the Deadline is near: a fifth of the time for which
+// the lock may be held is left, one minute at most. A server tells so; while none can be reached it
+// is not told.
+func (l *Lock) Ending() <-chan struct{} { return l.ending }
+
+// begin tells the hooks that a call begins that is about the section.
+func (l *Lock) begin(ctx context.Context, c Call) CallHooks {
+	hooks := &l.a.s.c.cfg.Hooks
+	if hooks.Call == nil {
+		return CallHooks{}
+	}
+	c.Lock, c.Session, c.Token = l.a.lock, l.a.s.id, l.Token()
+	return hooks.begin(ctx, c)
+}
+
+// result is what became of a call that the hooks were told of.
+func (l *Lock) result(err error) Result {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := Result{Session: l.a.s.id, Token: l.token, Err: err}
+	if l.lost != nil || l.end.hasEnded() {
+		r.Token = 0
+	}
+	return r
+}
+
 func (l *Lock) currentEpoch() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,6 +185,10 @@ func (l *Lock) loseLocked(cause error) {
 	l.lost = cause
 	l.epoch++
 	l.cancel(cause)
+	if hook := l.a.s.c.cfg.Hooks.Lost; hook != nil && !errors.Is(cause, ErrClosed) {
+		loss := Loss{Lock: l.a.lock, Session: l.a.s.id, Token: l.token, Err: cause}
+		l.a.s.c.tell(func() { hook(l.ctx, loss) })
+	}
 	for c := range l.staging {
 		l.a.s.c.wire.forget(c)
 	}

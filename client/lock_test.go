@@ -247,9 +247,6 @@ func TestEvictedHolderLearnsByAppend(t *testing.T) {
 
 // More acquisitions than one heartbeat may name are spread over several sessions.
 func TestManyWaiters(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
 	const n = 1500
 	c, name := open(t, client.Config{}), fresh(t)
 	l := lock(t, c, name)

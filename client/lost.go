@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
@@ -25,16 +26,49 @@ func (l loss) and(o loss) loss {
 	return loss{rev: o.rev, reason: cmp.Or(o.reason, l.reason)}
 }
 
-// lost takes what a server told without being asked.
-func (c *Client) lost(m *dlmv1.Lost) {
+// told takes what a server told without being asked.
+func (c *Client) told(m *dlmv1.StreamResponse) {
+	if m.GetEnding() != nil {
+		c.ending(m.GetEnding())
+	} else {
+		c.lost(m.GetLost())
+	}
+}
+
+// sessionOf is the session that has a public id; nil: none does.
+func (c *Client) sessionOf(id string) *session {
 	c.mu.Lock()
-	var s *session
-	for _, o := range c.sessions {
-		if o.id == m.GetSession() {
-			s = o
+	defer c.mu.Unlock()
+	for _, s := range c.sessions {
+		if s.id == id {
+			return s
 		}
 	}
-	c.mu.Unlock()
+	return nil
+}
+
+// ending takes in that a hold's deadline is near. A hold that is not known here any more has ended.
+func (c *Client) ending(m *dlmv1.Ending) {
+	s := c.sessionOf(m.GetSession())
+	if s == nil {
+		return
+	}
+	a := s.acquisitionOf(m.GetLock(), m.GetRequest())
+	if a == nil {
+		return
+	}
+	s.mu.Lock()
+	held := a.held
+	a.warned = true
+	s.mu.Unlock()
+	if held != nil {
+		held.warn()
+	}
+}
+
+// lost takes in that a hold, or a session, is over.
+func (c *Client) lost(m *dlmv1.Lost) {
+	s := c.sessionOf(m.GetSession())
 	switch {
 	case s == nil:
 	case m.GetLock() != "":
@@ -44,18 +78,37 @@ func (c *Client) lost(m *dlmv1.Lost) {
 	}
 }
 
-// told takes the loss of a hold. One that is not known here any more has ended, or was given up.
-func (s *session) told(m *dlmv1.Lost) {
-	number, err := strconv.ParseUint(m.GetRequest(), 10, 64)
-	if err != nil {
-		return
+// ended takes in that the servers do not accept this client any more, and end its sessions: what it
+// holds passes on at once, so the leases say nothing.
+func (c *Client) ended(err *Error) {
+	c.mu.Lock()
+	sessions := slices.Clone(c.sessions)
+	c.mu.Unlock()
+	for _, s := range sessions {
+		s.lose(fmt.Errorf("%w: %w: %w", ErrLockExpired, ErrSessionExpired, err))
 	}
-	s.mu.Lock()
-	a := s.unfinished[number]
-	s.mu.Unlock()
-	if a != nil && a.lock == m.GetLock() {
+}
+
+// told takes the loss of a hold.
+func (s *session) told(m *dlmv1.Lost) {
+	if a := s.acquisitionOf(m.GetLock(), m.GetRequest()); a != nil {
 		a.holdsNothing(loss{rev: m.GetRevision(), reason: m.GetReason()})
 	}
+}
+
+// acquisitionOf is the acquisition that a server speaks of; nil: it is not known here any more, has
+// ended, or was given up.
+func (s *session) acquisitionOf(lock, named string) *acquisition {
+	number, err := strconv.ParseUint(named, 10, 64)
+	if err != nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.unfinished[number]; a != nil && a.lock == lock {
+		return a
+	}
+	return nil
 }
 
 // holdsNothing takes in that the acquisition holds nothing as of a revision. While it waits that

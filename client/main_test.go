@@ -16,10 +16,11 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // patience bounds every wait of these tests for something that should happen soon.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // endpoint is a server for whoever does not stop it.
 var endpoint string
@@ -29,44 +30,13 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	code := func() int {
-		tb := &mainTB{}
-		defer tb.end()
-		endpoint = facadetest.Start(tb).Addr()
-		return m.Run()
-	}()
+	await.AtATime(8) // most tests wait until a lease ends
+	code := facadetest.Main(m, func(n *facadetest.Node) { endpoint = n.Addr() })
 	if err := goleak.Find(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return code
-}
-
-// mainTB lets TestMain start what belongs to all tests.
-type mainTB struct {
-	testing.TB // not for use: only what is overridden below works
-	cleanups   []func()
-}
-
-func (*mainTB) Helper()                   {}
-func (*mainTB) Context() context.Context  { return context.Background() }
-func (tb *mainTB) Cleanup(f func())       { tb.cleanups = append(tb.cleanups, f) }
-func (*mainTB) Errorf(f string, a ...any) { fmt.Fprintf(os.Stderr, f+"\n", a...) }
-func (*mainTB) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
-
-func (tb *mainTB) TempDir() string {
-	dir, err := os.MkdirTemp("", "client")
-	if err != nil {
-		panic(err)
-	}
-	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-func (tb *mainTB) end() {
-	for i := len(tb.cleanups) - 1; i >= 0; i-- {
-		tb.cleanups[i]()
-	}
 }
 
 var names atomic.Int64

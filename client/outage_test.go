@@ -21,11 +21,8 @@ import (
 
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	must(t, l.Close()) // nobody listens there now
 	const timeout = 500 * time.Millisecond
-	c := open(t, client.Config{Endpoints: []string{l.Addr().String()}, ConnectTimeout: timeout})
+	c := open(t, client.Config{Endpoints: []string{storetest.FreeAddr(t)}, ConnectTimeout: timeout})
 	for what, call := range map[string]func() error{
 		"Lock":    func() error { _, err := c.Lock(t.Context(), "a"); return err },
 		"TryLock": func() error { _, err := c.TryLock(t.Context(), "a"); return err },

@@ -97,7 +97,7 @@ func (t *transport) next(l *link) []*dlmv1.StreamRequest {
 		c.numbers = append(c.numbers, t.number)
 		l.sentBytes += c.size
 		t.sendings[t.number] = sending{call: c, at: now, bytes: l.sentBytes}
-		out = append(out, &dlmv1.StreamRequest{Call: t.number, Request: c.message().GetRequest()})
+		out = append(out, &dlmv1.StreamRequest{Call: t.number, Request: c.message().GetRequest(), Traceparent: c.traceparent})
 	}
 	clear(t.queue[len(rest):])
 	t.queue = rest

@@ -2,13 +2,18 @@ package client_test
 
 import (
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -32,6 +37,7 @@ type scripted struct {
 	token   int64
 	watch   func(send func(*dlmv1.WatchResponse) error) error // nil: it is not implemented
 	refused error                                             // of every stream; nil: it is accepted
+	shown   []string                                          // the credential that each stream was opened with
 }
 
 // setWatch has a Watch answered by f.
@@ -88,6 +94,7 @@ func (s *scripted) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, d
 	}
 	s.mu.Lock()
 	s.streams++
+	s.shown = append(s.shown, strings.Join(metadata.ValueFromIncomingContext(stream.Context(), "authorization"), " "))
 	s.send = send
 	refused := s.refused
 	s.mu.Unlock()
@@ -169,6 +176,13 @@ func (s *scripted) opened() int {
 	return s.streams
 }
 
+// tokens returns what each stream was opened with.
+func (s *scripted) tokens() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.shown)
+}
+
 // received returns the calls of one kind.
 func (s *scripted) received(kind func(*dlmv1.StreamRequest) bool) []*dlmv1.StreamRequest {
 	s.mu.Lock()
@@ -203,6 +217,12 @@ func refusal(code codes.Code, reason string) *dlmv1.StreamResponse {
 		e.Details = append(e.Details, detail)
 	}
 	return &dlmv1.StreamResponse{Response: &dlmv1.StreamResponse_Error{Error: e}}
+}
+
+// asStatus is the same error as a gRPC call of its own ends with.
+func asStatus(resp *dlmv1.StreamResponse) error {
+	e := resp.GetError()
+	return status.FromProto(&spb.Status{Code: e.GetCode(), Message: e.GetMessage(), Details: e.GetDetails()}).Err()
 }
 
 // usually gives every call its usual answer.

@@ -64,10 +64,24 @@ func (s *seen) take(msg *dlmv1.StreamResponse) {
 	s.revision = max(s.revision, rev)
 }
 
+// question is what a server is asked of which nothing is known yet. It ends nothing, for it names
+// no request number; that its session may have ended is an answer too.
+func (t *transport) question() *dlmv1.StreamRequest {
+	t.seen.mu.Lock()
+	credential := t.seen.credential
+	t.seen.mu.Unlock()
+	return &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Heartbeat{
+		Heartbeat: &dlmv1.HeartbeatRequest{Session: credential, Seen: t.seen.message()},
+	}}
+}
+
 // recognize asks the server of a new link whether it is of the client's cluster. Until it has
 // answered that, or another call that says what was seen, only such calls are sent: another cluster
 // would answer an append, or a section's end, as one of a lock that was lost. mu is held.
 func (t *transport) recognize(l *link) {
+	if l.recognized {
+		return // it has proved itself
+	}
 	if t.seen.id() == "" {
 		l.recognized = true
 		return
@@ -76,18 +90,9 @@ func (t *transport) recognize(l *link) {
 		return // it is sent again with all others
 	}
 	c := &call{
-		message: func() *dlmv1.StreamRequest {
-			t.seen.mu.Lock()
-			credential := t.seen.credential
-			t.seen.mu.Unlock()
-			// It ends nothing, for it names no request number; that its session may have ended is
-			// an answer too.
-			return &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Heartbeat{
-				Heartbeat: &dlmv1.HeartbeatRequest{Session: credential, Seen: t.seen.message()},
-			}}
-		},
-		limit: t.stall,
-		says:  true,
+		message: t.question,
+		limit:   t.stall,
+		says:    true,
 	}
 	c.done = func(answer) {
 		t.mu.Lock()

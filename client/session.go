@@ -39,6 +39,7 @@ type session struct {
 	beating    *call         // the heartbeat that is unanswered; nil: none
 	beatSent   time.Time     // when that was first sent on a link
 	beatOn     uint64        // that link's number
+	denied     error         // why the last heartbeat was, if it was
 	linger     time.Duration // 0: the session does not
 	brokenAt   time.Time     // since when it is not attached for certain; zero: it is
 	brokenOn   uint64        // the last link of which that is so
@@ -56,9 +57,12 @@ type acquisition struct {
 
 	// Guarded by the session's mu.
 
-	wait *call // the unanswered Acquire; nil: none
-	held *Lock // nil: it waits
-	lost loss  // the last that was told of it while it waited
+	wait   *call  // the unanswered Acquire; nil: none
+	held   *Lock  // nil: it waits
+	lost   loss   // the last that was told of it while it waited
+	queued func() // to be told that it waits; nil: nobody is, or any more
+
+	warned bool // it was told that its deadline is near
 }
 
 func (a *acquisition) request() string { return strconv.FormatUint(a.number, 10) }
@@ -136,6 +140,26 @@ func (s *session) lostAt() (time.Time, bool) {
 	return s.lost, !s.lost.IsZero()
 }
 
+// refusal is why no heartbeat is answered, if servers say so: they do not accept who this client
+// is, or that the session is its own. nil: they do not.
+func (s *session) refusal() error {
+	s.mu.Lock()
+	last := s.denied
+	s.mu.Unlock()
+	if last != nil {
+		return last
+	}
+	return s.c.wire.turnedAwayNow()
+}
+
+// uncertain is the error of a session that is not confirmed in time, with the refusal that is why.
+func uncertain(refusal error) error {
+	if refusal == nil {
+		return errUncertain
+	}
+	return fmt.Errorf("%w: %w", errUncertain, refusal)
+}
+
 // errUncertain is the end of a session that nobody confirmed in time.
 var errUncertain = fmt.Errorf("%w: its lease is no longer certain, no heartbeat was answered in time", ErrLockExpired)
 
@@ -158,7 +182,8 @@ func (s *session) certainLocked(now time.Time) time.Duration {
 
 // run sends heartbeats, and ends the session when it stops being certain. A session that only waits
 // goes on until a server says that it has ended: etcd counts leases anew when it restarts or
-// changes its leader, so the places in the queues may well be there after a long outage.
+// changes its leader, so the places in the queues may well be there after a long outage. If servers
+// refuse who this client is, it does not go on.
 func (s *session) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -174,13 +199,17 @@ func (s *session) run() {
 		certain := s.certainLocked(now)
 		beat := s.beatAt.Add(s.everyLocked()).Sub(now)
 		beating := s.beating != nil
-		if certain <= 0 && s.waitsOnly() {
-			certain = s.ttl / 3 // then looked at again
-		}
+		waits, again := s.waitsOnly(), s.ttl/3
 		s.mu.Unlock()
+		var refusal error
+		if certain <= 0 {
+			if refusal = s.refusal(); waits && refusal == nil {
+				certain = again // then looked at again
+			}
+		}
 		switch {
 		case certain <= 0:
-			s.lose(errUncertain)
+			s.lose(uncertain(refusal))
 			return
 		case beating:
 			timer.Reset(certain)
@@ -254,7 +283,10 @@ func (s *session) beat(now time.Time) {
 func (s *session) beatAnswered(named []mention, a answer) {
 	m := a.msg.GetHeartbeat()
 	s.mu.Lock()
-	s.beating = nil
+	s.beating, s.denied = nil, nil
+	if denied(a.err) {
+		s.denied = a.err
+	}
 	if m == nil {
 		s.soonLocked() // it may be served then
 	} else if ttl := m.GetTtl().AsDuration(); lasting(ttl) {
@@ -264,6 +296,17 @@ func (s *session) beatAnswered(named []mention, a answer) {
 	}
 	s.mu.Unlock()
 	wake(s.nudge)
+	if hook := s.c.cfg.Hooks.Heartbeat; hook != nil && !errors.Is(a.err, ErrClosed) {
+		took := time.Since(a.sent)
+		if m == nil {
+			took = 0
+		}
+		err := a.err
+		if err == nil && m == nil {
+			err = errMalformed
+		}
+		s.c.tell(func() { hook(s.id, took, err) })
+	}
 	if m == nil {
 		s.beatFailed(a.err)
 		return
@@ -283,16 +326,18 @@ func (s *session) beatAnswered(named []mention, a answer) {
 			n.held.verify(n.epoch, states[i])
 			continue
 		}
+		if states[i].GetState() == dlmv1.AcquisitionState_STATE_WAITING {
+			n.a.waits()
+			continue
+		}
 		// An Acquire that left well before the heartbeat, and that the server does not know, has
 		// been lost on its way, or its answer has. While an outage lasts that is normal: then the
 		// Acquire has not been sent again yet.
-		if states[i].GetState() != dlmv1.AcquisitionState_STATE_WAITING {
-			s.mu.Lock()
-			wait, soon := n.a.wait, min(answeredSoon, s.ttl/3)
-			s.mu.Unlock()
-			if wait != nil {
-				s.c.wire.resend(wait, a.sent.Add(-soon))
-			}
+		s.mu.Lock()
+		wait, soon := n.a.wait, min(answeredSoon, s.ttl/3)
+		s.mu.Unlock()
+		if wait != nil {
+			s.c.wire.resend(wait, a.sent.Add(-soon))
 		}
 	}
 }

@@ -19,16 +19,19 @@ import (
 // unanswered call again with the same ids. An answer counts only if it comes on the link that its
 // call was last sent on.
 //
-// It is in six files: this one keeps the books of the calls, outbox.go what is to be sent, link.go
-// one connection, seen.go whether a server is of the client's cluster, limit.go what becomes of
-// calls that a limit refuses, and failover.go decides when to leave a server.
+// It is in seven files: this one keeps the books of the calls, outbox.go what is to be sent,
+// link.go one connection, seen.go whether a server is of the client's cluster, limit.go what
+// becomes of calls that a limit refuses, failover.go decides when to leave a server, and renew.go
+// when to make a new connection to the same one.
 type transport struct {
 	cfg     Config
 	journal *journal
+	hooking *journal // for the hooks
 	stall   time.Duration
 	seen    seen
-	onLink  func()            // called, outside mu, when a link was made, before anything is sent on it
-	onLost  func(*dlmv1.Lost) // called, outside mu, with what a server tells without being asked
+	onLink  func()                      // called, outside mu, when a link was made, before anything is sent on it
+	onTold  func(*dlmv1.StreamResponse) // called, outside mu, with what a server tells without being asked
+	onEnded func(*Error)                // called, outside mu, when a server says that it ends the client's sessions
 
 	numbered atomic.Uint64 // the number of the last link
 	unclear  atomic.Bool   // there is a link, and it is not known to be straight
@@ -45,6 +48,7 @@ type transport struct {
 	number   uint64                // last number given to a message
 	order    uint64                // last place given to a call
 	link     *link                 // nil: none
+	heir     *link                 // the one that is to replace it, while it is made; nil: none
 	changed  chan struct{}         // closed and renewed when a link is made or left
 	wanted   int                   // how many want a link, though they have no call
 	started  bool                  // the manager runs
@@ -55,6 +59,8 @@ type transport struct {
 	retryAt  time.Time // when the next link may be made
 	looking  time.Time // since when no server has given an answer; zero: all is well
 	lastErr  error     // why the last link ended
+	turned   error     // why the last one was refused that was refused for who this client is; nil: one was of use since
+	turnedAt time.Time // when
 
 	following *Error    // the limit by which a stream of answers was refused that is opened again; nil: none
 	limitTold time.Time // when the log was last told of a limit
@@ -63,13 +69,15 @@ type transport struct {
 	foreign map[string]bool // endpoints that said last that they are not of the client's, or went back
 }
 
-func newTransport(cfg Config, journal *journal, onLink func(), onLost func(*dlmv1.Lost)) *transport {
+func newTransport(cfg Config, journal, hooking *journal, onLink func(), onTold func(*dlmv1.StreamResponse), onEnded func(*Error)) *transport {
 	return &transport{
 		cfg:      cfg,
 		journal:  journal,
+		hooking:  hooking,
 		stall:    cfg.stall(),
 		onLink:   onLink,
-		onLost:   onLost,
+		onTold:   onTold,
+		onEnded:  onEnded,
 		kick:     make(chan struct{}, 1),
 		calls:    make(map[*call]struct{}),
 		attached: make(map[*session]struct{}),
@@ -171,9 +179,9 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 	}
 	now := time.Now()
 	l.received = now
-	if lost := msg.GetLost(); lost != nil {
+	if msg.GetLost() != nil || msg.GetEnding() != nil {
 		t.mu.Unlock()
-		t.onLost(lost)
+		t.onTold(msg)
 		return
 	}
 	s, ok := t.sendings[msg.GetCall()]
@@ -193,6 +201,15 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 		if err.limited() && t.repeatLimited(l, s, msg.GetCall(), err, now) {
 			t.mu.Unlock()
 			return
+		}
+		if errors.Is(err, ErrUnauthenticated) {
+			if l.usefulAt.IsZero() {
+				l.unable = true
+				t.leave(l, err, now)
+				t.mu.Unlock()
+				return
+			}
+			t.renewSoon(l, now)
 		}
 		a = answer{err: err}
 		if foreign(err) && t.passOver(l, err, now) {
@@ -226,8 +243,8 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 }
 
 // current returns a link that is up, for calls outside the stream. It fails with ErrUnavailable if
-// there is none until the connect timeout after since, or because no server is of the client's
-// cluster.
+// there is none until the connect timeout after since, and at once if no server is of the client's
+// cluster, or if all turn it away.
 func (t *transport) current(ctx context.Context, since time.Time) (*link, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -238,12 +255,16 @@ func (t *transport) current(ctx context.Context, since time.Time) (*link, error)
 	defer t.mu.Unlock()
 	t.wanted++
 	defer func() { t.wanted-- }()
+	began := time.Now()
 	for {
 		if t.closed {
 			return nil, ErrClosed
 		}
 		if l := t.link; l != nil && l.up && (l.recognized || l.refusal != nil) {
 			return l, l.refusal
+		}
+		if err := t.turnedAway(began); err != nil {
+			return nil, err
 		}
 		t.ensureManager(time.Now())
 		changed := t.changed
@@ -277,8 +298,10 @@ func (t *transport) silence() time.Time {
 func (t *transport) close() {
 	t.mu.Lock()
 	t.closed = true
-	if t.link != nil {
-		t.link.cancel()
+	for _, l := range []*link{t.link, t.heir} {
+		if l != nil {
+			l.cancel()
+		}
 	}
 	for _, l := range t.kept {
 		l.cancel()

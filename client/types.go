@@ -11,6 +11,10 @@ type (
 	Holder = dlmv1.Holder
 	// Waiter is one place in a queue.
 	Waiter = dlmv1.Waiter
+	// ListPage is a part of a listing, and the revision that it is as of.
+	ListPage = dlmv1.ListResponse
+	// News is a run of events of whole revisions, and up to which revision all was told.
+	News = dlmv1.WatchResponse
 	// Event is one thing that happened to one lock.
 	Event = dlmv1.Event
 	// EventType says what happened.

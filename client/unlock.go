@@ -18,8 +18,11 @@ const (
 
 // ending is a section's end, from the call of Unlock or Discard to its answer.
 type ending struct {
-	way  way
-	why  error // why an Unlock had to become a discard; nil: it did not
+	way way
+	why error // why an Unlock had to become a discard; nil: it did not
+
+	traceparent string // see call
+
 	sent bool
 	done chan struct{} // closed, once, by settle or reopen
 	err  error         // set before done is closed
@@ -59,9 +62,10 @@ func (e *ending) hasEnded() bool {
 //   - [ErrClosed]: the client was closed before, the section was not published.
 //   - an error that wraps an append's, when it is not known whether that append was staged: the
 //     section is discarded. With [ErrPublished] an earlier Unlock, refused at first, went through.
-//   - any other error, as [ErrNoSpace]: the section goes on. Unlock it again, or discard it.
+//   - any other error, as [ErrNoSpace] or [ErrPermissionDenied]: the section goes on. Unlock it
+//     again, or discard it.
 func (l *Lock) Unlock(ctx context.Context) error {
-	if err := l.endBy(ctx, unlock); err != nil {
+	if err := l.endTold(ctx, OpRelease, unlock); err != nil {
 		return fmt.Errorf("unlock %q: %w", l.a.lock, err)
 	}
 	return nil
@@ -78,19 +82,34 @@ func (l *Lock) Unlock(ctx context.Context) error {
 //   - the error of ctx: the discard goes on without the caller.
 //   - any other error: the section goes on.
 func (l *Lock) Discard(ctx context.Context) error {
-	if err := l.endBy(ctx, discard); err != nil {
+	if err := l.endTold(ctx, OpDiscard, discard); err != nil {
 		return fmt.Errorf("discard %q: %w", l.a.lock, err)
 	}
 	return nil
 }
 
+// endTold is endBy, of which the hooks are told if the section goes on until then: whoever discards
+// it beside an Unlock does nothing.
+func (l *Lock) endTold(ctx context.Context, op Op, w way) error {
+	l.mu.Lock()
+	over := l.end != nil
+	l.mu.Unlock()
+	if over || l.a.s.c.cfg.Hooks.Call == nil {
+		return l.endBy(ctx, w, "")
+	}
+	hooks := l.begin(ctx, Call{Op: op})
+	err := l.endBy(ctx, w, hooks.Traceparent)
+	hooks.end(l.result(err))
+	return err
+}
+
 // endBy ends the section in one way, and waits for what becomes of it.
-func (l *Lock) endBy(ctx context.Context, w way) error {
+func (l *Lock) endBy(ctx context.Context, w way, traceparent string) error {
 	l.mu.Lock()
 	e := l.end
 	switch {
 	case e == nil:
-		e = &ending{way: w, done: make(chan struct{})}
+		e = &ending{way: w, done: make(chan struct{}), traceparent: traceparent}
 		l.end = e
 		l.epoch++
 		if l.lost != nil {
@@ -171,6 +190,8 @@ func (l *Lock) advance() {
 		message: request(m),
 		lease:   s,
 		done:    func(a answer) { l.endAnswered(e, a) },
+
+		traceparent: e.traceparent,
 	})
 	if err != nil {
 		l.settle(err)
@@ -213,7 +234,7 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 		}
 		l.settle(err)
 	case untouched(a) != nil:
-		l.reopen(e, untouched(a))
+		l.reopen(e, untouched(a), true)
 	case foreign(err), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		// The lease has ended: while it lives the call is repeated. Or the state is not there any
 		// more in which an earlier sending may have been carried out.
@@ -233,7 +254,7 @@ func (l *Lock) endAnswered(e *ending, a answer) {
 		if err == nil {
 			err = errMalformed
 		}
-		l.reopen(e, err)
+		l.reopen(e, err, a.once)
 	}
 	l.mu.Unlock()
 	l.a.s.unpin()
@@ -266,8 +287,8 @@ func (l *Lock) outcome(a answer) error {
 
 // reopen lets the section go on after an end that was refused, unless it was lost meanwhile. mu is
 // held.
-func (l *Lock) reopen(e *ending, err error) {
-	if !definite(err) {
+func (l *Lock) reopen(e *ending, err error, once bool) {
+	if !definite(err, once) {
 		l.unsure = err
 	}
 	l.heed()

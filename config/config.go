@@ -13,8 +13,18 @@ type Config struct {
 	Etcd    Etcd
 	Cluster Cluster
 	Limits  Limits
+	Hold    Hold
 
 	Coursework Coursework
+
+	Admin   Admin
+	Metrics Metrics
+
+	Insecure   bool // plain text is meant, also beyond this machine
+	Reflection bool
+	TLS        ServerTLS
+	Auth       Auth
+	Audit      Audit
 
 	file string // with the password, that Load has read; empty: there is none in a file
 }
@@ -56,11 +66,23 @@ type Coursework struct {
 	Hold time.Duration // the hold deadline; 0: none
 }
 
+// Admin says where operators and their tools look at the server.
+type Admin struct {
+	Listen string // empty: nowhere
+	Pprof  bool
+}
+
+// Metrics says what metrics tell apart.
+type Metrics struct {
+	Prefixes []string // of lock names
+}
+
 // TLS names PEM files.
 type TLS struct {
 	CA   string
 	Cert string
 	Key  string
+	CRL  string // of cluster.tls only
 }
 
 // Default is what holds when nothing is configured.
@@ -80,7 +102,10 @@ func Default() Config {
 			State: "new",
 			Quota: 4 << 30,
 		},
-		Limits: defaultLimits(),
+		Limits:     defaultLimits(),
+		Reflection: true,
+		TLS:        ServerTLS{ClientAuth: "auto"},
+		Auth:       Auth{Identity: "spiffe"},
 		Coursework: Coursework{
 			Lock: "default",
 			TTL:  60 * time.Second,

@@ -1,13 +1,7 @@
 package config_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -20,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/distributed-lock-manager/dlm/config"
+	"github.com/distributed-lock-manager/dlm/internal/certs/certstest"
 )
 
 // write makes a file of the test.
@@ -56,7 +51,7 @@ func TestNothingConfiguredIsDefault(t *testing.T) {
 }
 
 func TestSourcesComeBeforeEachOther(t *testing.T) {
-	file := write(t, "dlm.yaml", "listen: :1\ndrain: 1s\ndata-dir: file\nlog: {level: warn}\ncluster: {members: [a=a:1]}\n")
+	file := write(t, "dlm.yaml", "listen: localhost:1\ndrain: 1s\ndata-dir: file\nlog: {level: warn}\ncluster: {members: [a=a:1]}\n")
 	t.Setenv("DLM_DRAIN", "2s")
 	t.Setenv("DLM_DATA_DIR", "env")
 	t.Setenv("DLM_COURSEWORK_LOCK", "")
@@ -76,7 +71,7 @@ func TestSourcesComeBeforeEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Default()
-	want.Listen = ":1"           // the file, over the default and an unused flag's
+	want.Listen = "localhost:1"  // the file, over the default and an unused flag's
 	want.Drain = 2 * time.Second // the environment, over the file
 	want.DataDir = "flag"        // the flag, over both
 	want.Log.Level = "warn"      // the file alone
@@ -89,7 +84,8 @@ func TestSourcesComeBeforeEachOther(t *testing.T) {
 
 func TestEveryKeyFromEverySource(t *testing.T) {
 	ca, cert, key := pems(t)
-	file := strings.NewReplacer("CA", ca, "CERT", cert, "KEY", key).Replace(`
+	crl := write(t, "crl.pem", string(certstest.New(t).CRL(t)))
+	file := strings.NewReplacer("CA", ca, "CERT", cert, "KEY", key, "CRL", crl).Replace(`
 listen: 0.0.0.0:7
 data-dir: /d
 drain: 1m
@@ -103,8 +99,24 @@ cluster:
   state: existing
   client-listen: 127.0.0.1:2379
   quota: 1GiB
-  tls: {ca: CA, cert: CERT, key: KEY}
+  tls: {ca: CA, cert: CERT, key: KEY, crl: CRL}
 coursework: {lock: c/w, ttl: 20s, hold: 0s}
+hold:
+  max:
+    - {prefix: "*", max-hold: 24h}
+    - {prefix: Deploy/a.b, max-hold: 0s}
+insecure: true
+reflection: false
+tls: {cert: CERT, key: KEY, client-ca: CA, crl: CRL, client-auth: request}
+auth:
+  identity: dns
+  policy: policy.yaml
+  jwt:
+    - {issuer: i, audience: a, jwks: "https://i/keys", algorithms: [RS256, ES256], jwks-ca: /ca, jwks-token-file: /token}
+    - {issuer: j, audience: a, jwks: /keys.json}
+audit: {file: /audit, required: true}
+admin: {listen: ":9", pprof: true}
+metrics: {prefixes: [jobs, jobs/nightly]}
 limits:
   connections: 1
   connections-per-address: 2
@@ -136,9 +148,18 @@ limits:
 			Name: "b", PeerListen: ":2380", PeerAdvertise: "b:2380",
 			Members: []string{"a=a:2380", "b=b:2380", "c=c:2380"},
 			State:   "existing", ClientListen: "127.0.0.1:2379", Quota: 1 << 30,
-			TLS: config.TLS{CA: ca, Cert: cert, Key: key},
+			TLS: config.TLS{CA: ca, Cert: cert, Key: key, CRL: crl},
 		},
 		Coursework: config.Coursework{Lock: "c/w", TTL: 20 * time.Second},
+		Hold:       config.Hold{Max: []config.HoldMax{{Prefix: "*", MaxHold: 24 * time.Hour}, {Prefix: "Deploy/a.b"}}},
+		Insecure:   true,
+		TLS:        config.ServerTLS{Cert: cert, Key: key, ClientCA: ca, CRL: crl, ClientAuth: "request"},
+		Auth: config.Auth{Identity: "dns", Policy: "policy.yaml", JWT: []config.JWT{
+			{Issuer: "i", Audience: "a", JWKS: "https://i/keys", Algorithms: []string{"RS256", "ES256"}, JWKSCA: "/ca", TokenFile: "/token"},
+			{Issuer: "j", Audience: "a", JWKS: "/keys.json"},
+		}},
+		Audit: config.Audit{File: "/audit", Required: true},
+		Admin: config.Admin{Listen: ":9", Pprof: true}, Metrics: config.Metrics{Prefixes: []string{"jobs", "jobs/nightly"}},
 		Limits: config.Limits{
 			Connections: 1, ConnectionsPerAddress: 2, Idle: 3 * time.Second, Age: 17 * time.Minute, CallRate: 18, Streams: 4, Calls: 5, Buffer: 50 << 20, ConnectionBuffer: 48 << 20,
 			Deliver: 6 * time.Second, Collect: 7 * time.Second, Gzip: true, SessionRate: 8, SessionRatePerClient: 9, SessionBurst: 10,
@@ -179,13 +200,18 @@ limits:
 			"DLM_CLUSTER_MEMBERS": "a=a:2380,b=b:2380,c=c:2380", "DLM_CLUSTER_STATE": "existing",
 			"DLM_COURSEWORK_LOCK": "c/w", "DLM_COURSEWORK_TTL": "20s", "DLM_COURSEWORK_HOLD": "0s",
 			"DLM_CLUSTER_CLIENT_LISTEN": "127.0.0.1:2379", "DLM_CLUSTER_QUOTA": "1073741824", "DLM_CLUSTER_TLS_CA": ca,
-			"DLM_CLUSTER_TLS_CERT": cert, "DLM_CLUSTER_TLS_KEY": key,
+			"DLM_CLUSTER_TLS_CERT": cert, "DLM_CLUSTER_TLS_KEY": key, "DLM_CLUSTER_TLS_CRL": crl,
 			"DLM_LIMITS_CONNECTIONS": "1", "DLM_LIMITS_CONNECTIONS_PER_ADDRESS": "2", "DLM_LIMITS_IDLE": "3s", "DLM_LIMITS_AGE": "17m", "DLM_LIMITS_CALL_RATE": "18",
 			"DLM_LIMITS_STREAMS": "4",
 			"DLM_LIMITS_CALLS":   "5", "DLM_LIMITS_BUFFER": "50MiB", "DLM_LIMITS_CONNECTION_BUFFER": "48MiB", "DLM_LIMITS_DELIVER": "6s",
 			"DLM_LIMITS_COLLECT": "7s", "DLM_LIMITS_GZIP": "true", "DLM_LIMITS_SESSION_RATE": "8", "DLM_LIMITS_SESSION_RATE_PER_CLIENT": "9",
 			"DLM_LIMITS_SESSION_BURST": "10", "DLM_LIMITS_SESSIONS": "11", "DLM_LIMITS_SESSIONS_PER_CLIENT": "12",
 			"DLM_LIMITS_ACQUISITIONS": "13", "DLM_LIMITS_WAITERS": "14", "DLM_LIMITS_WATCHES": "15", "DLM_LIMITS_WATCHES_PER_CLIENT": "16",
+			"DLM_ADMIN_LISTEN": ":9", "DLM_ADMIN_PPROF": "true", "DLM_METRICS_PREFIXES": "jobs, jobs/nightly",
+			"DLM_INSECURE": "true", "DLM_REFLECTION": "false", "DLM_TLS_CERT": cert, "DLM_TLS_KEY": key, "DLM_TLS_CLIENT_CA": ca, "DLM_TLS_CRL": crl,
+			"DLM_TLS_CLIENT_AUTH": "request", "DLM_AUTH_IDENTITY": "dns", "DLM_AUTH_POLICY": "policy.yaml", "DLM_AUDIT_FILE": "/audit", "DLM_AUDIT_REQUIRED": "true",
+			"DLM_HOLD_MAX": `[{prefix: "*", max-hold: 24h}, {"prefix": "Deploy/a.b", "max-hold": "0s"}]`,
+			"DLM_AUTH_JWT": `[{issuer: i, audience: a, jwks: "https://i/keys", algorithms: [RS256, ES256], jwks-ca: /ca, jwks-token-file: /token}, {"issuer": "j", "audience": "a", "jwks": "/keys.json"}]`,
 		} {
 			t.Setenv(key, value)
 		}
@@ -256,6 +282,28 @@ func TestHistory(t *testing.T) {
 		if err != nil || got.Etcd.History != want {
 			t.Errorf("%s: history %v, %v, want %v", text, got.Etcd.History, err, want)
 		}
+	}
+}
+
+// Where clients say who they are, the coursework's API is asked for by name.
+func TestCourseworkAmongIdentities(t *testing.T) {
+	_, cert, key := pems(t)
+	tls := "tls: {cert: " + cert + ", key: " + key + "}\n"
+	for text, want := range map[string]string{
+		tls:                     "default",
+		tls + "auth: {jwt: []}": "default",
+		strings.Replace(tls, "}", ", client-ca: "+cert+"}", 1):                           "",
+		strings.Replace(tls, "}", ", client-ca: "+cert+"}", 1) + "coursework: {lock: c}": "c",
+		tls + "auth: {jwt: [{issuer: i, audience: a, jwks: k}]}":                         "",
+	} {
+		got, err := load(t, text)
+		if err != nil || got.Coursework.Lock != want {
+			t.Errorf("%s: lock %q, %v; want %q", text, got.Coursework.Lock, err, want)
+		}
+	}
+	t.Setenv("DLM_AUTH_JWT", `[{"issuer": "i", "audience": "a", "jwks": "/k"}]`)
+	if got, err := load(t, tls); err != nil || got.Coursework.Lock != "" || len(got.Auth.JWT) != 1 {
+		t.Errorf("issuers in the environment: lock %q, %d issuers, %v", got.Coursework.Lock, len(got.Auth.JWT), err)
 	}
 }
 
@@ -336,7 +384,38 @@ func TestFaults(t *testing.T) {
 		"cluster: {members: [a=a:1, b=b:1], name: a, peer-listen: ':1', peer-advertise: x:1}": {`"x:1": want the address in cluster.members, "a:1"`},
 		"cluster: {members: [a=a:1], name: a, peer-listen: ':1', tls: {cert: c}}":             {"cluster.tls", "all three"},
 		"cluster: {tls: {ca: a, cert: c, key: k}}":                                            {"cluster.tls", "cluster.members"},
+		"cluster: {members: [a=a:1], name: a, peer-listen: ':1', tls: {crl: /}}":              {"cluster.tls", "all three", `cluster.tls.crl: "/": it is a directory`},
+		"cluster: {tls: {crl: deploy}}":                                                       {"cluster.tls", "all three"},
+		"etcd: {tls: {crl: l}}":                                                               {"etcd.tls.crl: there is no such key"},
 		"cluster: {client-listen: ':2379'}":                                                   {"cluster.client-listen", "loopback"},
+		"listen: 10.0.0.1:1":                                                                  {`listen: "10.0.0.1:1": want tls.cert and tls.key, or insecure: true`},
+		"listen: ':1'\ntls: {cert: c}":                                                        {"tls.cert", "both"},
+		"cluster: {members: [a=a:1], name: a, peer-listen: ':1'}":                             {`cluster.peer-listen: ":1": want cluster.tls, or insecure: true`},
+		"tls: {client-ca: c}":                                                                 {"tls.client-ca", "tls.cert with it"},
+		"tls: {client-auth: request}":                                                         {"tls.client-auth", "tls.client-ca with it"},
+		"tls: {client-auth: maybe}":                                                           {`tls.client-auth: "maybe": want auto, none`},
+		"tls: {crl: c}":                                                                       {"tls.crl", "tls.client-ca with it"},
+		"auth: {identity: email}":                                                             {`auth.identity: "email": want spiffe, dns, cn`},
+		"auth: {policy: p}":                                                                   {"auth.policy", "who calls"},
+		"hold: {max: [{prefix: a, max-hold: 10}]}":                                            {"hold.max", "with its unit"},
+		"hold: {max: [{prefix: a, max-hold: soon}]}":                                          {"hold.max", "with its unit"},
+		"hold: {max: [{prefix: a}]}":                                                          {"hold.max", "with its unit"},
+		"hold: {max: [{max-hold: 1h}]}":                                                       {"hold.max", "a prefix of names"},
+		"hold: {max: [{prefix: a, hold: 1h}]}":                                                {"hold.max", "prefix and max-hold"},
+		"hold: {max: {a: 1h}}":                                                                {"hold.max", "a list of sections"},
+		"hold: {max: [{prefix: a*, max-hold: 1h}]}":                                           {"hold.max", "without a star"},
+		"hold: {max: [{prefix: a, max-hold: 1ns}]}":                                           {"hold.max", "1s to 24h"},
+		"hold: {max: [{prefix: a, max-hold: -1h}]}":                                           {"hold.max", "1s to 24h"},
+		"hold: {max: [{prefix: a, max-hold: 2000000h}]}":                                      {"hold.max", "1s to 24h"},
+		"hold: {max: [{prefix: a, max-hold: 1h}, {prefix: a, max-hold: 2h}]}":                 {"hold.max", "each prefix once"},
+		"auth: {jwt: [{issuer: i, audience: a, jwks: k, alg: x}]}":                            {"auth.jwt", "a list of sections"},
+		"listen: ':1'\nauth: {jwt: [{issuer: i, audience: a, jwks: k}]}":                      {"auth.jwt", "tls.cert with it"},
+		"admin: {listen: '9'}":                                                                {`admin.listen: "9": want host:port`},
+		"admin: {listen: ':9'}":                                                               {`admin.listen: ":9": want tls.cert and tls.key, or insecure: true`},
+		"admin: {pprof: true}":                                                                {"admin.pprof", "admin.listen with it"},
+		"metrics: {prefixes: [a, b/, //c, \"d\\u0007\", a]}":                                  {`"b/": want`, `"//c": want`, `"d\a": want`, `"a": want each prefix once`},
+		"metrics: {prefixes: [" + strings.Repeat("a,", 51) + "]}":                             {"metrics.prefixes: 51: want at most 50"},
+		"audit: {required: true}":                                                             {"audit.required", "audit.file with it"},
 		"cluster: {client-listen: 10.0.0.1:2379}":                                             {"cluster.client-listen", "loopback"},
 	} {
 		t.Run(text, func(t *testing.T) {
@@ -359,22 +438,9 @@ func TestFaults(t *testing.T) {
 // pems are an authority, a certificate and its key.
 func pems(t *testing.T) (ca, cert, key string) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certText := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	keyText := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
-	return write(t, "ca.pem", certText), write(t, "cert.pem", certText), write(t, "key.pem", keyText)
+	dir, authority := t.TempDir(), certstest.New(t)
+	cert, key = authority.Issue(t, certstest.Spec{}).WriteTo(t, dir)
+	return authority.WriteTo(t, dir), cert, key
 }
 
 // Files that are named are looked into.
@@ -405,7 +471,7 @@ func TestFilesOfTLS(t *testing.T) {
 		"key for authority":     {config.TLS{CA: key, Cert: cert, Key: key}, "etcd.tls.ca: " + strconv.Quote(key) + ": there is a PRIVATE KEY in it"},
 		"broken authority":      {config.TLS{CA: broken, Cert: cert, Key: key}, "etcd.tls.ca: " + strconv.Quote(broken) + ": x509"},
 		"broken certificate":    {config.TLS{CA: ca, Cert: broken, Key: key}, "etcd.tls.cert: " + strconv.Quote(broken) + ": x509"},
-		"key for a certificate": {config.TLS{CA: ca, Cert: key, Key: key}, "etcd.tls.cert: " + strconv.Quote(key) + ": there is no PEM certificate"},
+		"key for a certificate": {config.TLS{CA: ca, Cert: key, Key: key}, "etcd.tls.cert: " + strconv.Quote(key) + ": there is no PEM CERTIFICATE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, fmt.Sprintf("etcd: {endpoints: [e:1], tls: {ca: %s, cert: %s, key: %s}}", c.files.CA, c.files.Cert, c.files.Key))
@@ -419,10 +485,32 @@ func TestFilesOfTLS(t *testing.T) {
 	}
 }
 
+func TestFilesOfRevokedPeers(t *testing.T) {
+	ca, cert, key := pems(t)
+	for name, c := range map[string]struct {
+		content, want string
+	}{
+		"a list":               {string(certstest.New(t).CRL(t)), ""},
+		"several lists":        {string(certstest.New(t).CRL(t)) + string(certstest.New(t).CRL(t)), ""},
+		"no list":              {"", "there is no PEM X509 CRL in it"},
+		"a certificate":        {string(certstest.New(t).PEM()), "there is a CERTIFICATE in it"},
+		"one that is not read": {"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", "x509"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			crl := write(t, "crl.pem", c.content)
+			_, err := load(t, fmt.Sprintf("cluster: {members: [a=a:1], name: a, peer-listen: ':1', tls: {ca: %s, cert: %s, key: %s, crl: %s}}", ca, cert, key, crl))
+			want := "cluster.tls.crl: " + strconv.Quote(crl) + ": " + c.want
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+				t.Errorf("the fault is %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 // A variable that is set and empty overrides, where that means something, and is named where it
 // does not.
 func TestEmptyVariables(t *testing.T) {
-	mayBe := map[string]bool{"coursework.lock": true}
+	mayBe := map[string]bool{"coursework.lock": true, "auth.jwt": true}
 	for _, key := range config.Keys() {
 		if key.Default == "" {
 			mayBe[key.Name] = true

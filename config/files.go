@@ -18,7 +18,7 @@ const maxFile = 1 << 20
 
 // ReadPassword reads a file with a password. Newlines at its end do not count.
 func ReadPassword(file string) (string, error) {
-	text, err := readTrusted(file)
+	text, err := ReadTrusted(file)
 	password := strings.TrimRight(string(text), "\r\n")
 	if err == nil && password == "" {
 		err = errors.New("there is no password in it")
@@ -26,9 +26,9 @@ func ReadPassword(file string) (string, error) {
 	return password, err
 }
 
-// readTrusted reads a file of which it matters whose it is: with what somebody else puts there a
+// ReadTrusted reads a file of which it matters whose it is: with what somebody else puts there a
 // server would go where that one wants.
-func readTrusted(file string) ([]byte, error) {
+func ReadTrusted(file string) ([]byte, error) {
 	return readChecked(file, func(info fs.FileInfo) error {
 		if info.Mode().IsRegular() && info.Mode().Perm()&mayWrite != 0 && modesCount {
 			return fmt.Errorf("everybody may write to it (mode %04o): chmod o-w", info.Mode().Perm())
@@ -58,6 +58,7 @@ func (c Config) Exposed() (warnings []string) {
 	look("etcd.password", c.file)
 	look("etcd.password-file", c.Etcd.PasswordFile)
 	look("etcd.tls.key", c.Etcd.TLS.Key)
+	look("tls.key", c.TLS.Key)
 	look("cluster.tls.key", c.Cluster.TLS.Key)
 	return warnings
 }
@@ -116,29 +117,49 @@ func unusable(key, file string, err error) fault {
 	return fault{key: key, text: fmt.Sprintf("%q: %v", file, err)}
 }
 
+// read looks into a file that a key names; nil: none is named, or it is not good.
+func (f *faults) read(key, file string, good func([]byte) error) []byte {
+	if file == "" {
+		return nil
+	}
+	err := CheckRegular(file)
+	var text []byte
+	if err == nil {
+		text, err = ReadTrusted(file)
+	}
+	if err == nil {
+		err = good(text)
+	}
+	if err != nil {
+		*f = append(*f, unusable(key, file, err))
+		return nil
+	}
+	return text
+}
+
 // check looks into the files that are named.
 func (t TLS) check(section string, f *faults) {
-	read := func(key, file string, good func([]byte) error) []byte {
-		if file == "" {
-			return nil
-		}
-		err := CheckRegular(file)
-		var text []byte
-		if err == nil {
-			text, err = readTrusted(file)
-		}
-		if err == nil {
-			err = good(text)
-		}
-		if err != nil {
-			*f = append(*f, unusable(section+"."+key, file, err))
-			return nil
-		}
-		return text
-	}
-	read("ca", t.CA, func(text []byte) error { return certificates(text, false) })
-	cert := read("cert", t.Cert, func(text []byte) error { return certificates(text, true) })
-	read("key", t.Key, func(key []byte) error {
+	f.read(section+".ca", t.CA, authorities)
+	f.read(section+".crl", t.CRL, lists)
+	f.pair(section, t.Cert, t.Key)
+}
+
+func (t ServerTLS) check(section string, f *faults) {
+	f.read(section+".client-ca", t.ClientCA, authorities)
+	f.read(section+".crl", t.CRL, lists)
+	f.pair(section, t.Cert, t.Key)
+}
+
+func authorities(text []byte) error { return allOf(text, "CERTIFICATE", x509.ParseCertificate, false) }
+
+func lists(text []byte) error { return allOf(text, "X509 CRL", x509.ParseRevocationList, false) }
+
+// pair looks into a certificate's file and its key's.
+func (f *faults) pair(section, certFile, keyFile string) {
+	cert := f.read(section+".cert", certFile, func(text []byte) error {
+		return allOf(text, "CERTIFICATE", x509.ParseCertificate, true)
+	})
+	f.read(section+".key", keyFile, func(key []byte) error {
 		if block, _ := pem.Decode(key); block == nil {
 			return errors.New("there is no PEM private key in it")
 		}
@@ -147,29 +168,29 @@ func (t TLS) check(section string, f *faults) {
 		}
 		_, err := tls.X509KeyPair(cert, key)
 		if err != nil {
-			return fmt.Errorf("with %s: %w", t.Cert, err)
+			return fmt.Errorf("with %s: %w", certFile, err)
 		}
 		return nil
 	})
 }
 
-// certificates returns an error unless there is one, and all can be read. Other things beside them
-// are put up with, if so wanted.
-func certificates(text []byte, others bool) error {
+// allOf returns an error unless there is something of a kind, and all of that kind can be read.
+// Other things beside them are put up with, if so wanted.
+func allOf[T any](text []byte, kind string, parse func([]byte) (T, error), others bool) error {
 	found := false
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		switch {
-		case block.Type == "CERTIFICATE":
-			if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+		case block.Type == kind:
+			if _, err := parse(block.Bytes); err != nil {
 				return err
 			}
 			found = true
 		case !others:
-			return fmt.Errorf("there is a %s in it, and only certificates are wanted", block.Type)
+			return fmt.Errorf("there is a %s in it, and only %s is wanted", block.Type, kind)
 		}
 	}
 	if !found {
-		return errors.New("there is no PEM certificate in it")
+		return fmt.Errorf("there is no PEM %s in it", kind)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ type Key struct {
 // setting ties a key to its field. The list of them is the only place that knows all keys.
 type setting struct {
 	name      string
-	field     func(*Config) any // a *string, *[]string, *time.Duration, *int64 (a size), *int or *bool
+	field     func(*Config) any // a *string, *[]string, *time.Duration, *int64 (a size), *int, *bool, *[]JWT or *[]HoldMax
 	secret    bool
 	address   bool // of one or more
 	unlimited bool // a number that may be 0, which stands for any number then
@@ -25,9 +26,9 @@ type setting struct {
 }
 
 func settings() []setting {
-	return append([]setting{
+	return slices.Concat([]setting{
 		{name: "listen", field: func(c *Config) any { return &c.Listen }, address: true,
-			meaning: "Address of the service, `host:port`. Without a host: all of the machine's addresses. Nothing is encrypted or authenticated, so think before leaving loopback."},
+			meaning: "Address of the service, `host:port`. Without a host: all of the machine's addresses. Beyond loopback it wants `tls.cert`, or `insecure`."},
 		{name: "data-dir", field: func(c *Config) any { return &c.DataDir },
 			meaning: "Directory of the embedded etcd's data; made if missing. Not used with `etcd.endpoints`."},
 		{name: "drain", field: func(c *Config) any { return &c.Drain },
@@ -71,18 +72,26 @@ func settings() []setting {
 		{name: "cluster.quota", field: func(c *Config) any { return &c.Cluster.Quota },
 			meaning: "How large the embedded etcd's database may become; `" + size(minQuota) + "` to `" + size(maxQuota) + "`. In bytes, KiB, MiB, GiB, KB, MB or GB."},
 		{name: "cluster.tls.ca", field: func(c *Config) any { return &c.Cluster.TLS.CA },
-			meaning: "PEM file of the authority that signs the peers' certificates, and nothing else. All three or none of `cluster.tls`."},
+			meaning: "PEM file of the authority that signs the peers' certificates, and nothing else. It, the certificate and the key: all three or none. It is read at the start only: for another authority give all servers a file with both, and restart one after the other, before the first certificate changes."},
 		{name: "cluster.tls.cert", field: func(c *Config) any { return &c.Cluster.TLS.Cert },
-			meaning: "PEM file of this server's certificate, shown to its peers as server and as client."},
+			meaning: "PEM file of this server's certificate, shown to its peers as server and as client. It is read again for each connection, as is the key."},
 		{name: "cluster.tls.key", field: func(c *Config) any { return &c.Cluster.TLS.Key },
 			meaning: "PEM file of the certificate's key."},
+		{name: "cluster.tls.crl", field: func(c *Config) any { return &c.Cluster.TLS.CRL },
+			meaning: "PEM file with lists (CRLs) of peers' certificates that are revoked, reread when it changes: connections of who shows one are refused from then on. Their own are still made to a member whose certificate is revoked: remove it with `dlm member remove`."},
 		{name: "coursework.lock", field: func(c *Config) any { return &c.Coursework.Lock },
-			meaning: "The one lock of the coursework's API, `lock_service.LockService`. Empty: that API is not served."},
+			meaning: "The one lock of the coursework's API, `lock_service.LockService`. Empty, which is the default where clients say who they are: that API is not served."},
 		{name: "coursework.ttl", field: func(c *Config) any { return &c.Coursework.TTL },
 			meaning: "How long a client of that API outlives its last call; " + bounds(minTTL, maxTTL) + "."},
 		{name: "coursework.hold", field: func(c *Config) any { return &c.Coursework.Hold },
 			meaning: "How long a client of that API may hold the lock, counted from the grant, before it is evicted; " + bounds(minHold, maxHold) + ", or `0s`: for ever."},
-	}, limitSettings()...)
+		{name: "admin.listen", field: func(c *Config) any { return &c.Admin.Listen }, address: true,
+			meaning: "Address of `/livez`, `/readyz`, `/metrics`, `/version` and the web page, `host:port`, over HTTP: such as `127.0.0.1:9090`. It speaks TLS and knows its callers as the service does, and beyond loopback wants `tls.cert`, or `insecure`. Empty: not at all."},
+		{name: "admin.pprof", field: func(c *Config) any { return &c.Admin.Pprof },
+			meaning: "`true`: `/debug/pprof/` is there as well, for profiles of the process."},
+		{name: "metrics.prefixes", field: func(c *Config) any { return &c.Metrics.Prefixes },
+			meaning: "List of prefixes of lock names, by whole segments, that metrics count by themselves, at most " + strconv.Itoa(maxPrefixes) + ". All other locks count together."},
+	}, holdSettings(), accessSettings(), limitSettings())
 }
 
 // Keys lists all settings in the order of the documentation.
@@ -128,6 +137,10 @@ func written(field any) string {
 		return size(*f)
 	case *int:
 		return strconv.Itoa(*f)
+	case *[]JWT:
+		return writtenList(*f)
+	case *[]HoldMax:
+		return writtenList(holdTexts(*f))
 	case *bool:
 		return strconv.FormatBool(*f)
 	case *string:

@@ -6,7 +6,7 @@ import (
 )
 
 // Limits are what clients may take, all together and each one: what would exceed one is refused,
-// with its key. A client is a connection.
+// with its key. A client is an identity, or a connection while nobody says who is calling.
 type Limits struct {
 	Connections           int
 	ConnectionsPerAddress int

@@ -55,6 +55,9 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 			return def, fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
+	if v.GetString("tls.client-ca") != "" || v.GetString("auth.policy") != "" || given(v.Get("auth.jwt")) {
+		v.SetDefault("coursework.lock", "") // it is to be asked for by name
+	}
 	if v.GetString("etcd.endpoints") != "" || len(v.GetStringSlice("etcd.endpoints")) > 0 {
 		v.SetDefault("etcd.history", "0s")
 	}
@@ -84,11 +87,23 @@ func Load(flags *pflag.FlagSet, file string) (Config, error) {
 	}
 	cfg.Etcd.TLS.check("etcd.tls", &found)
 	cfg.Cluster.TLS.check("cluster.tls", &found)
+	cfg.TLS.check("tls", &found)
 	found = append(found, cfg.faults()...)
 	for i, f := range found {
 		found[i].from = source(flags, f.key)
 	}
 	return cfg, errors.Join(append(ofFile, found.err())...)
+}
+
+// given reports whether there is anything in a list, or in the text of one.
+func given(list any) bool {
+	switch list := list.(type) {
+	case string:
+		return list != ""
+	case []any:
+		return len(list) > 0
+	}
+	return list != nil
 }
 
 func flagOf(flags *pflag.FlagSet, key string) *pflag.Flag {
@@ -223,6 +238,18 @@ func assign(field, value any) error {
 			return errors.New("a whole number")
 		}
 		*f = n
+	case *[]JWT:
+		list, err := parseList[JWT](value)
+		if err != nil {
+			return errors.New("a list of sections with issuer, audience, jwks, algorithms, jwks-ca and jwks-token-file")
+		}
+		*f = list
+	case *[]HoldMax:
+		list, err := parseHoldMax(value)
+		if err != nil {
+			return err
+		}
+		*f = list
 	case *bool:
 		b, is := value.(bool)
 		if isText {

@@ -87,6 +87,13 @@ func node(field any) (*yaml.Node, error) {
 	case *int64:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: size(*f)}, nil
 	}
+	if f, is := field.(*[]HoldMax); is {
+		texts := holdTexts(*f)
+		if texts == nil {
+			texts = []holdText{}
+		}
+		field = texts
+	}
 	var n yaml.Node
 	return &n, n.Encode(field)
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The bounds of settings. Those of a session and of a hold are the store's, which this package does
@@ -26,6 +28,7 @@ const (
 	maxHistory = 24 * time.Hour
 	minQuota   = 16 << 20
 	maxQuota   = 16 << 30
+	maxPrefix  = 255
 )
 
 // Validate checks each value and what they say together, but not the files that are named. The
@@ -46,8 +49,35 @@ func (c Config) faults() (f faults) {
 		c.Cluster.validate(&f)
 	}
 	c.Coursework.validate(&f)
+	c.Admin.validate(&f)
+	c.Metrics.validate(&f)
 	c.Limits.validate(&f)
+	c.Hold.validate(&f)
+	c.validateAccess(&f)
 	return f
+}
+
+// maxPrefixes is how many prefixes metrics tell apart: each makes some 150 series.
+const maxPrefixes = 50
+
+func (a Admin) validate(f *faults) {
+	f.check(a.Listen == "" || isHostPort(a.Listen), "admin.listen", a.Listen, "host:port")
+	f.check(!a.Pprof || a.Listen != "", "admin.pprof", a.Pprof, "admin.listen with it")
+}
+
+func (m Metrics) validate(f *faults) {
+	f.check(len(m.Prefixes) <= maxPrefixes, "metrics.prefixes", len(m.Prefixes), fmt.Sprintf("at most %d", maxPrefixes))
+	seen := map[string]bool{}
+	for _, p := range m.Prefixes {
+		good := p != "" && len(p) <= maxPrefix && !strings.HasPrefix(p, "/") && !strings.HasSuffix(p, "/") && !strings.Contains(p, "//")
+		for _, r := range p {
+			good = good && unicode.IsPrint(r)
+		}
+		f.check(good && utf8.ValidString(p), "metrics.prefixes", p,
+			fmt.Sprintf("what lock names begin with, whole segments without a slash at either end, at most %d bytes", maxPrefix))
+		f.check(!seen[p], "metrics.prefixes", p, "each prefix once")
+		seen[p] = true
+	}
 }
 
 func (c Coursework) validate(f *faults) {

@@ -36,6 +36,7 @@ func TestContainers(t *testing.T) {
 	t.Run("single", func(t *testing.T) { single(t, engine, dlm) })
 	t.Run("cluster", func(t *testing.T) { cluster(t, engine, dlm) })
 	t.Run("external", func(t *testing.T) { external(t, engine, dlm) })
+	t.Run("secure", func(t *testing.T) { secure(t, engine, dlm) })
 }
 
 func single(t *testing.T, e *engine, dlm string) {
@@ -113,10 +114,7 @@ func replace(t *testing.T, p *project, c *client, dlm string) {
 	member := func(args ...string) string {
 		var out string
 		c.until("dlm member "+args[0], func() bool {
-			all := append(p.args[1:len(p.args):len(p.args)], "exec", "-T", "dlm-1", "/dlm", "member")
-			cmd := exec.CommandContext(t.Context(), p.args[0], append(all, args...)...)
-			cmd.Env = append(os.Environ(), p.env...)
-			text, err := cmd.CombinedOutput()
+			text, err := p.command(append([]string{"exec", "-T", "dlm-1", "/dlm", "member"}, args...)...).CombinedOutput()
 			out = string(text)
 			return err == nil
 		})
@@ -166,6 +164,36 @@ func external(t *testing.T, e *engine, dlm string) {
 		t.Errorf("orders/audit.log = %q", got)
 	}
 	p.stops([]string{"dlm-2"})
+}
+
+// secure is done by the compose file's own client, but for one that shows nothing.
+func secure(t *testing.T, e *engine, dlm string) {
+	p := e.up(t, "secure.yaml")
+	client := func(args ...string) *exec.Cmd {
+		return p.command(append([]string{"run", "--rm", "-T", "client"}, args...)...)
+	}
+	says := func(want string, args ...string) {
+		t.Helper()
+		if got, err := client(args...).Output(); err != nil || string(got) != want {
+			t.Errorf("dlm %s = %q, %v, want %q", strings.Join(args, " "), got, err, want)
+		}
+	}
+	says("", "append", "--connect-timeout", "30s", "jobs/nightly", "runs.log", "before")
+	const refused = 77
+	if cmd := client("append", "payroll", "runs.log", "never"); cmd.Run() == nil || cmd.ProcessState.ExitCode() != refused {
+		t.Errorf("append to what the policy does not allow: %v, want exit code %d", cmd.ProcessState, refused)
+	}
+	if err := p.client(t, dlm, "dlm").command(t.Context(), "status").Run(); err == nil {
+		t.Error("plain text is answered")
+	}
+	p.compose("exec", "-T", "dlm", "/dlm", "health", "--config", "/etc/dlm/dlm.yaml") // as its health check
+	p.compose("run", "--rm", "-T", "certs")
+	says("", "append", "jobs/nightly", "runs.log", "with new certificates")
+	says("before\nwith new certificates\n", "cat", "jobs/nightly", "runs.log")
+	if log := p.compose("logs", "dlm"); !strings.Contains(log, `"identity":"spiffe:spiffe://dlm.test/jobs"`) {
+		t.Errorf("nobody has written down who did it:\n%s", log)
+	}
+	p.stops([]string{"dlm"})
 }
 
 // tour does what a newcomer would, each step through another server.
@@ -254,6 +282,12 @@ func (e *engine) up(t *testing.T, file string) *project {
 	})
 	p.compose("up", "-d")
 	return p
+}
+
+func (p *project) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(p.t.Context(), p.args[0], append(p.args[1:len(p.args):len(p.args)], args...)...)
+	cmd.Env = append(os.Environ(), p.env...)
+	return cmd
 }
 
 func (p *project) compose(args ...string) string {

@@ -43,8 +43,8 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Listen != ":50051" || cfg.DataDir != "/data" {
-		t.Errorf("in the image listen = %s, data-dir = %s", cfg.Listen, cfg.DataDir)
+	if cfg.Listen != ":50051" || cfg.DataDir != "/data" || !cfg.Insecure {
+		t.Errorf("in the image listen = %s, data-dir = %s, insecure = %t", cfg.Listen, cfg.DataDir, cfg.Insecure)
 	}
 	text, err := os.ReadFile(filepath.Join("image", "Dockerfile"))
 	if err != nil {
@@ -59,15 +59,19 @@ func TestImage(t *testing.T) {
 	}
 }
 
+// service is what is looked at of a service in a compose file.
+type service struct {
+	Image       string
+	Command     []string
+	Environment map[string]string
+	Ports       []string
+	Volumes     []string
+	Profiles    []string
+	ReadOnly    bool `yaml:"read_only"`
+	DependsOn   any  `yaml:"depends_on"`
+}
+
 func TestCompose(t *testing.T) {
-	type service struct {
-		Image       string
-		Environment map[string]string
-		Ports       []string
-		Volumes     []string
-		ReadOnly    bool `yaml:"read_only"`
-		DependsOn   any  `yaml:"depends_on"`
-	}
 	unset := regexp.MustCompile(`\$\{[A-Z_]+:-(.*)\}`) // a variable that is not set
 	for file, members := range map[string]int{"single.yaml": 0, "cluster.yaml": 3, "external.yaml": 0} {
 		t.Run(file, func(t *testing.T) {
@@ -118,8 +122,9 @@ func TestCompose(t *testing.T) {
 type manifest struct {
 	Kind     string
 	Metadata struct {
-		Name   string
-		Labels map[string]string
+		Name      string
+		Namespace string
+		Labels    map[string]string
 	}
 	Data map[string]string
 	Spec struct {
@@ -132,39 +137,91 @@ type manifest struct {
 		Ports                    []map[string]any `yaml:"ports"`
 		VolumeClaimTemplates     []map[string]any `yaml:"volumeClaimTemplates"`
 		Ingress                  []struct{ From, Ports []map[string]any }
-		Template                 struct {
-			Metadata struct{ Labels map[string]string }
-			Spec     struct {
-				EnableServiceLinks *bool `yaml:"enableServiceLinks"`
-				Containers         []struct {
-					Args  []string
-					Env   []struct{ Name string }
-					Ports []struct {
-						Name          string
-						ContainerPort int `yaml:"containerPort"`
-					}
-					VolumeMounts []struct {
-						Name      string
-						MountPath string `yaml:"mountPath"`
-					} `yaml:"volumeMounts"`
+		Egress                   []struct{ To, Ports []map[string]any }
+		Template                 pod
+		JobTemplate              struct{ Spec struct{ Template pod } } `yaml:"jobTemplate"`
+
+		// Of cert-manager's Certificate.
+		SecretName string   `yaml:"secretName"`
+		DNSNames   []string `yaml:"dnsNames"`
+		URIs       []string
+		Usages     []string
+		IssuerRef  struct{ Name string } `yaml:"issuerRef"`
+	}
+}
+
+type pod struct {
+	Metadata struct{ Labels map[string]string }
+	Spec     struct {
+		ServiceAccountName string `yaml:"serviceAccountName"`
+		Automount          *bool  `yaml:"automountServiceAccountToken"`
+		EnableServiceLinks *bool  `yaml:"enableServiceLinks"`
+		SecurityContext    struct {
+			FSGroup int `yaml:"fsGroup"`
+		} `yaml:"securityContext"`
+		Containers []container
+		Volumes    []struct {
+			Name      string
+			ConfigMap struct{ Name string } `yaml:"configMap"`
+			Secret    *struct {
+				SecretName  string `yaml:"secretName"`
+				DefaultMode int    `yaml:"defaultMode"`
+			}
+			Projected struct {
+				Sources []struct {
+					Token struct{ Audience, Path string } `yaml:"serviceAccountToken"`
 				}
 			}
 		}
 	}
 }
 
+type container struct {
+	Args []string
+	Env  []struct {
+		Name, Value string
+		ValueFrom   map[string]any `yaml:"valueFrom"`
+	}
+	EnvFrom []any `yaml:"envFrom"`
+	Ports   []struct {
+		Name          string
+		ContainerPort int `yaml:"containerPort"`
+	}
+	StartupProbe   probe `yaml:"startupProbe"`
+	ReadinessProbe probe `yaml:"readinessProbe"`
+	LivenessProbe  probe `yaml:"livenessProbe"`
+	VolumeMounts   []struct {
+		Name      string
+		MountPath string `yaml:"mountPath"`
+		SubPath   string `yaml:"subPath"`
+		ReadOnly  bool   `yaml:"readOnly"`
+	} `yaml:"volumeMounts"`
+}
+
+type probe struct {
+	GRPC any
+	Exec struct{ Command []string }
+}
+
+// manifests are the objects of a file by kind and name.
+func manifests(t *testing.T, file string) map[string]manifest {
+	t.Helper()
+	objects := map[string]manifest{}
+	readYAML(t, filepath.Join("kubernetes", file), func(d *yaml.Decoder) error {
+		var m manifest
+		err := d.Decode(&m)
+		if err == nil {
+			objects[m.Kind+"/"+m.Metadata.Name] = m
+		}
+		return err
+	})
+	return objects
+}
+
 func TestKubernetes(t *testing.T) {
-	for file, kind := range map[string]string{"cluster.yaml": "StatefulSet", "external.yaml": "Deployment"} {
+	for file, kind := range map[string]string{"cluster.yaml": "StatefulSet", "external.yaml": "Deployment", "secure/cluster.yaml": "StatefulSet"} {
 		t.Run(file, func(t *testing.T) {
-			objects := map[string]manifest{}
-			readYAML(t, filepath.Join("kubernetes", file), func(d *yaml.Decoder) error {
-				var m manifest
-				err := d.Decode(&m)
-				if err == nil {
-					objects[m.Kind+"/"+m.Metadata.Name] = m
-				}
-				return err
-			})
+			objects := manifests(t, file)
 			workload, ok := objects[kind+"/dlm"]
 			if !ok {
 				t.Fatalf("no %s", kind)
@@ -174,10 +231,7 @@ func TestKubernetes(t *testing.T) {
 				t.Error("the pods would get a variable for every service")
 			}
 			c := pod.Containers[0]
-			path := filepath.Join(t.TempDir(), "dlm.yaml")
-			if err := os.WriteFile(path, []byte(objects["ConfigMap/dlm"].Data["dlm.yaml"]), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			path := placed(t, objects["ConfigMap/dlm"].Data["dlm.yaml"], objects["ConfigMap/dlm-policy"].Data["policy.yaml"], podPaths...)
 			mounts := map[string]bool{}
 			for _, m := range c.VolumeMounts {
 				mounts[m.MountPath] = true
@@ -196,7 +250,11 @@ func TestKubernetes(t *testing.T) {
 			}
 			for _, rule := range policy.Spec.Ingress {
 				// A peer of a rule without a namespaceSelector is of the policy's own namespace.
-				if len(rule.From) != 1 || rule.From[0]["podSelector"] == nil || len(rule.From[0]) != 1 || len(rule.Ports) != 1 {
+				selector := "podSelector"
+				if filepath.Dir(file) == "secure" && len(rule.Ports) == 1 && rule.Ports[0]["port"] == "grpc" {
+					selector = "namespaceSelector" // and TLS
+				}
+				if len(rule.From) != 1 || rule.From[0][selector] == nil || len(rule.From[0]) != 1 || len(rule.Ports) != 1 {
 					t.Errorf("the policy opens %v to %v", rule.Ports, rule.From)
 				}
 			}
@@ -214,8 +272,8 @@ func TestKubernetes(t *testing.T) {
 			if peers.ClusterIP != "None" || !peers.PublishNotReadyAddresses || workload.Spec.PodManagementPolicy != "Parallel" {
 				t.Error("the pods would wait for each other to be ready")
 			}
-			if len(c.Env) != 1 || c.Env[0].Name != config.Env("cluster.name") {
-				t.Errorf("environment %v, want the name of the pod", c.Env)
+			if len(c.Env) != 2 || c.Env[0].Name != config.Env("cluster.name") || c.Env[1].Name != "GOMEMLIMIT" {
+				t.Errorf("environment %v, want the name of the pod and its memory", c.Env)
 			}
 			for i := range replicas {
 				name := "dlm-" + strconv.Itoa(i)
@@ -242,7 +300,8 @@ func TestSystemd(t *testing.T) {
 	}
 	for _, want := range []string{
 		"ExecStart=/usr/local/bin/dlm server --config /etc/dlm/dlm.yaml --data-dir ${STATE_DIRECTORY}\n",
-		"ExecReload=/bin/kill -HUP $MAINPID\n", "LoadCredential=dlm.etcd-password\n", "StateDirectory=dlm\n", "DynamicUser=yes\n", "Restart=on-failure\n",
+		"ExecReload=/bin/kill -HUP $MAINPID\n", "LoadCredential=dlm.etcd-password\n", "LoadCredential=dlm.key.pem\n",
+		"\n#Environment=DLM_TLS_CERT=%d/dlm.cert.pem DLM_TLS_KEY=%d/dlm.key.pem\n", "StateDirectory=dlm\n", "DynamicUser=yes\n", "Restart=on-failure\n",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("dlm.service has no %q", want)

@@ -71,7 +71,7 @@ type acquiring struct {
 	s     *Store
 	ctx   context.Context
 	args  AcquireArgs
-	done  func(Grant, error)
+	told  func(Grant, error)
 	c     session
 	began time.Time // the wait is counted from here, on this server's monotonic clock
 
@@ -82,15 +82,15 @@ type acquiring struct {
 // StartAcquire is [Store.Acquire] without the wait for its end. done is called once, from whichever
 // goroutine, and must not block: plain.go has its contract.
 func (s *Store) StartAcquire(ctx context.Context, args AcquireArgs, done func(Grant, error)) {
-	a := &acquiring{s: s, ctx: ctx, args: args, done: done, began: time.Now()}
+	a := &acquiring{s: s, ctx: ctx, args: args, told: done, began: time.Now()}
 	var known bool
-	if a.c, known = s.known(args.Credential); !known || args.check() != nil || s.room() != nil {
+	if a.c, known = s.known(ctx, args.Credential); !known || args.check() != nil || s.room() != nil {
 		a.resolve()
 		return
 	}
 	a.acquisition = acquisition{args.Lock, a.c.id, args.Request}
 	if err := s.mirror.roomForAcquisition(a.acquisition, args.Wait != 0, s.limits); err != nil {
-		done(Grant{}, err)
+		a.done(Grant{}, err)
 		return
 	}
 	since, vacant := s.mirror.vacant(a.lock)
@@ -129,6 +129,12 @@ func (s *Store) Acquire(ctx context.Context, args AcquireArgs) (Grant, error) {
 	return finish(ctx, func(done func(Grant, error)) { s.StartAcquire(ctx, args, done) })
 }
 
+// done ends the call.
+func (a *acquiring) done(g Grant, err error) {
+	a.s.observer.Acquired(a.args.Lock, g.Outcome, time.Since(a.began))
+	a.told(g, err)
+}
+
 func (args AcquireArgs) check() error {
 	return errors.Join(checkAcquisition(args.Acquisition), checkWait(args.Wait), checkHold(args.Hold), checkText("label", args.Label, MaxLabel))
 }
@@ -147,7 +153,7 @@ func (a *acquiring) grant(since int64) {
 	e := a.s.entry(a.c, a.args)
 	var t commit.Txn
 	t, a.granted = e.grant(e.free(since))
-	t.Client = clientOf(a.ctx)
+	t.Caller = callerOf(a.ctx)
 	t.Refuse = func() error {
 		if err := e.refuse(); err != nil {
 			return err
@@ -165,7 +171,7 @@ func (a *acquiring) grant(since int64) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
 			a.s.mirror.own(a.granted.at(resp.Header.Revision))
-			a.done(Grant{Outcome: Granted, Token: resp.Header.Revision}, nil)
+			a.done(Grant{Outcome: Granted, Token: resp.Header.Revision, HoldLeft: a.granted.holder.hold()}, nil)
 		case plainFailed:
 			a.done(Grant{}, fmt.Errorf("acquire: %w", err))
 		case plainUnclear:
@@ -192,7 +198,7 @@ func (a *acquiring) look() {
 	s := a.s
 	read := commit.Txn{
 		Then:   []*pb.RequestOp{op.Get(s.keys.lock(a.lock)), op.GetKey(s.keys.session(a.session)), op.GetKey(s.keys.waiter(a.acquisition))},
-		Client: clientOf(a.ctx),
+		Caller: callerOf(a.ctx),
 		Refuse: s.unlessStale(a.acquisition),
 	}
 	s.engine.Submit(read, func(resp *pb.TxnResponse, err error) {
@@ -219,7 +225,7 @@ func (a *acquiring) look() {
 // enqueue takes a place in the queue, and waits there. The transaction is made when its turn has
 // come (SubmitLater): thousands may be pending for one lock, and what is pending is then small.
 func (a *acquiring) enqueue() {
-	a.s.engine.SubmitLater(clientOf(a.ctx), a.writes, a.enter, func(resp *pb.TxnResponse, err error) {
+	a.s.engine.SubmitLater(callerOf(a.ctx), a.writes, a.enter, func(resp *pb.TxnResponse, err error) {
 		outcome := outcomeOf(resp, err)
 		if err == nil && a.repeatable { // its other branch is the plain case
 			outcome = plainUnclear
@@ -231,13 +237,21 @@ func (a *acquiring) enqueue() {
 		case plainDone:
 			rev := resp.Header.Revision
 			a.s.mirror.own(a.enqueued.at(rev))
-			a.s.await(a.ctx, a.args.Credential, a.acquisition, rev, a.args.remaining(a.began), a.done)
+			a.await(rev)
 		case plainFailed:
 			a.done(Grant{}, fmt.Errorf("acquire: %w", err))
 		case plainUnclear:
 			a.resolve()
 		}
 	})
+}
+
+// await waits in the queue, where the acquire has had a place as of a revision.
+func (a *acquiring) await(rev int64) {
+	if o := followerOf(a.ctx); o != nil {
+		o.Queued(a.s.mirror.place(a.acquisition))
+	}
+	a.s.await(a.ctx, a.args.Credential, a.acquisition, rev, a.args.remaining(a.began), a.done)
 }
 
 // writes is what enter's transaction will write, for fill to know before it is made.
@@ -266,9 +280,9 @@ func (a *acquiring) resolve() {
 		case err != nil:
 			a.done(Grant{}, err)
 		case try.queued:
-			a.s.await(a.ctx, a.args.Credential, a.acquisition, try.rev, a.args.remaining(a.began), a.done)
+			a.await(try.rev)
 		case try.token != 0:
-			a.done(Grant{Outcome: Granted, Token: try.token}, nil)
+			a.done(a.s.granted(a.lock, try.token), nil)
 		default:
 			a.done(try.refusal, nil)
 		}

@@ -21,7 +21,7 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(rev int64, 
 	}
 	// What needs a question to etcd first is resolved, and so is what looks refused: a repeat that
 	// is staged already is not refused.
-	c, known := s.known(r.Credential)
+	c, known := s.known(ctx, r.Credential)
 	if !known || r.check() != nil || !s.usage.knows(r) && !s.countNew(r) || s.roomFor(r) != nil {
 		resolved(false)
 		return
@@ -32,7 +32,7 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(rev int64, 
 		return
 	}
 	guard, stage := s.staging(c, r)
-	s.engine.Submit(commit.Txn{If: guard, Then: stage, Client: clientOf(ctx)}, func(resp *pb.TxnResponse, err error) {
+	s.engine.Submit(commit.Txn{If: guard, Then: stage, Caller: callerOf(ctx)}, func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
 			s.hadRoom(r)

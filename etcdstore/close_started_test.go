@@ -18,7 +18,7 @@ func TestCloseWaitsForWhatItStarted(t *testing.T) {
 	c, o := begin(t, s), storetest.Begin(t, openStore(t, etcd), "o")
 	held := c.Acquire("held")
 	o.Acquire("others")
-	reached, release := hold(t, s.Faults, gets("/dlm/undone/"))
+	reached, release := hold(t, s.Faults, gets("/dlm/undone/held")) // and not the look for notes to forget
 
 	var pending sync.WaitGroup
 	told := make(chan error, 3)

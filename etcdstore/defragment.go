@@ -61,6 +61,11 @@ func (s *Store) tighten(endpoints []string) {
 
 // defragment rewrites the own member's file, if it is its turn.
 func (s *Store) defragment() error {
+	if !s.copying.TryLock() { // it would wait for the snapshot's end, and everybody for it
+		s.space.askAgain(turnAsk)
+		return nil
+	}
+	defer s.copying.Unlock()
 	done, err := s.takeTurn()
 	if err != nil {
 		s.space.askAgain(turnAsk)

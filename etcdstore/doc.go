@@ -110,11 +110,29 @@
 // Transactions that are asked for together and write no key in common share one: see
 // internal/commit. Acquire, append and release are first tried without their else: see plain.go.
 //
+// # Owners
+//
+// A session is the identity's that began it ([WithOwner]), and its credential of use to nobody
+// else, while it lives and afterwards: see owner.go. Every call with a credential may be refused
+// with [ErrNotOwner], before anything else is done. Transactions have no part in it.
+//
+// # Hold deadlines
+//
+// A holder's record may say how long it may hold ([AcquireArgs], [Store.LimitHolds]): then whichever
+// store's time comes first evicts it, under its token. deadline.go says by which clock.
+//
 // # Losses
 //
 // What a session loses by decision, an eviction above all, its client is told at once over the
 // streams that it said so on ([Link]): the acquisition, and the revision as of which it holds
 // nothing. The mirror notices and never waits; told.go finds out why. Nothing relies on it.
+//
+// # Listings and the past
+//
+// Who holds and waits is listed from the mirror, once its watch has come to a revision that etcd
+// has answered with since the call: list.go. The last changes are remembered as the watch has told
+// them: recent.go. What has happened after an earlier revision is read by a watch of etcd of its
+// own, as far as its history goes: since.go.
 //
 // # Going back
 //

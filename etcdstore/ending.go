@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
@@ -22,7 +23,10 @@ type ending struct {
 	publishes bool            // then has the marker: there will be something to fold
 	bytes     int64           // of that, as far as this store knows
 	spareless bool            // it can do without a put: see endByDeletion
-	note      noteValue       // why the section is undone; zero: it is released
+	note      noteValue       // why the section is undone; zero: it is released, or has no records
+	discards  bool            // it is not released
+	began     time.Time       // when it was asked for
+	since     int64           // since when the lock is held, in ms since 1970; 0: not known
 	doubt     *bool           // set if the ending may have taken effect without an answer that says so
 }
 
@@ -30,7 +34,7 @@ type ending struct {
 // that it packs.
 func (e ending) txn(p pass) commit.Txn {
 	ifs := append(e.guard[:len(e.guard):len(e.guard)], e.whole...)
-	return commit.Txn{If: append(ifs, p.ifs...), Then: append(p.then, e.then...), Alive: p.alive, Doubt: e.doubt, Urgent: true}
+	return commit.Txn{If: append(ifs, p.ifs...), Then: append(p.then, e.then...), Alive: p.alive, Doubt: e.doubt}
 }
 
 // ended takes in what the transaction did. It returns the waits that are over by it, for the caller
@@ -41,6 +45,14 @@ func (s *Store) ended(e ending, p pass, rev int64) (verdicts []verdict) {
 		s.publish(e.lock, e.token, rev, e.bytes)
 	}
 	s.usage.drop(e.lock, e.token)
+	how := e.note.end()
+	if e.discards { // also without a note
+		how = EndDiscarded
+	}
+	s.observer.HoldEnded(e.lock, how, heldFor(e.since))
+	if p.hands() {
+		s.observer.HandedOver(time.Since(e.began))
+	}
 	return verdicts
 }
 
@@ -57,11 +69,12 @@ const maxHandovers = 16
 // one behind it is tried, in this call.
 func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 	ctx = urgent(ctx)
+	e.began = time.Now()
 	lock := s.keys.lock(e.lock)
 	if open, err := s.holds(ctx, e.lock, e.token, e.guard); err != nil || !open {
 		return false, err
 	}
-	s.mirror.markEnd(e.lock, e.token)
+	e.since = s.mirror.markEnd(e.lock, e.token)
 	defer func() {
 		if !ended {
 			s.mirror.unmarkEnd(e.lock, e.token)

@@ -15,17 +15,20 @@ import (
 // the change that the mirror takes in if the transaction succeeds.
 type entry struct {
 	acquisition
-	keys      keys
-	lease     clientv3.LeaseID
-	label     string
-	now, hold int64        // ms
-	refuse    func() error // asked when its transaction has its turn
+	keys   keys
+	lease  clientv3.LeaseID
+	label  string
+	owner  string
+	now    int64        // ms
+	asked  int64        // ms: how long it wants to hold at most; 0: for ever
+	hold   int64        // ms: how long it may, if it is granted now
+	refuse func() error // asked when its transaction has its turn
 }
 
 func (s *Store) entry(c session, args AcquireArgs) entry {
 	e := entry{
-		acquisition: acquisition{args.Lock, c.id, args.Request}, keys: s.keys, lease: c.lease, label: args.Label,
-		now: millis(time.Now()), hold: args.Hold.Milliseconds(),
+		acquisition: acquisition{args.Lock, c.id, args.Request}, keys: s.keys, lease: c.lease, label: args.Label, owner: c.owner,
+		now: millis(time.Now()), asked: args.Hold.Milliseconds(), hold: s.holdOf(args.Lock, args.Hold.Milliseconds()),
 	}
 	e.refuse = s.unlessStale(e.acquisition)
 	if e.label == "" {
@@ -63,18 +66,18 @@ func (e entry) unclaimed() []*pb.Compare {
 	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.Empty(e.keys.queue(e.lock))}
 }
 
-// again holds while the acquisition holds the lock. A holder's value begins with its owner and a
-// NUL, so it sorts between the owner and the owner with \x01.
+// again holds while the acquisition holds the lock. A holder's value begins with its name and a
+// NUL, so it sorts between the name and the name with \x01.
 func (e entry) again() []*pb.Compare {
 	lock := e.keys.lock(e.lock)
-	return append(op.Between(lock, e.owner(), e.owner()+"\x01"), op.HeldOn(lock, e.lease))
+	return append(op.Between(lock, e.name(), e.name()+"\x01"), op.HeldOn(lock, e.lease))
 }
 
 // grant takes the lock, if the compares hold. It names its own place as well (Besides), so that it
 // does not share a batch with a repeat that saw the lock held and takes that place: neither would
 // see the other, and the acquisition would be holder and waiter at once.
 func (e entry) grant(ifs []*pb.Compare) (commit.Txn, change) {
-	v := holderValue{session: e.session, request: e.request, Label: e.label, Since: e.now, Hold: e.hold}
+	v := holderValue{session: e.session, request: e.request, Label: e.label, Owner: e.owner, Since: e.now, Hold: e.hold}
 	lock := e.keys.lock(e.lock)
 	return commit.Txn{
 		If: ifs, Then: []*pb.RequestOp{op.PutOn(e.lease, lock, v.encode())}, Alive: e.keys.session(e.session),
@@ -104,7 +107,7 @@ func (e entry) enqueueFirst() (commit.Txn, change) {
 // long it is committed only together with what is in a hurry, so that no batch of places is in the
 // way of the release that comes next.
 func (e entry) place() (commit.Txn, change) {
-	v := waiterValue{Label: e.label, Since: e.now, Hold: e.hold}
+	v := waiterValue{Label: e.label, Owner: e.owner, Since: e.now, Hold: e.asked}
 	place := e.keys.waiter(e.acquisition)
 	return commit.Txn{
 		Then: []*pb.RequestOp{op.PutOn(e.lease, place, encode(v))}, Alive: e.keys.session(e.session),

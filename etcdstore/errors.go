@@ -17,6 +17,13 @@ var (
 	ErrLockExpired = errors.New("lock expired")
 	// ErrSessionExpired: there is no such session (any more), or the credential is not its own.
 	ErrSessionExpired = commit.ErrSessionExpired
+	// ErrNotOwner: the session is, or was, another identity's than the call is made for, or either
+	// of them is nobody; or the credential does not say whose it was. Any call with a credential
+	// may be refused so: see [WithOwner].
+	ErrNotOwner = errors.New("the session is another identity's")
+	// ErrWithheld: the caller may not publish, and something is staged. Nothing was changed; the
+	// section can be discarded.
+	ErrWithheld = errors.New("what is staged may not be published: discard it")
 	// ErrOutcomeUnknown: the section ended so long ago that nothing is left which says how. Whether
 	// it was published is not known, and a repeat does not find out.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
@@ -49,6 +56,13 @@ var (
 	// too; when it is full, whatever puts anything, which leaves discards and releases of sections
 	// without records.
 	ErrNoSpace = commit.ErrNoSpace
+
+	// ErrEtcdDenies: etcd does not allow this to the server's user.
+	ErrEtcdDenies = errors.New("etcd does not allow it to the server's user")
+
+	// ErrCompacted: what happened after a revision is not known any more. The error says after
+	// which it is.
+	ErrCompacted = errors.New("compacted")
 
 	// ErrFileNotFound: the lock has no such file.
 	ErrFileNotFound = errors.New("file not found")

@@ -79,14 +79,14 @@ func (s *Store) sendState(ctx context.Context, prefix string, send func(*News) e
 func (k keys) eventOf(kv *mvccpb.KeyValue) (Event, bool) {
 	if lock, ok := k.parseLock(string(kv.Key)); ok {
 		h := holderOf(kv)
-		return Event{Type: EventGranted, Lock: lock, Session: h.Session, Request: h.Request, Label: h.Label, Token: h.Token, Revision: kv.ModRevision}, true
+		return Event{Type: EventGranted, Lock: lock, Session: h.Session, Request: h.Request, Label: h.Label, Owner: h.Owner, Token: h.Token, Revision: kv.ModRevision}, true
 	}
 	w, ok := k.waiterOf(kv)
 	if !ok {
 		return Event{}, false
 	}
 	a, _ := k.parseWaiter(string(kv.Key))
-	return Event{Type: EventWaiting, Lock: a.lock, Session: w.Session, Request: w.Request, Label: w.Label, Revision: kv.ModRevision}, true
+	return Event{Type: EventWaiting, Lock: a.lock, Session: w.Session, Request: w.Request, Label: w.Label, Owner: w.Owner, Revision: kv.ModRevision}, true
 }
 
 // sendChanges sends what has happened after a revision. It returns nil if something was missed:

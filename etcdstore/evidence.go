@@ -52,7 +52,8 @@ import (
 //   - [ErrLockExpired]: it was not published by this session, and never will be.
 //   - [ErrOutcomeUnknown]: nothing is left that says what became of it.
 //   - [ErrWentBack]: etcd has not come to the token yet.
-//   - [ErrSessionExpired]: the credential was not that of its session.
+//   - [ErrSessionExpired], [ErrNotOwner]: the credential was not that of its session, or the
+//     session another identity's.
 //   - any other: indeterminate.
 func (s *Store) truth(ctx context.Context, c session, sec Section) error {
 	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
@@ -174,10 +175,10 @@ func (s *Store) endOf(ctx context.Context, sec Section, by int64) (last *mvccpb.
 	return last, end, nil
 }
 
-// proveAt checks the secret of a session that has ended against the session's record as it was at a
-// revision. Where the record cannot be had, because there was none or because it is compacted away,
-// that is no error: what the caller is then told changes nothing, and anybody can see of a lock who
-// holds it, and of a file that it has grown.
+// proveAt checks the secret of a session that has ended, and whose it was, against the session's
+// record as it was at a revision. Where the record cannot be had, because there was none or because
+// it is compacted away, that is no error: what the caller is then told changes nothing, and anybody
+// can see of a lock who holds it, and of a file that it has grown.
 func (s *Store) proveAt(ctx context.Context, c session, rev int64) error {
 	if c.alive {
 		return nil
@@ -195,6 +196,9 @@ func (s *Store) proveAt(ctx context.Context, c session, rev int64) error {
 	}
 	if !s.proves(c, v) {
 		return wrongCredential(c.id)
+	}
+	if v.Owner != c.owner {
+		return notOwner(c.id)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ type Resolving struct{ *Store }
 // Acquire resolves an acquire.
 func (s Resolving) Acquire(ctx context.Context, args AcquireArgs) (Grant, error) {
 	return finish(ctx, func(done func(Grant, error)) {
-		(&acquiring{s: s.Store, ctx: ctx, args: args, done: done, began: time.Now()}).resolve()
+		(&acquiring{s: s.Store, ctx: ctx, args: args, told: done, began: time.Now()}).resolve()
 	})
 }
 
@@ -104,3 +104,9 @@ func (s *Store) Inspecting(lock string) bool {
 
 // HasRoom reports whether new locks are taken, as far as space goes.
 func (s *Store) HasRoom() bool { return s.room() == nil }
+
+// Nears has the timer of a section's hold deadline run out: the first time it is near, then over.
+func (s *Store) Nears(lock string, token int64) { s.mirror.nears(sectionKey{lock, token}) }
+
+// Remembers reports whether what has happened after a revision can be told without etcd.
+func (s *Store) Remembers(since int64) bool { return s.mirror.feed.recent.has(since) }

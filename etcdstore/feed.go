@@ -10,7 +10,6 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
@@ -51,13 +50,16 @@ const watchRoom = 1 << 14
 type fact struct {
 	*clientv3.Event
 	before past
+	after  *mirrorHolder // what a lock's key is now, if the mirror has it in this form; or nil
 }
 
 type feed struct {
 	keys keys
 	look func(context.Context, []at[string]) (*pb.TxnResponse, error) // reads keys, each as of a revision
 
-	takers  atomic.Int64  // how many watch or tail; facts are kept only for them
+	recent recent
+
+	takers  atomic.Int64  // how many watch or tail; facts wait only for them
 	arrived chan struct{} // of size 1: there are facts
 
 	mu    sync.Mutex // of what comes in
@@ -105,20 +107,24 @@ func signal(c chan struct{}) {
 	}
 }
 
-// room is where n facts go, for put; nil: nobody is told.
-//
-// Whoever begins to watch just then does not miss them. etcd had committed them before, so they are
-// in what it is asked for next.
-func (f *feed) room(n int) []fact {
-	if n == 0 || f.takers.Load() == 0 {
-		return nil
-	}
-	return make([]fact, 0, n)
+// put takes in a run of facts. If nobody is told, they are remembered only: whoever begins to watch
+// just then does not miss them. etcd had committed them before, so they are in what it is asked for
+// next.
+func (f *feed) put(run []fact) {
+	f.recent.put(run)
+	f.hand(run)
 }
 
-// put takes in a run of facts; nil: something was missed, and the mirror has been listed anew
-// since. If there is no room, that is missed as well.
-func (f *feed) put(run []fact) {
+// begin takes in that something was missed, and that the mirror has been listed anew, as of a
+// revision.
+func (f *feed) begin(rev int64) {
+	f.recent.begin(rev)
+	f.hand(nil)
+}
+
+// hand hands a run of facts to those who are told; nil: something was missed. If there is no room,
+// that is missed as well.
+func (f *feed) hand(run []fact) {
 	if f.takers.Load() == 0 {
 		return
 	}
@@ -370,45 +376,26 @@ func (w *watcher) take() (news []*News, err error) {
 func (f *feed) explain(facts []fact) (events []Event, open []int) {
 	f.joining.Lock()
 	defer f.joining.Unlock()
-	x := explanation{granted: map[at[acquisition]]bool{}, ended: map[at[string]]bool{}}
-	for _, c := range facts {
-		f.overview(&x, c)
-	}
-	for _, c := range facts {
-		key := string(c.Kv.Key)
-		if lock, ok := f.keys.parseLock(key); ok {
-			own, known := f.endOf(lock, c)
-			if len(f.tails[lock]) > 0 && mayPublish(c) && (!known || own.published) {
-				for t := range f.tails[lock] {
+	x := overview(f.keys, facts, f.watched)
+	for i, c := range facts {
+		switch p := &x.parts[i]; p.kind {
+		case ofLock:
+			own, known := f.endOf(p.lock, c)
+			if len(f.tails[p.lock]) > 0 && mayPublish(c) && (!known || own.published) {
+				for t := range f.tails[p.lock] {
 					signal(t.wink)
 				}
 			}
-			if f.watched(lock) {
-				if x.explainLock(f.keys, c, own.note, known) {
-					open = append(open, len(x.events)-1)
-				}
-				x.made(f.keys, c)
+			if p.told && x.lockChanged(p, c, own.note, known) {
+				open = append(open, x.ended)
 			}
-		} else if a, ok := f.keys.parseWaiter(key); ok && f.watched(a.lock) {
-			x.explainWaiter(f.keys, a, c)
-			x.made(f.keys, c)
+		case ofWaiter:
+			if p.told {
+				x.waiterChanged(p, c)
+			}
 		}
 	}
 	return x.events, open
-}
-
-// overview notes what others at the same revision are explained by. joining is held.
-func (f *feed) overview(x *explanation, c fact) {
-	key, rev := string(c.Kv.Key), c.Kv.ModRevision
-	if lock, ok := f.keys.parseLock(key); ok {
-		if c.Type == clientv3.EventTypePut && f.watched(lock) {
-			if v, err := decodeHolder(c.Kv.Value); err == nil {
-				x.granted[at[acquisition]{rev, acquisition{lock, v.session, v.request}}] = true
-			}
-		}
-	} else if id, ok := f.keys.parseSession(key); ok && c.Type == clientv3.EventTypeDelete {
-		x.ended[at[string]{rev, id}] = true
-	}
 }
 
 // mayPublish reports whether a change of a lock's key may have published a section: it was held.
@@ -450,93 +437,4 @@ func (f *feed) readNotes(ctx context.Context, events []Event, open []int) error 
 		}
 	}
 	return nil
-}
-
-// undone makes a release what the note of its section says.
-func (e *Event) undone(v noteValue) {
-	e.Reason = v.String()
-	if v.Why != discarded {
-		e.Type = EventLost
-	}
-}
-
-// explanation is what facts are turned into events with.
-type explanation struct {
-	granted map[at[acquisition]]bool // a waiter that leaves the queue at the revision of its grant has not left
-	ended   map[at[string]]bool      // a session takes all it holds with it, at one revision
-	events  []Event
-}
-
-// at is somebody, or something, at a revision.
-type at[T any] struct {
-	rev int64
-	who T
-}
-
-// explainLock adds that whoever held a lock does not any more, if anybody did. own is how it ended,
-// if that is known. It reports whether the event is still open.
-func (x *explanation) explainLock(k keys, c fact, own noteValue, known bool) (open bool) {
-	e, ok := eventBefore(k, c)
-	if !ok {
-		return false
-	}
-	rev := c.Kv.ModRevision
-	token := e.Token
-	e.Type, e.Revision = EventReleased, rev
-	var next holderValue
-	if c.Type == clientv3.EventTypePut {
-		next, _ = decodeHolder(c.Kv.Value)
-	}
-	switch {
-	case x.ended[at[string]{rev, e.Session}]:
-		e.Type, e.Reason = EventLost, sessionEnded
-	case next.Prev == token:
-		e.Type = EventCommitted
-	case known && own.Why != "":
-		e.undone(own)
-	default:
-		open = !known
-	}
-	x.events = append(x.events, e)
-	return open
-}
-
-// explainWaiter adds that a waiter has left, if it has.
-func (x *explanation) explainWaiter(k keys, a acquisition, c fact) {
-	rev := c.Kv.ModRevision
-	if c.Type != clientv3.EventTypeDelete || x.granted[at[acquisition]{rev, a}] {
-		return
-	}
-	e, ok := eventBefore(k, c)
-	if !ok {
-		return
-	}
-	e.Type, e.Revision = EventLeft, rev
-	if x.ended[at[string]{rev, a.session}] {
-		e.Reason = sessionEnded
-	}
-	x.events = append(x.events, e)
-}
-
-// made adds the event that a put is.
-func (x *explanation) made(k keys, c fact) {
-	if c.Type == clientv3.EventTypePut {
-		if e, ok := k.eventOf(c.Kv); ok {
-			x.events = append(x.events, e)
-		}
-	}
-}
-
-// eventBefore is the event that made a key what it was before a change; false: it was not there, or
-// is malformed.
-func eventBefore(k keys, c fact) (e Event, ok bool) {
-	switch b := c.before.(type) {
-	case *mirrorHolder:
-		return Event{Type: EventGranted, Lock: b.lock, Session: b.session, Request: b.request, Label: b.Label, Token: b.token}, true
-	case *mirrorWaiter:
-		return Event{Type: EventWaiting, Lock: b.lock, Session: b.session, Request: b.request, Label: b.Label}, true
-	case *mvccpb.KeyValue:
-		return k.eventOf(b)
-	}
-	return Event{}, false
 }

@@ -200,6 +200,13 @@ func (s *Store) catchUp(ctx context.Context, lock, file string, offset int64, se
 //     or no lock can have that name.
 //   - any other, ctx's included: the files were not read. The call may be repeated.
 func (s *Store) ListFiles(ctx context.Context, lock string, limit int, after string) (files []File, next string, err error) {
+	return sealed(ctx, s, "files", lock, after, func(after string) ([]File, string, error) {
+		return s.listFiles(ctx, lock, limit, after)
+	})
+}
+
+// listFiles is ListFiles with the names that pages end with.
+func (s *Store) listFiles(ctx context.Context, lock string, limit int, after string) (files []File, next string, err error) {
 	family, fold := s.keys.allHeads(), s.findAndFold
 	if lock != "" {
 		if err := CheckLock(lock); err != nil {
@@ -288,7 +295,7 @@ func page(family string, limit int, after string, isKey func(key string) bool) (
 		return "", "", 0, fmt.Errorf("%w: page of %d: want 0 to %d", ErrInvalidArgument, limit, MaxPage)
 	}
 	if after != "" && !isKey(family+after) {
-		return "", "", 0, fmt.Errorf("%w: page token %s: want what the last page answered", ErrInvalidArgument, quoted(after))
+		return "", "", 0, badPage(after)
 	}
 	if limit == 0 || limit > MaxPage {
 		limit = MaxPage

@@ -29,6 +29,8 @@ func FuzzCredential(f *testing.F) {
 	f.Add("0000000000000000." + fuzzSecret)
 	f.Add("8000000000000000." + fuzzSecret)
 	f.Add(fuzzSession + ".." + fuzzSecret[1:])
+	f.Add(fuzzSession + "." + fuzzSecret + "." + fuzzSecret)
+	f.Add(fuzzSession + "." + fuzzSecret + ".")
 	f.Fuzz(func(t *testing.T, credential string) {
 		c, err := parseCredential(credential)
 		if err != nil {
@@ -37,7 +39,7 @@ func FuzzCredential(f *testing.F) {
 			}
 			return
 		}
-		if got := hex16(int64(c.lease)) + "." + c.secret; got != credential || c.lease <= 0 || c.alive {
+		if got := credentialOf(hex16(int64(c.lease)), c.secret, c.tag); got != credential || c.lease <= 0 || c.alive {
 			t.Errorf("parseCredential(%q) is a session %+v, whose credential is %q", credential, c, got)
 		}
 	})
@@ -123,7 +125,7 @@ func FuzzNames(f *testing.F) {
 }
 
 func FuzzHolder(f *testing.F) {
-	f.Add([]byte(holderValue{session: fuzzSession, request: "7", Label: "cron", Since: 5, Hold: 7, Prev: 3}.encode()))
+	f.Add([]byte(holderValue{session: fuzzSession, request: "7", Label: "cron", Owner: "cn:alice", Since: 5, Hold: 7, Prev: 3}.encode()))
 	f.Add([]byte(strings.ToUpper(fuzzSession) + ".7\x00{}"))
 	f.Add([]byte(fuzzSession + ".7.8\x00{}"))
 	f.Add([]byte(fuzzSession + ".\x00{}"))
@@ -133,9 +135,9 @@ func FuzzHolder(f *testing.F) {
 		if err != nil {
 			return
 		}
-		owner := acquisition{"", v.session, v.request}.owner()
-		if !bytes.HasPrefix(b, []byte(owner+"\x00")) {
-			t.Errorf("%q is held by %s: a compare would not find it", b, owner)
+		name := acquisition{"", v.session, v.request}.name()
+		if !bytes.HasPrefix(b, []byte(name+"\x00")) {
+			t.Errorf("%q is held by %s: a compare would not find it", b, name)
 		}
 		if again, err := decodeHolder([]byte(v.encode())); err != nil || again != v {
 			t.Errorf("%+v, written and read again, is %+v, %v", v, again, err)
@@ -144,7 +146,7 @@ func FuzzHolder(f *testing.F) {
 }
 
 func FuzzWaiter(f *testing.F) {
-	f.Add([]byte(encode(waiterValue{Label: "cron", Since: 5, Hold: 7})))
+	f.Add([]byte(encode(waiterValue{Label: "cron", Owner: "cn:alice", Since: 5, Hold: 7})))
 	f.Add([]byte(`{"label":"\u202e","since":1e3}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var v, again waiterValue

@@ -89,23 +89,40 @@ func (s *Store) getAnyway(key string, opts ...clientv3.OpOption) (*clientv3.GetR
 // why.
 func (s *Store) follow(rev int64) error {
 	from, end := s.keys.mirrored()
-	tell := func(events []*clientv3.Event) {
+	tell := func(events []*clientv3.Event, upTo int64) {
 		if n := len(events); n > 0 {
 			s.seen.Raise(events[n-1].Kv.ModRevision)
+			s.mirror.observe(events)
+			s.usage.forget(s.keys, events)
 		}
-		s.mirror.observe(events)
-		s.usage.forget(s.keys, events)
+		s.mirror.reached(upTo)
 	}
 	if s.local != nil {
-		return s.local.Follow(s.ctx, from, end, rev, tell)
+		return s.local.Follow(s.ctx, from, end, rev, s.asked, tell)
 	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(s.ctx))
 	defer cancel()
-	for resp := range s.etcd().Watch(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev)) {
-		if err := resp.Err(); err != nil {
-			return fmt.Errorf("watch: %w", err)
+	etcd := s.etcd()
+	watch := etcd.Watch(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev))
+	for {
+		select {
+		case <-s.asked:
+			if err := etcd.RequestProgress(ctx); err != nil {
+				return fmt.Errorf("watch: %w", err)
+			}
+		case resp, ok := <-watch:
+			if !ok {
+				return fmt.Errorf("watch: ended")
+			}
+			if err := resp.Err(); err != nil {
+				return fmt.Errorf("watch: %w", err)
+			}
+			switch n := len(resp.Events); {
+			case n > 0:
+				tell(resp.Events, resp.Events[n-1].Kv.ModRevision)
+			case resp.IsProgressNotify():
+				tell(nil, resp.Header.Revision)
+			}
 		}
-		tell(resp.Events)
 	}
-	return fmt.Errorf("watch: ended")
 }

@@ -28,6 +28,7 @@ import (
 //	cluster/servers/<lease>                a server that runs: see servers.go
 //	cluster/defragment                     the member whose turn it is: see defragment.go
 //	cluster/numbered                       the highest of these ids
+//	cluster/secret                         what only servers know: see secret.go
 //	numbered                               the same, where an older server keeps it
 //
 // A lock's name has no empty segment, so "//" ends it and no name reaches into another's keys. With
@@ -50,6 +51,7 @@ func (k keys) meta() string                  { return string(k) + "cluster/meta"
 func (k keys) features() string              { return string(k) + "cluster/features" }
 func (k keys) server(lease string) string    { return k.allServers() + lease }
 func (k keys) turn() string                  { return string(k) + "cluster/defragment" }
+func (k keys) secret() string                { return string(k) + "cluster/secret" }
 func (k keys) numbered() string              { return string(k) + "cluster/numbered" }
 func (k keys) numberedBefore() string        { return string(k) + "numbered" }
 func (k keys) client(id int32) string        { return k.allClients() + fmt.Sprintf("%08x", uint32(id)) }
@@ -166,17 +168,17 @@ func (k keys) parseSession(key string) (session string, ok bool) {
 
 // parseWaiter parses a waiter's key.
 func (k keys) parseWaiter(key string) (a acquisition, ok bool) {
-	lock, owner, ok := k.cut(key, k.allQueues())
+	lock, name, ok := k.cut(key, k.allQueues())
 	if !ok {
 		return a, false
 	}
-	return parseOwner(lock, owner)
+	return parseName(lock, name)
 }
 
-// parseOwner parses whose a place or a hold is, from the lock and what the place's key ends with,
+// parseName parses whose a place or a hold is, from the lock and what the place's key ends with,
 // or the holder's value begins with.
-func parseOwner(lock, owner string) (a acquisition, ok bool) {
-	session, request, _ := strings.Cut(owner, ".")
+func parseName(lock, name string) (a acquisition, ok bool) {
+	session, request, _ := strings.Cut(name, ".")
 	_, ok = parseSessionID(session)
 	return acquisition{lock, session, request}, ok && isRequest(request)
 }

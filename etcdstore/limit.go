@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 )
 
 // LimitError says which limit a call would exceed. errors.Is(err, ErrLimit) holds.
@@ -114,6 +116,48 @@ func WithClient(ctx context.Context, client string) context.Context {
 	return context.WithValue(ctx, clientKey{}, client)
 }
 
+type receiptKey struct{}
+
+// Receipt is the highest revision that etcd has answered calls with: that of the last transaction
+// of theirs that was committed, or of what was read for them. It may be asked at any time, from any
+// goroutine.
+type Receipt = commit.Receipt
+
+// WithReceipt returns a context whose calls raise a receipt. Each that has changed something has
+// raised it to the revision of that when it returns, or is done; one that found it changed before,
+// or that etcd's word refuses, to where that was read. One that was refused before etcd was asked,
+// and a wait that was given up for it, raise nothing any more.
+func WithReceipt(ctx context.Context, r *Receipt) context.Context {
+	return context.WithValue(ctx, receiptKey{}, r)
+}
+
+// receiptOf is the receipt that a context's calls raise; nil: none.
+func receiptOf(ctx context.Context) *Receipt {
+	r, _ := ctx.Value(receiptKey{}).(*Receipt)
+	return r
+}
+
+type followerKey struct{}
+
+// Follower follows what is done for a context's calls. It must not block, and is told from any
+// goroutine.
+type Follower interface {
+	commit.Follower
+	// Queued is told that an acquire waits: at which place, from 1, and how many do.
+	Queued(place, length int)
+}
+
+// WithFollower returns a context whose calls are followed: what etcd is asked for them, and whether
+// they wait for a lock.
+func WithFollower(ctx context.Context, o Follower) context.Context {
+	return context.WithValue(ctx, followerKey{}, o)
+}
+
+func followerOf(ctx context.Context) Follower {
+	o, _ := ctx.Value(followerKey{}).(Follower)
+	return o
+}
+
 type urgentKey struct{}
 
 // urgent returns a context whose calls go before those that begin something: they keep a session
@@ -128,7 +172,9 @@ func urgent(ctx context.Context) context.Context {
 func isUrgent(ctx context.Context) bool { return ctx.Value(urgentKey{}) != nil }
 
 // callerOf is for whom a context's calls are made, and whether they are urgent.
-func callerOf(ctx context.Context) (client string, hurried bool) { return clientOf(ctx), isUrgent(ctx) }
+func callerOf(ctx context.Context) commit.Caller {
+	return commit.Caller{Client: clientOf(ctx), Urgent: isUrgent(ctx), Receipt: receiptOf(ctx), Follower: followerOf(ctx)}
+}
 
 // clientOf is for whom a context's calls are made.
 func clientOf(ctx context.Context) string {

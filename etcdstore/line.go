@@ -101,6 +101,15 @@ func (l *line) position(w *mirrorWaiter) int {
 	return n
 }
 
+// first is the one who is served first; nil: there is none.
+func (l *line) first() *mirrorWaiter {
+	w := l.root
+	for w != nil && w.left != nil {
+		w = w.left
+	}
+	return w
+}
+
 // all calls f with one after the other, from the first, as long as it returns true.
 func (l *line) all(f func(*mirrorWaiter) bool) { l.root.walk(f) }
 

@@ -216,6 +216,7 @@ func (s *Store) endLingering(ctx context.Context, l lingering) error {
 		}
 		s.log.Info("ending a session that its client has left", "session", l.session)
 	}
+	s.partings.begin(l.session, EndLingered)
 	return s.revoke(ctx, lease)
 }
 

@@ -420,6 +420,7 @@ func TestLingerWithoutSpace(t *testing.T) {
 	l.beat(s, 2, link, 2)
 	l.link.Close(true)
 	left.ends(etcd)
+	storetest.Eventually(t, "the store to see that there is room", s.HasRoom)
 	l.outlasts(s, etcd)
 	link.Close(true)
 	l.ends(etcd)

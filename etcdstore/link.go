@@ -1,5 +1,7 @@
 package etcdstore
 
+import "time"
+
 // Link is one stream of a client's, by which calls of several sessions may come. A call that was
 // not sent over a stream has none: nil.
 type Link struct {
@@ -13,13 +15,15 @@ type Link struct {
 	closed   bool
 }
 
-// Loss is that a hold is over, or a whole session: then Lock and Request are empty.
+// Loss is that a hold is over, or a whole session: then Lock and Request are empty. With HoldLeft
+// the hold is not over, and will be when that is.
 type Loss struct {
 	Session  string // public id
 	Lock     string
 	Request  string
 	Revision int64 // as of which it is over; it says nothing of a token above that
 	Reason   string
+	HoldLeft time.Duration // until its deadline; 0: it is over
 }
 
 // NewLink makes a link for a new stream. tell is called with the losses of the sessions that asked

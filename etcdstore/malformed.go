@@ -69,6 +69,7 @@ func kinds() []kind {
 		{name: "features", key: "cluster/features", check: checkFeatures, cluster: true},
 		{name: "meta", key: "cluster/meta", check: checkMetaKey, cluster: true},
 		{name: "number", key: "cluster/numbered", check: checkDecimal(32), cluster: true},
+		{name: "secret", key: "cluster/secret", check: checkSecret, cluster: true},
 		{name: "server", key: "cluster/servers/", check: checkServer},
 		{name: "marker", key: "commits/", check: checkMarker, loses: "what its section has appended"},
 		{name: "head", key: "files/", check: checkHead, loses: "its file"},
@@ -316,9 +317,16 @@ const (
 //   - [ErrInvalidArgument]: after is not what a call returned.
 //   - any other: it could not be read.
 func (s *Store) Problems(ctx context.Context, after string) (problems []Problem, next string, err error) {
+	return sealed(ctx, s, "problems", "", after, func(after string) ([]Problem, string, error) {
+		return s.problems(ctx, after)
+	})
+}
+
+// problems is Problems with the keys that pages end with.
+func (s *Store) problems(ctx context.Context, after string) (problems []Problem, next string, err error) {
 	raw, err := hex.DecodeString(after)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: page token %s: want what the last page answered", ErrInvalidArgument, quoted(after))
+		return nil, "", badPage(after)
 	}
 	from := string(s.keys) + string(raw)
 	full := 0

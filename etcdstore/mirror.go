@@ -38,29 +38,36 @@ type mirror struct {
 	keys    keys
 	promote func(lock string)               // called for a free lock with a queue; must not block
 	suspect func(sectionKey)                // called for a section whose session ended before it; must not block
-	overdue func(sectionKey)                // called for a section past its hold deadline
+	overdue func(sectionKey)                // called for a section past its hold deadline; must not block
 	explain func(acquisition)               // called for a loss that somebody takes and that is to be explained; must not block
 	lapsed  func(lapse)                     // called for a hold that ended because its session did; must not block
 	marked  func(session string, rev int64) // called for a session that is marked as over; must not block
-	gone    func(session string)            // called for a session that has ended; must not block
+	gone    func(session string) End        // called for a session that has ended, and says why; must not block
+	left    func(lapse)                     // called for a session that has ended, to be logged; must not block
 
 	malformed func(key string, why error) // called for a key that is passed over; must not block
 
 	mu       sync.Mutex
 	rev      int64 // everything up to here has been told by the watch; own changes do not move it
+	told     int64 // so has everything up to here, no earlier than rev, as etcd says: for listings alone
+	hoped    []hope
 	locks    map[string]*mirrorLock
 	queued   map[acquisition]*mirrorWaiter
 	crowded  map[string]struct{} // locks with more waiters than shortQueue
+	odd      map[string]int64    // locks whose holder cannot be read → its token
 	sessions map[string]*mirrorSession
 	ahead    map[string]lead // key → its last own change, until the watch repeats that
 	waits    map[acquisition][]*wait
 	begun    map[string]int // client → sessions that it has begun by this store, and that live
+	observer Observer       // set before the mirror is used
 
 	// Who is told of losses, and what of: see told.go.
 
 	links  map[string][]*Link // that take a session's losses
 	doubts map[sectionKey]holdLoss
 	asked  map[acquisition]holdLoss
+
+	former map[string]*mirrorLock // what was there before the listing that is taken in; nil: none is
 
 	feed *feed // of what the watch tells, for watchers and tails
 }
@@ -71,9 +78,13 @@ type lead struct {
 	before past  // what the watch has shown of the key last
 }
 
-// past is what a key was, as the watch has shown it: a *mirrorHolder, a *mirrorWaiter, or the
-// *mvccpb.KeyValue that has either and was not decoded. nil: it was not there, or is another's.
+// past is what a key was, as the watch has shown it: a *mirrorHolder, a *mirrorWaiter, an
+// oddHolder, or the *mvccpb.KeyValue that has any of them and was not decoded. nil: it was not
+// there, or is another's.
 type past any
+
+// oddHolder is the token of a holder that cannot be read.
+type oddHolder int64
 
 type mirrorLock struct {
 	holder *mirrorHolder // nil: free
@@ -84,10 +95,14 @@ type mirrorHolder struct {
 	holderValue
 	lock  string
 	token int64
-	local bool        // granted by this store: usage counts its section from nothing
-	ends  int         // how many ends of its section are on their way to etcd
-	due   time.Time   // its hold deadline, counted from when this store heard of the grant; zero: none
-	timer *time.Timer // for that; nil: none
+	local bool // granted by this store: usage counts its section from nothing
+	ends  int  // how many ends of its section are on their way to etcd
+
+	// Its hold deadline: see deadline.go. The mirror's mu guards warned.
+
+	due    time.Time   // zero: none
+	warned bool        // it is near
+	timer  *time.Timer // for the warning, then for the deadline; nil: none
 }
 
 func (h *mirrorHolder) acquisition() acquisition { return acquisition{h.lock, h.session, h.request} }
@@ -104,6 +119,7 @@ type mirrorSession struct {
 	sessionValue
 	rev     int64                    // at which that was put
 	proven  string                   // the secret, once it was seen and found to have the hash; empty: not yet
+	tag     string                   // that of its owner, once it was seen and found to be right; empty: not yet, or it is nobody's
 	acqs    map[acquisition]struct{} // what it holds and waits for
 	ended   []ended                  // what it no longer does, the last of it: see hasEnded
 	cancels map[acquisition]int      // how many are on their way to etcd
@@ -160,8 +176,9 @@ func (c change) asWaiter() (v waiterValue, err error) {
 
 func newMirror(k keys, promote func(string), suspect, overdue func(sectionKey)) *mirror {
 	m := &mirror{keys: k, promote: promote, suspect: suspect, overdue: overdue, waits: map[acquisition][]*wait{},
-		links: map[string][]*Link{}, doubts: map[sectionKey]holdLoss{}, asked: map[acquisition]holdLoss{}, feed: newFeed(k)}
-	m.marked, m.lapsed, m.gone, m.malformed = func(string, int64) {}, func(lapse) {}, func(string) {}, func(string, error) {}
+		links: map[string][]*Link{}, doubts: map[sectionKey]holdLoss{}, asked: map[acquisition]holdLoss{}, feed: newFeed(k), observer: nobody{}}
+	m.marked, m.lapsed, m.left, m.malformed = func(string, int64) {}, func(lapse) {}, func(lapse) {}, func(string, error) {}
+	m.gone = func(string) End { return EndElsewhere }
 	m.clear()
 	return m
 }
@@ -171,7 +188,7 @@ func (m *mirror) clear() {
 		l.holder.stop()
 	}
 	m.locks, m.queued = map[string]*mirrorLock{}, map[acquisition]*mirrorWaiter{}
-	m.crowded = map[string]struct{}{}
+	m.crowded, m.odd = map[string]struct{}{}, map[string]int64{}
 	m.sessions, m.ahead = map[string]*mirrorSession{}, map[string]lead{}
 	m.begun = map[string]int{}
 }
@@ -202,11 +219,14 @@ func (m *mirror) replace(kvs []*mvccpb.KeyValue, rev int64) []verdict {
 	defer m.mu.Unlock()
 	old, locks, ahead := m.sessions, m.locks, m.ahead
 	m.clear()
-	m.rev = rev
+	m.rev, m.told = rev, rev
+	m.reach(rev)
+	m.former = locks
 	var t touched
 	for _, kv := range slices.Backward(kvs) { // sessions sort last, and are needed first
 		m.apply(change{key: string(kv.Key), rev: kv.ModRevision, created: kv.CreateRevision, value: kv.Value}, &t)
 	}
+	m.former = nil
 	for id, s := range m.sessions { // what clients said outlives a listing
 		if o := old[id]; o != nil {
 			s.ended, s.newest, s.highest, s.listed, s.cancels = o.ended, o.newest, o.highest, o.listed, o.cancels
@@ -228,6 +248,11 @@ func (m *mirror) replace(kvs []*mvccpb.KeyValue, rev int64) []verdict {
 			}
 		}
 	}
+	for id, s := range old {
+		if m.sessions[id] == nil && ahead[m.keys.session(id)].rev <= rev {
+			m.endedUnseen(id, s, locks, rev)
+		}
+	}
 	for id := range m.links {
 		if m.sessions[id] == nil && ahead[m.keys.session(id)].rev <= rev {
 			m.sessionOver(id, rev)
@@ -237,8 +262,22 @@ func (m *mirror) replace(kvs []*mvccpb.KeyValue, rev int64) []verdict {
 	for a := range m.waits {
 		verdicts = append(verdicts, m.judge(a)...)
 	}
-	m.feed.put(nil)
+	m.feed.begin(rev)
 	return verdicts
+}
+
+// endedUnseen tells that a session has ended while there was no watch, and with it what it held
+// before, as an outage longer than its TTL has it. mu is held.
+func (m *mirror) endedUnseen(id string, s *mirrorSession, locks map[string]*mirrorLock, rev int64) {
+	l := lapse{session: id, rev: rev, label: s.Label, owner: s.Owner, how: m.gone(id)}
+	m.left(l)
+	for a := range s.acqs {
+		if o := locks[a.lock]; o != nil && o.holder != nil && o.holder.acquisition() == a {
+			l.lock, l.token, l.label, l.since = a.lock, o.holder.token, o.holder.Label, o.holder.Since
+			m.observer.HoldEnded(l.lock, l.how, heldFor(l.since))
+			m.lapsed(l)
+		}
+	}
 }
 
 // older is [ErrWentBack] if a listing at a revision shows a lock's key as it was before the mirror
@@ -294,7 +333,7 @@ func (m *mirror) observe(events []*clientv3.Event) { tellAll(m.news(events)) }
 
 // news is observe but for the waits that are over by it, which it returns.
 func (m *mirror) news(events []*clientv3.Event) []verdict {
-	facts := m.feed.room(len(events))
+	facts := make([]fact, 0, len(events))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var t touched
@@ -305,14 +344,23 @@ func (m *mirror) news(events []*clientv3.Event) []verdict {
 		}
 		m.rev = max(m.rev, c.rev)
 		before := m.observeOne(c, e.Kv, &t)
-		if facts != nil {
-			facts = append(facts, fact{e, before})
-		}
+		facts = append(facts, fact{e, before, m.holderAt(c)})
 	}
-	if facts != nil {
+	m.reach(m.rev) // here: a listing beside the watch is to say the revision of what is in it
+	if len(facts) > 0 {
 		m.feed.put(facts)
 	}
 	return m.settle(&t)
+}
+
+// holderAt is whom a change has given a lock to, if that holds it now. mu is held.
+func (m *mirror) holderAt(c change) *mirrorHolder {
+	if lock, ok := m.keys.parseLock(c.key); ok && !c.deleted {
+		if l := m.locks[lock]; l != nil && l.holder != nil && l.holder.token == c.rev {
+			return l.holder
+		}
+	}
+	return nil
 }
 
 // observeOne takes in one event of a watch, kv, and returns what the watch has shown of its key
@@ -353,6 +401,11 @@ func (m *mirror) take(by ownEnd, changes ...change) (verdicts []verdict) {
 	m.decide(by)
 	m.feed.ended(by)
 	for _, c := range changes {
+		if c.holder != nil && c.holder.Prev == 0 {
+			if lock, ok := m.keys.parseLock(c.key); ok {
+				m.observer.Granted(lock)
+			}
+		}
 		if c.rev <= m.rev { // the watch was faster
 			m.granted(c)
 			continue
@@ -410,7 +463,10 @@ func (m *mirror) applyLock(name string, c change, t *touched) (before past) {
 		t.unheld = append(t.unheld, old)
 		old.stop()
 		l.holder = nil
+	} else if token, ok := m.odd[name]; ok {
+		before = oddHolder(token)
 	}
+	delete(m.odd, name)
 	t.lock(name)
 	var v holderValue
 	var err error
@@ -420,13 +476,16 @@ func (m *mirror) applyLock(name string, c change, t *touched) (before past) {
 	a := acquisition{name, v.session, v.request}
 	held := !c.deleted && err == nil // by a; what is malformed is nobody's here, and etcd is asked who holds
 	if err != nil {
+		m.odd[name] = c.rev
 		m.malformed(c.key, err)
 	}
 	if old != nil && !(held && a == old.acquisition()) {
 		m.unhold(old, c, t)
 	}
 	if old != nil && c.deleted && !c.local { // what this store writes is no session's end
-		t.freed = append(t.freed, lapse{lock: name, session: old.session, token: old.token, rev: c.rev})
+		t.freed = append(t.freed, lapse{
+			lock: name, session: old.session, token: old.token, rev: c.rev, label: old.Label, owner: old.Owner, since: old.Since,
+		})
 	}
 	if !held {
 		return before
@@ -436,21 +495,6 @@ func (m *mirror) applyLock(name string, c change, t *touched) (before past) {
 	t.acq(a, true)
 	m.index(a)
 	return before
-}
-
-// time sets a holder's hold deadline. It runs on over a commit, and starts anew with a new listing:
-// it is counted from when this store heard of the grant, on one clock, so it can only be late.
-func (m *mirror) time(h, before *mirrorHolder) {
-	if h.Hold == 0 {
-		return
-	}
-	if before != nil && before.token == h.Prev && !before.due.IsZero() {
-		h.due = before.due
-	} else {
-		h.due = time.Now().Add(time.Duration(h.Hold) * time.Millisecond)
-	}
-	key := sectionKey{h.lock, h.token}
-	h.timer = time.AfterFunc(time.Until(h.due), func() { m.overdue(key) })
 }
 
 func (h *mirrorHolder) stop() {
@@ -499,11 +543,14 @@ func (w *mirrorWaiter) before(o *mirrorWaiter) bool {
 
 func (m *mirror) applySession(id string, c change, t *touched) {
 	if c.deleted {
-		t.sessionOver(id, c.rev)
+		how := m.gone(id)
+		t.sessionOver(id, c.rev, how)
+		if s := m.sessions[id]; s != nil {
+			m.left(lapse{session: id, rev: c.rev, label: s.Label, owner: s.Owner, how: how})
+		}
 		m.disown(m.sessions[id])
 		delete(m.sessions, id)
 		m.sessionOver(id, c.rev)
-		m.gone(id)
 		return
 	}
 	v, err := decodeSession(c.value)

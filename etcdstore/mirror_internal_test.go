@@ -55,6 +55,25 @@ func TestGrantBehindACommit(t *testing.T) {
 	}
 }
 
+// A listing is of the revision that it says, whenever it comes.
+func TestListingBesideTheWatch(t *testing.T) {
+	m := newMirror("/dlm/", func(string) {}, func(sectionKey) {}, func(sectionKey) {})
+	h := holderValue{session: "0000000000000007", request: "1"}
+	lock := []byte(m.keys.lock("l"))
+	m.observe([]*clientv3.Event{{Kv: &mvccpb.KeyValue{Key: lock, CreateRevision: 3, ModRevision: 3, Value: []byte(h.encode())}}})
+	if locks, rev := m.list(filter{}); len(locks) != 1 || locks[0].holder.token != rev {
+		t.Errorf("got %d locks as of %d, want the one of 3", len(locks), rev)
+	}
+	m.observe([]*clientv3.Event{{Type: clientv3.EventTypeDelete, Kv: &mvccpb.KeyValue{Key: lock, ModRevision: 5}}})
+	if locks, rev := m.listNamed([]string{"l"}); locks[0].used() || rev != 5 {
+		t.Errorf("got %+v as of %d, want it to be free as of 5", locks[0], rev)
+	}
+	m.reached(7)
+	if locks, rev := m.list(filter{}); len(locks) != 0 || rev != 7 {
+		t.Errorf("got %d locks as of %d, want none as of 7", len(locks), rev)
+	}
+}
+
 // What a lock's next grant compares with is what the watch has told: of a waiter elsewhere it is
 // too old, whatever this store has written since.
 func TestVacant(t *testing.T) {

@@ -127,19 +127,44 @@ func (m *mirror) place(a acquisition) (position, length int) {
 	return l.queue.position(w), l.queue.len()
 }
 
-// knows checks a session's secret. It reports whether the mirror has the session at all, and
-// whether the secret is its own. That of the right secret is hashed once.
-func (m *mirror) knows(id, secret string) (known, valid bool, label string) {
+// bearer is who a credential says that it is, and how far that is true.
+type bearer struct {
+	valid        bool // the secret is the session's
+	tagged       bool // and so is the tag, as far as is known
+	label, owner string
+}
+
+// knows checks a session's credential. It reports whether the mirror has the session at all. That
+// of the right secret is hashed once.
+func (m *mirror) knows(c session) (is bearer, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.sessions[id]
+	s := m.sessions[c.id]
 	if s == nil {
-		return false, false, ""
+		return bearer{}, false
 	}
-	if s.proven == "" && s.valid(secret) {
-		s.proven = secret
+	if s.proven == "" && s.valid(c.secret) {
+		s.proven = c.secret
 	}
-	return true, s.proven != "" && subtle.ConstantTimeCompare([]byte(s.proven), []byte(secret)) == 1, s.Label
+	return bearer{
+		valid:  s.proven != "" && same(s.proven, c.secret),
+		tagged: same(s.tag, c.tag) && (s.tag != "" || s.Owner == ""),
+		label:  s.Label, owner: s.Owner,
+	}, true
+}
+
+// tagged notes that a tag was found to be that of a session.
+func (m *mirror) tagged(id, tag string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.sessions[id]; s != nil {
+		s.tag = tag
+	}
+}
+
+// same compares what only one knows.
+func same(secret, said string) bool {
+	return subtle.ConstantTimeCompare([]byte(secret), []byte(said)) == 1
 }
 
 // session is what a session's key said last, and since when.
@@ -237,24 +262,26 @@ func (m *mirror) endsSoon(a acquisition) bool {
 }
 
 // markEnd notes that the end of a section is on its way to etcd: see endsSoon.
-func (m *mirror) markEnd(lock string, token int64) { m.addEnds(lock, token, 1) }
+// It returns since when the lock is held, in ms since 1970; 0: it is not known.
+func (m *mirror) markEnd(lock string, token int64) (since int64) { return m.addEnds(lock, token, 1) }
 
 // unmarkEnd notes that it came to nothing. If it came to something, the holder goes, and the mark
 // with it. If the holder has gone otherwise, its client is told now: see lose.
 func (m *mirror) unmarkEnd(lock string, token int64) { m.addEnds(lock, token, -1) }
 
-func (m *mirror) addEnds(lock string, token int64, n int) {
+func (m *mirror) addEnds(lock string, token int64, n int) (since int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if l := m.locks[lock]; l != nil && l.holder != nil && l.holder.token == token {
 		l.holder.ends = max(0, l.holder.ends+n) // a holder that a new listing has brought was not marked
-		return
+		return l.holder.Since
 	}
 	if l, ok := m.doubts[sectionKey{lock, token}]; ok {
 		delete(m.doubts, sectionKey{lock, token})
 		l.ends = max(0, l.ends+n)
 		m.lose(l)
 	}
+	return 0
 }
 
 // markCancel notes that a cancel of an acquisition is on its way to etcd: see endsSoon. It is kept

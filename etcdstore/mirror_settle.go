@@ -14,20 +14,30 @@ type touched struct {
 	lost   []holdLoss           // what clients are to be told
 	by     ownEnd               // the section that an own transaction ended
 	freed  []lapse              // holds whose lock's key was deleted
-	over   map[string]int64     // sessions that ended, and when
+	over   map[string]parting   // sessions that ended
 }
 
-// lapse is a hold that ended at a revision.
+// lapse is a hold that ended at a revision because its session did; without a lock: a session that
+// ended.
 type lapse struct {
 	lock, session string
 	token, rev    int64
+	label, owner  string
+	since         int64 // ms since 1970
+	how           End
 }
 
-func (t *touched) sessionOver(id string, rev int64) {
+// parting is when a session ended, and how that came to be.
+type parting struct {
+	rev int64
+	how End
+}
+
+func (t *touched) sessionOver(id string, rev int64, how End) {
 	if t.over == nil {
-		t.over = map[string]int64{}
+		t.over = map[string]parting{}
 	}
-	t.over[id] = rev
+	t.over[id] = parting{rev, how}
 }
 
 func (t *touched) lock(name string) {
@@ -106,7 +116,9 @@ func (m *mirror) settle(t *touched) (verdicts []verdict) {
 		}
 	}
 	for _, l := range t.freed {
-		if t.over[l.session] == l.rev { // a session that ends after it has released does so later
+		if p, is := t.over[l.session]; is && p.rev == l.rev { // a session that ends after it has released does so later
+			l.how = p.how
+			m.observer.HoldEnded(l.lock, l.how, heldFor(l.since))
 			m.lapsed(l)
 		}
 	}

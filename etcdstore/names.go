@@ -16,6 +16,7 @@ const (
 	MaxFileName     = 128
 	MaxRequest      = 64
 	MaxLabel        = 128
+	MaxOwner        = 512
 	MaxReason       = 256
 )
 

@@ -27,7 +27,7 @@ func (s *Store) passTo(w *mirrorWaiter, name string) pass {
 	}
 	place := s.keys.waiter(w.acquisition)
 	lease, _ := parseSessionID(w.session)
-	v := holderValue{session: w.session, request: w.request, Label: w.Label, Since: millis(time.Now()), Hold: w.Hold}
+	v := holderValue{session: w.session, request: w.request, Label: w.Label, Owner: w.Owner, Since: millis(time.Now()), Hold: s.holdOf(name, w.Hold)}
 	return pass{
 		ifs:   []*pb.Compare{op.CreatedAt(place, w.created)},
 		alive: s.keys.session(w.session),
@@ -35,6 +35,9 @@ func (s *Store) passTo(w *mirrorWaiter, name string) pass {
 		made:  []change{{key: lock, holder: &v}, {key: place, deleted: true}},
 	}
 }
+
+// hands reports whether the lock goes to a waiter.
+func (p pass) hands() bool { return !p.made[0].deleted }
 
 // changes is what the mirror should know once the transaction has succeeded at a revision.
 func (p pass) changes(rev int64) []change {

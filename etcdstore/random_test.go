@@ -41,7 +41,7 @@ func TestRandom(t *testing.T) {
 	}
 	t.Logf("seed %d", seed)
 	etcd := startEtcd(t)
-	over := startReferee(t, etcd)
+	referee, over := startReferee(t, etcd)
 	r := &random{m: newModel(t), etcd: etcd, stores: []*faulty{openFaulty(t, etcd), openFaulty(t, etcd)}}
 	r.ctx, r.stop = context.WithTimeout(t.Context(), length)
 	defer r.stop()
@@ -52,6 +52,7 @@ func TestRandom(t *testing.T) {
 	watching, lookAway := context.WithCancel(t.Context())
 	defer lookAway()
 	past, closed := chronicles(watching, t, etcd)
+	r.witnesses = func() int64 { return min(referee.until.Load(), past.to()) }
 	var onlookers []*onlooker
 	for i, prefix := range []string{"", "", "l1", "l", "none/"} {
 		onlookers = append(onlookers, watchAlong(watching, t, r.stores[i%2], prefix))
@@ -82,7 +83,7 @@ func TestRandom(t *testing.T) {
 	for _, id := range r.sessions { // nothing is open any more
 		r.revoke(storetest.Bounded(t), id)
 	}
-	referee := over()
+	over()
 	seen := 0
 	past.comesTo(revision(t, etcd))
 	for _, o := range onlookers {
@@ -103,6 +104,7 @@ func TestRandom(t *testing.T) {
 	gone(t, etcd, "commits/")
 	r.m.check(last)
 	t.Logf("%d calls, of which %d came late again; %d sections published", r.calls.Load(), r.repeats.Load(), acknowledged)
+	t.Logf("history was dropped up to revision %d", r.m.compacted.Load())
 	t.Logf("%d grants, of which %d of a free lock with a queue", referee.grants, referee.promotions)
 	if acknowledged == 0 || referee.promotions == 0 {
 		t.Error("no section was published, or no free lock met a waiter: the run proves nothing")
@@ -117,6 +119,8 @@ type random struct {
 	stores []*faulty
 	ctx    context.Context // ends with the run
 	stop   context.CancelFunc
+	// witnesses is up to which revision those have seen everything who have to see it.
+	witnesses func() int64
 
 	calls, repeats atomic.Int64
 
@@ -185,7 +189,7 @@ func (r *random) harm(rng *rand.Rand) {
 				if rng.IntN(3) == 0 {
 					earlier = now.Header.Revision // nothing at all is kept
 				}
-				if earlier > 0 {
+				if earlier > 0 && r.witnessed(earlier) {
 					r.m.compacted.Store(max(earlier, r.m.compacted.Load()))
 					_, _ = r.etcd.Compact(r.ctx, earlier)
 				}
@@ -194,6 +198,18 @@ func (r *random) harm(rng *rand.Rand) {
 		}
 		r.pause(time.Duration(rng.IntN(20)) * time.Millisecond)
 	}
+}
+
+// witnessed waits until a revision has been seen by those who have to see everything, and reports
+// whether they have: on a busy machine they may be far behind, and it must not be compacted then.
+func (r *random) witnessed(rev int64) bool {
+	for range 100 {
+		if r.witnesses() >= rev {
+			return true
+		}
+		r.pause(5 * time.Millisecond)
+	}
+	return false
 }
 
 // revoke ends a session as if it had expired; it may have ended already.

@@ -58,6 +58,13 @@ func chronicles(ctx context.Context, t *testing.T, etcd *clientv3.Client) (c *ch
 	return c, over
 }
 
+// to is up to which revision the chronicle goes.
+func (c *chronicle) to() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.until
+}
+
 // written is what a holder's, a waiter's or a note's value has.
 type written struct {
 	Label  string `json:"label"`

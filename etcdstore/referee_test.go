@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -24,6 +25,7 @@ import (
 type referee struct {
 	t     *testing.T
 	locks map[string]*refereed
+	until atomic.Int64 // up to which revision it has judged
 
 	grants, promotions int // promotions are grants of a free lock that somebody waited for
 }
@@ -41,9 +43,9 @@ type queued struct {
 
 // startReferee judges all that happens from now on. stop returns when everything until then has
 // been judged.
-func startReferee(t *testing.T, etcd *clientv3.Client) (stop func() *referee) {
+func startReferee(t *testing.T, etcd *clientv3.Client) (r *referee, stop func()) {
 	t.Helper()
-	r := &referee{t: t, locks: map[string]*refereed{}}
+	r = &referee{t: t, locks: map[string]*refereed{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	from, err := etcd.Get(storetest.Bounded(t), "/dlm/", clientv3.WithPrefix(), clientv3.WithLimit(1))
@@ -72,6 +74,7 @@ func startReferee(t *testing.T, etcd *clientv3.Client) (stop func() *referee) {
 					return
 				}
 				r.judge(rev, resp.Events[:n])
+				r.until.Store(rev)
 				resp.Events = resp.Events[n:]
 			}
 		}
@@ -80,13 +83,12 @@ func startReferee(t *testing.T, etcd *clientv3.Client) (stop func() *referee) {
 		cancel()
 		<-done
 	})
-	return func() *referee {
+	return r, func() {
 		t.Helper()
 		if _, err := etcd.Put(storetest.Bounded(t), over, ""); err != nil {
 			t.Fatalf("put: %v", err)
 		}
 		storetest.Await(t, "the referee", done)
-		return r
 	}
 }
 

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,8 +31,8 @@ func (sec Section) check() error {
 	return nil
 }
 
-// owner checks a section's arguments and its caller.
-func (s *Store) owner(ctx context.Context, sec Section) (session, error) {
+// authorize checks a section's arguments and its caller.
+func (s *Store) authorize(ctx context.Context, sec Section) (session, error) {
 	if err := sec.check(); err != nil {
 		return session{}, err
 	}
@@ -75,21 +76,22 @@ func (s *Store) guarded(ctx context.Context, lock string, guard []*pb.Compare) (
 // StartRelease is [Store.Release] without the wait for its end. done is called once, from whichever
 // goroutine, and must not block: plain.go has its contract.
 func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error)) {
-	doubt := new(bool)
+	began, doubt := time.Now(), new(bool)
 	resolved := func() {
 		resolve(urgent(ctx), s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.resolveRelease(ctx, sec, doubt) },
 			func(_ struct{}, err error) { done(err) })
 	}
-	c, known := s.known(sec.Credential)
-	if !known || sec.check() != nil || !s.mirror.holdsUnder(sec.Lock, sec.Token) {
+	c, known := s.known(ctx, sec.Credential)
+	if !known || sec.Withheld || sec.check() != nil || !s.mirror.holdsUnder(sec.Lock, sec.Token) {
 		resolved()
 		return
 	}
 	e := s.releasing(c, sec, doubt)
 	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
-	s.mirror.markEnd(sec.Lock, sec.Token)
+	e.began, e.since = began, s.mirror.markEnd(sec.Lock, sec.Token)
 	t := e.txn(p)
-	t.Client = clientOf(ctx)
+	t.Caller = callerOf(ctx)
+	t.Urgent = true
 	s.engine.Submit(t, func(resp *pb.TxnResponse, err error) {
 		switch outcomeOf(resp, err) {
 		case plainDone:
@@ -122,6 +124,7 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 //     The lock is still held, and only [Store.Discard] gives it up.
 //   - [ErrNoSpace]: etcd is full and can take no marker. The lock is still held, and the release
 //     may be repeated; a [Store.Discard], and a release without records, go on.
+//   - [ErrWithheld]: by sec.Withheld. The lock is still held.
 //   - [ErrSessionExpired]: the credential is not that of its session. Nothing was changed.
 //   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
 //   - any other, ctx's included: indeterminate.
@@ -134,18 +137,28 @@ func (s *Store) Release(ctx context.Context, sec Section) error {
 }
 
 func (s *Store) resolveRelease(ctx context.Context, sec Section, doubt *bool) error {
-	c, err := s.owner(ctx, sec)
+	c, err := s.authorize(ctx, sec)
 	if err != nil {
 		return err
 	}
-	ended, err := s.end(ctx, s.releasing(c, sec, doubt))
+	e := s.releasing(c, sec, doubt)
+	if sec.Withheld { // so what was appended on the way here stands in the way
+		e.guard = append(e.guard, op.Empty(s.keys.records(sec.Lock, sec.Token)))
+	}
+	ended, err := s.end(ctx, e)
 	if err != nil {
 		return fmt.Errorf("release: %w", err)
 	}
-	if !ended {
-		return s.outcome(ctx, c, sec, *doubt)
+	if ended {
+		return nil
 	}
-	return nil
+	if sec.Withheld {
+		if open, err := s.guarded(ctx, sec.Lock, s.guard(sec.Lock, sec.Token, c)); open || err != nil {
+			return cmp.Or(err, ErrWithheld)
+		}
+		sec.Appended = false // its own ending has put no marker
+	}
+	return s.outcome(ctx, c, sec, *doubt)
 }
 
 // outcome is the truth about a section, for a call whose guard did not hold. doubt: it may have
@@ -162,7 +175,7 @@ func (s *Store) outcome(ctx context.Context, c session, sec Section, doubt bool)
 // deletion.
 func (s *Store) releasing(c session, sec Section, doubt *bool) ending {
 	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c), whole: s.whole(sec), doubt: doubt}
-	if sec.Appended {
+	if sec.Appended && !sec.Withheld {
 		e.then, e.publishes, e.bytes = s.marker(c, sec), true, s.usage.bytesOf(sec.Lock, sec.Token)
 	} else {
 		e.spareless = true
@@ -191,7 +204,7 @@ func (s *Store) whole(sec Section) (there []*pb.Compare) {
 //
 // It may be repeated as a release may be; a repeat returns the same token, as long as that holds.
 func (s *Store) Commit(ctx context.Context, sec Section) (token int64, err error) {
-	c, err := s.owner(ctx, sec)
+	c, err := s.authorize(ctx, sec)
 	if err != nil {
 		return 0, err
 	}
@@ -273,11 +286,11 @@ func (s *Store) heldAs(ctx context.Context, sec Section) (holderValue, error) {
 // It may be repeated as a release may be.
 func (s *Store) Discard(ctx context.Context, sec Section) (published bool, err error) {
 	ctx = urgent(ctx)
-	c, err := s.owner(ctx, sec)
+	c, err := s.authorize(ctx, sec)
 	if err != nil {
 		return false, err
 	}
-	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c), spareless: true, doubt: new(bool)}
+	e := ending{lock: sec.Lock, token: sec.Token, guard: s.guard(sec.Lock, sec.Token, c), spareless: true, discards: true, doubt: new(bool)}
 	if sec.Appended {
 		e.note.Why = discarded
 		e.then = s.note(sec.Lock, sec.Token, e.note)
@@ -368,9 +381,14 @@ func (s *Store) evict(ctx context.Context, lock string, token int64, note noteVa
 
 // evictOverdue ends a section whose holder kept the lock past its hold deadline.
 func (s *Store) evictOverdue(ctx context.Context, k sectionKey) error {
-	ended, err := s.evict(ctx, k.lock, k.token, noteValue{Why: overdue})
+	h := s.mirror.holder(k.lock)
+	if h == nil || h.token != k.token { // it is over, or goes on under another token, which is overdue as well
+		return nil
+	}
+	hold := h.hold()
+	ended, err := s.evict(ctx, k.lock, k.token, noteValue{Why: overdue, Reason: hold.String()})
 	if ended {
-		s.log.Warn("evicted: held too long", "lock", k.lock, "token", k.token)
+		s.log.Warn("evicted: held too long", "lock", k.lock, "token", k.token, "session", h.session, "hold", hold)
 	}
 	return err
 }

@@ -20,10 +20,11 @@ import (
 // secretBytes is how long a session's secret is. Etcd has its hash only.
 const secretBytes = 16
 
-// Init begins a session. A part of a second of its TTL is rounded up, and etcd may grant more:
-// Session.TTL says how much.
+// Init begins a session, of the identity in whose name it is called: see [WithOwner]. A part of a
+// second of its TTL is rounded up, and etcd may grant more: Session.TTL says how much.
 //
-//   - [ErrInvalidTTL], [ErrInvalidArgument]: the TTL, or the label or linger, is out of bounds.
+//   - [ErrInvalidTTL], [ErrInvalidArgument]: the TTL, or the label, linger or owner, is out of
+//     bounds.
 //   - [ErrOtherCluster], [ErrWentBack]: by args.Seen, this is not the cluster that the client has
 //     begun with, or it has gone back since.
 //   - [ErrNoSpace]: etcd is (nearly) full.
@@ -36,7 +37,9 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 	if args.TTL == 0 {
 		args.TTL = DefaultTTL
 	}
-	if err := errors.Join(checkTTL(args.TTL), checkText("label", args.Label, MaxLabel), checkLinger(args.Linger, args.TTL)); err != nil {
+	if err := errors.Join(
+		checkTTL(args.TTL), checkText("label", args.Label, MaxLabel), checkText("owner", OwnerOf(ctx), MaxOwner),
+		checkLinger(args.Linger, args.TTL)); err != nil {
 		return Session{}, err
 	}
 	if err := s.check(ctx, args.Seen); err != nil {
@@ -62,6 +65,14 @@ func (s *Store) Init(ctx context.Context, args InitArgs) (Session, error) {
 // begin begins a session on a lease of its own. Etcd may be so slow that the lease has ended before
 // the session is put on it: [ErrSessionExpired].
 func (s *Store) begin(ctx context.Context, args InitArgs) (Session, error) {
+	owner := OwnerOf(ctx)
+	var shared []byte
+	if owner != "" {
+		var err error
+		if shared, err = s.ownSecret(ctx); err != nil {
+			return Session{}, fmt.Errorf("begin a session: %w", err)
+		}
+	}
 	granted, err := s.grant(ctx, args.TTL)
 	if err != nil {
 		return Session{}, err
@@ -71,7 +82,8 @@ func (s *Store) begin(ctx context.Context, args InitArgs) (Session, error) {
 	text := hex.EncodeToString(secret)
 	sum := sha256.Sum256([]byte(text))
 	id := hex16(int64(granted.ID))
-	v := sessionValue{Label: args.Label, Secret: sum[:]}
+	tag := tagOf(shared, id, owner)
+	v := sessionValue{Label: args.Label, Owner: owner, Issued: issuedOf(ctx), Secret: sum[:]}
 	if args.Linger > 0 && s.features.on(featureLinger) { // else a server that would attach nothing may be there
 		v.Linger, v.At = args.Linger.Milliseconds(), 1
 	}
@@ -88,6 +100,7 @@ func (s *Store) begin(ctx context.Context, args InitArgs) (Session, error) {
 	}
 	rev := resp.Header.Revision
 	s.mirror.own(change{key: key, rev: rev, created: rev, value: []byte(value)})
+	s.mirror.tagged(id, tag)
 	s.mirror.attribute(id, clientOf(ctx))
 	if args.Link != nil && args.TakesLost {
 		s.mirror.subscribe(id, args.Link)
@@ -97,7 +110,7 @@ func (s *Store) begin(ctx context.Context, args InitArgs) (Session, error) {
 	}
 	ttl := time.Duration(granted.TTL) * time.Second
 	s.silences.heard(id, clientOf(ctx), ttl)
-	return Session{ID: id, Credential: id + "." + text, TTL: ttl, Revision: rev, Cluster: s.id}, nil
+	return Session{ID: id, Credential: credentialOf(id, text, tag), TTL: ttl, Revision: rev, Cluster: s.id}, nil
 }
 
 func (s *Store) grant(ctx context.Context, ttl time.Duration) (*clientv3.LeaseGrantResponse, error) {
@@ -121,51 +134,77 @@ type session struct {
 	label string
 	alive bool
 
-	secret string // as the caller says
+	secret, tag string // as the caller says
+	owner       string // in whose name the call is made; of a session that is alive: the session's
 }
 
-// parseCredential takes a credential apart: a session's id, a dot and a secret, both in the only
-// form that Init gives them. A second form would be a second name for the same session, under which
-// nothing of it is found.
+// credentialOf is what a session's client is given. tag is empty if the session is nobody's.
+func credentialOf(id, secret, tag string) string {
+	if tag == "" {
+		return id + "." + secret
+	}
+	return id + "." + secret + "." + tag
+}
+
+// parseCredential takes a credential apart: a session's id, a secret, and a tag if the session is
+// somebody's, all in the only form that Init gives them. A second form would be a second name for
+// the same session, under which nothing of it is found.
 func parseCredential(credential string) (session, error) {
 	id, secret, _ := strings.Cut(credential, ".")
+	secret, tag, tagged := strings.Cut(secret, ".")
 	lease, ok := parseSessionID(id)
-	if !ok || len(secret) != 2*secretBytes || !lowerHex(secret) {
+	if !ok || len(secret) != 2*secretBytes || !lowerHex(secret) || tagged && (len(tag) != 2*tagBytes || !lowerHex(tag)) {
 		return session{}, fmt.Errorf("%w: malformed session credential", ErrInvalidArgument)
 	}
-	return session{id: id, lease: lease, secret: secret}, nil
+	return session{id: id, lease: lease, secret: secret, tag: tag}, nil
 }
 
 // authenticate checks a credential: with the mirror if it knows the session, else with etcd, since
 // a session may have been begun elsewhere a moment ago. A session that has ended is no error: its
 // record, and with it the secret's hash, is gone, and its endings can still be repeated. What needs
-// it alive asks living.
+// it alive asks living. Whose the session is or was is compared with whom the call is made for:
+// [ErrNotOwner].
 func (s *Store) authenticate(ctx context.Context, credential string) (session, error) {
 	c, err := parseCredential(credential)
 	if err != nil {
 		return session{}, err
 	}
-	known, valid, label := s.knows(c)
+	c.owner = OwnerOf(ctx)
+	is, known := s.knows(c)
 	if !known {
 		resp, err := s.get(ctx, s.keys.session(c.id))
 		if err != nil {
 			return session{}, err
 		}
 		if len(resp.Kvs) == 0 {
+			if err := s.ownTag(ctx, c); err != nil {
+				return session{}, err
+			}
 			return c, nil
 		}
 		v, _, err := sessionOf(resp.Kvs[0])
 		if err != nil {
 			return session{}, err
 		}
-		valid, label = s.proves(c, v), v.Label
+		is = bearer{valid: s.proves(c, v), label: v.Label, owner: v.Owner}
 		kv := resp.Kvs[0] // what the session does through this store is to be known as its own
 		s.mirror.own(change{key: s.keys.session(c.id), rev: kv.ModRevision, created: kv.CreateRevision, value: kv.Value})
 	}
-	if !valid {
+	if !is.valid {
 		return session{}, wrongCredential(c.id)
 	}
-	c.label, c.alive = label, true
+	if is.owner != c.owner {
+		return session{}, notOwner(c.id)
+	}
+	if !is.tagged {
+		if err := s.ownTag(ctx, c); err != nil {
+			return session{}, err
+		}
+		if !s.vouched(c) {
+			s.mirror.tagged(c.id, c.tag)
+		}
+	}
+	c.label, c.alive = is.label, true
 	return c, nil
 }
 
@@ -174,15 +213,16 @@ func wrongCredential(session string) error {
 }
 
 // known is authenticate for a session that needs no question to etcd: one that the mirror knows,
-// with the right secret.
-func (s *Store) known(credential string) (session, bool) {
+// with the right credential, and in its owner's name.
+func (s *Store) known(ctx context.Context, credential string) (session, bool) {
 	c, err := parseCredential(credential)
 	if err != nil {
 		return session{}, false
 	}
-	_, valid, label := s.knows(c)
-	c.label, c.alive = label, valid
-	return c, valid
+	is, _ := s.knows(c)
+	c.label, c.owner = is.label, OwnerOf(ctx)
+	c.alive = is.valid && is.tagged && is.owner == c.owner
+	return c, c.alive
 }
 
 // living is authenticate for calls that need the session alive.
@@ -258,6 +298,7 @@ func (s *Store) Heartbeat(ctx context.Context, args HeartbeatArgs) (Renewal, err
 		}
 	}
 	states, rev, err := s.states(ctx, c.id, unfinished)
+	s.mirror.timed(states)
 	return Renewal{TTL: ttl, States: states, Revision: rev, Cluster: s.id, Attachment: at}, err
 }
 
@@ -343,13 +384,17 @@ func (s *Store) CloseSession(ctx context.Context, credential string) error {
 	if err != nil || !c.alive {
 		return err
 	}
+	s.partings.begin(c.id, EndClosed)
 	return s.revoke(ctx, c.lease)
 }
 
 // revoke revokes a lease, unless that has been done.
 func (s *Store) revoke(ctx context.Context, lease clientv3.LeaseID) error {
 	err := s.engine.Call(ctx, func(ctx context.Context) error {
-		_, err := s.etcd().Revoke(ctx, lease)
+		resp, err := s.etcd().Revoke(ctx, lease)
+		if err == nil {
+			receiptOf(ctx).Raise(resp.Header.Revision)
+		}
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrSessionExpired) {

@@ -67,6 +67,8 @@ type silences struct {
 // hearing is when a session was heard of last.
 type hearing struct {
 	session, client string
+	heard           time.Time // when it was heard of
+	ttl             time.Duration
 	due             time.Time // when it is silent for too long
 	at              time.Time // when it is looked at, no later than due
 	index           int       // in byDue
@@ -81,29 +83,56 @@ func newSilences() *silences { return &silences{known: map[string]*hearing{}} }
 
 // heard notes that a session was begun, or renewed, a moment ago at the latest.
 func (ss *silences) heard(session, client string, ttl time.Duration) {
-	due := time.Now().Add(ttl + silenceGrace)
+	now := time.Now()
+	due := now.Add(ttl + silenceGrace)
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	if h := ss.known[session]; h != nil {
-		h.client, h.due = client, due
+		h.client, h.due, h.heard, h.ttl = client, due, now, ttl
 		if due.Before(h.at) {
 			h.at = due
 			heap.Fix(&ss.byDue, h.index)
 		}
 		return
 	}
-	h := &hearing{session: session, client: client, due: due, at: due}
+	h := &hearing{session: session, client: client, heard: now, ttl: ttl, due: due, at: due}
 	ss.known[session] = h
 	heap.Push(&ss.byDue, h)
 }
 
-// forget notes that a session has ended.
-func (ss *silences) forget(session string) {
+// last is when a session was heard of last, and its TTL.
+func (ss *silences) last(session string) (heard time.Time, ttl time.Duration, ok bool) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	if h := ss.known[session]; h != nil {
-		ss.remove(h)
+		return h.heard, h.ttl, true
 	}
+	return time.Time{}, 0, false
+}
+
+// quiet are the sessions that have been silent for half of their TTL.
+func (ss *silences) quiet(now time.Time) (sessions []string) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, h := range ss.byDue {
+		if now.Sub(h.heard) > h.ttl/2 {
+			sessions = append(sessions, h.session)
+		}
+	}
+	return sessions
+}
+
+// forget notes that a session has ended. It reports whether that may be because it was silent: if
+// this store had heard of it a moment ago, somebody else has ended it.
+func (ss *silences) forget(session string) (silent bool) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	h := ss.known[session]
+	if h == nil {
+		return false
+	}
+	ss.remove(h)
+	return time.Since(h.heard) >= h.ttl-silenceGrace
 }
 
 func (ss *silences) remove(h *hearing) {
@@ -155,6 +184,7 @@ func (s *Store) endSilent() {
 	for {
 		for _, h := range s.silences.take() {
 			if c, there := s.mirror.claim(h.session); there {
+				s.partings.begin(h.session, EndExpired) // it is not known to the others any more
 				todo[c].Push(h.client, h)
 			}
 		}
@@ -192,7 +222,7 @@ func (s *Store) endExpired(round []*hearing) {
 	etcd := s.etcd()
 	term, err := s.leads(ctx, etcd)
 	if err != nil {
-		s.silences.again(round)
+		s.askAgain(round)
 		return
 	}
 	var mu sync.Mutex
@@ -205,23 +235,33 @@ func (s *Store) endExpired(round []*hearing) {
 			unknown = append(unknown, h)
 		} else if over {
 			ended = append(ended, h)
+		} else {
+			s.partings.off(h.session)
 		}
 	})
-	s.silences.again(unknown)
+	s.askAgain(unknown)
 	if len(ended) == 0 {
 		return
 	}
 	if now, err := s.leads(ctx, etcd); err != nil || now != term {
-		s.silences.again(ended)
+		s.askAgain(ended)
 		return
 	}
 	ctx, cancelRevokes := context.WithTimeout(ctx, revokeWithin)
 	defer cancelRevokes()
 	each(ended, silenceCalls, func(h *hearing) {
 		if err := s.revoke(ctx, h.lease()); err != nil {
-			s.silences.again([]*hearing{h})
+			s.askAgain([]*hearing{h})
 		}
 	})
+}
+
+// askAgain has sessions asked after once more.
+func (s *Store) askAgain(hs []*hearing) {
+	s.silences.again(hs)
+	for _, h := range hs {
+		s.partings.off(h.session)
+	}
 }
 
 // each calls f for all, some of them at once, and returns when all have returned.

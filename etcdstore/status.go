@@ -2,14 +2,11 @@ package etcdstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
@@ -62,6 +59,7 @@ func (s *Store) inspect(ctx context.Context, lock string) (LockInfo, error) {
 		return LockInfo{}, err
 	}
 	info.Staged = staged.Count
+	s.askAge(ctx, info.Holder)
 	return info, nil
 }
 
@@ -71,7 +69,7 @@ func (k keys) waiterOf(kv *mvccpb.KeyValue) (Waiter, bool) {
 	if !ok || err != nil {
 		return Waiter{}, false
 	}
-	return Waiter{Session: a.session, Request: a.request, Label: v.Label, Since: fromMillis(v.Since)}, true
+	return Waiter{Session: a.session, Request: a.request, Label: v.Label, Owner: v.Owner, Since: fromMillis(v.Since)}, true
 }
 
 func undoneText(kv *mvccpb.KeyValue) string {
@@ -83,131 +81,6 @@ func undoneText(kv *mvccpb.KeyValue) string {
 		return ""
 	}
 	return fmt.Sprintf("%s (%s)", v, fromMillis(v.At).UTC().Format(time.RFC3339))
-}
-
-// List returns the locks that are held or waited for and whose names begin with prefix, sorted by
-// name, in pages of at most limit locks, 0 for [MaxPage], each as of one revision. For the next
-// page, pass next as after; an empty next says that there are no more. A page may have fewer locks
-// than limit, even none, while there are more. A lock that is waited for and has no holder has just
-// lost it, or is about to be handed on.
-//
-//   - [ErrInvalidArgument]: no lock's name begins with prefix, limit is negative, or after is not
-//     what a page returned.
-func (s *Store) List(ctx context.Context, prefix string, limit int, after string) (locks []LockInfo, next string, err error) {
-	if err := checkPrefix(prefix); err != nil {
-		return nil, "", err
-	}
-	from, _, limit, err := page("", limit, after, isLock)
-	if err != nil {
-		return nil, "", err
-	}
-	for from = max(from, prefix); ; {
-		fronts := s.fronts(prefix) // before the revision that the page is of
-		var p usedLocks
-		if p, err = s.used(ctx, prefix, from, limit); err == nil {
-			locks, err = s.describe(ctx, p, fronts)
-		}
-		switch {
-		case errors.Is(err, rpctypes.ErrCompacted): // then at a newer revision
-			continue
-		case err != nil:
-			return nil, "", err
-		case p.next == "":
-			return locks, "", nil
-		case len(p.names) > 0:
-			return locks, p.names[len(p.names)-1], nil
-		}
-		from = p.next // nothing here but keys of somebody else's making
-	}
-}
-
-// usedLocks are locks that are held, or that somebody has waited for lately, as of one revision.
-type usedLocks struct {
-	names   []string
-	holders map[string]*mvccpb.KeyValue
-	rev     int64
-	next    string // the name to go on from; empty: there are no more
-}
-
-// used finds at most limit of the locks whose names begin with prefix, from a name on. Who waits is
-// found by the keys waited/L, which have the order of names. The places themselves have not: "//"
-// ends a name there, and a slash sorts behind "-" and ".", so that queue/a-b// comes before
-// queue/a//.
-//
-// Of each family a page is read. The two pages end at different names, and what lies behind the
-// earlier end has been read of one family only: it is left for the next call.
-func (s *Store) used(ctx context.Context, prefix, from string, limit int) (usedLocks, error) {
-	scan := func(family string) *pb.RangeRequest {
-		end := clientv3.GetPrefixRangeEnd(family + prefix)
-		return &pb.RangeRequest{Key: []byte(family + from), RangeEnd: []byte(max(end, family+from)), Limit: int64(limit)}
-	}
-	waited := scan(s.keys.allWaited())
-	waited.KeysOnly = true
-	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Range(scan(s.keys.allLocks())), op.Range(waited)}})
-	if err != nil {
-		return usedLocks{}, err
-	}
-	p := usedLocks{holders: map[string]*mvccpb.KeyValue{}, rev: resp.Header.Revision}
-	var names []string
-	var last string // what lies behind it has not been read of both families, if cut
-	cut := false
-	for i, family := range []string{s.keys.allLocks(), s.keys.allWaited()} {
-		kvs := op.Ranged(resp, i)
-		for _, kv := range kvs {
-			name := string(kv.Key[len(family):])
-			names = append(names, name)
-			if i == 0 {
-				p.holders[name] = kv
-			}
-		}
-		if resp.Responses[i].GetResponseRange().More {
-			if end := string(kvs[len(kvs)-1].Key[len(family):]); !cut || end < last {
-				last, cut = end, true
-			}
-		}
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	if cut {
-		names = slices.DeleteFunc(names, func(name string) bool { return name > last })
-	}
-	if len(names) > limit {
-		names = names[:limit]
-		last, cut = names[limit-1], true
-	}
-	if cut {
-		p.next = last + "\x00"
-	}
-	p.names = slices.DeleteFunc(names, func(name string) bool { return !isLock(name) })
-	return p, nil
-}
-
-// describe reads the queues of locks, and leaves out those that are neither held nor waited for.
-func (s *Store) describe(ctx context.Context, p usedLocks, fronts map[string]front) (locks []LockInfo, err error) {
-	for names := range slices.Chunk(p.names, commit.MaxOps/2) {
-		var t commit.Txn
-		for _, name := range names {
-			queue := s.keys.queue(name)
-			count := op.Count(queue)
-			count.Revision = p.rev
-			t.Then = append(t.Then, fronts[name].sorted(queue, listedWaiters, p.rev), op.Range(count))
-		}
-		resp, err := s.engine.Commit(ctx, t)
-		if err != nil {
-			return nil, err
-		}
-		for i, name := range names {
-			info := LockInfo{Name: name, Holder: holderOf(p.holders[name]), QueueLength: int(resp.Responses[2*i+1].GetResponseRange().Count)}
-			sorted := op.Ranged(resp, 2*i)
-			if info.Waiters, err = s.waiters(ctx, s.keys.queue(name), fronts[name], sorted, listedWaiters, info.QueueLength, p.rev); err != nil {
-				return nil, err
-			}
-			if info.Holder != nil || info.QueueLength > 0 {
-				locks = append(locks, info)
-			}
-		}
-	}
-	return locks, nil
 }
 
 // Holder reads who holds a lock; nil: nobody. [ErrInvalidName]: no lock can have that name.
@@ -230,14 +103,21 @@ func holderOf(kv *mvccpb.KeyValue) *Holder {
 	}
 	v, err := decodeHolder(kv.Value)
 	if err != nil {
-		return &Holder{Token: kv.ModRevision}
+		return oddHolder(kv.ModRevision).public()
 	}
 	return v.public(kv.ModRevision)
 }
 
 // public is what anybody may know of a holder.
 func (v holderValue) public(token int64) *Holder {
-	return &Holder{Session: v.session, Request: v.request, Label: v.Label, Token: token, Since: fromMillis(v.Since)}
+	return &Holder{
+		Session: v.session, Request: v.request, Label: v.Label, Owner: v.Owner, Token: token, Since: fromMillis(v.Since),
+		Deadline: v.deadline(), LeaseLeft: unknownAge, HeartbeatAge: unknownAge,
+	}
+}
+
+func (t oddHolder) public() *Holder {
+	return &Holder{Token: int64(t), LeaseLeft: unknownAge, HeartbeatAge: unknownAge}
 }
 
 func (h *mirrorHolder) public() *Holder {

@@ -41,6 +41,10 @@ type Config struct {
 	Name, Version string
 	// Limits are what clients may take; the zero Limits: anything.
 	Limits Limits
+	// Holds are what [Store.LimitHolds] is to say from the start.
+	Holds []HoldLimit
+	// Observer is told what the store does; nil: nobody is.
+	Observer Observer
 	// OnServing is called with true when the store becomes able to commit, and with false when it
 	// no longer is. It is never called concurrently, and holds up whoever noticed. May be nil.
 	OnServing func(bool)
@@ -75,6 +79,10 @@ type Store struct {
 	numbering keyedMutex     // of one key: see NewClient
 	voucher   []byte         // the key of the credentials that this store makes, and accepts: see Credential
 
+	holdLimits atomic.Pointer[holdLimits] // nil: none
+
+	secret atomic.Pointer[[]byte] // the cluster's, as it was read last; nil: it was not
+
 	promotions *backlog[string]      // locks that look free and waited for
 	folds      *backlog[string]      // locks with sections to fold
 	heads      heads                 // what is remembered of files, and of sections to fold
@@ -86,7 +94,15 @@ type Store struct {
 	inspects   *shared               // of crowded locks
 	silences   *silences             // sessions by when they were heard of last
 	quarantine *quarantine           // malformed keys that were met
+	asked      chan struct{}         // of size 1: the watch is to say how far it has come
+	listings   *listings             // what was listed lately
+	ages       *ages                 // of heartbeats that other servers have heard
+	pastTurn   chan struct{}         // of size 1: etcd tells one of the past at a time
+	pastAsked  atomic.Int64          // how many are told, or wait for that
 	panics     atomic.Int64          // of background work
+	observer   Observer
+	partings   *partings  // sessions that this store is ending
+	copying    sync.Mutex // while etcd's file is read, or written, as a whole
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -154,11 +170,25 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		voucher:    newVoucher(),
 		inspects:   newShared(),
 		quarantine: newQuarantine(),
+		asked:      make(chan struct{}, 1),
+		listings:   newListings(),
+		ages:       newAges(),
+		pastTurn:   make(chan struct{}, 1),
+		observer:   cfg.Observer,
+		partings:   newPartings(),
+	}
+	if s.observer == nil {
+		s.observer = nobody{}
+	}
+	if err := s.LimitHolds(cfg.Holds); err != nil {
+		members.Close()
+		return nil, err
 	}
 	s.mirror = newMirror(s.keys, s.promotions.add, s.sweeps.add, s.evictions.add)
 	s.mirror.explain, s.mirror.lapsed, s.mirror.marked = s.losses.add, s.lapses.add, s.lingers.marked
 	s.mirror.feed.look = s.eachAsOf
-	s.mirror.gone, s.mirror.malformed = s.silences.forget, s.quarantine.add
+	s.mirror.gone, s.mirror.left, s.mirror.malformed = s.parted, s.lapses.add, s.quarantine.add
+	s.mirror.observer = s.observer
 	s.resolving = turns.NewWorkers(resolvers, s.start)
 	s.apply = s.applier()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -171,9 +201,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			s.panics.Add(1)
 			log.Error("a call panicked over its answer", "panic", what, "stack", string(stack))
 		},
-		Health: s.health,
-		Seen:   s.seen,
-		Caller: callerOf,
+		Health:    s.health,
+		Seen:      s.seen,
+		Caller:    callerOf,
+		Committed: s.observer.Committed,
 	})
 
 	s.start(func() { s.engine.Run(s.ctx) })
@@ -213,6 +244,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.losses.run(s, tellers, s.explainLoss)
 	s.lapses.run(s, 1, s.logLapse)
 	s.lingers.due.run(s, endings, s.endLingering)
+	s.ages.asked.run(s, ageAskers, s.learnAge)
 	s.quarantine.found.run(s, 1, s.logFinding)
 	return s, nil
 }
@@ -250,6 +282,7 @@ func (s *Store) Close() error {
 	s.lingers.stop()
 	s.running.Wait()
 	s.mirror.stop()
+	s.listings.stop()
 	s.serve(false)
 	s.members.Close()
 	return nil
@@ -272,6 +305,9 @@ func (s *Store) get(ctx context.Context, key string, opts ...clientv3.OpOption) 
 		resp, err = s.read(ctx, key, opts...)
 		return err
 	})
+	if err == nil {
+		receiptOf(ctx).Raise(resp.Header.Revision)
+	}
 	return resp, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -96,10 +97,40 @@ func (s *Store) anyRecord(ctx context.Context, k sectionKey) (key string, err er
 	return "", nil
 }
 
-// logLapse says that a holder is gone, whether or not it has left anything to sweep. Each store of
-// the prefix does.
-func (s *Store) logLapse(_ context.Context, l lapse) error {
-	s.log.Warn("a lock was lost: its holder's session has ended", "lock", l.lock, "session", l.session, "token", l.token)
+// logLapse says that a holder is gone, whether or not it has left anything to sweep, or that a
+// session is. Each store of the prefix does; but that a lock was lost is only warned of by the one
+// that had heard of the session last. That a client closes its session is no news, unless it leaves
+// a lock behind.
+func (s *Store) logLapse(ctx context.Context, l lapse) error {
+	level := slog.LevelWarn
+	attrs := make([]slog.Attr, 0, 6)
+	if l.lock == "" {
+		level = slog.LevelInfo
+	} else {
+		attrs = append(attrs, slog.String("lock", l.lock))
+	}
+	switch {
+	case l.lock == "" && l.how == EndClosed, l.lock == "" && l.how == EndElsewhere:
+		level = slog.LevelDebug
+	case l.how == EndElsewhere:
+		level = slog.LevelInfo
+	}
+	attrs = append(attrs, slog.String("session", l.session))
+	if l.token != 0 {
+		attrs = append(attrs, slog.Int64("token", l.token))
+	}
+	attrs = append(attrs, slog.String("reason", l.how.String()))
+	if l.label != "" {
+		attrs = append(attrs, slog.String("label", l.label))
+	}
+	if l.owner != "" {
+		attrs = append(attrs, slog.String("identity", l.owner))
+	}
+	if l.lock == "" {
+		s.log.LogAttrs(ctx, level, "a session has ended", attrs...)
+	} else {
+		s.log.LogAttrs(ctx, level, "a lock was lost: its holder's session has ended", attrs...)
+	}
 	return nil
 }
 

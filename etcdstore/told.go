@@ -68,6 +68,7 @@ func (m *mirror) subscribe(session string, l *Link) {
 	}
 	l.sessions[session] = struct{}{}
 	m.links[session] = append(m.links[session], l)
+	m.warnAll(session, l)
 }
 
 // unsubscribe ends all that a link is told.

@@ -55,6 +55,16 @@ func (l *listener) told(c *storetest.Client, h *storetest.Held, reason string) {
 	}
 }
 
+// warned is the next that is told: that a hold's deadline is near.
+func (l *listener) warned(c *storetest.Client, h *storetest.Held) {
+	l.Helper()
+	got := await.Receive(l.T, patience, "a warning", l.losses)
+	want := etcdstore.Loss{Session: c.ID, Lock: h.Lock, Request: h.Acquisition().Request, Revision: got.Revision, HoldLeft: got.HoldLeft}
+	if got != want || got.Revision < h.Token || got.HoldLeft <= 0 {
+		l.Errorf("told %+v; want %+v, and how long is left", got, want)
+	}
+}
+
 // nothing checks that nothing was told of any hold so far: of one that is evicted now, that is told
 // first.
 func (l *listener) nothing(s *etcdstore.Store, c *storetest.Client) {
@@ -96,7 +106,9 @@ func TestToldOfALoss(t *testing.T) {
 			if err != nil || g.Outcome != etcdstore.Granted {
 				t.Fatalf("Acquire = %+v, %v", g, err)
 			}
-			l.told(c, c.Section(args.Lock, args.Request, g.Token), "held too long")
+			h = c.Section(args.Lock, args.Request, g.Token)
+			l.warned(c, h)
+			l.told(c, h, "held longer than 1s")
 
 			h = c.Acquire(lock("abandoned"))
 			storetest.Eventually(t, "the end of what is not listed", func() bool {
@@ -399,7 +411,7 @@ func TestToldWithoutAReason(t *testing.T) {
 	})
 	evict(t, b, refused, "why")
 	l.told(c, refused, "")
-	const many = 80 // four at a time, and a second each, would take longer than half of patience
+	const many = 80 // four at a time, and a second each, would take 20 s
 	holds := map[string]*storetest.Held{}
 	for i := range many {
 		h := c.Acquire(fmt.Sprintf("held/%d", i))
@@ -416,7 +428,7 @@ func TestToldWithoutAReason(t *testing.T) {
 		}
 		delete(holds, loss.Lock)
 	}
-	if took := time.Since(began); took > patience/2 {
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("told after %s", took)
 	}
 	if n := asked.Load(); n != 2 {

@@ -46,7 +46,7 @@ type InitArgs struct {
 // Session is what a client gets from [Store.Init].
 type Session struct {
 	ID         string        // the public half, which others see: the lease id, 16 hex digits
-	Credential string        // ID, a dot, and a secret: whoever has it is the session
+	Credential string        // ID and a secret, with a dot between them: whoever has it, and is its owner, is the session
 	TTL        time.Duration // as granted, in whole seconds
 	Revision   int64         // at which it was begun
 	Cluster    string        // its id; empty: it has none
@@ -101,6 +101,8 @@ type AcquisitionState struct {
 	Acquisition
 	State State
 	Token int64 // 0 unless Holding
+
+	HoldLeft time.Duration // how much longer it may hold; 0: for ever, it does not hold, or this store does not know
 }
 
 // Outcome is what became of an attempt to acquire.
@@ -119,16 +121,19 @@ type AcquireArgs struct {
 	Acquisition
 	Wait  time.Duration // WaitForever, 0 = not at all, at most MaxWait
 	Label string        // for people, at most MaxLabel bytes; empty: the session's
-	Hold  time.Duration // evicted when it has held the lock for so long, MinHold to MaxHold; 0: never
+	// Hold has it evicted when it has held the lock for so long, counted from the grant and over
+	// commits, MinHold to MaxHold. 0: never, unless [Store.LimitHolds] says otherwise.
+	Hold time.Duration
 }
 
 // Grant is what came of an attempt to acquire that did not fail.
 type Grant struct {
 	Outcome     Outcome
-	Token       int64   // 0 unless Granted
-	Holder      *Holder // Busy: who held the lock; nil: nobody just then
-	Position    int     // Busy: the place it had or would have had, from 1
-	QueueLength int     // Busy: how many others waited
+	Token       int64         // 0 unless Granted
+	Holder      *Holder       // Busy: who held the lock; nil: nobody just then
+	HoldLeft    time.Duration // Granted: how much longer it may hold; 0: for ever
+	Position    int           // Busy: the place it had or would have had, from 1
+	QueueLength int           // Busy: how many others waited
 }
 
 // Section names one section for [Store.Release], [Store.Commit] and [Store.Discard].
@@ -146,6 +151,10 @@ type Section struct {
 	// over one connection, the one whose answer has the highest revision. At most MaxLast; empty:
 	// none is looked for. For [Store.Release] and [Store.Commit].
 	Last []string
+
+	// Withheld: the caller may not publish any more. For [Store.Release]: if something is staged,
+	// it is [ErrWithheld].
+	Withheld bool
 }
 
 // Record is one append.
@@ -164,8 +173,17 @@ type Holder struct {
 	Session string // public id
 	Request string
 	Label   string
+	Owner   string // in whose name its session was begun; empty: in nobody's, or an earlier server has handed the lock on
 	Token   int64
 	Since   time.Time // by the granting server's clock: for eyes only
+	// Deadline is when it is evicted, by the same clock; zero: never.
+	Deadline time.Time
+
+	// LeaseLeft is how long its session lives on if no heartbeat comes any more, and HeartbeatAge
+	// how long ago the last one came: for eyes only. Negative: this server does not know. What it
+	// knows may be two seconds old, and a session that has just moved to another server may look
+	// as it did here. Inspect, List and Describe only.
+	LeaseLeft, HeartbeatAge time.Duration
 }
 
 // Waiter is one place in a queue.
@@ -173,7 +191,10 @@ type Waiter struct {
 	Session string // public id
 	Request string
 	Label   string
+	Owner   string    // in whose name its session was begun; empty: in nobody's
 	Since   time.Time // by the queueing server's clock: for eyes only
+	// Position is its place in the queue, from 1. 0: that of where it is listed.
+	Position int
 }
 
 // LockInfo is a lock's state at one revision.
@@ -182,7 +203,7 @@ type LockInfo struct {
 	Holder      *Holder  // nil: nobody
 	Waiters     []Waiter // the first in line: up to MaxPage from Inspect, up to 10 from List
 	QueueLength int      // how many wait in all
-	Staged      int64    // how many records the holder has staged; Inspect only
+	Staged      int64    // how many records the holder has staged
 	LastUndone  string   // why the last undone section still remembered was undone, and when; Inspect only
 }
 
@@ -215,14 +236,15 @@ const (
 	EventLeft                           // a waiter left without the lock
 )
 
-// Event is one thing that happened to one lock. Session, Request and Label are of the acquisition
-// that it happened to.
+// Event is one thing that happened to one lock. Session, Request, Label and Owner are of the
+// acquisition that it happened to.
 type Event struct {
 	Type     EventType
 	Lock     string
 	Session  string
 	Request  string
 	Label    string
+	Owner    string // as a [Holder] or a [Waiter] has it
 	Token    int64  // 0: a waiter
 	Revision int64  // several events may share one
 	Reason   string // why, for Released, Lost and Left, where there is more to say
@@ -246,6 +268,21 @@ type News struct {
 func (n *News) Form(from func(*News) any) any {
 	n.once.Do(func() { n.form = from(n) })
 	return n.form
+}
+
+// Only is the news without the events that somebody may not see, up to the same revision.
+func (n *News) Only(visible func(Event) bool) *News {
+	first := slices.IndexFunc(n.Events, func(e Event) bool { return !visible(e) })
+	if first < 0 {
+		return n
+	}
+	events := slices.Clone(n.Events[:first])
+	for _, e := range n.Events[first:] {
+		if visible(e) {
+			events = append(events, e)
+		}
+	}
+	return &News{Events: events, Revision: n.Revision}
 }
 
 // after is what of the news is later than a revision; nil: nothing.

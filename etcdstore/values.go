@@ -14,8 +14,8 @@ import (
 // acquisition is one attempt to get one lock, named in full.
 type acquisition struct{ lock, session, request string }
 
-// owner is what a holder's value begins with, before the NUL, and what a place's key ends with.
-func (a acquisition) owner() string { return a.session + "." + a.request }
+// name is what a holder's value begins with, before the NUL, and what a place's key ends with.
+func (a acquisition) name() string { return a.session + "." + a.request }
 
 // The values are JSON, for whoever reads them with etcdctl at night; records, which are many and
 // large, are not.
@@ -23,7 +23,9 @@ func (a acquisition) owner() string { return a.session + "." + a.request }
 // sessionValue is who a session is.
 type sessionValue struct {
 	Label  string `json:"label,omitempty"`
-	Secret []byte `json:"secret"` // SHA-256
+	Owner  string `json:"owner,omitempty"`  // empty: nobody's
+	Issued int64  `json:"issued,omitempty"` // what the owner was known by, in ms since 1970; 0: unknown
+	Secret []byte `json:"secret"`           // SHA-256
 
 	// Only of a session that lingers.
 
@@ -36,8 +38,9 @@ func decodeSession(b []byte) (v sessionValue, err error) {
 	if err := decode(b, &v); err != nil {
 		return sessionValue{}, err
 	}
-	if len(v.Label) > MaxLabel || len(v.Secret) != sha256.Size || v.Linger < 0 || v.Linger > MaxTTL.Milliseconds() {
-		return sessionValue{}, fmt.Errorf("a label of %d bytes, a secret of %d, a linger of %d ms", len(v.Label), len(v.Secret), v.Linger)
+	if len(v.Label) > MaxLabel || len(v.Owner) > MaxOwner || len(v.Secret) != sha256.Size || !isTime(v.Issued) || v.Linger < 0 || v.Linger > MaxTTL.Milliseconds() {
+		return sessionValue{}, fmt.Errorf("a label of %d bytes, an owner of %d, a secret of %d, a linger of %d ms",
+			len(v.Label), len(v.Owner), len(v.Secret), v.Linger)
 	}
 	return v, nil
 }
@@ -48,22 +51,23 @@ func (v sessionValue) linger() time.Duration { return time.Duration(v.Linger) * 
 // to it.
 type waiterValue struct {
 	Label string `json:"label,omitempty"`
-	Since int64  `json:"since"`          // ms since 1970
-	Hold  int64  `json:"hold,omitempty"` // its hold deadline in ms, counted from the grant
+	Owner string `json:"owner,omitempty"` // its session's, for eyes only
+	Since int64  `json:"since"`           // ms since 1970
+	Hold  int64  `json:"hold,omitempty"`  // its hold deadline in ms, counted from the grant
 }
 
 func decodeWaiter(b []byte) (v waiterValue, err error) {
 	if err := decode(b, &v); err != nil {
 		return waiterValue{}, err
 	}
-	return v, checkClaim(v.Label, v.Since, v.Hold)
+	return v, checkClaim(v.Label, v.Owner, v.Since, v.Hold)
 }
 
 // checkClaim checks what a waiter and a holder say of themselves. Times beyond those that a message
 // has room for, or a deadline that overflows, would be everybody's trouble who looks at them.
-func checkClaim(label string, since, hold int64) error {
-	if len(label) > MaxLabel || !isTime(since) || hold < 0 || hold > MaxHold.Milliseconds() {
-		return fmt.Errorf("a label of %d bytes, since %d ms, a hold deadline of %d ms", len(label), since, hold)
+func checkClaim(label, owner string, since, hold int64) error {
+	if len(label) > MaxLabel || len(owner) > MaxOwner || !isTime(since) || hold < 0 || hold > MaxHold.Milliseconds() {
+		return fmt.Errorf("a label of %d bytes, an owner of %d, since %d ms, a hold deadline of %d ms", len(label), len(owner), since, hold)
 	}
 	return nil
 }
@@ -77,16 +81,17 @@ func isTime(ms int64) bool { return ms >= 0 && ms < 253_402_300_800_000 }
 type holderValue struct {
 	session, request string
 	Label            string `json:"label,omitempty"`
-	Since            int64  `json:"since"`          // ms since 1970
-	Hold             int64  `json:"hold,omitempty"` // its hold deadline in ms, counted from the grant
-	Prev             int64  `json:"prev,omitempty"` // the token before a mid-way commit
+	Owner            string `json:"owner,omitempty"` // its session's, for eyes only
+	Since            int64  `json:"since"`           // ms since 1970
+	Hold             int64  `json:"hold,omitempty"`  // its hold deadline in ms, counted from the grant
+	Prev             int64  `json:"prev,omitempty"`  // the token before a mid-way commit
 }
 
 func (v holderValue) encode() string { return v.session + "." + v.request + "\x00" + encode(v) }
 
 func decodeHolder(b []byte) (v holderValue, err error) {
-	owner, rest, ok := bytes.Cut(b, []byte{0})
-	a, canonical := parseOwner("", string(owner))
+	name, rest, ok := bytes.Cut(b, []byte{0})
+	a, canonical := parseName("", string(name))
 	if !ok || !canonical {
 		return v, fmt.Errorf("a holder's value of %d bytes is malformed", len(b))
 	}
@@ -97,13 +102,13 @@ func decodeHolder(b []byte) (v holderValue, err error) {
 		return holderValue{}, fmt.Errorf("a holder's token before is %d", v.Prev)
 	}
 	v.session, v.request = a.session, a.request
-	return v, checkClaim(v.Label, v.Since, v.Hold)
+	return v, checkClaim(v.Label, v.Owner, v.Since, v.Hold)
 }
 
 // noteValue is why a section was undone.
 type noteValue struct {
 	Why    undoing `json:"why"`
-	Reason string  `json:"reason,omitempty"` // the evicter's
+	Reason string  `json:"reason,omitempty"` // the evicter's; of what is overdue, how long it might be held
 	At     int64   `json:"at"`               // ms since 1970
 }
 
@@ -135,6 +140,8 @@ func (n noteValue) String() string {
 	switch {
 	case n.Why == swept:
 		return sessionEnded
+	case n.Why == overdue && n.Reason != "":
+		return "held longer than " + n.Reason
 	case n.Reason != "":
 		return string(n.Why) + ": " + n.Reason
 	}

@@ -13,9 +13,14 @@ import (
 // credential, so that none has to be kept for them: whoever calls this answers for it that the
 // session is the client's. It must not leave the process.
 //
-// It is the session's id with a MAC in the place of the secret. The key is in this store's memory
-// alone, and is made anew with each store.
-func (s *Store) Credential(session string) string { return session + "." + s.vouch(session) }
+// owner is in whose name the session was begun. It takes nobody's word for that: the calls are to
+// be made in the owner's name, as those with any credential.
+//
+// It is the session's id with a MAC in the place of the secret, and with the owner's tag. The key
+// of both is in this store's memory alone, and is made anew with each store.
+func (s *Store) Credential(session, owner string) string {
+	return credentialOf(session, s.vouch(session), tagOf(s.voucher, session, owner))
+}
 
 func newVoucher() []byte {
 	key := make([]byte, sha256.Size)
@@ -39,7 +44,10 @@ func (s *Store) vouched(c session) bool {
 func (s *Store) proves(c session, v sessionValue) bool { return v.valid(c.secret) || s.vouched(c) }
 
 // knows is the mirror's, for callers with a credential of this store's own as well.
-func (s *Store) knows(c session) (known, valid bool, label string) {
-	known, valid, label = s.mirror.knows(c.id, c.secret)
-	return known, valid || known && s.vouched(c), label
+func (s *Store) knows(c session) (is bearer, known bool) {
+	is, known = s.mirror.knows(c)
+	if known && !is.valid && s.vouched(c) {
+		is.valid, is.tagged = true, c.tagged(s.voucher)
+	}
+	return is, known
 }

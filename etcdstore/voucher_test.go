@@ -17,9 +17,9 @@ func TestCredentialOfThisStore(t *testing.T) {
 	c, other := begin(t, here), begin(t, here)
 	h := c.Acquire("a")
 	c.Append(h, "f", "text;")
-	vouched := here.Credential(c.ID)
-	if vouched == c.Credential || vouched != here.Credential(c.ID) {
-		t.Errorf("the credentials are %q and %q; want one, beside the session's own", vouched, here.Credential(c.ID))
+	vouched := here.Credential(c.ID, "")
+	if vouched == c.Credential || vouched != here.Credential(c.ID, "") {
+		t.Errorf("the credentials are %q and %q; want one, beside the session's own", vouched, here.Credential(c.ID, ""))
 	}
 	beat := func(s *etcdstore.Store, credential string) error {
 		t.Helper()
@@ -35,7 +35,7 @@ func TestCredentialOfThisStore(t *testing.T) {
 
 	sec := etcdstore.Section{Credential: vouched, Lock: "a", Token: h.Token, Appended: true}
 	stranger := sec
-	stranger.Credential = elsewhere.Credential(c.ID)
+	stranger.Credential = elsewhere.Credential(c.ID, "")
 	storetest.Want(t, "a release by a stranger", here.Release(storetest.Bounded(t), stranger), etcdstore.ErrSessionExpired)
 	storetest.Want(t, "a release", here.Release(storetest.Bounded(t), sec), nil)
 	if err := here.CloseSession(storetest.Bounded(t), vouched); err != nil {

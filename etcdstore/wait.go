@@ -19,6 +19,7 @@ type wait struct {
 type fate struct {
 	state State
 	token int64
+	left  time.Duration // how much longer it may hold
 	err   error
 }
 
@@ -69,7 +70,9 @@ func (m *mirror) keepWaits(a acquisition, ws []*wait) {
 // 12, that was taken through another store, and the watch is at 10: the mirror does not know the
 // place yet. mu is held.
 func (m *mirror) fate(w *wait) (f fate, over bool) {
-	f.state, f.token = m.state(w.acquisition)
+	if f.state, f.token = m.state(w.acquisition); f.state == Holding {
+		f.left = m.holdLeft(w.lock, f.token)
+	}
 	return f, f.state == Holding || f.state == None && m.rev >= w.rev
 }
 
@@ -141,7 +144,7 @@ func (s *Store) await(ctx context.Context, credential string, a acquisition, rev
 				resolve(ctx, s, func(ctx context.Context) (Grant, error) {
 					token, busy, err := s.giveUp(ctx, q.credential, a)
 					if token != 0 {
-						return Grant{Outcome: Granted, Token: token}, nil
+						return s.granted(a.lock, token), nil
 					}
 					return busy, err
 				}, done)
@@ -183,7 +186,8 @@ func (q *standing) decided(ctx context.Context, f fate) {
 	case f.err != nil:
 		q.done(Grant{}, f.err)
 	case f.state == Holding:
-		q.done(Grant{Outcome: Granted, Token: f.token}, nil)
+		receiptOf(ctx).Raise(f.token) // another's transaction has granted it
+		q.done(Grant{Outcome: Granted, Token: f.token, HoldLeft: f.left}, nil)
 	default:
 		resolve(ctx, q.store, func(ctx context.Context) (Grant, error) { // which may ask etcd
 			return q.store.gone(ctx, q.credential, q.acquisition)

@@ -3,6 +3,8 @@ package facade
 import (
 	"context"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/internal/text"
@@ -76,8 +78,13 @@ func begin[Req, Resp any](c *muxed, method string, req *Req, start starter[Req, 
 	return nil
 }
 
-// encodeLoss makes the message of a loss, which answers no call.
+// encodeLoss makes the message of a loss, or of one that is near, which answers no call.
 func encodeLoss(l etcdstore.Loss) *dlmv1.StreamResponse {
+	if l.HoldLeft > 0 {
+		return &dlmv1.StreamResponse{Response: &dlmv1.StreamResponse_Ending{Ending: &dlmv1.Ending{
+			Session: l.Session, Lock: l.Lock, Request: l.Request, HoldLeft: durationpb.New(l.HoldLeft),
+		}}}
+	}
 	return &dlmv1.StreamResponse{Response: &dlmv1.StreamResponse_Lost{Lost: &dlmv1.Lost{
 		Session: l.Session, Lock: l.Lock, Request: l.Request, Revision: l.Revision, Reason: text.Escape(l.Reason),
 	}}}

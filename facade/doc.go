@@ -8,6 +8,18 @@
 // admission, handler, panic recovery, error mapping and log line. See [call.admit], which every
 // call has to pass, and [call.end].
 //
+// # Who calls, and whether they may
+//
+// Part of the admission is the gate: see gate.go. It knows a caller by its certificate or its
+// token, and asks the policy of the moment, by what package auth says that a call needs. A
+// connection with a certificate that is not good is taken, and its calls are refused: so its client
+// learns why. The store's calls are made in the caller's name ([etcdstore.WithOwner]), for a
+// session is its owner's.
+//
+// What lasts is looked at again when a file changes, and each second: see review.go. Answers are
+// rid of what their caller may not see, and what was changed, or refused, is written down: see
+// written.go.
+//
 // # How long a call lasts
 //
 //   - A wait for a lock, a Tail and a Watch: until the client ends it, or the server's shutdown

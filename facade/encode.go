@@ -23,6 +23,11 @@ func decodeLinger(d *durationpb.Duration) (time.Duration, error) {
 	return decodeNonzero(d, fmt.Errorf("%w: linger", etcdstore.ErrInvalidArgument))
 }
 
+// decodeHold returns 0, by which a lock is held for ever, only if nothing was sent.
+func decodeHold(d *durationpb.Duration) (time.Duration, error) {
+	return decodeNonzero(d, fmt.Errorf("%w: hold", etcdstore.ErrInvalidArgument))
+}
+
 // decodeNonzero returns 0 only if nothing was sent.
 func decodeNonzero(d *durationpb.Duration, invalid error) (time.Duration, error) {
 	if d == nil {
@@ -91,7 +96,7 @@ func encodeState(s etcdstore.AcquisitionState) *dlmv1.AcquisitionState {
 	case etcdstore.Holding:
 		state = dlmv1.AcquisitionState_STATE_HOLDING
 	}
-	return &dlmv1.AcquisitionState{Lock: s.Lock, Request: s.Request, State: state, Token: s.Token}
+	return &dlmv1.AcquisitionState{Lock: s.Lock, Request: s.Request, State: state, Token: s.Token, HoldLeft: encodeLeft(s.HoldLeft)}
 }
 
 func encodeOutcome(o etcdstore.Outcome) dlmv1.AcquireResponse_Outcome {
@@ -146,11 +151,26 @@ func encodeHolder(h *etcdstore.Holder) *dlmv1.Holder {
 	if h == nil {
 		return nil
 	}
-	return &dlmv1.Holder{Session: h.Session, Request: h.Request, Label: text.Escape(h.Label), Token: h.Token, Since: encodeTime(h.Since)}
+	return &dlmv1.Holder{
+		Session: h.Session, Request: h.Request, Label: text.Escape(h.Label), Token: h.Token, Since: encodeTime(h.Since),
+		Identity: text.Escape(h.Owner), Deadline: encodeTime(h.Deadline),
+		LeaseLeft: encodeKnown(h.LeaseLeft), HeartbeatAge: encodeKnown(h.HeartbeatAge),
+	}
+}
+
+// encodeKnown returns nil for a duration that is not known.
+func encodeKnown(d time.Duration) *durationpb.Duration {
+	if d < 0 {
+		return nil
+	}
+	return durationpb.New(d)
 }
 
 func encodeWaiter(w etcdstore.Waiter) *dlmv1.Waiter {
-	return &dlmv1.Waiter{Session: w.Session, Request: w.Request, Label: text.Escape(w.Label), Since: encodeTime(w.Since)}
+	return &dlmv1.Waiter{
+		Session: w.Session, Request: w.Request, Label: text.Escape(w.Label), Since: encodeTime(w.Since), Identity: text.Escape(w.Owner),
+		Position: count(w.Position),
+	}
 }
 
 func encodeEvent(e etcdstore.Event) *dlmv1.Event {
@@ -164,6 +184,7 @@ func encodeEvent(e etcdstore.Event) *dlmv1.Event {
 		Revision: e.Revision,
 		Reason:   text.Escape(e.Reason),
 		Initial:  e.Initial,
+		Identity: text.Escape(e.Owner),
 	}
 }
 
@@ -204,6 +225,14 @@ func encodeTime(t time.Time) *timestamppb.Timestamp {
 		return nil
 	}
 	return timestamppb.New(t)
+}
+
+// encodeLeft returns nil for a hold without an end.
+func encodeLeft(left time.Duration) *durationpb.Duration {
+	if left == 0 {
+		return nil
+	}
+	return durationpb.New(left)
 }
 
 // count encodes a number of things, which may be more than the field has room for.

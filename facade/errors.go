@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/facade/auth"
 	"github.com/distributed-lock-manager/dlm/facade/budget"
 	"github.com/distributed-lock-manager/dlm/internal/text"
 )
@@ -40,6 +41,11 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		code   codes.Code
 		reason string
 	}{
+		{auth.ErrUnauthenticated, codes.Unauthenticated, reasonUnauthenticated},
+		{auth.ErrPermissionDenied, codes.PermissionDenied, reasonPermissionDenied},
+		{etcdstore.ErrWithheld, codes.PermissionDenied, reasonPermissionDenied},
+		{etcdstore.ErrNotOwner, codes.PermissionDenied, reasonPermissionDenied},
+		{etcdstore.ErrEtcdDenies, codes.PermissionDenied, reasonPermissionDenied},
 		{etcdstore.ErrWentBack, codes.FailedPrecondition, "WENT_BACK"},
 		{etcdstore.ErrOtherCluster, codes.FailedPrecondition, "OTHER_CLUSTER"},
 		{etcdstore.ErrLockExpired, codes.FailedPrecondition, reasonLockExpired},
@@ -53,6 +59,7 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		{etcdstore.ErrTooLarge, codes.ResourceExhausted, "TOO_LARGE"},
 		{etcdstore.ErrLimit, codes.ResourceExhausted, reasonLimit},
 		{etcdstore.ErrQuota, codes.ResourceExhausted, "QUOTA"},
+		{etcdstore.ErrCompacted, codes.OutOfRange, "COMPACTED"},
 		{etcdstore.ErrNoSpace, codes.ResourceExhausted, "NO_SPACE"},
 		{etcdstore.ErrFileNotFound, codes.NotFound, "FILE_NOT_FOUND"},
 		{etcdstore.ErrLockNotFound, codes.NotFound, "LOCK_NOT_FOUND"},
@@ -62,6 +69,7 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		{etcdstore.ErrClosed, codes.Unavailable, "SHUTTING_DOWN"},
 		{etcdstore.ErrFormatTooNew, codes.Unavailable, "FORMAT_TOO_NEW"},
 		{etcdstore.ErrPrefixNested, codes.Unavailable, "PREFIX_NESTED"},
+		{errNoAudit, codes.Unavailable, "AUDIT"},
 		{errUnimplemented, codes.Unimplemented, "UNIMPLEMENTED"},
 		{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE"},
 		{context.Canceled, codes.Canceled, "CANCELLED"},
@@ -75,13 +83,15 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 
 // The reasons that the log looks at as well.
 const (
-	reasonLockExpired    = "LOCK_EXPIRED"
-	reasonSessionExpired = "SESSION_EXPIRED"
-	reasonOutcomeUnknown = "OUTCOME_UNKNOWN"
-	reasonDataLoss       = "DATA_LOSS"
-	reasonMalformed      = "MALFORMED"
-	reasonLimit          = "LIMIT"
-	reasonInternal       = "INTERNAL" // of an error that is in no row of the table
+	reasonUnauthenticated  = "UNAUTHENTICATED"
+	reasonPermissionDenied = "PERMISSION_DENIED"
+	reasonLockExpired      = "LOCK_EXPIRED"
+	reasonSessionExpired   = "SESSION_EXPIRED"
+	reasonOutcomeUnknown   = "OUTCOME_UNKNOWN"
+	reasonDataLoss         = "DATA_LOSS"
+	reasonMalformed        = "MALFORMED"
+	reasonLimit            = "LIMIT"
+	reasonInternal         = "INTERNAL" // of an error that is in no row of the table
 )
 
 // refusal is an error on its way to the client: the status that is sent, and what only the log
@@ -115,6 +125,9 @@ func refuse(err error) *refusal {
 	if etcdstore.NotByThisCall(err) {
 		more = map[string]string{notByThisCall: "true"}
 	}
+	if errors.Is(err, errSessionsEnd) {
+		more = map[string]string{sessionsEnd: "true"}
+	}
 	if limit, ok := errors.AsType[*etcdstore.LimitError](err); ok {
 		more, retry = map[string]string{limitName: limit.Limit}, limit.Retry
 	}
@@ -124,6 +137,10 @@ func refuse(err error) *refusal {
 // notByThisCall is the key of an ErrorInfo's metadata under which OUTCOME_UNKNOWN says that it was
 // not the very call that it answers which ended the section.
 const notByThisCall = "not_by_this_call"
+
+// sessionsEnd is the key of an ErrorInfo's metadata under which UNAUTHENTICATED says that the
+// sessions of whoever is refused are ended as well.
+const sessionsEnd = "sessions_end"
 
 // limitName is the key of an ErrorInfo's metadata under which LIMIT says which limit it was.
 const limitName = "limit"
@@ -138,10 +155,19 @@ func nuisance(err error) int {
 	switch code := r.status.Code(); {
 	case r.reason == reasonLockExpired, r.reason == reasonOutcomeUnknown: // of each hold that it has lost, once
 		return budget.Refusal / 2
-	case code == codes.InvalidArgument, code == codes.ResourceExhausted, code == codes.Unimplemented, r.reason == reasonSessionExpired:
+	case code == codes.InvalidArgument, code == codes.ResourceExhausted, code == codes.Unimplemented,
+		code == codes.Unauthenticated, code == codes.PermissionDenied, r.reason == reasonSessionExpired:
 		return budget.Refusal
 	}
 	return 0
+}
+
+// refusedBy is what a refusal is counted as, that the store has no part in; empty: it is none.
+func refusedBy(err error) string {
+	if r, ok := errors.AsType[*refusal](err); ok && (r.reason == reasonUnauthenticated || r.reason == reasonPermissionDenied) {
+		return r.reason
+	}
+	return limitOf(err)
 }
 
 // limitOf is the limit by which an error refuses; empty: none.

@@ -32,6 +32,9 @@ var sentinels = []struct {
 }{
 	{"ErrLockExpired", etcdstore.ErrLockExpired, codes.FailedPrecondition, "LOCK_EXPIRED"},
 	{"ErrSessionExpired", etcdstore.ErrSessionExpired, codes.FailedPrecondition, "SESSION_EXPIRED"},
+	{"ErrWithheld", etcdstore.ErrWithheld, codes.PermissionDenied, "PERMISSION_DENIED"},
+	{"ErrNotOwner", etcdstore.ErrNotOwner, codes.PermissionDenied, "PERMISSION_DENIED"},
+	{"ErrEtcdDenies", etcdstore.ErrEtcdDenies, codes.PermissionDenied, "PERMISSION_DENIED"},
 	{"ErrOutcomeUnknown", etcdstore.ErrOutcomeUnknown, codes.FailedPrecondition, "OUTCOME_UNKNOWN"},
 	{"ErrDataLoss", etcdstore.ErrDataLoss, codes.FailedPrecondition, "DATA_LOSS"},
 	{"ErrMalformed", etcdstore.ErrMalformed, codes.FailedPrecondition, "MALFORMED"},
@@ -41,6 +44,7 @@ var sentinels = []struct {
 	{"ErrTooLarge", etcdstore.ErrTooLarge, codes.ResourceExhausted, "TOO_LARGE"},
 	{"ErrQuota", etcdstore.ErrQuota, codes.ResourceExhausted, "QUOTA"},
 	{"ErrLimit", &etcdstore.LimitError{Limit: "some", Text: "enough", Retry: time.Second}, codes.ResourceExhausted, "LIMIT"},
+	{"ErrCompacted", etcdstore.ErrCompacted, codes.OutOfRange, "COMPACTED"},
 	{"ErrNoSpace", etcdstore.ErrNoSpace, codes.ResourceExhausted, "NO_SPACE"},
 	{"ErrFileNotFound", etcdstore.ErrFileNotFound, codes.NotFound, "FILE_NOT_FOUND"},
 	{"ErrLockNotFound", etcdstore.ErrLockNotFound, codes.NotFound, "LOCK_NOT_FOUND"},

@@ -22,7 +22,9 @@ func (s *Server) RefuseCalls() {
 // Multiplex serves one multiplexed stream on a store.
 func Multiplex(store Store, stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]) error {
 	log := slog.New(slog.DiscardHandler)
-	s := &service{store: store, logger: log, drain: newDrain(), limiter: newLimiter(Config{Logger: log})}
+	cfg := Config{Store: store, Logger: log}
+	limiter := newLimiter(cfg)
+	s := &service{store: store, logger: log, drain: newDrain(), limiter: limiter, gate: newGate(cfg, limiter)}
 	defer s.drain.receivers.Wait()
 	return s.Stream(stream)
 }

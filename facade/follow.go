@@ -1,6 +1,8 @@
 package facade
 
 import (
+	"context"
+
 	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
@@ -43,7 +45,16 @@ func (s *service) Watch(req *dlmv1.WatchRequest, stream grpc.ServerStreamingServ
 		return err
 	}
 	defer done()
-	err = s.store.Watch(ctx, req.GetPrefix(), func(n *etcdstore.News) error {
+	watch := s.store.Watch
+	if since := req.GetSince(); since != 0 {
+		watch = func(ctx context.Context, prefix string, send func(*etcdstore.News) error) error {
+			return s.store.WatchSince(ctx, prefix, since, send)
+		}
+	}
+	err = watch(ctx, req.GetPrefix(), func(n *etcdstore.News) error {
+		if n = s.gate.visible(ctx, n); n == nil {
+			return nil
+		}
 		for _, m := range n.Form(encodeNews).([]*wire.Shared) {
 			if err := stream.SendMsg(m); err != nil {
 				return err

@@ -2,7 +2,6 @@ package facade
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -17,8 +16,8 @@ import (
 )
 
 // Limits are what a server's clients may take, all of them and each one. What would exceed one is
-// refused with LIMIT, before etcd is touched. A client is a connection, as long as nobody says who
-// is calling.
+// refused with LIMIT, before etcd is touched. A client is an identity, from wherever it calls, or a
+// connection whose caller has none.
 type Limits struct {
 	Connections           int // in all
 	ConnectionsPerAddress int // of them, by the address that they come from; 0: any number
@@ -90,7 +89,7 @@ type limiter struct {
 
 	inits   *rate.Limiter
 	watches atomic.Int64
-	clients atomic.Uint64 // have been
+	clients clients
 }
 
 func newLimiter(cfg Config) *limiter {
@@ -110,33 +109,6 @@ func newLimiter(cfg Config) *limiter {
 	return l
 }
 
-// client is what one client has of the limits that are each client's own.
-type client struct {
-	name    string
-	calls   *rate.Limiter // nil: any number
-	inits   *rate.Limiter
-	watches atomic.Int64
-}
-
-func (l *limiter) newClient() *client {
-	c := &client{
-		name:  fmt.Sprint("connection ", l.clients.Add(1)),
-		inits: rate.NewLimiter(rate.Limit(l.limits.SessionRatePerClient), l.limits.SessionBurst),
-	}
-	if most := l.limits.CallRate; most > 0 {
-		c.calls = rate.NewLimiter(rate.Limit(most), most)
-	}
-	return c
-}
-
-// clientOf is the client that a call is made by; nil: the connection is not watched.
-func clientOf(ctx context.Context) *client {
-	if conn := watchedOf(ctx); conn != nil {
-		return conn.client
-	}
-	return nil
-}
-
 // tap sees each call before anything is kept of it but its headers: it finds the call's account,
 // and whose call it is.
 func (l *limiter) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
@@ -149,7 +121,7 @@ func (l *limiter) tap(ctx context.Context, info *tap.Info) (context.Context, err
 		l.refused(limitOf(err))
 		return ctx, refuse(err)
 	}
-	return etcdstore.WithClient(call.With(ctx), conn.client.name), nil
+	return call.With(ctx), nil
 }
 
 // endless reports whether a method's calls may have any number of requests.
@@ -157,7 +129,8 @@ func endless(method string) bool {
 	return method == dlmv1.LockService_Stream_FullMethodName || reflects(method)
 }
 
-// reserved reports whether a method's calls go on when the budget is used up: they give back.
+// reserved reports whether a method's calls go on when the budget is used up, and for a while when
+// the token of their stream has expired: they give back.
 func reserved(method string) bool {
 	switch method {
 	case dlmv1.LockService_Heartbeat_FullMethodName, dlmv1.LockService_Close_FullMethodName,
@@ -187,19 +160,19 @@ func (l *limiter) admit(c *call, req any) (bytes int, err error) {
 // admitRate decides whether a call comes too soon after others.
 func (l *limiter) admitRate(c *call) error {
 	if l.limits.CallRate > 0 && !reserved(c.method) {
-		if by := clientOf(c.ctx); by != nil && !by.calls.Allow() {
+		if by := c.caller.client; by != nil && !by.calls.Allow() {
 			return etcdstore.Exceeded(limitCallRate, int64(l.limits.CallRate), "calls a second, for one client", callRetry)
 		}
 	}
 	switch c.method {
 	case dlmv1.LockService_Init_FullMethodName, lockservice.LockService_ClientInit_FullMethodName:
-		return l.admitSession(c.ctx)
+		return l.admitSession(c.caller.client)
 	}
 	return nil
 }
 
-func (l *limiter) admitSession(ctx context.Context) error {
-	if c := clientOf(ctx); c != nil && !c.inits.Allow() {
+func (l *limiter) admitSession(c *client) error {
+	if c != nil && !c.inits.Allow() {
 		return etcdstore.Exceeded(limitSessionRatePerClient, int64(l.limits.SessionRatePerClient), "new sessions a second, for one client", shortly(c.inits))
 	}
 	if !l.inits.Allow() {
@@ -215,7 +188,7 @@ func shortly(l *rate.Limiter) time.Duration {
 
 // watch counts a watch or a tail in, until done is called.
 func (l *limiter) watch(ctx context.Context) (done func(), err error) {
-	c := clientOf(ctx)
+	c := callerOf(ctx).client
 	if !take(&l.watches, l.limits.Watches) {
 		return nil, etcdstore.Exceeded(limitWatches, int64(l.limits.Watches), "watches and tails", watchRetry)
 	}

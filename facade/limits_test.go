@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -314,6 +315,30 @@ func TestCallsAreBounded(t *testing.T) {
 			return err == nil
 		})
 	}
+}
+
+// Somebody's evictions from a page count with the same one's calls.
+func TestVisitorsAreBounded(t *testing.T) {
+	limits := facade.DefaultLimits()
+	limits.CallRate = 1
+	access := facade.Access{Bearers: tokens{"alice": time.Now().Add(time.Hour), "bob": time.Now().Add(time.Hour)}}
+	server, conn := serveConfig(t, facade.Config{Store: scripted{do: nothing}, Limits: limits, Access: access})
+	evict := func(who string) error {
+		by, from := facade.Shown{Authorization: []string{"Bearer " + who}}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
+		_, err := server.Evict(storetest.Bounded(t), by, from, "l", 1, "reason")
+		return err
+	}
+	storetest.Eventually(t, "an eviction too many", func() bool { return errors.Is(evict("alice"), etcdstore.ErrLimit) })
+	if err := evict("bob"); err != nil {
+		t.Errorf("another's: %v", err)
+	}
+	client := dlmv1.NewLockServiceClient(conn)
+	storetest.Eventually(t, "a call too many", func() bool {
+		evicted := evict("alice")
+		_, err := client.Inspect(withToken(storetest.Bounded(t), "alice"), &dlmv1.InspectRequest{})
+		limit, _ := limitOf(err)
+		return evicted == nil && limit == "call-rate"
+	})
 }
 
 // A connection that is too old is closed, and what its client asks then goes over another one.

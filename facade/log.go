@@ -9,7 +9,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
@@ -29,32 +28,47 @@ const serviceName = "dlm.v1.LockService"
 
 // log writes the one line of a call. Lost locks and sessions are warnings: either a client stalled
 // or the network did, and work may have been undone. So are outcomes that nobody knows any more. A
-// record that is gone is an error of whoever runs etcd. Other refusals are the caller's own affair.
+// record that is gone is an error of whoever runs etcd. Who is not known, or may not do that, is of
+// interest. Other refusals are the caller's own affair.
 func (c *call) log(resp any, err error, took time.Duration) {
-	level, code := slog.LevelDebug, codes.OK.String()
+	level, code := slog.LevelDebug, codeOf(err)
 	if r, ok := errors.AsType[*refusal](err); ok {
-		code = r.reason
 		switch r.reason {
 		case reasonLockExpired, reasonSessionExpired, reasonOutcomeUnknown:
 			level = slog.LevelWarn
+		case reasonUnauthenticated, reasonPermissionDenied:
+			level = slog.LevelInfo
 		case reasonInternal, reasonDataLoss, reasonMalformed:
 			level = slog.LevelError
 		}
-	} else if err != nil {
-		code = status.Code(err).String()
 	}
 	logger := c.service.logger
 	if !logger.Enabled(c.ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 8)
+	attrs := make([]slog.Attr, 0, 11)
 	attrs = append(attrs, slog.String("method", strings.TrimPrefix(c.method, prefix)), slog.String("code", code))
+	if c.caller.identity != "" {
+		attrs = append(attrs, slog.String("identity", string(c.caller.identity)))
+	}
 	attrs = append(attrs, subject(c.req, resp)...)
 	attrs = append(attrs, slog.Duration("took", took))
 	if err != nil {
 		attrs = append(attrs, slog.String("err", err.Error()))
 	}
+	if c.trace != nil {
+		span := c.trace.span.SpanContext()
+		attrs = append(attrs, slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
+	}
 	logger.LogAttrs(c.ctx, level, "call", attrs...)
+}
+
+// codeOf is the reason of an error as the client sees it, or else its code.
+func codeOf(err error) string {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r.reason
+	}
+	return status.Code(err).String()
 }
 
 // subject returns the attributes that say what a call is about, as far as its messages do.
@@ -90,8 +104,11 @@ func publicID(credential string) string {
 }
 
 // quote returns a client's text fit for any log format: cut, and quoted unless it is plain.
-func quote(text string) string {
-	short := cut(text, maxLogged)
+func quote(text string) string { return quoteAt(text, maxLogged) }
+
+// quoteAt is quote, but for how long the text may be.
+func quoteAt(text string, most int) string {
+	short := cut(text, most)
 	for _, r := range short {
 		if r > unicode.MaxASCII || !unicode.IsPrint(r) {
 			return strconv.QuoteToASCII(short)

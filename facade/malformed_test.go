@@ -28,8 +28,8 @@ func (loud) Inspect(context.Context, string) (etcdstore.LockInfo, error) {
 	}, nil
 }
 
-func (loud) List(context.Context, string, int, string) ([]etcdstore.LockInfo, string, error) {
-	return nil, "", fmt.Errorf("%w: %s", etcdstore.ErrMalformed, foul)
+func (loud) Select(context.Context, etcdstore.Selection) (etcdstore.Page, error) {
+	return etcdstore.Page{}, fmt.Errorf("%w: %s", etcdstore.ErrMalformed, foul)
 }
 
 func (loud) InspectCluster(context.Context) (etcdstore.ClusterInfo, error) {

@@ -32,9 +32,11 @@ type mux struct {
 	service *service
 	stream  grpc.BidiStreamingServer[dlmv1.StreamRequest, dlmv1.StreamResponse]
 	account *budget.Call
+	caller  *caller
 	link    *etcdstore.Link
-	broken  chan error // the sender's error
-	unable  bool       // a call that could not be served was refused; the sender's
+	waiting context.Context // of calls that may wait: ends with the drain as well
+	broken  chan error      // the sender's error
+	unable  bool            // a call that could not be served was refused; the sender's
 
 	mu       sync.Mutex
 	room     *sync.Cond // inFlight and bytes have fallen, or closed was set
@@ -60,6 +62,8 @@ type muxed struct {
 	bytes   int    // that it holds, or that its answer will have
 	refused error  // it is one too many
 
+	traceparent string // as the client says
+
 	over atomic.Bool // its result has come
 	resp any
 	err  error
@@ -79,7 +83,7 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	waiting, release := bind(ctx, s.drain.ending)
 	defer release()
 	tellPeer(stream)
-	m := &mux{service: s, stream: stream, account: budget.Of(ctx), broken: make(chan error, 1), workers: turns.NewWorkers(atWork, goes)}
+	m := &mux{service: s, stream: stream, account: budget.Of(ctx), caller: callerOf(ctx), waiting: waiting, broken: make(chan error, 1), workers: turns.NewWorkers(atWork, goes)}
 	m.room, m.more = sync.NewCond(&m.mu), sync.NewCond(&m.mu)
 	m.link = s.store.NewLink(m.tell)
 	defer m.link.Close(false) // unless it was closed below
@@ -87,7 +91,7 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	sender.Go(m.send)
 	received := make(chan error, 1)
 	s.drain.receivers.Go(func() {
-		received <- recovered(func() error { return m.receive(ctx, waiting) })
+		received <- recovered(func() error { return m.receive(ctx) })
 	})
 
 	var err error
@@ -96,6 +100,8 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 	case err = <-m.broken:
 	case <-s.drain.ending.Done():
 		err = etcdstore.ErrClosed
+	case <-ctx.Done(): // nobody is there any more, or may be
+		err = context.Cause(ctx)
 	}
 	if err != nil && !errors.Is(err, etcdstore.ErrClosed) {
 		cancel() // nobody is there to wait for an answer
@@ -112,9 +118,8 @@ func (s *service) Stream(stream grpc.BidiStreamingServer[dlmv1.StreamRequest, dl
 }
 
 // receive starts the calls that come in, until the client has no more: nil, or the stream breaks.
-// The contexts of calls are ctx, and waiting for those that may wait, which ends with the drain as
-// well.
-func (m *mux) receive(ctx, waiting context.Context) error {
+// The context of calls is ctx, but for those that may wait.
+func (m *mux) receive(ctx context.Context) error {
 	for {
 		req, err := m.stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -124,11 +129,14 @@ func (m *mux) receive(ctx, waiting context.Context) error {
 			return err
 		}
 		c := &muxed{
-			call:   call{service: m.service, began: time.Now(), ctx: ctx, waiting: waiting, account: m.account},
+			call:   call{service: m.service, began: time.Now(), ctx: ctx, account: m.account, caller: m.caller},
 			mux:    m,
 			number: req.GetCall(),
 			bytes:  held(req),
+
+			traceparent: traceparentOf(req),
 		}
+		c.muxed = c
 		if !m.take(c) {
 			return nil
 		}
@@ -158,7 +166,7 @@ func (c *muxed) done(resp any, err error) {
 // lostKey is what a loss is of.
 type lostKey struct{ session, lock, request string }
 
-// tell has the client told of a loss. Like done it is called by the store's goroutines. There is
+// tell has the client told of a loss, or that one is near. Like done it is called by the store's goroutines. There is
 // one entry for an acquisition, with the latest that is known of it.
 func (m *mux) tell(l etcdstore.Loss) {
 	m.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/distributed-lock-manager/dlm/facade/oversize"
@@ -54,7 +53,7 @@ const (
 // options are the gRPC server's, around s.
 func options(s *service) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.Creds(watching{insecure.NewCredentials(), s.limiter}),
+		grpc.Creds(watching{s.gate.credentials(), s.gate}),
 		grpc.InTapHandle(s.limiter.tap),
 		grpc.ForceServerCodecV2(wire.New()),
 		grpc.MaxRecvMsgSize(MaxMessage),

@@ -2,6 +2,7 @@ package facade
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -18,6 +19,7 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/budget"
 	"github.com/distributed-lock-manager/dlm/facade/oversize"
+	"github.com/distributed-lock-manager/dlm/internal/certs"
 )
 
 // A session lingers if its client's side has closed its stream, and only then. gRPC does not tell:
@@ -40,19 +42,23 @@ import (
 // them lies above what is watched.
 type watching struct {
 	credentials.TransportCredentials
-	limiter *limiter
+	gate *gate
 }
 
 func (w watching) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	watched := &watchedConn{Conn: conn, client: w.limiter.newClient()}
+	watched := &watchedConn{Conn: conn, gate: w.gate}
 	above, info, err := w.TransportCredentials.ServerHandshake(watched)
 	switch {
 	case err != nil:
+		if !errors.Is(err, io.EOF) { // as of whoever looks only whether the port is open
+			w.gate.logger.Info("a handshake failed", "peer", conn.RemoteAddr().String(), "err", err)
+		}
 		return above, info, err
 	case above != net.Conn(watched):
 		above = farewell{above, watched}
 	}
-	watched.account = w.limiter.budget.Conn(above)
+	watched.account = w.gate.limiter.budget.Conn(above)
+	w.gate.join(watched, info)
 	if entry, ok := conn.(*budget.Entry); ok {
 		entry.Above(watched.account)
 	}
@@ -72,15 +78,19 @@ func (f farewell) Close() error {
 }
 
 func (w watching) Clone() credentials.TransportCredentials {
-	return watching{w.TransportCredentials.Clone(), w.limiter}
+	return watching{w.TransportCredentials.Clone(), w.gate}
 }
 
 // watchedConn is a connection that notes why it ended.
 type watchedConn struct {
 	net.Conn
-	client  *client
-	account *budget.Conn
-	leaving atomic.Bool // this side has begun to close it
+	gate     *gate
+	caller   *caller             // once it is beyond its handshake
+	done     func()              // frees what the caller has of the limits
+	chain    []*x509.Certificate // that its caller has shown; none: no certificate
+	verified *certs.Set          // by which that was good last; the review's
+	account  *budget.Conn
+	leaving  atomic.Bool // this side has begun to close it
 
 	writing sync.Mutex // held while something is written
 
@@ -127,6 +137,7 @@ func (c *watchedConn) Write(b []byte) (int, error) {
 
 func (c *watchedConn) Close() error {
 	c.leaving.Store(true)
+	c.gate.part(c)
 	return c.Conn.Close()
 }
 

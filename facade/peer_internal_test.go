@@ -22,7 +22,7 @@ import (
 	awaiting "github.com/distributed-lock-manager/dlm/internal/await"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // recorder is a server whose multiplexed streams only say how they ended.
 type recorder struct {
@@ -41,7 +41,8 @@ func record(t *testing.T, creds credentials.TransportCredentials, opts ...grpc.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	watched := watching{creds, newLimiter(Config{Logger: slog.New(slog.DiscardHandler)})}
+	cfg := Config{Logger: slog.New(slog.DiscardHandler)}
+	watched := watching{creds, newGate(cfg, newLimiter(cfg))}
 	r := &recorder{
 		Server:  grpc.NewServer(append(opts, grpc.Creds(watched.Clone()), grpc.WaitForHandlers(true))...),
 		service: &service{drain: newDrain()},

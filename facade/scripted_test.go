@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds whatever a test waits for.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // scripted is a store whose every method calls do with its own name, for what only the facade
 // decides. What the service does as a whole is tested with the real store.
@@ -93,8 +93,12 @@ func (s scripted) Inspect(ctx context.Context, _ string) (etcdstore.LockInfo, er
 	return etcdstore.LockInfo{}, s.do(ctx, "Inspect")
 }
 
-func (s scripted) List(ctx context.Context, _ string, _ int, _ string) ([]etcdstore.LockInfo, string, error) {
-	return nil, "", s.do(ctx, "List")
+func (s scripted) Select(ctx context.Context, _ etcdstore.Selection) (etcdstore.Page, error) {
+	return etcdstore.Page{}, s.do(ctx, "List")
+}
+
+func (s scripted) WatchSince(ctx context.Context, prefix string, _ int64, send func(*etcdstore.News) error) error {
+	return s.Watch(ctx, prefix, send)
 }
 
 func (s scripted) Watch(ctx context.Context, _ string, send func(*etcdstore.News) error) error {
@@ -116,7 +120,24 @@ func (s scripted) Repair(ctx context.Context, _ string, _ int64) (bool, error) {
 	return false, s.do(ctx, "Repair")
 }
 
+func (s scripted) Snapshot(ctx context.Context, begin func(int64) error, _ func([]byte) error) error {
+	if err := begin(1); err != nil {
+		return err
+	}
+	return s.do(ctx, "Snapshot")
+}
+
+func (s scripted) Cluster() string { return "c" }
+
 func (s scripted) Faults() etcdstore.Faults { return etcdstore.Faults{} }
+
+func (s scripted) EndWaits(ctx context.Context, _ func(string, string) bool) (int, error) {
+	return 0, s.do(ctx, "EndWaits")
+}
+
+func (s scripted) EndSessions(ctx context.Context, _ func(string, time.Time) bool) (int, error) {
+	return 0, s.do(ctx, "EndSessions")
+}
 
 // credential looks like a session's credential.
 const credential = "0123456789abcdef.topsecret"

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -24,8 +25,18 @@ type Config struct {
 	Logger *slog.Logger // one line a call; nil: discards
 	// Limits are what the clients may take; the zero Limits: DefaultLimits.
 	Limits Limits
-	// Refused is told, from any goroutine, by which limit something was refused; nil: nobody is.
-	Refused func(limit string)
+	// Refused is told, from any goroutine, why something was refused: a limit's name,
+	// UNAUTHENTICATED or PERMISSION_DENIED; nil: nobody is.
+	Refused func(why string)
+	// Called is told of each call that has ended, from any goroutine, and must not block; nil: nobody
+	// is.
+	Called func(Called)
+	// Tracer makes a span of each call; nil: none is made.
+	Tracer trace.Tracer
+	// Access says who may call; the zero Access: anybody.
+	Access Access
+	// NoReflection keeps the server from telling what calls it has.
+	NoReflection bool
 	// Coursework is served as well, on the same port; nil: it is not.
 	Coursework *coursework.Service
 }
@@ -35,8 +46,10 @@ type Config struct {
 type Server struct {
 	grpc    *grpc.Server
 	health  *health.Server
+	service *service
 	drain   *drain
 	limiter *limiter
+	gate    *gate
 
 	services []string // whose health is told, besides that of ""
 
@@ -50,9 +63,13 @@ func New(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	service := &service{store: cfg.Store, logger: cfg.Logger, drain: newDrain(), limiter: newLimiter(cfg)}
+	limiter := newLimiter(cfg)
+	service := &service{
+		store: cfg.Store, logger: cfg.Logger, drain: newDrain(), limiter: limiter, gate: newGate(cfg, limiter), called: cfg.Called,
+		tracer: cfg.Tracer,
+	}
 	s := &Server{
-		grpc: grpc.NewServer(options(service)...), health: health.NewServer(), drain: service.drain, limiter: service.limiter,
+		grpc: grpc.NewServer(options(service)...), health: health.NewServer(), service: service, drain: service.drain, limiter: limiter, gate: service.gate,
 		services: []string{serviceName}, gaveUp: make(chan struct{}),
 	}
 	dlmv1.RegisterLockServiceServer(s.grpc, service)
@@ -62,7 +79,9 @@ func New(cfg Config) *Server {
 	}
 	s.SetServing(false)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
-	reflection.Register(s.grpc) // v1 and, for tools that know no other, v1alpha
+	if !cfg.NoReflection {
+		reflection.Register(s.grpc) // v1 and, for tools that know no other, v1alpha
+	}
 	return s
 }
 
@@ -72,6 +91,7 @@ func (s *Server) Serve(l net.Listener) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() { s.limiter.budget.Run(ctx) })
+	watching.Go(func() { s.gate.watch(ctx) })
 	defer watching.Wait()
 	defer cancel()
 	served := make(chan error, 1)
@@ -97,6 +117,19 @@ func (s *Server) SetServing(serving bool) {
 	for _, service := range s.services {
 		s.health.SetServingStatus(service, now)
 	}
+}
+
+// Stale returns why what the files have that say who may call cannot be used now, so that what they
+// had before counts: for a metric, or an alert. Both are nil if all is well.
+func (s *Server) Stale() (certificates, policy error) {
+	access := &s.gate.access
+	if access.Certificates != nil {
+		certificates = access.Certificates.Err()
+	}
+	if access.Policy != nil {
+		policy = access.Policy.Err()
+	}
+	return certificates, policy
 }
 
 // errStuck is that a handler does not end though its call has.

@@ -2,8 +2,10 @@ package facade
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
@@ -17,6 +19,9 @@ type service struct {
 	logger  *slog.Logger
 	drain   *drain
 	limiter *limiter
+	gate    *gate
+	called  func(Called) // nil: nobody is told
+	tracer  trace.Tracer // nil: nothing is traced
 }
 
 func (s *service) Init(ctx context.Context, req *dlmv1.InitRequest) (*dlmv1.InitResponse, error) {
@@ -146,11 +151,25 @@ func (s *service) InspectCluster(ctx context.Context, _ *dlmv1.InspectClusterReq
 }
 
 func (s *service) List(ctx context.Context, req *dlmv1.ListRequest) (*dlmv1.ListResponse, error) {
-	locks, next, err := s.store.List(ctx, req.GetPrefix(), int(req.GetPageSize()), req.GetPageToken())
+	if !s.gate.sees(ctx, req.GetPrefix()) {
+		return &dlmv1.ListResponse{}, nil
+	}
+	owner := req.GetIdentity()
+	if req.GetMine() {
+		if owner != "" {
+			return nil, fmt.Errorf("%w: mine and an identity exclude each other", etcdstore.ErrInvalidArgument)
+		}
+		if owner = etcdstore.OwnerOf(ctx); owner == "" {
+			return nil, fmt.Errorf("%w: nothing is the caller's own: this server does not know who calls", etcdstore.ErrInvalidArgument)
+		}
+	}
+	page, err := s.store.Select(ctx, etcdstore.Selection{
+		Prefix: req.GetPrefix(), Session: req.GetSession(), Owner: owner, Limit: int(req.GetPageSize()), After: req.GetPageToken(),
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &dlmv1.ListResponse{Locks: encodeAll(locks, encodeLock), NextPageToken: next}, nil
+	return &dlmv1.ListResponse{Locks: encodeAll(page.Locks, encodeLock), NextPageToken: page.Next, Revision: page.Revision}, nil
 }
 
 func (s *service) Evict(ctx context.Context, req *dlmv1.EvictRequest) (*dlmv1.EvictResponse, error) {

@@ -1,7 +1,9 @@
 package facade
 
 import (
+	"cmp"
 	"context"
+	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
@@ -16,7 +18,8 @@ type starter[Req, Resp any] func(ctx context.Context, req *Req, done func(*Resp,
 
 func (s *service) startAcquire(ctx context.Context, req *dlmv1.AcquireRequest, done func(*dlmv1.AcquireResponse, error)) {
 	wait, err := decodeWait(req.GetWait())
-	if err != nil {
+	hold, holdErr := decodeHold(req.GetMaxHold())
+	if err = cmp.Or(err, holdErr); err != nil {
 		done(nil, err)
 		return
 	}
@@ -25,6 +28,7 @@ func (s *service) startAcquire(ctx context.Context, req *dlmv1.AcquireRequest, d
 		Acquisition: etcdstore.Acquisition{Lock: req.GetLock(), Request: req.GetRequest()},
 		Wait:        wait,
 		Label:       req.GetLabel(),
+		Hold:        hold,
 	}, func(grant etcdstore.Grant, err error) {
 		if err != nil {
 			done(nil, err)
@@ -33,6 +37,7 @@ func (s *service) startAcquire(ctx context.Context, req *dlmv1.AcquireRequest, d
 		done(&dlmv1.AcquireResponse{
 			Outcome:     encodeOutcome(grant.Outcome),
 			Token:       grant.Token,
+			HoldLeft:    encodeLeft(grant.HoldLeft),
 			Holder:      encodeHolder(grant.Holder),
 			Position:    count(grant.Position),
 			QueueLength: count(grant.QueueLength),
@@ -41,7 +46,9 @@ func (s *service) startAcquire(ctx context.Context, req *dlmv1.AcquireRequest, d
 }
 
 func (s *service) startRelease(ctx context.Context, req *dlmv1.ReleaseRequest, done func(*dlmv1.ReleaseResponse, error)) {
-	s.store.StartRelease(ctx, decodeSection(req), func(err error) { done(&dlmv1.ReleaseResponse{}, err) })
+	section := decodeSection(req)
+	section.Withheld = section.Appended && s.gate.withholds(ctx, section.Lock)
+	s.store.StartRelease(ctx, section, func(err error) { done(&dlmv1.ReleaseResponse{}, err) })
 }
 
 func (s *service) startAppend(ctx context.Context, req *dlmv1.AppendRequest, done func(*dlmv1.AppendResponse, error)) {
@@ -82,14 +89,18 @@ func goes(f func()) bool {
 	return true
 }
 
-// apart returns a starter of a call that returns: it makes the call in a goroutine. The call is
-// over when it has called done, which is what a stream waits for before it ends.
+// apart returns a starter of a call that returns: it makes the call in a goroutine, if the call may
+// be made still when its turn has come. The call is over when it has called done, which is what a
+// stream waits for before it ends.
 func apart[Req, Resp any](c *muxed, handle func(context.Context, *Req) (*Resp, error)) starter[Req, Resp] {
 	return func(ctx context.Context, req *Req, done func(*Resp, error)) {
 		c.work(func() {
 			var resp *Resp
 			err := recovered(func() (err error) {
 				if err = context.Cause(ctx); err == nil {
+					err = c.service.gate.check(&c.call, req, time.Now())
+				}
+				if err == nil {
 					resp, err = handle(ctx, req)
 				}
 				return err

@@ -2,6 +2,7 @@ package facade
 
 import (
 	"context"
+	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
@@ -33,12 +34,16 @@ type Store interface {
 		files []etcdstore.File, next string, err error)
 
 	Inspect(ctx context.Context, lock string) (etcdstore.LockInfo, error)
-	List(ctx context.Context, prefix string, limit int, after string) (
-		locks []etcdstore.LockInfo, next string, err error)
+	Select(ctx context.Context, selection etcdstore.Selection) (etcdstore.Page, error)
 	InspectCluster(ctx context.Context) (etcdstore.ClusterInfo, error)
 	Watch(ctx context.Context, prefix string, send func(*etcdstore.News) error) error
+	WatchSince(ctx context.Context, prefix string, since int64, send func(*etcdstore.News) error) error
 	Evict(ctx context.Context, lock string, token int64, reason string) (*etcdstore.Holder, error)
 	Problems(ctx context.Context, after string) (problems []etcdstore.Problem, next string, err error)
 	Repair(ctx context.Context, key string, revision int64) (removed bool, err error)
 	Faults() etcdstore.Faults
+	Snapshot(ctx context.Context, begin func(rev int64) error, send func([]byte) error) error
+	Cluster() string
+	EndWaits(ctx context.Context, denied func(owner, lock string) bool) (n int, err error)
+	EndSessions(ctx context.Context, revoked func(owner string, issued time.Time) bool) (n int, err error)
 }

@@ -254,7 +254,7 @@ func decodeHolder(h *dlmv1.Holder) *etcdstore.Holder {
 		return nil
 	}
 	return &etcdstore.Holder{
-		Session: h.GetSession(), Request: h.GetRequest(), Label: h.GetLabel(), Token: h.GetToken(),
+		Session: h.GetSession(), Request: h.GetRequest(), Label: h.GetLabel(), Owner: h.GetIdentity(), Token: h.GetToken(),
 		Since: decodeTime(h.GetSince()),
 	}
 }
@@ -265,7 +265,7 @@ func decodeLock(l *dlmv1.Lock) etcdstore.LockInfo {
 		Holder: decodeHolder(l.GetHolder()),
 		Waiters: decodeAll(l.GetWaiters(), func(w *dlmv1.Waiter) etcdstore.Waiter {
 			return etcdstore.Waiter{
-				Session: w.GetSession(), Request: w.GetRequest(), Label: w.GetLabel(), Since: decodeTime(w.GetSince()),
+				Session: w.GetSession(), Request: w.GetRequest(), Label: w.GetLabel(), Owner: w.GetIdentity(), Since: decodeTime(w.GetSince()),
 			}
 		}),
 		QueueLength: int(l.GetQueueLength()),

@@ -75,6 +75,9 @@ class Case(unittest.TestCase):
             eventually(lambda: server.waiters() == 1)
             os.kill(os.getpid(), signal.SIGINT)
 
+        # Who is started in the background of a script has it ignored.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
         done = self.in_background(interrupt)
         with self.assertRaises(KeyboardInterrupt):
             client.RPC_lock_acquire()

@@ -29,6 +29,7 @@ type acquisition struct {
 	conflict int
 	label    string
 	quiet    bool
+	maxHold  time.Duration // 0: as long as the servers allow
 }
 
 func (a *acquisition) flags(cmd *cobra.Command) {
@@ -57,11 +58,14 @@ func (a *acquisition) check(cmd *cobra.Command) error {
 // Not getting the lock is an error with the exit code that was asked for; nothing is left in the
 // queue then.
 func (a *acquisition) acquire(ctx context.Context, c *client.Client, lock string, s *streams) (*client.Lock, error) {
+	var opts []client.LockOption
+	if a.maxHold > 0 {
+		opts = append(opts, client.WithMaxHold(a.maxHold))
+	}
 	if a.try || a.waitSet && a.wait == 0 {
-		l, err := c.TryLock(ctx, lock)
+		l, err := c.TryLock(ctx, lock, opts...)
 		return l, a.busy(lock, err)
 	}
-	var opts []client.LockOption
 	if a.waitSet {
 		opts = append(opts, client.WithWait(a.wait))
 	}
@@ -131,6 +135,8 @@ func whom(ctx context.Context, c *client.Client, lock string) (string, *client.E
 	switch {
 	case errors.Is(err, client.ErrLimit) && errors.As(err, &refused):
 		return "", refused
+	case errors.Is(err, client.ErrPermissionDenied):
+		return "who holds it may not be seen", nil
 	case err != nil && !errors.Is(err, client.ErrLockNotFound):
 		return "no server answers", nil
 	}
@@ -142,7 +148,7 @@ func limitText(limit *client.Error) string { return fmt.Sprintf("the server is a
 
 // contention says who is in the way.
 func contention(holder *dlmv1.Holder, queue int) string {
-	holding := "nobody holds it just now"
+	holding := "nobody that may be seen holds it just now"
 	if holder != nil {
 		holding = fmt.Sprintf("held by %q for %s (token %d)", holder.GetLabel(), age(holder.GetSince()), holder.GetToken())
 	}
@@ -166,6 +172,8 @@ func publish(ctx context.Context, l *client.Lock) error {
 		return nil
 	case errors.Is(err, client.ErrOutcomeUnknown), ctx.Err() != nil:
 		return fmt.Errorf("%w: it is not known whether the section was published: %w", errLost, err)
+	case errors.Is(err, client.ErrPermissionDenied), errors.Is(err, client.ErrUnauthenticated):
+		return fmt.Errorf("nothing was published: %w", err)
 	default:
 		return fmt.Errorf("%w: nothing was published: %w", errLost, err)
 	}

@@ -83,7 +83,7 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 		return orSignal(ctx, err)
 	}
 	if notOf != "" && c.Cluster() == notOf {
-		abandon(context.Background(), held)
+		abandon(context.WithoutCancel(ctx), held)
 		return fmt.Errorf("%w: %q: the enclosing dlm lock does not hold it any more", errLost, lock)
 	}
 	// Two reasons to stop: a signal, and the loss of the lock.
@@ -94,14 +94,14 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 	})()
 	if err := copyRecords(working, held, file, data); err != nil {
 		cause := context.Cause(working) // Before abandon, which ends the hold as well.
-		abandon(context.Background(), held)
+		abandon(context.WithoutCancel(ctx), held)
 		if errors.Is(cause, errLost) {
 			return cause
 		}
 		return orSignal(ctx, err)
 	}
 	stop()
-	ending, stop := signals.Hurry(context.Background(), hurryGrace)
+	ending, stop := signals.Hurry(context.WithoutCancel(ctx), hurryGrace)
 	defer stop()
 	return publish(ending, held)
 }

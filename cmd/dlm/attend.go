@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/distributed-lock-manager/dlm/client"
-	"github.com/distributed-lock-manager/dlm/cmd/internal/dial"
 )
 
 const (
@@ -63,13 +62,13 @@ func attend(ctx context.Context, cfg client.Config, limited func() *client.Error
 		saidLimit = saidLimit || limit != nil
 		if len(asked) == 0 {
 			for _, endpoint := range endpoints {
-				conn, err := dial.Server(endpoint, cfg.Proxy)
+				conn, err := direct(cfg).Server(endpoint)
 				if err != nil {
 					return // which the command is about to say
 				}
 				defer conn.Close()
 				asked = append(asked, func(ctx context.Context) (string, bool) {
-					state, err := healthOf(ctx, conn)
+					state, err := healthOf(ctx, conn, true)
 					switch {
 					case status.Code(err) == codes.DeadlineExceeded:
 						state = "it does not answer"

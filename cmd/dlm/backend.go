@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	"github.com/distributed-lock-manager/dlm/config"
@@ -36,41 +35,31 @@ type backend struct {
 	failed <-chan error     // an embedded etcd that stopped by itself; nil if it is another process
 	close  func() error
 
+	highWater  func() int64       // above which the member of an embedded etcd has handed out no revision; nil: it is another process
 	remembered string             // whose data it was, as an embedded etcd's directory says; empty: unknown
 	remember   func(string) error // for the next start; nil: nothing does
 }
 
 // openBackend starts etcd within this process, or says how to reach the one that the configuration
 // names.
-func openBackend(ctx context.Context, cfg config.Config, control *control) (*backend, error) {
+func openBackend(ctx context.Context, cfg config.Config, control *control, traces trace.TracerProvider) (*backend, error) {
 	logs := control.logs
 	if cfg.External() {
-		return externalEtcd(cfg, control)
-	}
-	members, err := cfg.Cluster.MemberMap()
-	if err != nil {
-		return nil, fmt.Errorf("%w: cluster.members: %w", errConfig, err)
+		return externalEtcd(cfg, control, traces)
 	}
 	if addr := cfg.Cluster.PeerListen; addr != "" && cfg.Cluster.TLS == (config.TLS{}) && !config.IsLoopback(addr) {
 		logs.own.Warn("listening for peers beyond this machine without cluster.tls: whoever reaches the port can change the cluster and its data",
 			"peer_listen", addr)
 	}
-	etcdConfig := embedded.Config{
-		DataDir:       cfg.DataDir,
-		Name:          cfg.Cluster.Name,
-		PeerListen:    cfg.Cluster.PeerListen,
-		PeerAdvertise: cfg.Cluster.PeerAdvertise,
-		Members:       members,
-		Existing:      cfg.Cluster.State == "existing",
-		PeerTLS:       embedded.TLS(cfg.Cluster.TLS),
-		ClientListen:  cfg.Cluster.ClientListen,
-		Quota:         cfg.Cluster.Quota,
-		Logger:        logs.etcd,
-		Fatal: func(err error) {
-			_, _ = fmt.Fprintf(logs.sink, "dlm: embedded etcd: %v\n", err)
-			_ = logs.sink.Sync()
-			os.Exit(exitCode(err))
-		},
+	etcdConfig, err := embeddedConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	etcdConfig.Logger = logs.etcd
+	etcdConfig.Fatal = func(err error) {
+		_, _ = fmt.Fprintf(logs.sink, "dlm: embedded etcd: %v\n", err)
+		_ = logs.sink.Sync()
+		os.Exit(exitCode(err))
 	}
 	server, err := embedded.Start(ctx, etcdConfig)
 	if err != nil {
@@ -93,8 +82,28 @@ func openBackend(ctx context.Context, cfg config.Config, control *control) (*bac
 			return server.Close()
 		},
 
+		highWater:  server.HighWater,
 		remembered: server.Remembered(),
 		remember:   server.Remember,
+	}, nil
+}
+
+// embeddedConfig is how etcd is run within a process, but for who is told of it.
+func embeddedConfig(cfg config.Config) (embedded.Config, error) {
+	members, err := cfg.Cluster.MemberMap()
+	if err != nil {
+		return embedded.Config{}, fmt.Errorf("%w: cluster.members: %w", errConfig, err)
+	}
+	return embedded.Config{
+		DataDir:       cfg.DataDir,
+		Name:          cfg.Cluster.Name,
+		PeerListen:    cfg.Cluster.PeerListen,
+		PeerAdvertise: cfg.Cluster.PeerAdvertise,
+		Members:       members,
+		Existing:      cfg.Cluster.State == "existing",
+		PeerTLS:       embedded.TLS(cfg.Cluster.TLS),
+		ClientListen:  cfg.Cluster.ClientListen,
+		Quota:         cfg.Cluster.Quota,
 	}, nil
 }
 
@@ -126,12 +135,15 @@ func (b *backend) recognize(prefix, cluster string) error {
 			"tokens may be granted a second time; restore a backup of that cluster, or start with another etcd.prefix",
 			embedded.ErrOtherCluster, was, cluster, prefix)
 	}
-	return b.remember(prefix + " " + cluster)
+	return b.remember(remembered(prefix, cluster))
 }
+
+// remembered is how a data directory says whose it is: which cluster its etcd has under a prefix.
+func remembered(prefix, cluster string) string { return prefix + " " + cluster }
 
 // externalEtcd says how to connect to an external etcd. That it can be reached is found out by the
 // store.
-func externalEtcd(cfg config.Config, control *control) (*backend, error) {
+func externalEtcd(cfg config.Config, control *control, traces trace.TracerProvider) (*backend, error) {
 	login, err := newLogin(cfg.Etcd, control.logs.own)
 	if err != nil {
 		return nil, fmt.Errorf("%w: etcd.tls: %w", errConfig, err)
@@ -146,20 +158,12 @@ func externalEtcd(cfg config.Config, control *control) (*backend, error) {
 			Username:             cfg.Etcd.Username,
 			Password:             cfg.Etcd.Password,
 			Logger:               control.logs.etcd,
-			DialOptions:          append(login.options(), grpc.WithNoProxy()),
+			DialOptions:          append(login.options(), append(etcdTraces(traces), grpc.WithNoProxy())...),
 		},
 		where: "data in etcd at " + strings.Join(cfg.Etcd.Endpoints, ","),
 		about: []any{"etcd", cfg.Etcd.Endpoints},
 		close: func() error { return nil },
 	}, nil
-}
-
-// etcdTLS is nil if no file is named.
-func etcdTLS(files config.TLS) (*tls.Config, error) {
-	if files == (config.TLS{}) {
-		return nil, nil
-	}
-	return transport.TLSInfo{TrustedCAFile: files.CA, CertFile: files.Cert, KeyFile: files.Key}.ClientConfig()
 }
 
 // openStore opens the store. An external etcd has to answer in time. An embedded one is waited for:

@@ -21,6 +21,8 @@ type benchCommand struct {
 	cfg    bench.Config
 	builds []string // ours and theirs
 	dir    string   // for their data
+	secure bool     // ours
+	watch  bool     // ours
 	asJSON bool
 }
 
@@ -49,7 +51,9 @@ are measured by the program dlm-bench-peers, which must be beside this one or on
 
 With --against dlm, a build of dlm is measured beside another one, by this program: for each pair a server of either is
 started, with an embedded etcd and fresh data, and by turns one and the other is first. --endpoints is of no use then.
-Neither build may be this program's own file, whose code a server would have in common with the load.
+Neither build may be this program's own file, whose code a server would have in common with the load. With --secure the
+first of them knows its clients by TLS, and has a policy of 1,000 rules. With --watched its metrics are scraped each
+second, and a web page of it is open.
 
 docs/benchmarks.md says what the columns are, and what was measured.`,
 		Args: arguments(0, 0),
@@ -69,6 +73,8 @@ docs/benchmarks.md says what the columns are, and what was measured.`,
 	flags.StringSliceVar(&b.cfg.EtcdEndpoints, "etcd-endpoints", []string{"127.0.0.1:2379"},
 		"etcd client ports, separated by commas")
 	flags.StringSliceVar(&b.builds, "builds", nil, "two builds of dlm, as NEW,OLD: programs in files of their own")
+	flags.BoolVar(&b.secure, "secure", false, "the first of these has client certificates, made for it, and a policy of 1,000 rules")
+	flags.BoolVar(&b.watch, "watched", false, "the first of these is scraped each second, and has a page open")
 	flags.StringVar(&b.dir, "data-dir", "", "where the servers of these keep their data (default: where temporary files are)")
 	flags.StringVar(&b.cfg.Peer.Endpoint, "peer-endpoint", "",
 		"where the other system listens, a host:port or for PostgreSQL a URL (default: its usual port on this machine)")
@@ -86,10 +92,16 @@ func (b *benchCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.cfg.Endpoints, b.cfg.ConnectTimeout, b.cfg.Proxy = conn.Endpoints, conn.ConnectTimeout, conn.Proxy
+	b.cfg.Endpoints, b.cfg.ConnectTimeout, b.cfg.Way = conn.Endpoints, conn.ConnectTimeout, direct(conn)
 	if len(b.builds) == 2 {
-		programs := bench.Programs{Ours: b.builds[0], Theirs: b.builds[1], Dir: b.dir, Stderr: b.err}
+		programs := bench.Programs{Ours: b.builds[0], Theirs: b.builds[1], Secure: b.secure, Watched: b.watch, Dir: b.dir, Stderr: b.err}
 		b.cfg.Builds = programs.Start
+	}
+	if b.secure && (b.cfg.Builds == nil || b.cfg.Against != bench.DLM) {
+		return usagef("--secure is for --against dlm with --builds")
+	}
+	if b.watch && (b.cfg.Builds == nil || b.cfg.Against != bench.DLM || b.secure) {
+		return usagef("--watched is for --against dlm with --builds, and not together with --secure")
 	}
 	if err := b.cfg.Check(); err != nil {
 		return usagef("%v", err)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/distributed-lock-manager/dlm/internal/certs/certstest"
 )
 
 // benchArgs makes slices that are as short as can be: nothing is asserted about the figures.
@@ -76,6 +78,10 @@ func TestBenchRefuses(t *testing.T) {
 		{"--against other", 64, `"other"`},
 		{"--against redis --workload append", 64, "no records"},
 		{"--against dlm", 64, "no other build"},
+		{"--against dlm --secure", 64, "--secure is for"},
+		{"--builds a,b --secure", 64, "--secure is for"},
+		{"--builds a,b --watched", 64, "--watched is for"},
+		{"--against dlm --builds a,b --secure --watched", 64, "--watched is for"},
 		{"--bar 0.97", 64, "something to measure against"},
 		{"--clients many", 64, "clients"},
 		{"--connect-timeout 0s", 64, "connect-timeout"},
@@ -112,6 +118,48 @@ func TestBenchAgainstAnotherBuild(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); len(left) > 0 || err != nil {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// The load reaches each of the two by the way that it has, whatever the command's own is.
+func TestBenchAgainstAnotherBuildSecure(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := dlm(t, benchArgs("--workload", "own,idle,append", "--ttl", "2s", "--runs", "2", "--secure",
+		"--against", "dlm", "--builds", dlmPath+","+dlmPath, "--data-dir", dir, "--json")...)
+	cmd.Env = append(cmd.Env, "DLM_CLIENT_TLS=true")
+	out := must(t, cmd)
+	if got := strings.Count(out, `"system":"dlm"`) + strings.Count(out, `"system":"other-dlm"`); got != 6 {
+		t.Errorf("%d rows, want two of each workload\n%s", got, out)
+	}
+	if left, err := os.ReadDir(dir); len(left) > 0 || err != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// The first of the two is looked at meanwhile, as operators do.
+func TestBenchAgainstAnotherBuildWatched(t *testing.T) {
+	t.Parallel()
+	r := run(t, dlm(t, benchArgs("--workload", "own", "--runs", "1", "--duration", "1500ms", "--watched",
+		"--against", "dlm", "--builds", dlmPath+","+dlmPath, "--data-dir", t.TempDir(), "--json")...))
+	if r.code != 0 || strings.Contains(r.err, "/metrics") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
+// Every workload reaches a server as the flags say.
+func TestBenchShowsACertificate(t *testing.T) {
+	t.Parallel()
+	s := startSecured(t)
+	certstest.Write(t, s.policy, []byte("rules:\n  - {identity: cn:worker, locks: [bench], allow: [acquire, append, read, inspect]}\n"))
+	args := benchArgs("--workload", "own,append,waiters,idle", "--ttl", "2s")
+	eventually(t, "the policy", func() bool { return run(t, s.known(t, "lock", "bench", "true")).code == 0 })
+	must(t, s.known(t, args...))
+	if r := run(t, s.bare(t, args...)); r.code != 77 {
+		t.Errorf("without a certificate: exit code %d, want 77\n%s", r.code, r.err)
+	}
+	if r := run(t, s.bare(t, benchArgs("--workload", "idle")...)); r.code == 0 || !strings.Contains(r.err, "certificate") {
+		t.Errorf("idle without a certificate: exit code %d\n%s", r.code, r.err)
 	}
 }
 

@@ -21,6 +21,9 @@ func configFlags(cmd *cobra.Command, file *string) {
 		}
 		// In a flag's help backquotes would name its argument.
 		cmd.Flags().String(config.Flag(key.Name), key.Default, strings.ReplaceAll(key.Meaning, "`", `"`))
+		if key.Default == "true" || key.Default == "false" {
+			cmd.Flags().Lookup(config.Flag(key.Name)).NoOptDefVal = "true"
+		}
 	}
 }
 
@@ -35,6 +38,7 @@ func loadConfig(cmd *cobra.Command, file string) (config.Config, error) {
 			err = errors.Join(err, fmt.Errorf("coursework.lock: %w", lockErr))
 		}
 	}
+	err = errors.Join(err, checkHolds(cfg.Hold), checkAccess(cfg))
 	if err != nil {
 		return config.Config{}, fmt.Errorf("%w: %w", errConfig, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"os"
 	"strconv"
@@ -11,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/client/oteltrace"
+	"github.com/distributed-lock-manager/dlm/internal/dial"
 )
 
 const (
@@ -24,6 +27,7 @@ type connection struct {
 	timeout   time.Duration
 	linger    time.Duration // see client.Config; 0 for commands that hold nothing
 	proxy     bool
+	identity  identity       // as the flags say, and once there is a configuration, the environment
 	given     *pflag.FlagSet // says which flags were given
 }
 
@@ -34,7 +38,8 @@ func (c *connection) flags(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&c.timeout, "connect-timeout", defaultConnectTimeout,
 		"how long to look for a server before giving up; -n and -w may end that before")
 	cmd.Flags().BoolVar(&c.proxy, "proxy", false,
-		"reach servers through the proxy that HTTPS_PROXY names, in plain text (env "+envProxy+")")
+		"reach servers by TLS through the proxy that HTTPS_PROXY names (env "+envProxy+")")
+	c.identity.flags(cmd)
 	c.given = cmd.Flags()
 }
 
@@ -63,8 +68,19 @@ func named(list []string) []string {
 // config is the client's configuration. Its faults are mistakes of the command line or of the
 // environment, and are all named at once.
 func (c *connection) config(ttl time.Duration, label string) (client.Config, error) {
-	cfg := client.Config{Endpoints: c.list(), TTL: ttl, Linger: c.linger, ConnectTimeout: c.timeout, Label: label, Proxy: c.proxy}
 	var faults []error
+	cfg := client.Config{
+		Endpoints: c.list(), TTL: ttl, Linger: c.linger, ConnectTimeout: c.timeout, Label: label, Proxy: c.proxy,
+		Hooks: oteltrace.Hooks(nil), // of commands that have a span
+	}
+	var err error
+	if c.identity, err = c.identity.given(c.given); err == nil {
+		err = c.identity.config(&cfg)
+	}
+	if err != nil {
+		faults = append(faults, usagef("%v", err))
+		cfg.TLS = new(tls.Config) // that there is none is not to be told as well
+	}
 	if env := os.Getenv(envProxy); env != "" && !c.given.Changed("proxy") {
 		proxy, err := strconv.ParseBool(env)
 		if err != nil {
@@ -79,4 +95,9 @@ func (c *connection) config(ttl time.Duration, label string) (client.Config, err
 		faults = append(faults, usagef("--connect-timeout is 0s, must be above"))
 	}
 	return cfg, errors.Join(append(faults, cfg.Validate())...)
+}
+
+// direct is how a configuration's servers are reached without a client of it.
+func direct(cfg client.Config) dial.Config {
+	return dial.Config{TLS: cfg.TLS, BearerFile: cfg.BearerFile, Proxy: cfg.Proxy}
 }

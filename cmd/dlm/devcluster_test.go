@@ -3,7 +3,6 @@ package main_test
 import (
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
 // devCluster is a running `dlm dev-cluster`, with ports that nobody else has.
@@ -37,17 +38,13 @@ func startDevCluster(t *testing.T, args ...string) *devCluster {
 	return c
 }
 
-// ports are three ports that were free a moment ago.
+// ports are three ports that are free.
 func ports(t *testing.T) string {
 	t.Helper()
 	var all []string
 	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		all = append(all, fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+		_, port, _ := strings.Cut(storetest.FreeAddr(t), ":")
+		all = append(all, port)
 	}
 	return strings.Join(all, ",")
 }

@@ -5,25 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/client/oteltrace"
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
 )
 
 // What `dlm lock` puts into the environment of its command, for that and the dlm commands that it
 // calls.
 const (
-	envLock      = "DLM_LOCK"      // the lock that is held
-	envToken     = "DLM_TOKEN"     // its token
-	envSession   = "DLM_SESSION"   // the credential to append under it: a secret
-	envEndpoints = "DLM_ENDPOINTS" // where the servers are
-	envProxy     = "DLM_PROXY"     // whether they are reached through the environment's proxy
-	envHeld      = "DLM_HELD"      // every lock held by this and the enclosing `dlm lock`, separated by colons
-	envHolds     = "DLM_HOLDS"     // the same holds, each as told by hold.String
+	envLock      = "DLM_LOCK"       // the lock that is held
+	envToken     = "DLM_TOKEN"      // its token
+	envSession   = "DLM_SESSION"    // the credential to append under it: a secret
+	envEndpoints = "DLM_ENDPOINTS"  // where the servers are
+	envProxy     = "DLM_PROXY"      // whether they are reached through the environment's proxy
+	envTLS       = "DLM_CLIENT_TLS" // whether they are reached by TLS
+	envCA        = "DLM_CLIENT_CA"  // the files with their authorities, and with what is shown to them: see identity
+	envCert      = "DLM_CLIENT_CERT"
+	envKey       = "DLM_CLIENT_KEY"
+	envBearer    = "DLM_BEARER_FILE"
+	envDeadline  = "DLM_DEADLINE" // when the lock is taken away; empty: never
+	envHeld      = "DLM_HELD"     // every lock held by this and the enclosing `dlm lock`, separated by colons
+	envHolds     = "DLM_HOLDS"    // the same holds, each as told by hold.String
 )
 
 // hold is one `dlm lock`, as what runs inside is told of it. It counts only while it lives: an
@@ -61,7 +70,7 @@ func holds() []hold {
 }
 
 // childEnv is the environment of a command that runs under l.
-func childEnv(environ []string, cfg client.Config, c *client.Client, l *client.Lock, mark string) []string {
+func childEnv(ctx context.Context, environ []string, cfg client.Config, id identity, c *client.Client, l *client.Lock, mark string) []string {
 	token := strconv.FormatInt(l.Token(), 10)
 	inner := append(holds(), hold{
 		lock: l.Name(), session: publicID(l.Credential()), token: token, cluster: c.Cluster(), servers: digest(cfg.Endpoints),
@@ -81,10 +90,17 @@ func childEnv(environ []string, cfg client.Config, c *client.Client, l *client.L
 		envHeld:      strings.Join(names, ":"),
 		envHolds:     strings.Join(texts, ":"),
 	}
+	if at, ok := l.Deadline(); ok {
+		own[envDeadline] = at.Format(time.RFC3339)
+	}
+	maps.Copy(own, id.environ())
+	if parent := oteltrace.Traceparent(ctx); parent != "" {
+		own[envTraceparent] = parent
+	}
 	env := slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		_, ours := own[name]
-		return ours
+		return ours || name == envDeadline // of an enclosing lock
 	})
 	for name, value := range own {
 		env = append(env, name+"="+value)

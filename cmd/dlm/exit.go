@@ -22,9 +22,10 @@ const (
 	exitLost        = 70  // the lock was lost while it was needed: nothing was published, unless it says that this is not known
 	exitNotEnded    = 71  // lock: something that the command has started could not be ended, and may run on without the lock
 	exitInUse       = 73  // server: the data directory is another server's
-	exitDisk        = 74  // server: the disk is full, or cannot be written to
+	exitDisk        = 74  // server, snapshot: the disk is full, or cannot be written to
+	exitDenied      = 77  // no server knows who this is, or the policy does not allow it
 	exitNotAcquired = 75  // the lock is held by somebody else; -E changes it
-	exitConfig      = 78  // server, config: the configuration is wrong, or a server must not run on this data
+	exitConfig      = 78  // server, config, snapshot: the configuration is wrong, or a server must not run on this data
 	exitNotRunnable = 126 // lock: the command is there but cannot be run
 	exitNotFound    = 127 // lock: there is no such command
 )
@@ -47,6 +48,7 @@ func exitCodes() []struct {
 		{embedded.ErrEmptied, exitConfig},
 		{embedded.ErrNotAdded, exitConfig},
 		{embedded.ErrRemoved, exitConfig},
+		{embedded.ErrNotEmpty, exitConfig},
 		{embedded.ErrStale, exitConfig},
 		{etcdstore.ErrFormatTooNew, exitConfig},
 		{etcdstore.ErrPrefixNested, exitConfig},
@@ -58,7 +60,10 @@ func exitCodes() []struct {
 		{client.ErrSessionExpired, exitLost},
 		{client.ErrOutcomeUnknown, exitLost},
 		{client.ErrDataLoss, exitLost},
+		{client.ErrUnauthenticated, exitDenied}, // before ErrUnavailable, which it may be as well
+		{client.ErrPermissionDenied, exitDenied},
 		{client.ErrUnavailable, exitUnreachable},
+		{client.ErrBroken, exitUnreachable},
 		{client.ErrLimit, exitUnreachable},
 		{client.ErrWentBack, exitUnreachable},
 		{client.ErrOtherCluster, exitUnreachable},

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -193,18 +196,44 @@ func TestWatch(t *testing.T) {
 
 func TestVersionAndCompletion(t *testing.T) {
 	t.Parallel()
-	var version struct{ Version, Go, Platform string }
+	var version struct{ Version, Revision, Committed, Go, Etcd, Platform string }
 	decode(t, must(t, dlm(t, "version", "--json")), &version)
-	if version.Version == "" || version.Go == "" || version.Platform == "" {
+	if version.Version == "" || version.Go != runtime.Version() || version.Etcd == "" || version.Platform != runtime.GOOS+"/"+runtime.GOARCH {
 		t.Errorf("version --json: %+v", version)
 	}
-	if out := must(t, dlm(t, "version")); !strings.HasPrefix(out, "dlm ") {
-		t.Errorf("version: %q", out)
+	out := must(t, dlm(t, "version"))
+	for _, want := range []string{"dlm " + version.Version, " " + version.Committed, version.Go, "etcd " + version.Etcd, version.Platform} {
+		if !strings.Contains(out, want) {
+			t.Errorf("version: %q, want %q in it", out, want)
+		}
 	}
 	for _, name := range []string{"bash", "zsh", "fish"} {
 		if out := must(t, dlm(t, "completion", name)); !strings.Contains(out, "dlm") {
 			t.Errorf("completion %s: %d bytes", name, len(out))
 		}
+	}
+}
+
+// Each command that is not hidden has a page, with its flags in it, and none says when it was made.
+func TestManual(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "man")
+	must(t, dlm(t, "man", dir))
+	for page, want := range map[string]string{"dlm.1": "dlm-server(1)", "dlm-lock.1": "--ttl", "dlm-member-add.1": "dlm-member(1)"} {
+		text, err := os.ReadFile(filepath.Join(dir, page))
+		if err != nil {
+			t.Error(err)
+		}
+		// Troff wants its hyphens escaped.
+		if plain := strings.ReplaceAll(string(text), `\-`, "-"); !strings.Contains(strings.ReplaceAll(plain, `\fP`, ""), want) {
+			t.Errorf("%s does not say %q", page, want)
+		}
+		if strings.Contains(string(text), "Auto generated") {
+			t.Errorf("%s says when it was made", page)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "dlm-man.1")); err == nil {
+		t.Error("a hidden command has a page")
 	}
 }
 

@@ -19,8 +19,8 @@ import (
 // founders are three servers of one cluster that are started and stopped one by one.
 type founders struct {
 	peers, listen, dirs []string
-	// settings are how each is configured besides where it serves, keeps its data and listens for
-	// its peers; nil: by flags.
+	// settings are how each is configured besides where it serves and keeps its data; nil: by
+	// flags, as a member of the three.
 	settings func(i int) (args, env []string)
 }
 
@@ -38,18 +38,25 @@ func newFounders(t *testing.T) *founders {
 // start starts a server, which may not become ready.
 func (f *founders) start(t *testing.T, i int) *background {
 	t.Helper()
-	var members, env []string
-	for j, peer := range f.peers {
-		members = append(members, fmt.Sprintf("dlm-%d=%s", j, peer))
-	}
-	args := []string{"--cluster-name", fmt.Sprintf("dlm-%d", i), "--cluster-members", strings.Join(members, ",")}
+	var env []string
+	args := f.member(i)
 	if f.settings != nil {
 		args, env = f.settings(i)
 	}
-	cmd := command(t, "", dlmPath, append([]string{"server", "--listen", f.listen[i], "--data-dir", f.dirs[i],
-		"--cluster-peer-listen", f.peers[i]}, args...)...)
+	cmd := lasting(t, "", dlmPath, append([]string{"server", "--listen", f.listen[i], "--data-dir", f.dirs[i]}, args...)...)
 	cmd.Env = append(cmd.Env, env...)
 	return start(t, cmd)
+}
+
+// member is how a server is configured as a member of the cluster, by flags.
+func (f *founders) member(i int) (args []string) {
+	var members []string
+	for j, peer := range f.peers {
+		members = append(members, fmt.Sprintf("dlm-%d=%s", j, peer))
+	}
+	return []string{
+		"--cluster-name", fmt.Sprintf("dlm-%d", i), "--cluster-members", strings.Join(members, ","), "--cluster-peer-listen", f.peers[i],
+	}
 }
 
 // shipped configures the servers as the files in deploy do, but for their addresses.
@@ -76,7 +83,7 @@ func (f *founders) shipped(t *testing.T, file string) {
 			t.Fatal(err)
 		}
 		f.settings = func(i int) (args, env []string) {
-			return []string{"--config", path, "--cluster-client-listen", ""}, []string{fmt.Sprint("DLM_CLUSTER_NAME=dlm-", i)}
+			return []string{"--config", path, "--cluster-client-listen", "", "--cluster-peer-listen", f.peers[i], "--admin-listen", ""}, []string{fmt.Sprint("DLM_CLUSTER_NAME=dlm-", i)}
 		}
 		return
 	}
@@ -89,7 +96,9 @@ func (f *founders) shipped(t *testing.T, file string) {
 		members = strings.Replace(members, fmt.Sprintf("dlm-%d=dlm-%d:2380", i+1, i+1), fmt.Sprintf("dlm-%d=%s", i, peer), 1)
 	}
 	env = append(env, "DLM_CLUSTER_MEMBERS="+members)
-	f.settings = func(i int) ([]string, []string) { return nil, append(env, fmt.Sprint("DLM_CLUSTER_NAME=dlm-", i)) }
+	f.settings = func(i int) ([]string, []string) {
+		return []string{"--cluster-peer-listen", f.peers[i]}, append(env, fmt.Sprint("DLM_CLUSTER_NAME=dlm-", i))
+	}
 }
 
 func (f *founders) all() string { return strings.Join(f.listen, ",") }

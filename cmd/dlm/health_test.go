@@ -11,7 +11,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
-	"github.com/distributed-lock-manager/dlm/cmd/internal/dial"
+	"github.com/distributed-lock-manager/dlm/internal/dial"
 )
 
 // A health check asks the server where its configuration says that it listens, whatever the
@@ -44,7 +44,7 @@ func TestHealthOfTheCoursework(t *testing.T) {
 	t.Parallel()
 	for lock, want := range map[string]codes.Code{"default": codes.OK, "": codes.NotFound} {
 		s := ownServer(t, "--coursework-lock", lock)
-		conn, err := dial.Server(s.addr, false)
+		conn, err := dial.Config{}.Server(s.addr)
 		if err != nil {
 			t.Fatal(err)
 		}

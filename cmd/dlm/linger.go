@@ -27,11 +27,12 @@ func lingerOf(ttl time.Duration) time.Duration {
 type will struct {
 	Endpoints []string
 	Proxy     bool
+	Identity  identity
 	Session   string
 }
 
-func bequest(cfg client.Config, credential string) []byte {
-	b, err := json.Marshal(will{cfg.Endpoints, cfg.Proxy, credential})
+func bequest(cfg client.Config, id identity, credential string) []byte {
+	b, err := json.Marshal(will{cfg.Endpoints, cfg.Proxy, id, credential})
 	if err != nil {
 		panic(err) // strings can be encoded
 	}
@@ -48,7 +49,11 @@ func endLease(order []byte) {
 	if json.Unmarshal(order, &w) != nil {
 		return
 	}
-	c, err := client.Open(client.Config{Endpoints: w.Endpoints, Proxy: w.Proxy, ConnectTimeout: executeTimeout})
+	cfg := client.Config{Endpoints: w.Endpoints, Proxy: w.Proxy, ConnectTimeout: executeTimeout}
+	if w.Identity.config(&cfg) != nil {
+		return
+	}
+	c, err := client.Open(cfg)
 	if err != nil {
 		return
 	}

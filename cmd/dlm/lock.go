@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/distributed-lock-manager/dlm/client"
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
+	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
 // lockCommand is `dlm lock`.
@@ -46,15 +48,19 @@ environment. A SIGTERM is passed on to all of them, and a second one ends them.
 so after a second; "wait:DURATION", and end them after that; "kill" them at once, by SIGTERM and 2s later by SIGKILL; or
 "leave" them running without the lock.
 
+--max-hold, or the servers' configuration, may give the lock an end, counted from when it was granted. When a fifth of the
+time is left, one minute at most, a line on standard error says so; at the end the lock is lost.
+
 Inside, "dlm append" of the same lock writes under the lock already held; those appends are published if COMMAND exits
 0, and dropped otherwise. COMMAND's environment has DLM_LOCK, DLM_TOKEN, DLM_SESSION (a secret: whoever has it can
-append), DLM_ENDPOINTS, DLM_PROXY, DLM_HELD, the locks held by this and the enclosing calls, and DLM_HOLDS, by which
-those are known to each other.
+append), DLM_ENDPOINTS and DLM_PROXY, DLM_CLIENT_TLS, DLM_CLIENT_CA, DLM_CLIENT_CERT, DLM_CLIENT_KEY and DLM_BEARER_FILE,
+which name files, DLM_DEADLINE (when the lock is taken away, in the form of RFC 3339; not set: never), DLM_HELD, the locks held by this and the enclosing calls, and DLM_HOLDS, by which those are known to
+each other.
 
 Exit code: COMMAND's own, 126 if it cannot be run, 127 if it is not found, 128+N if it died of signal N, 64 usage, 69 no
 server answered before the lock was held, or not within one of its limits, 70 the lock was lost while COMMAND ran, which was ended, whatever its own code
 was, 71 processes that COMMAND has started could not be ended, as those below sudo, and may run on without the lock, 75 (or
--E CODE) the lock was not acquired. With 70 and 71 nothing was published, or dlm says that this is not known.`,
+-E CODE) the lock was not acquired, 77 the servers do not accept who this is, or do not allow it. With 70, 71 and 77 nothing was published, or dlm says that this is not known.`,
 		Example: `  dlm lock nightly ./backup.sh
   dlm lock -n deploy sh -c 'make && make install'
   dlm lock -w 30s orders sh -c 'date | dlm append orders log'
@@ -71,6 +77,8 @@ was, 71 processes that COMMAND has started could not be ended, as those below su
 	l.connection.flags(cmd)
 	l.acquisition.flags(cmd)
 	cmd.Flags().DurationVar(&l.ttl, "ttl", client.DefaultTTL, "how long the lock outlives a dlm that was stopped or cut off, 2s to 10m")
+	cmd.Flags().DurationVar(&l.maxHold, "max-hold", 0,
+		"how long the lock may be held before it is taken away and COMMAND ended, 1s to 24h (default: as long as the servers allow)")
 	cmd.Flags().DurationVar(&l.killAfter, "kill-after", time.Second,
 		"from SIGTERM to SIGKILL for processes whose lock was taken away, or that a second SIGTERM ends, 0s to 1m")
 	cmd.Flags().Var(&l.leftovers, "leftovers", "what becomes of processes that run on when COMMAND has ended: wait, wait:DURATION, kill, leave")
@@ -85,6 +93,8 @@ func (l *lockCommand) check(cmd *cobra.Command) error {
 	switch {
 	case l.ttl == 0:
 		return usagef("--ttl is 0s, must be above")
+	case cmd.Flags().Changed("max-hold") && (l.maxHold < etcdstore.MinHold || l.maxHold > etcdstore.MaxHold):
+		return usagef("--max-hold is %v, must be between %v and %v", l.maxHold, etcdstore.MinHold, etcdstore.MaxHold)
 	case l.killAfter < 0 || l.killAfter > maxKillAfter:
 		return usagef("--kill-after is %v, must be between 0s and %v", l.killAfter, maxKillAfter)
 	}
@@ -129,10 +139,13 @@ func (l *lockCommand) run(ctx context.Context, name string, argv []string) (err 
 	if err != nil {
 		return err
 	}
+	if _, ends := held.Deadline(); l.maxHold > 0 && !ends {
+		l.printf("lock %q: the server is older than --max-hold: the lock may be held for ever", name)
+	}
 	lease := process.Lease{Context: held.Context(), Expiry: held.Expiry, Margin: held.Margin}
-	command := process.Command{Path: path, Args: argv, Env: childEnv(os.Environ(), cfg, c, held, tree.Mark())}
-	if err := tree.Afterwards(bequest(cfg, held.Credential())); err != nil {
-		abandon(context.Background(), held)
+	command := process.Command{Path: path, Args: argv, Env: childEnv(ctx, os.Environ(), cfg, l.identity, c, held, tree.Mark())}
+	if err := tree.Afterwards(bequest(cfg, l.identity, held.Credential())); err != nil {
+		abandon(context.WithoutCancel(ctx), held)
 		return err
 	}
 	options := process.Options{
@@ -140,8 +153,10 @@ func (l *lockCommand) run(ctx context.Context, name string, argv []string) (err 
 		Leftovers: l.leftovers,
 		Say:       func(message string) { l.printf("lock %q: %s", name, message) },
 	}
+	stopWarning := l.warn(held)
 	result, err := tree.Run(lease, command, signals, options)
-	ending, stop := signals.Hurry(context.Background(), hurryGrace)
+	stopWarning()
+	ending, stop := signals.Hurry(context.WithoutCancel(ctx), hurryGrace)
 	defer func() {
 		hurried = ending.Err() != nil
 		stop()
@@ -188,11 +203,31 @@ func (l *lockCommand) wait(ctx context.Context, c *client.Client, name string, s
 	stop()
 	if signalled := orSignal(ctx, nil); signalled != nil {
 		if err == nil {
-			abandon(context.Background(), held)
+			abandon(context.WithoutCancel(ctx), held)
 		}
 		return nil, signalled
 	}
 	return held, err
+}
+
+// warn says, once, that a hold's deadline is near, until stop is called.
+func (l *lockCommand) warn(held *client.Lock) (stop func()) {
+	over := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		select {
+		case <-held.Ending():
+			at, _ := held.Deadline()
+			l.printf("lock %q: it may not be held longer than until %s, in %s: then it is taken away, and the command ended",
+				held.Name(), at.Format(time.RFC3339), max(time.Until(at), 0).Round(100*time.Millisecond))
+		case <-held.Context().Done():
+		case <-over:
+		}
+	})
+	return func() {
+		close(over)
+		done.Wait()
+	}
 }
 
 // lostUnnoticed reports whether a server says that a lock is not held any more. A command that has

@@ -147,8 +147,14 @@ func TestNotAcquired(t *testing.T) {
 // waiting is how many wait for a lock.
 func waiting(t *testing.T, lock string) int {
 	t.Helper()
+	return queueOf(t, endpoint, lock)
+}
+
+// queueOf is how many wait for a lock of a server.
+func queueOf(t *testing.T, endpoint, lock string) int {
+	t.Helper()
 	var state struct{ QueueLength int }
-	decode(t, must(t, dlm(t, "status", "--json", lock)), &state)
+	decode(t, must(t, command(t, endpoint, dlmPath, "status", "--json", lock)), &state)
 	return state.QueueLength
 }
 

@@ -5,15 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"net"
 	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/distributed-lock-manager/dlm/config"
+	"github.com/distributed-lock-manager/dlm/internal/certs"
 )
 
 // login is how a server shows an external etcd who it is. Password and certificates are replaced
@@ -30,23 +29,8 @@ type login struct {
 }
 
 func newLogin(cfg config.Etcd, log *slog.Logger) (*login, error) {
-	tlsConfig, err := loadTLS(cfg.TLS)
+	tlsConfig, err := etcdTLS(cfg.TLS)
 	return &login{log: log, cfg: cfg, password: cfg.Password, tls: tlsConfig, said: map[string]string{}}, err
-}
-
-// loadTLS is etcdTLS with all files read: of its own, it reads certificate and key when they are
-// asked for, when they may be gone.
-func loadTLS(files config.TLS) (*tls.Config, error) {
-	cfg, err := etcdTLS(files)
-	if err != nil || files.Cert == "" {
-		return cfg, err
-	}
-	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
-	if err != nil {
-		return nil, err
-	}
-	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
-	return cfg, nil
 }
 
 // take has a later configuration count. Whether there is TLS, and a user, cannot be changed.
@@ -63,7 +47,7 @@ func (l *login) take(cfg config.Config) error {
 func (l *login) options() []grpc.DialOption {
 	options := []grpc.DialOption{grpc.WithChainUnaryInterceptor(l.authenticate)}
 	if l.tls != nil {
-		options = append(options, grpc.WithTransportCredentials(handshake{l}))
+		options = append(options, grpc.WithTransportCredentials(certs.Handshake(l.certificates)))
 	}
 	return options
 }
@@ -115,7 +99,7 @@ func (l *login) passwords() (before, now string) {
 func (l *login) certificates() *tls.Config {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now, err := loadTLS(l.cfg.TLS)
+	now, err := etcdTLS(l.cfg.TLS)
 	l.complain("certificates", err)
 	if err == nil {
 		l.tls = now
@@ -135,21 +119,16 @@ func (l *login) complain(of string, err error) {
 	l.said[of] = text
 }
 
-// handshake is TLS with the certificates of this moment.
-type handshake struct{ login *login }
-
-func (h handshake) now() credentials.TransportCredentials {
-	return credentials.NewTLS(h.login.certificates())
+// etcdTLS is how etcd is reached with these files, all of which are read; nil if none is named.
+func etcdTLS(files config.TLS) (*tls.Config, error) {
+	if files == (config.TLS{}) {
+		return nil, nil
+	}
+	set, err := certs.Load(certs.Files(files))
+	if err != nil {
+		return nil, err
+	}
+	cfg := set.ClientConfig()
+	cfg.MinVersion = tls.VersionTLS12 // an external etcd may be told to speak nothing newer
+	return cfg, nil
 }
-
-func (h handshake) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return h.now().ClientHandshake(ctx, authority, conn)
-}
-
-func (h handshake) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return nil, nil, errors.New("not a server")
-}
-
-func (h handshake) Info() credentials.ProtocolInfo          { return credentials.NewTLS(nil).Info() }
-func (h handshake) Clone() credentials.TransportCredentials { return h }
-func (h handshake) OverrideServerName(string) error         { return errors.New("not supported") }

@@ -22,18 +22,22 @@ func main() {
 
 // run is the whole program: what the exit code is about has been said on stderr when it returns.
 func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) int {
-	root := newRoot(&streams{in: stdin, out: stdout, err: stderr})
+	s := &streams{in: stdin, out: stdout, err: stderr}
+	root := newRoot(s)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	ctx, end := s.traced(ctx, root, args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
+		end(nil)
 		return exitOK
 	}
 	if !errors.As(err, new(silent)) {
-		fmt.Fprintf(stderr, "dlm: %s\n", printable(err.Error()))
+		fmt.Fprintf(stderr, "dlm: %s\n", printable(told(err)))
 	}
+	end(err)
 	var keyboard *interrupted
 	if errors.As(err, &keyboard) {
 		process.Propagate(keyboard.signal)

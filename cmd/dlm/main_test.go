@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds everything that is waited for.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // dlmPath is the built binary, endpoint the server that most tests share; each test has locks of
 // its own.
@@ -30,6 +30,7 @@ var (
 
 func TestMain(m *testing.M) {
 	ptytest.DefaultSignals()
+	await.AtATime(3) // most tests wait for processes, or until a lease ends
 	os.Exit(withServer(m.Run))
 }
 
@@ -46,7 +47,7 @@ func withServer(tests func() int) int {
 	}
 	// Whatever the tests are run under must not look like an enclosing dlm.
 	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "DLM_") {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "DLM_") || strings.HasPrefix(name, "OTEL_") || name == "TRACEPARENT" {
 			os.Unsetenv(name)
 		}
 	}
@@ -80,12 +81,18 @@ type server struct {
 
 // startServer returns when the server says that it is ready.
 func startServer(addr, dir string, args ...string) (*server, error) {
+	return startServerIn(nil, addr, dir, args...)
+}
+
+// startServerIn is startServer with some environment more.
+func startServerIn(environ []string, addr, dir string, args ...string) (*server, error) {
 	s := &server{
 		cmd: exec.Command(dlmPath, append([]string{"server", "--listen", addr, "--data-dir", dir}, args...)...),
 		dir: dir,
 		log: newLog(),
 	}
 	s.cmd.Stderr = s.log
+	s.cmd.Env = append(os.Environ(), environ...)
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -166,6 +173,16 @@ func command(t *testing.T, endpoint, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
+	return commandIn(ctx, endpoint, name, args...)
+}
+
+// lasting is a command that is killed when the test ends, and not before.
+func lasting(t *testing.T, endpoint, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	return commandIn(t.Context(), endpoint, name, args...)
+}
+
+func commandIn(ctx context.Context, endpoint, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.WaitDelay = patience
 	cmd.Env = append(os.Environ(), "DLM_ENDPOINTS="+endpoint, "PATH="+filepath.Dir(dlmPath)+":"+os.Getenv("PATH"))

@@ -336,9 +336,11 @@ func schemeFor(members []memberState, name, peer string) (scheme string, err err
 	return scheme, nil
 }
 
-// configurationOf is what the new member's server needs, and is valid.
+// configurationOf is what the new member's server needs, and is valid. Whether that is by TLS, the
+// members say.
 func configurationOf(members []memberState, name, peer string) (config.Cluster, error) {
 	cfg := config.Default()
+	cfg.Insecure = true
 	c := &cfg.Cluster
 	c.Name, c.PeerListen, c.State = name, peer, "existing"
 	for _, member := range members {
@@ -361,16 +363,20 @@ func (m *memberCommand) explain(c config.Cluster, scheme string) error {
 	for _, member := range c.Members {
 		list = append(list, strconv.Quote(member))
 	}
+	consent := ""
+	if scheme == "http" && !config.IsLoopback(c.PeerListen) {
+		consent = "insecure: true   # as the other members have it: between each other they speak plain text\n"
+	}
 	_, err := fmt.Fprintf(m.out, `added as a learner: it does not vote until its server has caught up. Start that with an empty data directory and
 this configuration:
 
-cluster:
+%scluster:
   name: %q
   peer-listen: %q
   state: existing
   members:
     - %s
-`, c.Name, c.PeerListen, strings.Join(list, "\n    - "))
+`, consent, c.Name, c.PeerListen, strings.Join(list, "\n    - "))
 	if err == nil && scheme == "https" {
 		_, err = fmt.Fprintln(m.out, "  # tls: {ca: FILE, cert: FILE, key: FILE}   # as the other members have it, or they do not talk with it")
 	}

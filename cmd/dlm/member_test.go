@@ -126,3 +126,21 @@ func TestMembersAreChangedSafely(t *testing.T) {
 		})
 	}
 }
+
+// What is printed for a member on another machine is a configuration with which that would start,
+// also if the peers speak plain text: it says then that this is meant.
+func TestMemberOnAnotherMachine(t *testing.T) {
+	t.Parallel()
+	peer, admin := storetest.FreeAddr(t), storetest.FreeAddr(t)
+	ownServer(t, "--cluster-name", "dlm-1", "--cluster-members", "dlm-1="+peer, "--cluster-peer-listen", peer, "--cluster-client-listen", admin)
+	out := must(t, command(t, "", dlmPath, "member", "--etcd-endpoints", admin, "add", "dlm-2", "peer.example.org:2380"))
+	_, text, _ := strings.Cut(out, "\n\n")
+	file := filepath.Join(t.TempDir(), "dlm.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, command(t, "", dlmPath, "config", "check", "--config", file))
+	if !strings.Contains(text, "insecure: true") {
+		t.Errorf("nothing is said of plain text:\n%s", text)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -60,7 +61,8 @@ func writeJSONArray[M proto.Message](w io.Writer, messages []M) error {
 
 // writeTable writes rows in columns, the first being their headings.
 func writeTable(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	out := bufio.NewWriter(w) // what writes columns writes every cell by itself
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, cell := range row {
@@ -68,13 +70,19 @@ func writeTable(w io.Writer, rows [][]string) error {
 		}
 		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return out.Flush()
 }
 
 // printable is a text with what a terminal would act upon shown as an escape: others have written
 // reasons and labels, and what a server answers. It escapes more than servers do, who do not know
 // where their texts are shown: all that cannot be seen.
 func printable(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) { // as nearly all
+		return text
+	}
 	var b strings.Builder
 	for _, r := range text {
 		if r == '\n' || unicode.IsPrint(r) {
@@ -91,7 +99,11 @@ func age(since *timestamppb.Timestamp) string {
 	if since == nil {
 		return "an unknown time"
 	}
-	d := max(time.Since(since.AsTime()), 0)
+	return short(max(time.Since(since.AsTime()), 0))
+}
+
+// short is a duration as exact as people want it.
+func short(d time.Duration) string {
 	if d < 10*time.Second {
 		return d.Round(100 * time.Millisecond).String()
 	}

@@ -6,11 +6,13 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+	"github.com/distributed-lock-manager/dlm/internal/certs/certstest"
 )
 
 // proxy is an HTTP proxy that leads every CONNECT to one address, and counts them.
@@ -105,11 +107,12 @@ func (p *proxy) named(cmd *exec.Cmd) *exec.Cmd {
 // elsewhere is a name that no resolver knows, and that no environment excepts from its proxy.
 const elsewhere = "dlm.invalid"
 
-// What is in plain text, credentials among it, goes through the environment's proxy only if that
-// is asked for.
+// The environment's proxy is used only if that is asked for.
 func TestProxyOfTheEnvironmentIsLeftAlone(t *testing.T) {
 	t.Parallel()
+	token := certstest.Write(t, filepath.Join(t.TempDir(), "token"), []byte("a.b.c"))
 	for name, args := range map[string][]string{
+		"token":         {"ls", "--connect-timeout", "500ms", "--endpoints", elsewhere + ":50051", "--tls", "--bearer-file", token},
 		"lock":          {"lock", "--connect-timeout", "500ms", "--endpoints", elsewhere + ":50051", "proxied", "true"},
 		"status":        {"status", "--connect-timeout", "500ms", "--endpoints", elsewhere + ":50051"},
 		"health":        {"health", "--connect-timeout", "500ms", "--endpoints", elsewhere + ":50051"},
@@ -136,16 +139,17 @@ func TestProxyOfTheEnvironmentIsLeftAlone(t *testing.T) {
 
 func TestProxyIsUsedIfAskedFor(t *testing.T) {
 	t.Parallel()
-	p := startProxy(t, endpoint)
+	s := startSecured(t)
+	p := startProxy(t, s.addr)
 	address := elsewhere + ":50051"
 	// What runs under the lock reaches the servers in the same way.
-	must(t, p.named(dlm(t, "lock", "--proxy", "--endpoints", address, "proxied", "sh", "-c", `"$0" append proxied file inside`, dlmPath)))
-	byVariable := p.named(dlm(t, "cat", "--endpoints", address, "proxied", "file"))
+	must(t, p.named(s.known(t, "lock", "--proxy", "--endpoints", address, "jobs", "sh", "-c", `"$0" append jobs file inside`, dlmPath)))
+	byVariable := p.named(s.known(t, "cat", "--endpoints", address, "jobs", "file"))
 	byVariable.Env = append(byVariable.Env, "DLM_PROXY=true")
 	if got := must(t, byVariable); got != "inside\n" {
 		t.Errorf("read %q", got)
 	}
-	if got := must(t, p.named(dlm(t, "health", "--proxy", "--endpoints", address))); got != address+" SERVING\n" {
+	if got := must(t, p.named(s.known(t, "health", "--proxy", "--endpoints", address))); got != address+" SERVING\n" {
 		t.Errorf("printed %q", got)
 	}
 	asked := p.requests()
@@ -158,7 +162,7 @@ func TestProxyIsUsedIfAskedFor(t *testing.T) {
 		}
 	}
 	// The flag comes before the variable.
-	off := p.named(dlm(t, "cat", "--proxy=false", "--connect-timeout", "500ms", "--endpoints", address, "proxied", "file"))
+	off := p.named(s.known(t, "cat", "--proxy=false", "--connect-timeout", "500ms", "--endpoints", address, "jobs", "file"))
 	off.Env = append(off.Env, "DLM_PROXY=true")
 	if r := run(t, off); r.code != 69 || len(p.requests()) != len(asked) {
 		t.Errorf("exit code %d, want 69; the proxy was asked to %q", r.code, p.requests())
@@ -167,6 +171,18 @@ func TestProxyIsUsedIfAskedFor(t *testing.T) {
 	wrong.Env = append(wrong.Env, "DLM_PROXY=perhaps")
 	if r := run(t, wrong); r.code != 64 || !strings.Contains(r.err, "DLM_PROXY") {
 		t.Errorf("exit code %d, want 64; said %q", r.code, r.err)
+	}
+}
+
+// The keys of issuers are fetched over HTTP.
+func TestKeysAreFetchedWithoutProxy(t *testing.T) {
+	t.Parallel()
+	p := startProxy(t, "")
+	server := start(t, p.named(dlm(t, "server", "--listen", "127.0.0.1:0", "--data-dir", t.TempDir(),
+		"--auth-jwt", "[{issuer: i, audience: dlm, jwks: https://"+elsewhere+"/keys}]")))
+	server.says(t, "lookup "+elsewhere)
+	if asked := p.requests(); len(asked) > 0 {
+		t.Errorf("the proxy was asked to %q", asked)
 	}
 }
 

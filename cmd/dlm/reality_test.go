@@ -40,7 +40,7 @@ func TestHundredShellsCount(t *testing.T) {
 func TestStoppedHolderIsRefused(t *testing.T) {
 	t.Parallel()
 	go1 := filepath.Join(t.TempDir(), "go")
-	first := start(t, dlm(t, "lock", "--ttl", "2s", "stopped", "sh", "-c", fmt.Sprintf(`
+	first := start(t, dlm(t, "lock", "--ttl", "5s", "stopped", "sh", "-c", fmt.Sprintf(`
 		trap "" TERM
 		dlm append stopped file "first, before" && echo $$
 		until [ -e %s ]; do sleep 0.05; done

@@ -23,8 +23,9 @@ type control struct {
 
 	last config.Config // what parts have taken over
 
-	mu    sync.Mutex
-	parts []rereadable
+	mu     sync.Mutex
+	parts  []rereadable
+	reopen []func() error
 }
 
 // rereadable is a part of the configuration that a running server takes over when it is reread.
@@ -38,6 +39,13 @@ func (c *control) on(take func(config.Config) error, keys ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.parts = append(c.parts, rereadable{keys, take})
+}
+
+// always adds what is done whatever the configuration says by then: files are opened anew.
+func (c *control) always(reopen func() error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reopen = append(c.reopen, reopen)
 }
 
 // run obeys signals until stop is called. hungUp is called when the terminal that the server was
@@ -75,16 +83,22 @@ func (c *control) run(terminal *os.File, hungUp func(error)) (stop func()) {
 // dump shows what every goroutine is doing, in the form of a panic.
 func (c *control) dump() { _ = pprof.Lookup("goroutine").WriteTo(c.logs.sink, 2) }
 
-// reread takes over what has changed in the configuration, as far as that can be done.
+// reread opens files anew, and takes over what has changed in the configuration, as far as that can
+// be done. What is in the certificates, policies and keys that it names needs no signal.
 func (c *control) reread() {
 	log := c.logs.own
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, reopen := range c.reopen {
+		if err := reopen(); err != nil {
+			log.Error("a file could not be opened anew: it is gone on with as it is", "err", err)
+		}
+	}
 	cfg, err := c.load()
 	if err != nil {
 		log.Error("the configuration was reread and is refused: the old one is kept", "err", err)
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	var taken []string
 	for _, part := range c.parts {
 		if err := part.take(cfg); err != nil {

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,29 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
-
-// backup saves a snapshot of a server's etcd.
-func backup(t *testing.T, etcd *clientv3.Client) (file string) {
-	t.Helper()
-	r, err := etcd.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	file = filepath.Join(t.TempDir(), "backup.db")
-	to, err := os.Create(file)
-	if err == nil {
-		_, err = to.ReadFrom(r)
-		err = errors.Join(err, to.Close())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
 
 // etcdTool builds a tool of etcd's own.
 func etcdTool(t *testing.T, name string) (path string) {
@@ -55,42 +32,44 @@ func operationsPage(t *testing.T) string {
 	return string(page)
 }
 
-// restore restores a snapshot into a data directory, with the words of docs/operations.md. raised:
-// with the revision raised.
-func restore(t *testing.T, file, dir string, raised bool) {
+// operations runs the commands of docs/operations.md behind a mark, with what they name replaced.
+func operations(t *testing.T, endpoints, mark string, replace ...string) string {
 	t.Helper()
-	args := restoreFlags(t, 0)
-	if !raised {
-		args, _, _ = strings.Cut(args, "--bump-revision")
+	_, after, found := strings.Cut(operationsPage(t), "<!-- "+mark+": run by the tests as it stands -->\n```sh\n")
+	script, _, ends := strings.Cut(after, "```")
+	if !found || !ends {
+		t.Fatalf("docs/operations.md has no %s", mark)
 	}
-	etcdutl(t, etcdTool(t, "etcdutl"), file, dir, args)
+	return must(t, command(t, endpoints, "sh", "-e", "-c", strings.NewReplacer(replace...).Replace(script)))
 }
 
-// restoreFlags are those of a command in docs/operations.md that restores a backup: the first one
-// is for a single server, the second one for a member of a cluster.
-func restoreFlags(t *testing.T, which int) string {
+// backup saves a snapshot of a server's, with the words of docs/operations.md.
+func backup(t *testing.T, endpoints string) (file string) {
 	t.Helper()
-	parts := strings.Split(operationsPage(t), "etcdutl snapshot restore backup.db --data-dir /var/lib/dlm/etcd")
-	if len(parts) < which+2 {
-		t.Fatal("docs/operations.md has no such restore")
-	}
-	flags, _, _ := strings.Cut(parts[which+1], "```")
-	return strings.ReplaceAll(flags, "\\\n", " ")
+	file = filepath.Join(t.TempDir(), "dlm.db")
+	operations(t, endpoints, "backup", "/backup/dlm.db", file)
+	return file
 }
 
-func etcdutl(t *testing.T, tool, file, dir, flags string) {
+// restore restores a snapshot into the data directory of a server that is configured by lines of
+// YAML besides, with the words of docs/operations.md.
+func restore(t *testing.T, file, dir, config string) {
 	t.Helper()
-	args := append([]string{"snapshot", "restore", file, "--data-dir", filepath.Join(dir, "etcd")}, strings.Fields(flags)...)
-	if out, err := exec.CommandContext(t.Context(), tool, args...).CombinedOutput(); err != nil {
-		t.Fatalf("etcdutl %q: %v\n%s", args, err, out)
+	path := filepath.Join(t.TempDir(), "dlm.yaml")
+	if err := os.WriteFile(path, []byte("data-dir: "+dir+"\n"+config), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	if err := os.MkdirAll(filepath.Join(dir, "etcd"), 0o700); err != nil { // of an empty directory, too, something is moved away
+		t.Fatal(err)
+	}
+	operations(t, "", "restore", "/backup/dlm.db", file, "/etc/dlm/dlm.yaml", path, "/var/lib/dlm", dir)
 }
 
 // A backup is restored as the documentation says, with the servers stopped: a holder and a waiter
 // go on. What came after the backup is lost.
 func TestRestoreUnderClients(t *testing.T) {
 	t.Parallel()
-	s, _, etcd := etcdOf(t)
+	s := ownServer(t)
 	cmd := command(t, s.addr, dlmPath, "lock", "--ttl", "60s", "--connect-timeout", "30s", "kept", "sh", "-c",
 		"echo held; read x; dlm append --connect-timeout 30s kept file holder")
 	in, err := cmd.StdinPipe()
@@ -104,15 +83,12 @@ func TestRestoreUnderClients(t *testing.T) {
 	waiter.says(t, "waiting for")
 	must(t, command(t, s.addr, dlmPath, "append", "other", "file", "before"))
 	must(t, command(t, s.addr, dlmPath, "cat", "other", "file"))
-	file := backup(t, etcd)
+	file := backup(t, s.addr)
 	must(t, command(t, s.addr, dlmPath, "append", "other", "file", "after"))
 	if err := s.stop(syscall.SIGTERM); err != nil {
 		t.Fatalf("server: %v\n%s", err, s.log)
 	}
-	if err := os.Rename(filepath.Join(s.dir, "etcd"), filepath.Join(s.dir, "etcd.old")); err != nil {
-		t.Fatal(err)
-	}
-	restore(t, file, s.dir, true)
+	restore(t, file, s.dir, "")
 	again, err := startServer(s.addr, s.dir)
 	if err != nil {
 		t.Fatal(err)
@@ -139,9 +115,9 @@ func TestRestoreUnderClients(t *testing.T) {
 // a new machine remembers nothing, but clients do; only those that are new as well notice nothing.
 func TestCarelessRestore(t *testing.T) {
 	t.Parallel()
-	s, _, etcd := etcdOf(t)
+	s := ownServer(t)
 	must(t, command(t, s.addr, dlmPath, "append", "other", "file", "before"))
-	file := backup(t, etcd)
+	file := backup(t, s.addr)
 	for range 5 {
 		must(t, command(t, s.addr, dlmPath, "append", "other", "file", "after"))
 	}
@@ -154,9 +130,14 @@ func TestCarelessRestore(t *testing.T) {
 	if err := os.Rename(filepath.Join(s.dir, "etcd"), filepath.Join(s.dir, "etcd.old")); err != nil {
 		t.Fatal(err)
 	}
-	restore(t, file, s.dir, false)
+	// Where nothing is remembered, it is not noticed either.
+	elsewhere := t.TempDir()
+	must(t, command(t, "", dlmPath, "snapshot", "restore", file, "--data-dir", elsewhere, "--raise", "1"))
+	if err := os.Rename(filepath.Join(elsewhere, "etcd"), filepath.Join(s.dir, "etcd")); err != nil {
+		t.Fatal(err)
+	}
 	r := run(t, command(t, "", dlmPath, "server", "--listen", s.addr, "--data-dir", s.dir))
-	if r.code != 78 || !strings.Contains(r.err, "--bump-revision") {
+	if r.code != 78 || !strings.Contains(r.err, "dlm snapshot restore --raise") {
 		t.Errorf("a server that remembers: exit code %d, want 78 and the remedy\n%s", r.code, r.err)
 	}
 	if err := os.Remove(filepath.Join(s.dir, "highwater")); err != nil {
@@ -216,20 +197,12 @@ func TestSurvivorIsRestoredEverywhere(t *testing.T) {
 	if err := os.Rename(filepath.Join(f.dirs[2], "etcd"), old); err != nil {
 		t.Fatal(err)
 	}
-	tool := etcdTool(t, "etcdutl")
 	for i := range f.dirs {
 		if i != 2 {
 			f.dirs[i] = filepath.Join(t.TempDir(), "data")
-			if err := os.Mkdir(f.dirs[i], 0o700); err != nil {
-				t.Fatal(err)
-			}
 		}
-		flags := strings.ReplaceAll(restoreFlags(t, 1), "--name dlm-1", fmt.Sprintf("--name dlm-%d", i))
-		flags = strings.ReplaceAll(flags, "--initial-advertise-peer-urls http://10.0.0.1:2380", "--initial-advertise-peer-urls http://"+f.peers[i])
-		for j, peer := range f.peers {
-			flags = strings.ReplaceAll(flags, fmt.Sprintf("dlm-%d=http://10.0.0.%d:2380", j+1, j+1), fmt.Sprintf("DLM-%d=http://%s", j, peer))
-		}
-		etcdutl(t, tool, filepath.Join(old, "member", "snap", "db"), f.dirs[i], strings.ToLower(flags)+" --skip-hash-check")
+		args := append(f.member(i), "--data-dir", f.dirs[i], "--skip-hash-check")
+		must(t, command(t, "", dlmPath, append([]string{"snapshot", "restore", filepath.Join(old, "member", "snap", "db")}, args...)...))
 	}
 	for i := range servers {
 		servers[i] = f.start(t, i)

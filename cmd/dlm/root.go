@@ -18,7 +18,7 @@ releases the lock, and never if it lost the lock before.
 Start a server with "dlm server", then try "dlm lock demo -- echo hello".
 
 Exit codes: 64 usage, 69 no server answers, 70 the lock was lost, 73 the data directory is in use, 75 the lock is held by
-somebody else, 78 the configuration is wrong, 128+N ended by signal N, 1 any other failure.`,
+somebody else, 77 the servers do not accept who this is or do not allow it, 78 the configuration is wrong, 128+N ended by signal N, 1 any other failure.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -38,14 +38,15 @@ somebody else, 78 the configuration is wrong, 128+N ended by signal N, 1 any oth
 	root.SetCompletionCommandGroupID(groupRun)
 	for id, commands := range map[string][]*cobra.Command{
 		groupUse:  {newLock(s), newAppend(s), newCat(s), newTail(s), newList(s)},
-		groupLook: {newStatus(s), newWatch(s), newEvict(s), newRepair(s)},
-		groupRun:  {newServer(s), newDevCluster(s), newConfig(s), newHealth(s), newMember(s), newFeatures(s), newBench(s), newVersion(s)},
+		groupLook: {newStatus(s), newTop(s), newWatch(s), newHistory(s), newEvict(s), newRepair(s)},
+		groupRun:  {newServer(s), newDevCluster(s), newConfig(s), newPolicy(s), newHealth(s), newMember(s), newFeatures(s), newSnapshot(s), newDevCerts(s), newBench(s), newVersion(s)},
 	} {
 		for _, cmd := range commands {
 			cmd.GroupID = id
 			root.AddCommand(cmd)
 		}
 	}
+	root.AddCommand(newManual())
 	return root
 }
 
@@ -61,8 +62,10 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return usagef("no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
+	for cmd.SuggestionsMinimumDistance = 1; cmd.SuggestionsMinimumDistance <= 2; cmd.SuggestionsMinimumDistance++ { // the nearest alone
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return usagef("no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
+		}
 	}
 	return usagef("no command %q (see %s --help)", args[0], cmd.CommandPath())
 }

@@ -33,8 +33,8 @@ on 127.0.0.1:50051. One line on standard output says when it is ready; logs go t
 
 Settings come from flags, DLM_* environment variables, the file, and defaults, in this order; "dlm config print" shows
 the result. SIGTERM and SIGINT stop it when the calls in progress are answered; a second one stops it at once. SIGHUP has
-it read the configuration again and take over what a running server can; the log says what that is, and what needs a
-restart. SIGQUIT writes what every goroutine is doing to standard error.
+it open the audit's file anew, read the configuration again and take over what a running server can; the log says what
+that is, and what needs a restart. Certificates, policies and issuers' keys are reread without a signal. SIGQUIT writes what every goroutine is doing to standard error.
 
 Exit code: 0 after a signal, 69 etcd cannot be reached, 73 the data directory is another server's, 74 the disk is full or
 cannot be written to, 78 the configuration is wrong, or the server must not run on this data as it is, which is said with
@@ -79,7 +79,7 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 	}
 	defer logs.close()
 	// Etcd's peers reach each other over HTTP, by the environment's proxy if it has one, and etcd
-	// has no setting for that. Nothing else in this process makes an HTTP request. The variables
+	// has no setting for that. Whatever else makes a request uses no proxy by itself. The variables
 	// are read once, at the first request.
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {
 		if err := os.Setenv(name, "*"); err != nil {
@@ -108,9 +108,27 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		}
 	}()
 
+	access, err := openAccess(cfg, logs.sink, logs.own)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, access.close()) }()
+	control.always(access.reopen)
+	operations, err := openOperations(ctx, cfg, access, logs)
+	if err != nil {
+		return orSignal(ctx, err)
+	}
+	defer operations.close()
+
+	traces, endTraces, err := serverTraces(ctx, serverName(cfg), logs)
+	if err != nil {
+		return fmt.Errorf("%w: traces: %w", errConfig, err)
+	}
+	defer endTraces()
+
 	// Each part is stopped by what is deferred where it was started, so in the opposite order:
 	// the facade drains, then the store, the client, and the embedded etcd last.
-	backend, err := openBackend(ctx, cfg, control)
+	backend, err := openBackend(ctx, cfg, control, traces)
 	if err != nil {
 		return orSignal(ctx, err)
 	}
@@ -127,12 +145,15 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		Name:      serverName(cfg),
 		Version:   build().Version,
 		Limits:    storeLimits(cfg.Limits),
+		Holds:     holdLimits(cfg.Hold),
 		OnServing: readiness.set,
+		Observer:  operations.observer(),
 	})
 	if err != nil {
 		return orSignal(ctx, err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	control.on(func(cfg config.Config) error { return store.LimitHolds(holdLimits(cfg.Hold)) }, "hold.max")
 	if err := backend.recognize(cfg.Etcd.Prefix, store.Cluster()); err != nil {
 		return err
 	}
@@ -141,20 +162,19 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 	if err != nil {
 		return orSignal(ctx, err)
 	}
-	if !loopback(listener.Addr()) {
-		logs.own.Warn("listening beyond this machine without TLS: whoever reaches the port can use every lock",
-			"listen", listener.Addr().String())
-	}
+	tellHowOpen(cfg, listener.Addr(), logs.own)
 	api := courseworkOf(cfg, store, logs)
 	defer tend(ctx, api)()
-	server := facade.New(facade.Config{
-		Store: store, Logger: logs.own, Coursework: api, Limits: facadeLimits(cfg.Limits, logs.own),
-	})
+	server := facade.New(operations.count(facade.Config{
+		Store: store, Logger: logs.own, Coursework: api, Limits: facadeLimits(cfg.Limits, logs.own), Access: access.Access,
+		NoReflection: !cfg.Reflection, Tracer: tracerOf(traces),
+	}))
 	served := make(chan error, 1)
 	var serving sync.WaitGroup
 	serving.Go(func() { served <- server.Serve(listener) })
 	defer serving.Wait()
 	defer func() {
+		operations.stop()
 		// The next signal is not waited for any more: it stops the process at once.
 		signals.Release()
 		last = time.AfterFunc(cfg.Drain+lastResort, func() {
@@ -168,11 +188,14 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		}
 	}()
 	readiness.attach(server.SetServing)
+	operations.attach(store, server, backend)
 
-	logs.own.Info("ready", append([]any{
-		"listen", listener.Addr().String(), "cluster", store.Cluster(), "revision", store.Revision(),
-	}, backend.about...)...)
-	if _, err := fmt.Fprintln(s.out, readyLine(listener.Addr(), backend.where)); err != nil {
+	about := []any{"listen", listener.Addr().String(), "cluster", store.Cluster(), "revision", store.Revision()}
+	if operations.addr != nil {
+		about = append(about, "admin", operations.addr.String())
+	}
+	logs.own.Info("ready", append(about, backend.about...)...)
+	if _, err := fmt.Fprintln(s.out, readyLine(listener.Addr(), operations.where()+backend.where)); err != nil {
 		logs.own.Warn("standard output is closed", "err", err) // Which is no reason not to serve.
 	}
 	select {
@@ -181,6 +204,8 @@ func serve(ctx context.Context, cfg config.Config, load func() (config.Config, e
 		return nil
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
+	case err := <-operations.failed:
+		return err
 	case err := <-backend.failed:
 		return fmt.Errorf("embedded etcd: %w", err)
 	}

@@ -33,11 +33,12 @@ func TestServerSaysWhatItIs(t *testing.T) {
 		t.Fatalf("server: %v\n%s", err, s.log)
 	}
 	lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
-	if len(lines) != 3 || strings.Count(s.log.String(), `"level":"info"`) != 3 {
+	if len(lines) != 4 || strings.Count(s.log.String(), `"level":"info"`) != 4 {
 		t.Fatalf("a quiet start and stop log:\n%s", s.log)
 	}
 	for i, parts := range [][]string{
 		{`"msg":"starting"`, `"version":"`, `"coursework.ttl":"7s"`, `"cluster.quota":"4GiB"`, `"data-dir":` + strconv.Quote(s.dir)},
+		{`"msg":"whoever is on this machine may do everything with every lock: nobody is asked who they are"`},
 		{`"msg":"ready"`, `"listen":` + strconv.Quote(s.addr), `"cluster":"`, `"etcd_cluster":"`, `"member":"`, `"data_dir":` + strconv.Quote(s.dir), `"revision":`},
 		{`"msg":"stopping"`},
 	} {
@@ -149,7 +150,7 @@ func TestHolderWithoutAServer(t *testing.T) {
 func TestExplicitAddressIsWarnedAbout(t *testing.T) {
 	t.Parallel()
 	_, port, _ := strings.Cut(storetest.FreeAddr(t), ":")
-	s, err := startServer("0.0.0.0:0", t.TempDir(), "--cluster-members", "dlm=127.0.0.1:"+port, "--cluster-peer-listen", ":"+port)
+	s, err := startServer("0.0.0.0:0", t.TempDir(), "--insecure=true", "--cluster-members", "dlm=127.0.0.1:"+port, "--cluster-peer-listen", ":"+port)
 	if err != nil {
 		t.Fatal(err)
 	}

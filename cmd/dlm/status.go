@@ -5,11 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/distributed-lock-manager/dlm/client"
+	"github.com/distributed-lock-manager/dlm/internal/text"
 )
 
 // statusCommand is `dlm status`.
@@ -19,6 +25,7 @@ type statusCommand struct {
 	json     bool
 	members  bool // of the cluster are asked for, and not locks
 	problems bool // are asked for
+	only     client.Selection
 }
 
 func newStatus(s *streams) *cobra.Command {
@@ -29,6 +36,9 @@ func newStatus(s *streams) *cobra.Command {
 		Long: `Tell who holds LOCK, who waits for it, and why its last section was undone if one was. Without LOCK list every lock
 that is held or waited for.
 
+With --mine list what this client's identity holds and waits for, with --identity NAME another's, with --session ID what
+a session does: of the waiters its own, and its place in the queue.
+
 With --cluster tell of the servers and the etcd behind them: its members, who leads, how large the file of each is, how
 much of that is in use, and the quota. With embedded etcd a server knows that of its own member alone, so name all of them
 in --endpoints. It works without a quorum.
@@ -38,6 +48,10 @@ that a server reads everything that is stored.`,
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
+			case st.some() && (st.members || st.problems || len(args) > 0):
+				return usagef("--mine, --identity and --session list locks: not with --cluster, --problems or a LOCK")
+			case st.only.Mine && st.only.Identity != "":
+				return usagef("--mine and --identity exclude each other")
 			case st.members && st.problems:
 				return usagef("--cluster and --problems exclude each other")
 			case st.members && len(args) > 0:
@@ -65,6 +79,9 @@ that a server reads everything that is stored.`,
 	jsonFlag(cmd, &st.json)
 	cmd.Flags().BoolVar(&st.members, "cluster", false, "tell of the cluster")
 	cmd.Flags().BoolVar(&st.problems, "problems", false, "list what is malformed in etcd")
+	cmd.Flags().BoolVar(&st.only.Mine, "mine", false, "list what this client's identity holds and waits for")
+	cmd.Flags().StringVar(&st.only.Identity, "identity", "", "list what the identity `NAME` holds and waits for")
+	cmd.Flags().StringVar(&st.only.Session, "session", "", "list what the session `ID` holds and waits for")
 	return cmd
 }
 
@@ -85,22 +102,111 @@ func (st *statusCommand) malformed(ctx context.Context, c *client.Client) error 
 }
 
 func (st *statusCommand) all(ctx context.Context, c *client.Client) error {
-	locks, err := c.List(ctx, "")
-	if err != nil {
-		return err
-	}
 	if st.json {
-		return writeJSONArray(st.out, locks)
+		return st.allJSON(ctx, c)
 	}
 	rows := [][]string{{"LOCK", "HOLDER", "TOKEN", "FOR", "WAITING"}}
-	for _, l := range locks {
-		holder, token, since := "-", "-", "-"
-		if h := l.GetHolder(); h != nil {
-			holder, token, since = who(h.GetLabel(), h.GetSession()), strconv.FormatInt(h.GetToken(), 10), age(h.GetSince())
+	if st.some() {
+		rows[0] = append(rows[0], "THIS")
+	}
+	for page, err := range c.Select(ctx, st.only) {
+		if err != nil {
+			return err
 		}
-		rows = append(rows, []string{l.GetName(), holder, token, since, strconv.Itoa(int(l.GetQueueLength()))})
+		for _, l := range page.GetLocks() {
+			holder, token, since := "-", "-", "-"
+			if h := l.GetHolder(); h != nil {
+				holder, token, since = who(h.GetLabel(), h.GetSession()), strconv.FormatInt(h.GetToken(), 10), age(h.GetSince())
+			}
+			row := []string{l.GetName(), holder, token, since, strconv.Itoa(int(l.GetQueueLength()))}
+			if st.some() {
+				row = append(row, st.part(l))
+			}
+			rows = append(rows, row)
+		}
 	}
 	return writeTable(st.out, rows)
+}
+
+// allJSON writes the locks as one array, as they come. To make text of a page takes longer than to
+// read the next one, so it is made of several at a time.
+func (st *statusCommand) allJSON(ctx context.Context, c *client.Client) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pages := make(chan chan pageText, runtime.GOMAXPROCS(0)) // in order
+	go func() {
+		defer close(pages)
+		for page, err := range c.Select(ctx, st.only) {
+			made := make(chan pageText, 1)
+			go func() { made <- textOf(page, err) }()
+			select {
+			case pages <- made:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	before := "["
+	for made := range pages {
+		page := <-made
+		if page.err != nil {
+			return page.err
+		}
+		if len(page.text) == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintf(st.out, "%s%s", before, page.text); err != nil {
+			return err
+		}
+		before = nextElement
+	}
+	if before == "[" {
+		_, err := fmt.Fprintln(st.out, "[]")
+		return err
+	}
+	_, err := fmt.Fprintln(st.out, "]")
+	return err
+}
+
+// nextElement is what stands between two elements of an array.
+const nextElement = ",\n "
+
+// pageText is a page of a listing as elements of an array.
+type pageText struct {
+	text []byte
+	err  error // the page's
+}
+
+func textOf(page *client.ListPage, err error) pageText {
+	var made []byte
+	for i, l := range page.GetLocks() {
+		if i > 0 {
+			made = append(made, nextElement...)
+		}
+		if made, err = (protojson.MarshalOptions{}).MarshalAppend(made, l); err != nil {
+			break
+		}
+	}
+	return pageText{text.EscapeLines(made), err}
+}
+
+// some reports whether only what somebody has is listed.
+func (st *statusCommand) some() bool { return st.only != client.Selection{} }
+
+// part is what those have of a lock who are listed.
+func (st *statusCommand) part(l *client.LockInfo) string {
+	var parts []string
+	h := l.GetHolder()
+	switch {
+	case h == nil, st.only.Session != "" && h.GetSession() != st.only.Session, st.only.Identity != "" && h.GetIdentity() != st.only.Identity:
+	case st.only.Mine && len(l.GetWaiters()) > 0 && l.GetWaiters()[0].GetIdentity() != h.GetIdentity():
+	default:
+		parts = append(parts, "holds it")
+	}
+	for _, w := range l.GetWaiters() {
+		parts = append(parts, fmt.Sprintf("waits for it, number %d", w.GetPosition()))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func (st *statusCommand) one(ctx context.Context, c *client.Client, name string) error {
@@ -130,16 +236,18 @@ func describe(w io.Writer, lock *client.LockInfo) error {
 	default:
 		rows = append(rows,
 			[]string{"holder", who(holder.GetLabel(), holder.GetSession())},
-			[]string{"", fmt.Sprintf("session %s, request %s", holder.GetSession(), holder.GetRequest())},
+			[]string{"", fmt.Sprintf("session %s%s, request %s", holder.GetSession(), identified(holder.GetIdentity()), holder.GetRequest())},
 			[]string{"token", strconv.FormatInt(holder.GetToken(), 10)},
 			[]string{"held", fmt.Sprintf("for %s, since %s", age(holder.GetSince()), clock(holder.GetSince()))},
+			[]string{"heartbeat", heartbeat(holder)},
+			[]string{"deadline", deadline(holder.GetDeadline())},
 			[]string{"staged", staged(lock.GetStagedRecords())},
 		)
 	}
 	rows = append(rows, []string{"waiting", strconv.Itoa(int(lock.GetQueueLength()))})
 	for i, waiter := range lock.GetWaiters() {
-		rows = append(rows, []string{"", fmt.Sprintf("%d. %s for %s, session %s",
-			i+1, who(waiter.GetLabel(), waiter.GetSession()), age(waiter.GetSince()), waiter.GetSession())})
+		rows = append(rows, []string{"", fmt.Sprintf("%d. %s for %s, session %s%s",
+			i+1, who(waiter.GetLabel(), waiter.GetSession()), age(waiter.GetSince()), waiter.GetSession(), identified(waiter.GetIdentity()))})
 	}
 	if more := int(lock.GetQueueLength()) - len(lock.GetWaiters()); more > 0 {
 		rows = append(rows, []string{"", fmt.Sprintf("and %d more", more)})
@@ -154,12 +262,39 @@ func describe(w io.Writer, lock *client.LockInfo) error {
 	return writeTable(w, rows)
 }
 
+// heartbeat says how a holder's session lives.
+func heartbeat(h *client.Holder) string {
+	if h.GetHeartbeatAge() == nil {
+		return "not known to this server"
+	}
+	return fmt.Sprintf("%s ago, the session lives on for %s without another", short(h.GetHeartbeatAge().AsDuration()), short(h.GetLeaseLeft().AsDuration()))
+}
+
 // who names a session for people. Labels come from clients, so they are quoted.
 func who(label, session string) string {
 	if label == "" {
 		return "session " + session
 	}
 	return strconv.Quote(label)
+}
+
+// identified says whose a session is; nothing if it is nobody's.
+func identified(identity string) string {
+	if identity == "" {
+		return ""
+	}
+	return " of " + strconv.Quote(identity)
+}
+
+// deadline says when a holder is evicted.
+func deadline(at *timestamppb.Timestamp) string {
+	if at == nil {
+		return "none"
+	}
+	if left := time.Until(at.AsTime()); left > 0 {
+		return fmt.Sprintf("in %s, at %s: then it is evicted", left.Round(time.Second), clock(at))
+	}
+	return fmt.Sprintf("over since %s: it is about to be evicted", clock(at))
 }
 
 func staged(records int64) string {

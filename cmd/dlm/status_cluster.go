@@ -15,7 +15,6 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/distributed-lock-manager/dlm/client"
-	"github.com/distributed-lock-manager/dlm/cmd/internal/dial"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
@@ -29,6 +28,7 @@ type serverStatus struct {
 	LocksRefused   string `json:"locksRefused,omitempty"`
 
 	answer *dlmv1.InspectClusterResponse
+	denied error // it does not tell this client; nil: that is not why
 }
 
 // inspectServer asks one server about its cluster.
@@ -36,10 +36,13 @@ func inspectServer(ctx context.Context, endpoint string, cfg client.Config) serv
 	s := serverStatus{Endpoint: endpoint}
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
-	conn, err := dial.Server(endpoint, cfg.Proxy)
+	conn, err := direct(cfg).Server(endpoint)
 	if err == nil {
 		defer conn.Close()
 		s.answer, err = dlmv1.NewLockServiceClient(conn).InspectCluster(ctx, &dlmv1.InspectClusterRequest{})
+	}
+	if isDenied(err) {
+		s.denied = &client.Error{Code: status.Code(err), Message: status.Convert(err).Message()}
 	}
 	switch {
 	case status.Code(err) == codes.Unimplemented:
@@ -86,6 +89,9 @@ func together(servers []serverStatus) (*dlmv1.InspectClusterResponse, error) {
 	if len(answered) == 0 {
 		var texts []string
 		for _, s := range servers {
+			if s.denied != nil {
+				return nil, fmt.Errorf("%s does not tell of its cluster: %w", s.Endpoint, s.denied)
+			}
 			texts = append(texts, s.Endpoint+": "+s.Error)
 		}
 		return nil, exitWithMessage(exitUnreachable, "no server told of its cluster: %s", strings.Join(texts, "; "))

@@ -90,6 +90,29 @@ func TestStatusOfALockThatIsOnlyWaitedFor(t *testing.T) {
 	}
 }
 
+// Who is shown to hold a lock, or to wait for it, is shown with the identity, if there is one.
+func TestStatusShowsIdentities(t *testing.T) {
+	t.Parallel()
+	addr := startListed(t, &dlmv1.Lock{
+		Name: "a", Holder: &dlmv1.Holder{Session: "s1", Request: "1", Token: 7, Identity: "cn:alice"}, QueueLength: 2,
+		Waiters: []*dlmv1.Waiter{{Session: "s2", Identity: "dns:b.example.org"}, {Session: "s3"}},
+	})
+	out := must(t, dlm(t, "status", "--endpoints", addr, "a"))
+	for _, says := range []string{`session s1 of "cn:alice", request 1`, `session s2 of "dns:b.example.org"`, "session s3\n"} {
+		if !strings.Contains(out, says) {
+			t.Errorf("it does not say %q:\n%s", says, out)
+		}
+	}
+	var lock struct {
+		Holder  struct{ Identity string }
+		Waiters []struct{ Identity string }
+	}
+	decode(t, must(t, dlm(t, "status", "--json", "--endpoints", addr, "a")), &lock)
+	if lock.Holder.Identity != "cn:alice" || len(lock.Waiters) != 2 || lock.Waiters[0].Identity != "dns:b.example.org" || lock.Waiters[1].Identity != "" {
+		t.Errorf("as JSON: %+v", lock)
+	}
+}
+
 // clusterTold is what `dlm status --cluster --json` prints.
 type clusterTold struct {
 	Cluster  string

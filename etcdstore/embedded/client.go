@@ -124,15 +124,22 @@ var errStopped = errors.New("etcd has stopped")
 //   - [rpctypes.ErrCompacted]: the revision is gone.
 //   - another: etcd has stopped.
 //
-// While this member is cut off from the others there are no events; afterwards it goes on.
-func (l *Local) Follow(ctx context.Context, from, end string, rev int64, tell func([]*clientv3.Event)) error {
+// While this member is cut off from the others there are no events; afterwards it goes on. For each
+// ask it calls tell once more, unless it is behind: perhaps without a change, with the revision up
+// to which it has told all.
+func (l *Local) Follow(
+	ctx context.Context, from, end string, rev int64, ask <-chan struct{}, tell func(events []*clientv3.Event, upTo int64),
+) error {
 	stream := l.etcd.Watchable().NewWatchStream()
 	defer stream.Close()
-	if _, err := stream.Watch(ctx, clientv3.AutoWatchID, []byte(from), []byte(end), rev); err != nil {
+	id, err := stream.Watch(ctx, clientv3.AutoWatchID, []byte(from), []byte(end), rev)
+	if err != nil {
 		return err
 	}
 	for {
 		select {
+		case <-ask:
+			stream.RequestProgress(id)
 		case resp, ok := <-stream.Chan():
 			if !ok {
 				return errStopped
@@ -143,7 +150,11 @@ func (l *Local) Follow(ctx context.Context, from, end string, rev int64, tell fu
 			if err := l.high.cover(ctx, resp.Revision); err != nil {
 				return err
 			}
-			tell(resp.Events)
+			upTo := resp.Revision // etcd's own, if it answers an ask
+			if n := len(resp.Events); n > 0 {
+				upTo = resp.Events[n-1].Kv.ModRevision
+			}
+			tell(resp.Events, upTo)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-l.etcd.StopNotify():

@@ -52,9 +52,14 @@ type Config struct {
 }
 
 // TLS names PEM files. Whoever has a certificate signed by CA is taken for a member, so CA should
-// sign nothing else.
+// sign nothing else. CA is read at the start, the others again when they change.
+//
+// CRL may be empty. Whoever connects with a certificate that is in one of its lists, whose
+// signatures have to be CA's, is refused; when a list expires does not matter. Connections that
+// there are go on, and this member still connects to others whatever they show, which is all that
+// one of them needs: so a member with a revoked certificate has to be removed as well.
 type TLS struct {
-	CA, Cert, Key string
+	CA, Cert, Key, CRL string
 }
 
 // etcd translates the configuration. It refuses what etcd would refuse in words of its own, or
@@ -84,6 +89,7 @@ func (c Config) etcd(ctx context.Context) (*embed.Config, error) {
 	ec.AutoCompactionRetention = "0"
 	ec.EnableGRPCGateway = false
 	ec.EnablePprof = false
+	ec.GRPCAdditionalServerOptions = asked()
 	ec.UnsafeNoFsync = c.UnsafeNoFsync
 	ec.ZapLoggerBuilder = embed.NewZapLoggerBuilder(c.logger())
 	ec.ListenClientUrls, ec.ListenPeerUrls = nil, nil
@@ -151,6 +157,9 @@ func (c Config) peers(ctx context.Context, ec *embed.Config) error {
 			// of its address says, which in a container network is rarely the name that it is
 			// reached by.
 			SkipClientSANVerify: true,
+		}
+		if c.PeerTLS.CRL != "" {
+			ec.PeerTLSInfo.CRLFile = revokedPath(c.DataDir)
 		}
 	}
 	listen, err := bindURL(ctx, scheme, c.PeerListen)

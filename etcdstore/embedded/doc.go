@@ -7,8 +7,11 @@
 //
 //	LOCK       locked by the process that uses the directory, with its process id
 //	highwater  the highest revision this member has seen, and one above which it has handed out none
+//	revoked    the numbers of peers' revoked certificates, as etcd reads them; made from TLS.CRL
 //	founding   how far this member has come with founding a cluster; gone when etcd has started
 //	etcd/      etcd's own, and in etcd/member/id the id by which highwater knows it
+//
+// and while a snapshot is restored, etcd.restoring/, which then becomes etcd/.
 //
 // Guarantees: one process at a time uses a data directory; a cluster is founded by all of its
 // members together, and only if none of them has data, nor do members of another connect to them; a

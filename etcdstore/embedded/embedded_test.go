@@ -15,9 +15,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 func TestMain(m *testing.M) {
+	await.AtATime(6) // most tests wait for etcd
 	// A member that starts asks the others who they are, and etcd leaves the connection of that
 	// question open until either side has been idle for long enough.
 	goleak.VerifyTestMain(m,

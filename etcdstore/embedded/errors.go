@@ -2,7 +2,7 @@ package embedded
 
 import "errors"
 
-// What [Start] and [Server.Err] may end with. Errors are wrapped, with the remedy in their text.
+// What [Start], [Restore] and [Server.Err] may end with. Errors are wrapped, with the remedy in their text.
 var (
 	// ErrInUse: another process uses the data directory.
 	ErrInUse = errors.New("data directory in use")
@@ -26,6 +26,8 @@ var (
 	ErrStale = errors.New("data directory is an old copy")
 	// ErrDisk: the disk is full, or etcd cannot write to it.
 	ErrDisk = errors.New("disk")
+	// ErrNotEmpty: there is data where a snapshot is to be restored. From [Restore].
+	ErrNotEmpty = errors.New("data directory is not empty")
 	// ErrStopped: etcd stopped by itself.
 	ErrStopped = errors.New("etcd stopped")
 )

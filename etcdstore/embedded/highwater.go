@@ -68,8 +68,8 @@ func readHighwater(dir, etcdDir string) (*highwater, error) {
 	if h.now, err = parseMarks(text); err != nil {
 		return nil, fmt.Errorf("read highest revision: %s is empty or torn (%w), so it is not known how far fencing tokens had come. "+
 			"Etcd's own data is not concerned: if no backup was restored here since the server last ran, delete the file; if one was, "+
-			"restore it once more with `etcdutl snapshot restore --bump-revision %d --mark-compacted`, and then delete the file",
-			h.path, err, slack)
+			"restore it once more with `dlm snapshot restore`, and delete the file before",
+			h.path, err)
 	}
 	h.exists = true
 	h.bound.Store(h.now.Bound)
@@ -121,8 +121,8 @@ func (h *highwater) check(revision int64) error {
 	switch {
 	case replaced && revision < h.now.Bound, revision < h.now.Seen:
 		return fmt.Errorf("%w: the cluster is at revision %d, and this member may have handed out revisions up to %d (%s). A backup was "+
-			"restored without raising its revision, and fencing tokens would be issued a second time; restore it with `etcdutl snapshot "+
-			"restore --bump-revision %d --mark-compacted`", ErrRevisionBack, revision, h.now.Bound, h.path, h.now.Bound-revision+slack)
+			"restored without raising its revision, and fencing tokens would be issued a second time; restore it with `dlm snapshot "+
+			"restore --raise %d`", ErrRevisionBack, revision, h.now.Bound, h.path, h.now.Bound-revision+slack)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func TestCover(t *testing.T) {
 			t.Fatal(err)
 		}
 		bound := h.bound.Load()
-		asked := func() bool {
+		pending := func() bool {
 			select {
 			case <-h.need:
 				return true
@@ -41,7 +41,7 @@ func TestCover(t *testing.T) {
 			if err := h.cover(t.Context(), tc.revision); err != nil {
 				t.Errorf("cover(%d) = %v", tc.revision, err)
 			}
-			if got := asked(); got != tc.asks {
+			if got := pending(); got != tc.asks {
 				t.Errorf("cover(%d) asks for more: %v, want %v", tc.revision, got, tc.asks)
 			}
 		}
@@ -59,7 +59,7 @@ func TestCover(t *testing.T) {
 			t.Fatalf("cover(%d) = %v before the bound was raised", bound+1, err)
 		default:
 		}
-		if !asked() {
+		if !pending() {
 			t.Error("nobody was asked to raise the bound")
 		}
 		if err := h.raise(bound + 1); err != nil {
@@ -133,9 +133,7 @@ func TestNothingIsHandedOutAboveTheBound(t *testing.T) {
 	follow, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
-		followed <- s.Local().Follow(follow, "k", "l", 1, func(all []*clientv3.Event) {
-			events <- all[len(all)-1].Kv.ModRevision
-		})
+		followed <- s.Local().Follow(follow, "k", "l", 1, nil, func(_ []*clientv3.Event, upTo int64) { events <- upTo })
 	}()
 	revision := s.etcd.Server.KV().Rev()
 	for _, step := range []struct {

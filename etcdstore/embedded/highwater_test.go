@@ -65,7 +65,7 @@ func TestRevisionGoneBackIsRefused(t *testing.T) {
 			if !errors.Is(err, embedded.ErrRevisionBack) {
 				t.Fatalf("Start: %v, want ErrRevisionBack", err)
 			}
-			if bump := fmt.Sprintf("--bump-revision %d", want-(revision-1)+1_000_000_000); !strings.Contains(err.Error(), bump) {
+			if bump := fmt.Sprintf("--raise %d", want-(revision-1)+1_000_000_000); !strings.Contains(err.Error(), bump) {
 				t.Errorf("%v; want it to say %q", err, bump)
 			}
 		}

@@ -35,6 +35,8 @@ type Server struct {
 	lock   io.Closer
 	high   *highwater
 
+	stopRevoked func()
+
 	remembered string // by an earlier run
 
 	err       chan error    // of size 1
@@ -65,14 +67,19 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	stopRevoked, err := cfg.keepRevoked()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("revoked certificates of peers: %w", err), lock.Close())
+	}
 	s, err := start(ctx, cfg, ec)
 	if full(err) {
 		err = cfg.full(err)
 	}
 	if err != nil {
+		stopRevoked()
 		return nil, errors.Join(err, lock.Close())
 	}
-	s.lock = lock
+	s.lock, s.stopRevoked = lock, stopRevoked
 	if err := s.ready(ctx, cfg, ec); err != nil {
 		close(s.done)
 		return nil, errors.Join(err, s.Close())
@@ -145,6 +152,10 @@ func (s *Server) ClientAddr() string {
 	return s.etcd.Clients[0].Addr().String()
 }
 
+// HighWater is the revision above which this member has handed out none, as its data directory
+// remembers: a backup that is restored has to be raised above it.
+func (s *Server) HighWater() int64 { return s.high.bound.Load() }
+
 // Remembered is the line that [Server.Remember] was last called with in this data directory; empty:
 // it never was.
 func (s *Server) Remembered() string { return s.remembered }
@@ -169,6 +180,7 @@ func (s *Server) Close() error {
 		s.handOver()
 		s.etcd.Close()
 		if s.lock != nil { // nil: whoever has started this has it
+			s.stopRevoked()
 			s.closeErr = s.lock.Close()
 		}
 	})

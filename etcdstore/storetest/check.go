@@ -13,7 +13,7 @@ import (
 )
 
 // patience is the longest that anything here may take before it counts as missing.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Bounded is a context for a call that must return in time. It ends with the test at the latest.
 func Bounded(t testing.TB) context.Context {

@@ -38,16 +38,19 @@ type Subject interface {
 // at the end of the test that it is given. It is called twice, since the refusals look at every
 // revision.
 func Run(t *testing.T, open func(t *testing.T) Subject) {
-	t.Run("Calls", func(t *testing.T) {
-		s := open(t)
-		for _, c := range calls() {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				c.test(t, s)
-			})
-		}
-	})
+	t.Run("Calls", func(t *testing.T) { RunCalls(t, open) })
 	t.Run("Refusals", func(t *testing.T) { testRefusals(t, open(t)) })
+}
+
+// RunCalls runs the suite without the refusals.
+func RunCalls(t *testing.T, open func(t *testing.T) Subject) {
+	s := open(t)
+	for _, c := range calls() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, s)
+		})
+	}
 }
 
 // RunBounds tests the bounds of one section. They are the suite's only part that one store must be

@@ -269,7 +269,7 @@ func (s *Service) release(ctx context.Context, c *caller, id string) (release, e
 		return release{}, errNothingHeld
 	case seen:
 		section.Token, section.Appended = known.Token, known.Wrote
-		section.Credential = s.credential(cmp.Or(known.Session, c.Session))
+		section.Credential = s.credential(c, cmp.Or(known.Session, c.Session))
 		return release{section, known.Done}, nil
 	}
 	held, err := s.held(ctx, c)
@@ -400,7 +400,7 @@ func (s *Service) appending(ctx context.Context, c *caller, id string, r etcdsto
 		made := appending{record: r, done: known.Staged && c.ended(known.Token)}
 		if end, is := c.releasing(known.Token); is && known.Staged {
 			made.release = &etcdstore.Section{
-				Credential: s.credential(cmp.Or(end.Session, c.Session)), Lock: s.lock, Token: known.Token, Appended: true,
+				Credential: s.credential(c, cmp.Or(end.Session, c.Session)), Lock: s.lock, Token: known.Token, Appended: true,
 			}
 		}
 		return made, nil

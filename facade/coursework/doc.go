@@ -21,6 +21,10 @@
 // wait, in at most 32 KiB. An older duplicate is recognised by its counter; one with an opaque id
 // is not recognised, and is taken for a new call.
 //
+// Where callers have an identity ([etcdstore.WithOwner]), a client belongs to that of its
+// client_init, and so does its session: its number is as good as none to any other, then and after
+// the session has ended.
+//
 // A client whose session has ended is remembered for 24 hours, and may come back. Then it is
 // forgotten, and told what a client is told that there never was. No record has a credential: each
 // server acts for its clients' sessions by itself, see the store's Credential. Until the feature

@@ -28,7 +28,7 @@ func (faulty) SaveClient(_ context.Context, c etcdstore.Client) (etcdstore.Clien
 	return c, nil
 }
 
-func (faulty) Credential(session string) string { return session + ".secret" }
+func (faulty) Credential(session, _ string) string { return session + ".secret" }
 
 func (faulty) BareClients() bool { return true }
 

@@ -20,6 +20,7 @@ import (
 // It is read by servers of earlier versions too, which drop what they do not know.
 type record struct {
 	Session  string `json:"session"`            // its id; where an older server may have to act for the client, the credential
+	Owner    string `json:"owner,omitempty"`    // in whose name the client was begun; empty: in nobody's
 	Ended    int64  `json:"ended,omitempty"`    // when the session was found to have ended, in Unix milliseconds; 0: it was not
 	Held     int64  `json:"held,omitempty"`     // the token that the client believes to hold; 0: none
 	Released int64  `json:"released,omitempty"` // the last token that it released, or tried to
@@ -258,15 +259,28 @@ func (c *caller) hold(token int64) {
 	}
 }
 
+// own is [etcdstore.ErrNotOwner] unless a call is made in the name of the identity that has begun
+// the client. Numbers of clients can be guessed, and the record is there when its session has
+// ended.
+func (c *caller) own(ctx context.Context) error {
+	if c.Owner != etcdstore.OwnerOf(ctx) {
+		return fmt.Errorf("%w: client %d", etcdstore.ErrNotOwner, c.ID)
+	}
+	return nil
+}
+
 // errUnknown is the error of a call of a client that does not exist.
 var errUnknown = errors.New("unknown client")
 
-// caller returns a client and keeps it alive, or fails with errUnknown. A session that has ended is
-// replaced: what it held stays lost.
+// caller returns a client and keeps it alive, or fails with errUnknown, or with
+// [etcdstore.ErrNotOwner]. A session that has ended is replaced: what it held stays lost.
 func (s *Service) caller(ctx context.Context, number int32) (*caller, error) {
 	for {
 		c, err := s.load(ctx, number)
 		if err != nil {
+			return nil, err
+		}
+		if err := c.own(ctx); err != nil {
 			return nil, err
 		}
 		_, err = s.store.Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: c.credential})
@@ -319,7 +333,7 @@ func (s *Service) parse(stored etcdstore.Client) (*caller, error) {
 // adopt has a client act under a session.
 func (s *Service) adopt(c *caller, session string) {
 	c.Session = session
-	c.id, c.credential = publicHalf(session), s.credential(session)
+	c.id, c.credential = publicHalf(session), s.credential(c, session)
 }
 
 // publicHalf is the id of a session, of which a record has that or, from where older servers run,
@@ -329,9 +343,11 @@ func publicHalf(session string) string {
 	return id
 }
 
-// credential is what this server acts with for one of its clients' sessions. That of the record, if
+// credential is what this server acts with for one of a client's sessions. That of the record, if
 // it has one, is for servers of earlier versions.
-func (s *Service) credential(session string) string { return s.store.Credential(publicHalf(session)) }
+func (s *Service) credential(c *caller, session string) string {
+	return s.store.Credential(publicHalf(session), c.Owner)
+}
 
 // save writes a client's record. It fails with ErrClientChanged if another call of the client has
 // written it meanwhile.

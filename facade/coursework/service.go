@@ -27,7 +27,7 @@ type Store interface {
 	Append(ctx context.Context, record etcdstore.Record) (rev int64, err error)
 	Staged(ctx context.Context, lock string, token int64, requests []string) ([]bool, error)
 	Holder(ctx context.Context, lock string) (*etcdstore.Holder, error)
-	Credential(session string) string
+	Credential(session, owner string) string
 	SessionLives(ctx context.Context, session string) (bool, error)
 
 	NewClient(ctx context.Context, record []byte) (etcdstore.Client, error)
@@ -67,6 +67,9 @@ func New(cfg Config) *Service {
 	return &Service{store: cfg.Store, log: log, lock: cfg.Lock, ttl: cfg.TTL, hold: cfg.Hold}
 }
 
+// Lock is the one lock's name.
+func (s *Service) Lock() string { return s.lock }
+
 // Files is how many files there are: file_0 and on.
 const Files = 100
 
@@ -78,7 +81,7 @@ func (s *Service) ClientInit(ctx context.Context, _ *pb.Int) (*pb.Int, error) {
 	if err != nil {
 		return nil, err
 	}
-	record, err := s.marshal(record{Session: session.Credential})
+	record, err := s.marshal(record{Session: session.Credential, Owner: etcdstore.OwnerOf(ctx)})
 	if err != nil {
 		return nil, err
 	}
@@ -102,11 +105,15 @@ func label(number int32) string {
 	return "coursework client " + strconv.Itoa(int(number))
 }
 
-// ClientClose ends a client: what it holds is undone and passed on. A repeat succeeds.
+// ClientClose ends a client: what it holds is undone and passed on. A repeat succeeds. A client of
+// another identity is not ended, which is an error: there is no status in the response.
 func (s *Service) ClientClose(ctx context.Context, req *pb.Int) (*pb.Int, error) {
 	c, err := s.load(ctx, req.GetRc())
 	if errors.Is(err, errUnknown) {
 		return &pb.Int{}, nil
+	}
+	if err == nil {
+		err = c.own(ctx)
 	}
 	if err != nil {
 		return nil, err
@@ -140,7 +147,7 @@ func (s *Service) Heartbeat(ctx context.Context, req *pb.Heartbeat) (*pb.Respons
 // GetCurrentLockHolder returns the number of the client that holds the lock; 0: nobody, -1: no
 // client of this API.
 func (s *Service) GetCurrentLockHolder(ctx context.Context, req *pb.CurrentLockHolder) (*pb.Response, error) {
-	if _, err := s.caller(ctx, req.GetClientId()); err != nil && !errors.Is(err, errUnknown) {
+	if _, err := s.caller(ctx, req.GetClientId()); err != nil && !errors.Is(err, errUnknown) && !errors.Is(err, etcdstore.ErrNotOwner) {
 		return nil, err
 	}
 	number, err := s.holder(ctx)
@@ -268,8 +275,9 @@ type asked struct {
 //
 //   - SUCCESS: no error.
 //   - TIMEOUT_ERROR: the lock is not held, or not any more.
-//   - FILE_ERROR: the call makes no sense, or asks for too much. Why, the log says: there is no
-//     room for it in the response.
+//   - FILE_ERROR: the call makes no sense, asks for too much, or is made by another than the client
+//     that it names. Why, the log says: there is no room for it in the response. It is never an
+//     error, which clients of this API take for a server that is away.
 //   - err, and no response: not here, or not now; a repeat may succeed.
 func (s *Service) answer(ctx context.Context, to asked, version int64, err error) (*pb.Response, error) {
 	switch {
@@ -277,7 +285,7 @@ func (s *Service) answer(ctx context.Context, to asked, version int64, err error
 		return &pb.Response{Status: pb.Status_SUCCESS, Version: version}, nil
 	case errors.Is(err, etcdstore.ErrLockExpired), errors.Is(err, etcdstore.ErrOutcomeUnknown), errors.Is(err, etcdstore.ErrSessionExpired):
 		return &pb.Response{Status: pb.Status_TIMEOUT_ERROR}, nil
-	case errors.Is(err, errUnknown), errors.Is(err, errRefused), errors.Is(err, etcdstore.ErrTooLarge),
+	case errors.Is(err, errUnknown), errors.Is(err, etcdstore.ErrNotOwner), errors.Is(err, errRefused), errors.Is(err, etcdstore.ErrTooLarge),
 		errors.Is(err, etcdstore.ErrQuota), errors.Is(err, etcdstore.ErrNoSpace):
 		s.log.InfoContext(ctx, "refused with FILE_ERROR", "method", to.method, "client", to.client, "request", kept(to.id), "err", err)
 		return &pb.Response{Status: pb.Status_FILE_ERROR}, nil

@@ -5,10 +5,11 @@ import (
 	"sync"
 )
 
-// credential is what every session's looks like.
-var credential = regexp.MustCompile(`[0-9a-f]{16}\.[0-9a-f]{32}`)
+// credential is what every session's looks like, or the cluster's secret.
+var credential = regexp.MustCompile(`[0-9a-f]{16}\.[0-9a-f]{32}|[0-9a-f]{64}`)
 
-// discreet is a log that keeps nothing but the first line with a credential in it.
+// discreet is a log that keeps nothing but the first line with a credential, or the cluster's
+// secret, in it.
 type discreet struct {
 	mu   sync.Mutex
 	line string

@@ -18,4 +18,9 @@ func TestDiscreet(t *testing.T) {
 	if line := d.found(); !strings.Contains(line, "0123456789abcdef.") {
 		t.Errorf("found %q", line)
 	}
+	d = &discreet{}
+	slog.New(slog.NewTextHandler(d, nil)).Info("made", "value", strings.Repeat("5", 64))
+	if line := d.found(); line == "" {
+		t.Error("a secret of the cluster was not found")
+	}
 }

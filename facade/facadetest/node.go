@@ -10,11 +10,14 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/embedded"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/facade"
 	"github.com/distributed-lock-manager/dlm/facade/coursework"
 )
@@ -56,8 +59,19 @@ func WithCoursework(ttl, hold time.Duration) Option {
 	return func(n *Node) { n.coursework = &coursework.Config{Lock: "default", TTL: ttl, Hold: hold} }
 }
 
-// Node is a running service. Its methods are for one goroutine at a time, except Addr, Addrs and
-// Dial.
+// WithAccess has facade i want to know who calls, by what access returns for it. It is asked again
+// when the facade is started again.
+func WithAccess(access func(i int) facade.Access) Option {
+	return func(n *Node) { n.access = access }
+}
+
+// WithTracer has the facades make a span of each call.
+func WithTracer(tracer trace.Tracer) Option {
+	return func(n *Node) { n.tracer = tracer }
+}
+
+// Node is a running service. Its methods are for one goroutine at a time, except Addr, Addrs,
+// Dial and DialBy.
 type Node struct {
 	t      testing.TB
 	fsync  bool
@@ -68,6 +82,8 @@ type Node struct {
 	served []*served
 	addrs  []string
 
+	access     func(i int) facade.Access
+	tracer     trace.Tracer       // nil: nothing is traced
 	coursework *coursework.Config // nil: it is not served
 }
 
@@ -79,6 +95,7 @@ func Start(t testing.TB, opts ...Option) *Node {
 		t:      t,
 		log:    slog.New(slog.NewTextHandler(looked, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		wrap:   func(store facade.Store) facade.Store { return store },
+		access: func(int) facade.Access { return facade.Access{} },
 		dir:    t.TempDir(),
 		served: make([]*served, 1),
 	}
@@ -90,7 +107,7 @@ func Start(t testing.TB, opts ...Option) *Node {
 	}
 	n.addrs = make([]string, len(n.served))
 	for i := range n.addrs {
-		n.addrs[i] = "127.0.0.1:0"
+		n.addrs[i] = storetest.FreeAddr(t) // nobody else's while it is stopped, as one by port 0 would be
 	}
 	t.Cleanup(func() {
 		n.Stop()
@@ -139,11 +156,17 @@ func (n *Node) Empty() {
 	}
 }
 
-// Dial returns a connection to facade i, closed when the test ends. It connects when it is first
-// used.
+// Dial returns a connection to facade i in plain text, closed when the test ends. It connects when
+// it is first used.
 func (n *Node) Dial(i int) *grpc.ClientConn {
 	n.t.Helper()
-	conn, err := grpc.NewClient("passthrough:///"+n.addrs[i], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return n.DialBy(i, insecure.NewCredentials())
+}
+
+// DialBy is Dial by what encrypts, and says who calls.
+func (n *Node) DialBy(i int, creds credentials.TransportCredentials) *grpc.ClientConn {
+	n.t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+n.addrs[i], grpc.WithTransportCredentials(creds))
 	if err != nil {
 		n.t.Fatalf("dial facade %d: %v", i, err)
 	}
@@ -207,8 +230,7 @@ func (n *Node) StartFacade(i int) {
 		_ = listener.Close()
 		n.t.Fatalf("open the store: %v", err)
 	}
-	s.serve(listener, n.wrap(s.store), n.coursework)
-	n.addrs[i] = listener.Addr().String()
+	s.serve(listener, facade.Config{Store: n.wrap(s.store), Logger: n.log, Access: n.access(i), Tracer: n.tracer}, n.coursework)
 	n.served[i] = s
 }
 

@@ -26,9 +26,8 @@ func (s *served) onServing(serving bool) {
 	}
 }
 
-// serve serves store, which is s.store or stands in front of it.
-func (s *served) serve(l net.Listener, store facade.Store, old *coursework.Config) {
-	cfg := facade.Config{Store: store, Logger: s.log}
+// serve serves cfg.Store, which is s.store or stands in front of it.
+func (s *served) serve(l net.Listener, cfg facade.Config, old *coursework.Config) {
 	if old != nil {
 		cfg.Coursework = coursework.New(coursework.Config{Store: s.store, Logger: s.log, Lock: old.Lock, TTL: old.TTL, Hold: old.Hold})
 	}

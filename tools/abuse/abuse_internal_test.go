@@ -19,7 +19,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func TestFloodsHaveNamesOfTheirOwn(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,8 @@
 usage() {
 	cat <<'END'
 Usage: tools/bench/against.sh REV [flags] [-- flags of dlm bench]
+       tools/bench/against.sh --secure [REV] [flags] [-- flags of dlm bench]
+       tools/bench/against.sh --watched [REV] [flags] [-- flags of dlm bench]
 
 Holds the working tree, as it is, against the commit REV. Both are built. For each pair of slices a server of either is
 started, each with an embedded etcd and fresh data of its own, with fsync, on the same file system (below BENCH_DIR, by
@@ -9,6 +11,15 @@ default /var/tmp). The working tree's `dlm bench` loads one of them after the ot
 Both have this script's environment without DLM_*, and so the same GOGC and GOMAXPROCS. Everything is removed at the end.
 Nothing else should run on the machine meanwhile. All of it takes some 30 minutes by default.
 
+With --secure the working tree's server speaks TLS, knows its clients by their certificates, which are made for the
+purpose, and asks a policy of 1,000 rules what they may do; REV's has nothing of it. Without REV that is the working
+tree as well: what is measured is what this costs.
+
+With --watched the working tree's server is scraped each second and has a web page open, and REV's has no admin address.
+Without REV that is the working tree as well.
+
+  --secure          TLS, client certificates and a policy for the working tree's server
+  --watched         metrics that are scraped, and an open page, for the working tree's server
   --workload LIST   workloads, separated by commas (default own,one,append)
   --clients LIST    numbers of clients, separated by commas (default 1,16,128)
   --pairs N         how many pairs of each workload with each number of clients (default 20)
@@ -36,7 +47,7 @@ wrong() {
 	exit 64
 }
 
-rev='' workloads=own,one,append clients=1,16,128 pairs=20 duration=3s warmup=500ms bar=0 limit=2h
+rev='' secure='' watched='' workloads=own,one,append clients=1,16,128 pairs=20 duration=3s warmup=500ms bar=0 limit=2h
 while [ $# -gt 0 ]; do
 	flag=$1
 	case $flag in
@@ -47,6 +58,14 @@ while [ $# -gt 0 ]; do
 	--)
 		shift
 		break
+		;;
+	--secure)
+		secure=--secure
+		shift
+		;;
+	--watched)
+		watched=--watched
+		shift
 		;;
 	--*=*)
 		set -- "${flag%%=*}" "${flag#*=}" "${@:2}"
@@ -73,39 +92,48 @@ while [ $# -gt 0 ]; do
 		;;
 	esac
 done
-[ -n "$rev" ] || wrong "which commit is it to be held against?"
+[ -z "$secure" ] || [ -z "$watched" ] || wrong "--secure and --watched are measured one by one"
+[ -n "$rev$secure$watched" ] || wrong "which commit is it to be held against?"
 [[ $pairs =~ ^[1-9][0-9]*$ ]] || wrong "--pairs $pairs: want a number from 1"
 [[ $limit =~ ^[0-9]*\.?[0-9]+[smhd]?$ ]] || wrong "--limit $limit: want a time such as 2h"
 [[ $bar =~ ^[0-9]*\.?[0-9]+$ ]] || wrong "--bar $bar: want a number such as 0.97"
 
 . "$(dirname "$0")/common.sh"
 
-commit=$(git rev-parse --verify --quiet "$rev^{commit}") ||
+[ -z "$rev" ] || commit=$(git rev-parse --verify --quiet "$rev^{commit}") ||
 	wrong "no commit \"$rev\" here (neither is there one in a copy of the source without its history, or in a shallow clone)"
 
 # build SOURCE BINARY. Without -trimpath: what the tests have compiled is not compiled again.
 build() { (cd "$1" && "$GO" build -buildvcs=false -o "$2" ./cmd/dlm); }
 
-mkdir "$work/source"
-git archive "$commit" | tar -x -C "$work/source"
-build "$work/source" "$work/old" || {
-	echo "against: $rev could not be built" >&2
-	exit 1
-}
-rm -rf "$work/source"
+if [ -n "$rev" ]; then
+	mkdir "$work/source"
+	git archive "$commit" | tar -x -C "$work/source"
+	build "$work/source" "$work/old" || {
+		echo "against: $rev could not be built" >&2
+		exit 1
+	}
+	rm -rf "$work/source"
+fi
 build . "$work/new"
-# The load is made by a copy. Two processes of one file have its code in memory, and in the
-# processor's caches, only once: that alone makes the new server some percent faster than an equal one.
+# The load is made by a copy, and so is what is held against itself. Two processes of one file have
+# its code in memory, and in the processor's caches, only once: that alone makes the new server some
+# percent faster than an equal one.
 cp "$work/new" "$work/load"
+[ -n "$rev" ] || cp "$work/new" "$work/old"
 
-echo "dlm        the working tree, $(git describe --tags --always --dirty)"
-echo "other-dlm  $rev, $(git log -1 --format='%h %s' "$commit")"
+echo "dlm        the working tree, $(git describe --tags --always --dirty)${secure:+, with TLS, client certificates and a policy}${watched:+, scraped, and with a page open}"
+if [ -n "$rev" ]; then
+	echo "other-dlm  $rev, $(git log -1 --format='%h %s' "$commit")"
+else
+	echo "other-dlm  the same without"
+fi
 echo "GOGC ${GOGC:-as they choose}, GOMAXPROCS ${GOMAXPROCS:-$(nproc)}; $pairs pairs of $duration"
 echo
 
 # In the background, so that a signal to this script alone ends it as well. The limit is a process
 # beside it: one in between, such as timeout, may be ended before it knows what it has started.
-"$work/load" bench --against dlm --builds "$work/new,$work/old" --data-dir "$work" \
+"$work/load" bench --against dlm --builds "$work/new,$work/old" $secure $watched --data-dir "$work" \
 	--workload "$workloads" --clients "$clients" --runs "$pairs" --duration "$duration" --warmup "$warmup" \
 	--bar "$bar" "$@" &
 load=$!

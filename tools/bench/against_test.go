@@ -105,11 +105,28 @@ func TestAgainst(t *testing.T) {
 	}
 }
 
+// Without a commit the working tree is held against itself.
+func TestAgainstSecure(t *testing.T) {
+	a := newAgainst(t, "--secure", "--workload=own", "--clients", "2", "--pairs", "1", "--duration", "200ms", "--warmup", "0s")
+	a.start()
+	if code := a.ended(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{
+		", with TLS, client certificates and a policy\n", "other-dlm  the same without\n", "\ndlm/other-dlm  own ",
+	} {
+		if !strings.Contains(a.out.String(), want) {
+			t.Errorf("no %q in\n%s%s", want, &a.out, &a.err)
+		}
+	}
+}
+
 func TestAgainstRefuses(t *testing.T) {
 	for args, says := range map[string]string{
 		"":                       "which commit",
 		"no-such-commit":         `no commit "no-such-commit" here`,
 		"HEAD HEAD":              "one commit",
+		"--secure no-such-one":   `no commit "no-such-one" here`,
 		"HEAD --pairs 0":         "--pairs 0",
 		"HEAD --bar high":        "--bar high",
 		"HEAD --workload":        "--workload needs a value",

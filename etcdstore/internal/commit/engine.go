@@ -27,9 +27,11 @@ type Env struct {
 	Health *Health
 	// Seen is what etcd has shown so far; nil: nothing.
 	Seen *Seen
-	// Caller says for which client a call is made, and whether it is urgent: see [Txn]. nil: all
-	// are one client's, and not urgent.
-	Caller func(context.Context) (client string, urgent bool)
+	// Caller says for whom a call is made. nil: all are one client's, and not urgent.
+	Caller func(context.Context) Caller
+	// Committed is told of each batch that was put to etcd: how many transactions were in it, how
+	// long the answer took, and the error instead of one. nil: nobody is.
+	Committed func(transactions int, took time.Duration, err error)
 }
 
 // Engine commits transactions. It is safe for concurrent use.
@@ -46,7 +48,7 @@ func New(env Env) *Engine {
 		env.Seen = NewSeen()
 	}
 	if env.Caller == nil {
-		env.Caller = func(context.Context) (string, bool) { return "", false }
+		env.Caller = func(context.Context) Caller { return Caller{} }
 	}
 	return &Engine{
 		env: env, queue: newQueue(),
@@ -92,7 +94,7 @@ func (e *Engine) Commit(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 		return nil, notSent{e.Unserved()}
 	}
 	f := t.footprint()
-	t.Client, t.Urgent = e.env.Caller(ctx)
+	t.Caller = e.env.Caller(ctx)
 	if f.empty() {
 		return e.read(ctx, t)
 	}
@@ -134,7 +136,7 @@ func (e *Engine) read(ctx context.Context, t Txn) (resp *pb.TxnResponse, err err
 	if t.Client != "" && t.long() { // not what the store itself reads, to fold
 		g = e.longReads
 	}
-	leave, err := e.enter(ctx, g, t.Client, t.Urgent)
+	leave, err := e.enter(ctx, g, t.Caller)
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +145,13 @@ func (e *Engine) read(ctx context.Context, t Txn) (resp *pb.TxnResponse, err err
 }
 
 func (e *Engine) apply(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
-	before := e.env.Seen.Highest()
-	resp, err := e.env.Apply(ctx, t.Request())
+	before, caller := e.env.Seen.Highest(), e.env.Caller(ctx)
+	asked, done := ctx, func(int64, error) {}
+	if caller.Follower != nil {
+		asked, done = followed(ctx, 1, []Follower{caller.Follower})
+	}
+	resp, err := e.env.Apply(asked, t.Request())
+	done(resp.GetHeader().GetRevision(), err)
 	if err != nil {
 		return nil, e.explain(ctx, err)
 	}
@@ -153,15 +160,16 @@ func (e *Engine) apply(ctx context.Context, t Txn) (*pb.TxnResponse, error) {
 	} else if err := e.env.Seen.Answered(before, resp.Header.Revision); err != nil {
 		return nil, err
 	}
+	caller.Receipt.Raise(resp.Header.Revision)
 	return resp, nil
 }
 
 // enter waits for a call's turn at a gate; what is urgent has one of its own.
-func (e *Engine) enter(ctx context.Context, g *gate, client string, urgent bool) (leave func(), err error) {
-	if urgent {
+func (e *Engine) enter(ctx context.Context, g *gate, caller Caller) (leave func(), err error) {
+	if caller.Urgent {
 		g = e.urgentCalls
 	}
-	if err := g.enter(ctx, client); err != nil {
+	if err := g.enter(ctx, caller.Client); err != nil {
 		return nil, notSent{e.explain(ctx, err)}
 	}
 	return g.leave, nil
@@ -171,8 +179,7 @@ func (e *Engine) enter(ctx context.Context, g *gate, client string, urgent bool)
 // errors. It passes over a refusal of calls while etcd is unavailable only by being one.
 func (e *Engine) Call(ctx context.Context, call func(context.Context) error) error {
 	return e.CallNow(ctx, func(ctx context.Context) error {
-		client, urgent := e.env.Caller(ctx)
-		leave, err := e.enter(ctx, e.calls, client, urgent)
+		leave, err := e.enter(ctx, e.calls, e.env.Caller(ctx))
 		if err != nil {
 			return err
 		}
@@ -206,16 +213,16 @@ func (e *Engine) Submit(t Txn, answer Answer) {
 
 // SubmitLater is [Engine.Submit] for a transaction that is made when its turn has come, if more is
 // pending than the next batch takes: what waits is then small. writes is what it will write. It is
-// [Txn.Patient]. client is for whom it is.
-func (e *Engine) SubmitLater(client string, writes func() Footprint, build func() Txn, answer Answer) {
+// [Txn.Patient].
+func (e *Engine) SubmitLater(caller Caller, writes func() Footprint, build func() Txn, answer Answer) {
 	if !e.serving() || e.queue.len() < batchMembers {
 		t := build()
-		t.Client = client
+		t.Caller = caller
 		e.Submit(t, answer)
 		return
 	}
 	m := &member{Footprint: writes(), build: build, answer: answer}
-	m.Patient, m.Client = true, client
+	m.Patient, m.Caller = true, caller
 	e.add(m)
 }
 
@@ -253,7 +260,16 @@ func (e *Engine) rescue() {
 
 // commit runs a batch, and has those go again that failed for the company they were in.
 func (e *Engine) commit(ctx context.Context, b *batch) {
-	resp, err := e.Alone(ctx, b.txn())
+	asked, done := ctx, func(int64, error) {}
+	if len(b.followers) > 0 {
+		asked, done = followed(ctx, b.size, b.followers)
+	}
+	began := time.Now()
+	resp, err := e.Alone(asked, b.txn())
+	if e.env.Committed != nil {
+		e.env.Committed(b.size, time.Since(began), err)
+	}
+	done(resp.GetHeader().GetRevision(), err)
 	if err != nil && b.size > 1 && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrWentBack) {
 		e.refused(ctx, b, err)
 		return

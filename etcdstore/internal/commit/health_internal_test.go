@@ -180,7 +180,7 @@ func TestNothingIsServed(t *testing.T) {
 				})
 				submitted := r.ask(put("c"))[0].err
 				later := r.asked(put("d"))
-				r.SubmitLater("", later.footprint, func() Txn { return later.Txn }, later.answer)
+				r.SubmitLater(Caller{}, later.footprint, func() Txn { return later.Txn }, later.answer)
 				for name, got := range map[string]error{
 					"Commit": committed, "Commit of a read": read, "Alone": alone, "Call": called, "Submit": submitted,
 					"SubmitLater": later.err, "Unserved": r.Unserved(),

@@ -228,9 +228,9 @@ func TestCallsByTurns(t *testing.T) {
 			urgent bool
 		}
 		type key struct{}
-		r.env.Caller = func(ctx context.Context) (string, bool) {
+		r.env.Caller = func(ctx context.Context) Caller {
 			c, _ := ctx.Value(key{}).(client)
-			return c.name, c.urgent
+			return Caller{Client: c.name, Urgent: c.urgent}
 		}
 		open, under := make(chan struct{}), 0
 		var order []string

@@ -25,6 +25,8 @@ type batch struct {
 	open  *pack // takes more members; nil: none
 	size  int   // members
 	bytes int   // that they put
+
+	followers []Follower // of members; none, mostly
 }
 
 // pack is one transaction for some of a batch's members.
@@ -74,6 +76,9 @@ func (b *batch) add(m *member) {
 	b.writes.add(m.Footprint)
 	b.bytes += m.Bytes
 	b.size++
+	if m.Follower != nil {
+		b.followers = append(b.followers, m.Follower)
+	}
 	t := m.made()
 	if len(t.Else) > 0 || m.apart {
 		b.packs = append(b.packs, &pack{Txn: t.WithAlive(), members: []*member{m}})

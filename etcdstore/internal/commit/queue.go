@@ -38,7 +38,9 @@ type member struct {
 // made is the transaction.
 func (m *member) made() Txn {
 	if m.build != nil {
+		caller := m.Caller
 		m.Txn, m.build = m.build(), nil
+		m.Caller = caller
 	}
 	return m.Txn
 }
@@ -69,6 +71,9 @@ func (m *member) doubted() {
 // tell gives the caller its answer. A caller that panics over it must not cost the others theirs.
 func (m *member) tell(resp *pb.TxnResponse, err error) {
 	defer m.engine.rescue()
+	if err == nil {
+		m.Receipt.Raise(resp.Header.Revision)
+	}
 	m.answer(resp, err)
 }
 

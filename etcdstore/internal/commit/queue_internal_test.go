@@ -71,7 +71,7 @@ func TestSubmitLater(t *testing.T) {
 	t.Parallel()
 	later := func(r *rig, key string, made *int) *asked {
 		a := r.asked(patient(key))
-		r.SubmitLater("", a.footprint, func() Txn {
+		r.SubmitLater(Caller{}, a.footprint, func() Txn {
 			*made++
 			return a.Txn
 		}, a.answer)
@@ -357,7 +357,7 @@ func TestRunEnds(t *testing.T) {
 				<-r.over
 				free()
 				later := r.ask(put("later"))
-				r.SubmitLater("", Txn{}.footprint, func() Txn { return put("later") }, func(_ *pb.TxnResponse, err error) {
+				r.SubmitLater(Caller{}, Txn{}.footprint, func() Txn { return put("later") }, func(_ *pb.TxnResponse, err error) {
 					if !errors.Is(err, ErrClosed) {
 						r.Errorf("submitted for later: %v; want %v", err, ErrClosed)
 					}
@@ -459,7 +459,7 @@ func TestPanicAtItsTurn(t *testing.T) {
 			for i := range batchMembers { // so many that it is built later
 				r.ask(put(fmt.Sprint("many", i)))
 			}
-			r.SubmitLater("", func() Footprint { return Footprint{Keys: []string{"b"}} }, func() Txn { panic("at its turn") }, answer)
+			r.SubmitLater(Caller{}, func() Footprint { return Footprint{Keys: []string{"b"}} }, func() Txn { panic("at its turn") }, answer)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

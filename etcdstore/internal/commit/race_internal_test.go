@@ -90,7 +90,7 @@ func TestAnsweredOnce(t *testing.T) {
 					engine.add(&member{Txn: t, Footprint: t.footprint(), answer: answer})
 					wantPanics.Add(1)
 				case i%3 == 0:
-					engine.SubmitLater(t.Client, t.footprint, func() Txn { return t }, answer)
+					engine.SubmitLater(t.Caller, t.footprint, func() Txn { return t }, answer)
 				case i%3 == 1:
 					answer(engine.Commit(ctx, t))
 				default:

@@ -258,7 +258,7 @@ func randomRun(t *testing.T, seed uint64, sum *tally) {
 						engine.Submit(tr.Txn, tr.answer)
 						continue
 					case 1:
-						engine.SubmitLater(tr.Client, tr.footprint, func() Txn { return tr.Txn }, tr.answer)
+						engine.SubmitLater(tr.Caller, tr.footprint, func() Txn { return tr.Txn }, tr.answer)
 						continue
 					case 2:
 						answered := make(chan struct{})

@@ -34,14 +34,7 @@ func NewSeen() *Seen { return &Seen{noticed: make(chan struct{})} }
 func (s *Seen) Highest() int64 { return s.highest.Load() }
 
 // Raise takes in a revision that etcd has shown in whatever way.
-func (s *Seen) Raise(rev int64) {
-	for {
-		highest := s.highest.Load()
-		if rev <= highest || s.highest.CompareAndSwap(highest, rev) {
-			return
-		}
-	}
-}
+func (s *Seen) Raise(rev int64) { raise(&s.highest, rev) }
 
 // Answered takes in the revision of a transaction's answer, or of a linearizable read's. before is
 // the highest when etcd was asked. An answer below it is [ErrWentBack], and so is the end of it
@@ -85,8 +78,9 @@ func Back(who string, seen, rev int64) error {
 
 // Remedy is what to do about an etcd that has lost so many revisions.
 func Remedy(lost int64) string {
-	return fmt.Sprintf("Stop all servers, restore with `etcdutl snapshot restore --bump-revision %d --mark-compacted`, and start "+
-		"them; or start them with another prefix, and their clients anew", lost+slack)
+	return fmt.Sprintf("Stop all servers, restore with `dlm snapshot restore --raise %d`, an external etcd with `etcdutl snapshot restore "+
+		"--bump-revision %d --mark-compacted`, and start them; or start them with another prefix, and their clients anew",
+		lost+slack, lost+slack)
 }
 
 // serializable reports whether a transaction is one that etcd answers from a single member, which

@@ -23,8 +23,7 @@ type Txn struct {
 	// for the lease, and refuses all that shares the batch.
 	Alive string
 
-	Client  string // for whom it is: see lines
-	Urgent  bool   // it ends something, or keeps it alive, and has room before others
+	Caller
 	Patient bool   // it is in no hurry
 	Besides string // a key that nothing else in its batch may write either; empty: none
 
@@ -40,6 +39,14 @@ type Txn struct {
 	// Refuse is asked when its turn has come: with an error, which is then its answer, it is not
 	// run. nil: it is.
 	Refuse func() error
+}
+
+// Caller is for whom a transaction, or another call of etcd, is made.
+type Caller struct {
+	Client   string   // see lines
+	Urgent   bool     // it ends something, or keeps it alive, and has room before others
+	Receipt  *Receipt // of what it is answered; nil: nobody asks
+	Follower Follower // of how; nil: there is none
 }
 
 // WithAlive is the transaction with the compare that Alive spares it.

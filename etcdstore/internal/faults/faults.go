@@ -202,16 +202,32 @@ func (k *keyValue) Compact(ctx context.Context, rev int64, opts ...clientv3.Comp
 func (l *Local) KV() pb.KVClient { return &remote{KVClient: l.kv, f: l.f} }
 
 // Follow passes on what a watch brings.
-func (l *Local) Follow(ctx context.Context, from, end string, rev int64, tell func([]*clientv3.Event)) error {
-	ctx, cancel := context.WithCancel(ctx)
+func (l *Local) Follow(
+	ctx context.Context, from, end string, rev int64, ask <-chan struct{}, tell func(events []*clientv3.Event, upTo int64),
+) error {
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	for resp := range l.f.client.Watch(clientv3.WithRequireLeader(ctx), from, clientv3.WithRange(end), clientv3.WithRev(rev)) {
-		if err := resp.Err(); err != nil {
-			return err
+	watch := l.f.client.Watch(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev))
+	for {
+		select {
+		case <-ask:
+			if err := l.f.client.RequestProgress(ctx); err != nil {
+				return err
+			}
+		case resp, ok := <-watch:
+			if !ok {
+				return errBroken
+			}
+			if err := resp.Err(); err != nil {
+				return err
+			}
+			if n := len(resp.Events); n > 0 {
+				tell(resp.Events, resp.Events[n-1].Kv.ModRevision)
+			} else if resp.IsProgressNotify() {
+				tell(nil, resp.Header.Revision)
+			}
 		}
-		tell(resp.Events)
 	}
-	return errBroken
 }
 
 // Defragment does nothing.

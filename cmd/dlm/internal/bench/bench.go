@@ -10,6 +10,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/client"
 	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
 	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/internal/dial"
 )
 
 // The workloads that package load does not know.
@@ -46,7 +47,7 @@ func Rivals() []string { return []string{Etcd, Redis, ZooKeeper, Postgres, DLM} 
 type Config struct {
 	Endpoints      []string // dlm's servers; the connections are spread over them
 	ConnectTimeout time.Duration
-	Proxy          bool // as in client.Config
+	Way            dial.Config // by which they are reached
 	Workloads      []string
 	Clients        []int
 	Connections    int           // at most as many as clients are used
@@ -204,7 +205,7 @@ func (c Config) run(ctx context.Context, n int, slice load.Slice, w Watcher, mea
 
 // on is what measures one server.
 func (c Config) on(s Server) Config {
-	c.Endpoints, c.ServerPIDs = []string{s.Endpoint}, nil
+	c.Endpoints, c.Way, c.ServerPIDs = []string{s.Endpoint}, s.Way, nil
 	if s.PID != 0 {
 		c.ServerPIDs = []int{s.PID}
 	}
@@ -297,7 +298,9 @@ func (c Config) client(i int) (*client.Client, error) {
 		Endpoints:      append(slices.Clone(c.Endpoints[at:]), c.Endpoints[:at]...),
 		TTL:            c.TTL,
 		ConnectTimeout: c.ConnectTimeout,
-		Proxy:          c.Proxy,
+		TLS:            c.Way.TLS,
+		BearerFile:     c.Way.BearerFile,
+		Proxy:          c.Way.Proxy,
 		Label:          "dlm bench",
 	})
 }

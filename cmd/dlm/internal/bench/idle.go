@@ -32,7 +32,7 @@ func (c Config) idle(ctx context.Context, s load.Slice, servers *servers, w Watc
 		if i < s.Clients%n {
 			share++
 		}
-		conn, err := dialIdle(c.Endpoints[i%len(c.Endpoints)], c.Proxy, share, max(idleCalls/n, 1), c.TTL, meter)
+		conn, err := dialIdle(c.Endpoints[i%len(c.Endpoints)], c.Way, share, max(idleCalls/n, 1), c.TTL, meter)
 		if err != nil {
 			return load.Row{}, err
 		}

@@ -10,12 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/distributed-lock-manager/dlm/cmd/internal/dial"
 	"github.com/distributed-lock-manager/dlm/cmd/internal/load"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/internal/dial"
 )
 
 // idleCalls is how many Inits, or Closes, all connections together have unanswered.
@@ -24,7 +23,7 @@ const idleCalls = 256
 // idleConn is one connection with its share of the sessions. It speaks the API's stream itself: the
 // SDK makes a session only where it needs one.
 type idleConn struct {
-	grpc   *grpc.ClientConn
+	grpc   *dial.Conn
 	ttl    time.Duration
 	room   int // Inits, or Closes, that may be unanswered
 	meter  *load.Meter
@@ -53,8 +52,8 @@ type idleSession struct {
 	due        time.Time // its next heartbeat
 }
 
-func dialIdle(endpoint string, proxy bool, sessions, room int, ttl time.Duration, meter *load.Meter) (*idleConn, error) {
-	conn, err := dial.Server(endpoint, proxy)
+func dialIdle(endpoint string, way dial.Config, sessions, room int, ttl time.Duration, meter *load.Meter) (*idleConn, error) {
+	conn, err := way.Server(endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %q: %w", endpoint, err)
 	}

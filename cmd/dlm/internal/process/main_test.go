@@ -17,6 +17,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/ptytest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 // helperArg and wrapArg make the test binary a helper or a wrapper; rootArg, when that is a setuid
@@ -42,6 +43,7 @@ func TestMain(m *testing.M) {
 		os.Exit(becomeRoot(os.Args[2:]))
 	}
 	ptytest.DefaultSignals()
+	await.AtATime(6) // all tests wait for processes
 	os.Exit(m.Run())
 }
 

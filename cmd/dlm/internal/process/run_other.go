@@ -37,3 +37,6 @@ func Propagate(syscall.Signal) {}
 func endingSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
 func caughtEarly() []os.Signal { return nil }
+
+// Stop does nothing: a process cannot be stopped.
+func Stop() {}

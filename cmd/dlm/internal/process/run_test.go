@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds everything that is waited for.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func TestExitCodes(t *testing.T) {
 	dir := t.TempDir()

@@ -51,7 +51,7 @@ func TestNothingOfTheTreeIsLeft(t *testing.T) {
 			code       int
 		}{
 			"lease":    {"2s", "", nil, 70},
-			"decision": {"1m", decidedEnv + "=500ms", nil, 70},
+			"decision": {"1m", decidedEnv + "=3s", nil, 70},
 			"twice": {"1m", "", func(t *testing.T, cmd *exec.Cmd) {
 				signal(t, cmd, unix.SIGTERM)
 				<-time.After(60 * time.Millisecond) // Below that they count as one.

@@ -132,3 +132,20 @@ func (term *Terminal) Expect(text string) string {
 		}
 	}
 }
+
+// Resize gives the terminal a size, as when its window is drawn larger.
+func (term *Terminal) Resize(rows, columns uint16) {
+	term.t.Helper()
+	raw, err := term.file.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			size := unix.Winsize{Row: rows, Col: columns}
+			if err := unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &size); err != nil {
+				term.t.Errorf("resize the terminal: %v", err)
+			}
+		})
+	}
+	if err != nil {
+		term.t.Fatalf("resize the terminal: %v", err)
+	}
+}

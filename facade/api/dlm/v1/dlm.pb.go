@@ -17,7 +17,11 @@
 //   TOO_LARGE, QUOTA, NO_SPACE                            RESOURCE_EXHAUSTED
 //   LIMIT                                                 RESOURCE_EXHAUSTED, with google.rpc.RetryInfo; see Limits
 //   FILE_NOT_FOUND, LOCK_NOT_FOUND                        NOT_FOUND
+//   COMPACTED                                             OUT_OF_RANGE
 //   NO_QUORUM, SHUTTING_DOWN, FORMAT_TOO_NEW              UNAVAILABLE, with google.rpc.RetryInfo
+//   PREFIX_NESTED, AUDIT                                  UNAVAILABLE, with google.rpc.RetryInfo
+//   UNAUTHENTICATED                                       UNAUTHENTICATED; see Identities
+//   PERMISSION_DENIED                                     PERMISSION_DENIED; see Identities
 //   DEADLINE, CANCELLED                                   DEADLINE_EXCEEDED, CANCELLED
 //   UNIMPLEMENTED                                         UNIMPLEMENTED
 //   INTERNAL                                              INTERNAL
@@ -28,6 +32,19 @@
 // Limits. LIMIT: what the server has for all of its clients, or for this one, is taken. The ErrorInfo's metadata names the
 // limit under `limit`, RetryInfo says when to ask again at the earliest. Any call may be refused so, but Heartbeat, Close,
 // Release and Discard are the last to be.
+//
+// Identities. A server may want to know who calls, by a client certificate or by a token in the header `authorization`
+// (Bearer). UNAUTHENTICATED: it does not know, or what was shown is not good, or not any more. PERMISSION_DENIED: the
+// policy does not allow the caller to do that, or the session is another identity's. Any call may be refused so; what the
+// caller may not see is left out of answers. A session is its beginner's, whatever others know of it. If the ErrorInfo of
+// UNAUTHENTICATED has the metadata sessions_end = "true", the caller was revoked and its sessions are ended: what they hold
+// passes on at once. AUDIT: the server cannot write down what it would change, and so does not.
+//
+// Deadlines. A hold may have an end: what its Acquire said, or what servers are configured to allow for the lock, whichever is
+// sooner. It counts from the grant, over commits. A holder that has the lock still is evicted then: it loses the lock, and
+// whoever waits gets it. A fifth of the time before, one minute at most, a client that takes Lost messages is told. No clock
+// decides more than when: each server counts by its own from when it heard of the grant, and one that has started since by
+// the time that the record of the holder has.
 //
 // Malformed. MALFORMED: what the call needs is stored in a form that no server writes, so that somebody else has written it, or
 // it is damaged. Any call may be refused so; to repeat it does not help before an operator has looked: see ListProblems.
@@ -392,7 +409,8 @@ func (x *Seen) GetRevision() int64 {
 // InitResponse is a new session.
 type InitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The session's credential: a secret. Whoever has it can do everything that the session can.
+	// The session's credential: a secret. Whoever has it can do everything that the session can. Where servers ask who
+	// their clients are, that must besides be the identity that began the session.
 	Session string `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	// The TTL that was granted: count with this one, from the moment the call was sent.
 	Ttl *durationpb.Duration `protobuf:"bytes,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
@@ -714,7 +732,10 @@ type AcquisitionState struct {
 	// What it is.
 	State AcquisitionState_State `protobuf:"varint,3,opt,name=state,proto3,enum=dlm.v1.AcquisitionState_State" json:"state,omitempty"`
 	// The token it holds. 0: it does not hold.
-	Token         int64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
+	Token int64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
+	// How much longer it may hold, counted from when the answer was made. Absent: it does not hold, or without an end, or
+	// this server does not know.
+	HoldLeft      *durationpb.Duration `protobuf:"bytes,5,opt,name=hold_left,json=holdLeft,proto3" json:"hold_left,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -775,6 +796,13 @@ func (x *AcquisitionState) GetToken() int64 {
 		return x.Token
 	}
 	return 0
+}
+
+func (x *AcquisitionState) GetHoldLeft() *durationpb.Duration {
+	if x != nil {
+		return x.HoldLeft
+	}
+	return nil
 }
 
 // CloseRequest ends a session.
@@ -873,7 +901,9 @@ type AcquireRequest struct {
 	// deadline ends the call only, not the wait.
 	Wait *durationpb.Duration `protobuf:"bytes,4,opt,name=wait,proto3" json:"wait,omitempty"`
 	// Who this is, for the eyes of operators; as in InitRequest. Empty: the session's label.
-	Label         string `protobuf:"bytes,5,opt,name=label,proto3" json:"label,omitempty"`
+	Label string `protobuf:"bytes,5,opt,name=label,proto3" json:"label,omitempty"`
+	// How long the lock may be held at most, 1 s to 24 h: see Deadlines. Absent: as long as the servers allow.
+	MaxHold       *durationpb.Duration `protobuf:"bytes,6,opt,name=max_hold,json=maxHold,proto3" json:"max_hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -943,6 +973,13 @@ func (x *AcquireRequest) GetLabel() string {
 	return ""
 }
 
+func (x *AcquireRequest) GetMaxHold() *durationpb.Duration {
+	if x != nil {
+		return x.MaxHold
+	}
+	return nil
+}
+
 // AcquireResponse is what became of an attempt.
 type AcquireResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -955,7 +992,9 @@ type AcquireResponse struct {
 	// Busy: the place in the queue that it had, or would have had, counted from 1. 0: granted.
 	Position int32 `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
 	// Busy: how many others wait.
-	QueueLength   int32 `protobuf:"varint,5,opt,name=queue_length,json=queueLength,proto3" json:"queue_length,omitempty"`
+	QueueLength int32 `protobuf:"varint,5,opt,name=queue_length,json=queueLength,proto3" json:"queue_length,omitempty"`
+	// How much longer the lock may be held, counted from when the answer was made. Absent: not granted, or without an end.
+	HoldLeft      *durationpb.Duration `protobuf:"bytes,6,opt,name=hold_left,json=holdLeft,proto3" json:"hold_left,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1023,6 +1062,13 @@ func (x *AcquireResponse) GetQueueLength() int32 {
 		return x.QueueLength
 	}
 	return 0
+}
+
+func (x *AcquireResponse) GetHoldLeft() *durationpb.Duration {
+	if x != nil {
+		return x.HoldLeft
+	}
+	return nil
 }
 
 // CancelRequest gives up a wait.
@@ -2493,7 +2539,14 @@ type ListRequest struct {
 	// How many at most; 0 or more than 1,000: 1,000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The previous answer's next_page_token. Empty: from the start.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only what the session of this public id holds or waits for; of the waiters only its own are listed then. Empty: any's.
+	Session string `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
+	// Only what sessions of this identity hold or wait for, likewise. Empty: any's.
+	Identity string `protobuf:"bytes,5,opt,name=identity,proto3" json:"identity,omitempty"`
+	// Only what sessions of the caller's own identity hold or wait for, likewise. It is INVALID_ARGUMENT if the caller has
+	// none, or beside `identity`.
+	Mine          bool `protobuf:"varint,6,opt,name=mine,proto3" json:"mine,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2549,6 +2602,27 @@ func (x *ListRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *ListRequest) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *ListRequest) GetMine() bool {
+	if x != nil {
+		return x.Mine
+	}
+	return false
+}
+
 // ListResponse is a page of locks.
 type ListResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2557,6 +2631,9 @@ type ListResponse struct {
 	Locks []*Lock `protobuf:"bytes,1,rep,name=locks,proto3" json:"locks,omitempty"`
 	// To be given for the next page. Empty: this was the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The etcd revision that the page is as of: that of the first page, unless its next ones were asked for late or of another
+	// server. 0: nothing was looked at, since the caller may see nothing of it.
+	Revision      int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2605,6 +2682,13 @@ func (x *ListResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // Lock is a lock's state.
 type Lock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2616,7 +2700,7 @@ type Lock struct {
 	Waiters []*Waiter `protobuf:"bytes,3,rep,name=waiters,proto3" json:"waiters,omitempty"`
 	// How many wait.
 	QueueLength int32 `protobuf:"varint,4,opt,name=queue_length,json=queueLength,proto3" json:"queue_length,omitempty"`
-	// How many records the holder has staged. Inspect only.
+	// How many records the holder has staged.
 	StagedRecords int64 `protobuf:"varint,5,opt,name=staged_records,json=stagedRecords,proto3" json:"staged_records,omitempty"`
 	// Why the last undone section that is still remembered was undone, and when. Empty: none is remembered. Inspect only.
 	LastUndone    string `protobuf:"bytes,6,opt,name=last_undone,json=lastUndone,proto3" json:"last_undone,omitempty"`
@@ -2708,7 +2792,16 @@ type Holder struct {
 	// Its token. 0: unknown.
 	Token int64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
 	// When it was granted, by the clock of the server that granted it: for eyes only.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	// The identity of whoever began its session. Empty: nobody was asked who they are.
+	Identity string `protobuf:"bytes,6,opt,name=identity,proto3" json:"identity,omitempty"`
+	// When it is evicted if it holds the lock still, by the same clock as `since`. Absent: never.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// How long its session lives on if no heartbeat comes any more. For eyes only, and may be two seconds old. Absent: the
+	// server does not know. Inspect and List only.
+	LeaseLeft *durationpb.Duration `protobuf:"bytes,8,opt,name=lease_left,json=leaseLeft,proto3" json:"lease_left,omitempty"`
+	// How long ago its session's last heartbeat came. Likewise.
+	HeartbeatAge  *durationpb.Duration `protobuf:"bytes,9,opt,name=heartbeat_age,json=heartbeatAge,proto3" json:"heartbeat_age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2778,6 +2871,34 @@ func (x *Holder) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Holder) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *Holder) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *Holder) GetLeaseLeft() *durationpb.Duration {
+	if x != nil {
+		return x.LeaseLeft
+	}
+	return nil
+}
+
+func (x *Holder) GetHeartbeatAge() *durationpb.Duration {
+	if x != nil {
+		return x.HeartbeatAge
+	}
+	return nil
+}
+
 // Waiter is one place in a queue.
 type Waiter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2788,7 +2909,11 @@ type Waiter struct {
 	// Its label.
 	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
 	// When it began to wait, by the clock of the server that queued it: for eyes only.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// The identity of whoever began its session. Empty: nobody was asked who they are.
+	Identity string `protobuf:"bytes,5,opt,name=identity,proto3" json:"identity,omitempty"`
+	// Its place in the queue, from 1. 0: that of where it is listed.
+	Position      int32 `protobuf:"varint,6,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2851,11 +2976,28 @@ func (x *Waiter) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Waiter) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *Waiter) GetPosition() int32 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
 // WatchRequest asks for events.
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the locks' names begin with, byte for byte. Empty: all.
-	Prefix        string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Instead of the state at the start, all that happened after this revision: not above etcd's, or it is INVALID_ARGUMENT.
+	// It is COMPACTED if that is not known any more. 0: the state.
+	Since         int64 `protobuf:"varint,2,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2895,6 +3037,13 @@ func (x *WatchRequest) GetPrefix() string {
 		return x.Prefix
 	}
 	return ""
+}
+
+func (x *WatchRequest) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
 }
 
 // WatchResponse is a run of events in order.
@@ -2974,7 +3123,9 @@ type Event struct {
 	// Why, for RELEASED, LOST and LEFT, where there is more to say.
 	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	// True for the events that describe the state at the start of the watch.
-	Initial       bool `protobuf:"varint,9,opt,name=initial,proto3" json:"initial,omitempty"`
+	Initial bool `protobuf:"varint,9,opt,name=initial,proto3" json:"initial,omitempty"`
+	// The identity of whoever began its session. Empty: nobody was asked who they are, or it is not known any more.
+	Identity      string `protobuf:"bytes,10,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3070,6 +3221,13 @@ func (x *Event) GetInitial() bool {
 		return x.Initial
 	}
 	return false
+}
+
+func (x *Event) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
 }
 
 // EvictRequest takes a lock away.
@@ -3511,6 +3669,107 @@ func (x *RepairResponse) GetRemoved() bool {
 	return false
 }
 
+// SnapshotRequest asks for a snapshot.
+type SnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRequest) Reset() {
+	*x = SnapshotRequest{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRequest) ProtoMessage() {}
+
+func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
+func (*SnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{49}
+}
+
+// SnapshotResponse is a part of a snapshot. The first has no data, and what the others have not.
+type SnapshotResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Goes on where that of the last answer ended.
+	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	// The cluster's id.
+	Cluster string `protobuf:"bytes,2,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// A revision that the snapshot has at least.
+	Revision      int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotResponse) Reset() {
+	*x = SnapshotResponse{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotResponse) ProtoMessage() {}
+
+func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
+func (*SnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *SnapshotResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *SnapshotResponse) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *SnapshotResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // StreamRequest is one call.
 type StreamRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3537,14 +3796,17 @@ type StreamRequest struct {
 	//	*StreamRequest_InspectCluster
 	//	*StreamRequest_ListProblems
 	//	*StreamRequest_Repair
-	Request       isStreamRequest_Request `protobuf_oneof:"request"`
+	Request isStreamRequest_Request `protobuf_oneof:"request"`
+	// The call's W3C trace context, as its header `traceparent` would have it: version 00, 55 bytes. Empty, or anything else: it
+	// has none. A unary call has that header. It changes nothing but what the server tells where it sends its traces.
+	Traceparent   string `protobuf:"bytes,19,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StreamRequest) Reset() {
 	*x = StreamRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3556,7 +3818,7 @@ func (x *StreamRequest) String() string {
 func (*StreamRequest) ProtoMessage() {}
 
 func (x *StreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3569,7 +3831,7 @@ func (x *StreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
 func (*StreamRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{49}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *StreamRequest) GetCall() uint64 {
@@ -3739,6 +4001,13 @@ func (x *StreamRequest) GetRepair() *RepairRequest {
 	return nil
 }
 
+func (x *StreamRequest) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
 type isStreamRequest_Request interface {
 	isStreamRequest_Request()
 }
@@ -3884,7 +4153,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3896,7 +4165,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3909,7 +4178,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{50}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Lost) GetSession() string {
@@ -3947,6 +4216,80 @@ func (x *Lost) GetReason() string {
 	return ""
 }
 
+// Ending tells, without being asked, that a hold's deadline is near: see Deadlines. It is sent under the same conditions as
+// Lost, once for each stream, and may come late or not at all.
+type Ending struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session's public id.
+	Session string `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// The lock.
+	Lock string `protobuf:"bytes,2,opt,name=lock,proto3" json:"lock,omitempty"`
+	// The acquisition's request.
+	Request string `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`
+	// How much longer it may hold, counted from when this was sent.
+	HoldLeft      *durationpb.Duration `protobuf:"bytes,4,opt,name=hold_left,json=holdLeft,proto3" json:"hold_left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ending) Reset() {
+	*x = Ending{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ending) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ending) ProtoMessage() {}
+
+func (x *Ending) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ending.ProtoReflect.Descriptor instead.
+func (*Ending) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *Ending) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *Ending) GetLock() string {
+	if x != nil {
+		return x.Lock
+	}
+	return ""
+}
+
+func (x *Ending) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+func (x *Ending) GetHoldLeft() *durationpb.Duration {
+	if x != nil {
+		return x.HoldLeft
+	}
+	return nil
+}
+
 // StreamResponse is one call's answer, or a message that nobody asked for.
 type StreamResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3975,6 +4318,7 @@ type StreamResponse struct {
 	//	*StreamResponse_InspectCluster
 	//	*StreamResponse_ListProblems
 	//	*StreamResponse_Repair
+	//	*StreamResponse_Ending
 	Response      isStreamResponse_Response `protobuf_oneof:"response"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3982,7 +4326,7 @@ type StreamResponse struct {
 
 func (x *StreamResponse) Reset() {
 	*x = StreamResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3994,7 +4338,7 @@ func (x *StreamResponse) String() string {
 func (*StreamResponse) ProtoMessage() {}
 
 func (x *StreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4007,7 +4351,7 @@ func (x *StreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamResponse.ProtoReflect.Descriptor instead.
 func (*StreamResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{51}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *StreamResponse) GetCall() uint64 {
@@ -4195,6 +4539,15 @@ func (x *StreamResponse) GetRepair() *RepairResponse {
 	return nil
 }
 
+func (x *StreamResponse) GetEnding() *Ending {
+	if x != nil {
+		if x, ok := x.Response.(*StreamResponse_Ending); ok {
+			return x.Ending
+		}
+	}
+	return nil
+}
+
 type isStreamResponse_Response interface {
 	isStreamResponse_Response()
 }
@@ -4294,6 +4647,11 @@ type StreamResponse_Repair struct {
 	Repair *RepairResponse `protobuf:"bytes,20,opt,name=repair,proto3,oneof"`
 }
 
+type StreamResponse_Ending struct {
+	// A hold's deadline is near, which answers no call.
+	Ending *Ending `protobuf:"bytes,21,opt,name=ending,proto3,oneof"`
+}
+
 func (*StreamResponse_Error) isStreamResponse_Response() {}
 
 func (*StreamResponse_Init) isStreamResponse_Response() {}
@@ -4332,6 +4690,8 @@ func (*StreamResponse_ListProblems) isStreamResponse_Response() {}
 
 func (*StreamResponse_Repair) isStreamResponse_Response() {}
 
+func (*StreamResponse_Ending) isStreamResponse_Response() {}
+
 // Error is a google.rpc.Status, field for field: one can be decoded as the other.
 type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4347,7 +4707,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4359,7 +4719,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4372,7 +4732,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{52}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Error) GetCode() int32 {
@@ -4439,12 +4799,13 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\acluster\x18\x04 \x01(\tR\acluster\x12\x1e\n" +
 	"\n" +
 	"attachment\x18\x05 \x01(\x04R\n" +
-	"attachment\"\xe2\x01\n" +
+	"attachment\"\x9a\x02\n" +
 	"\x10AcquisitionState\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\tR\arequest\x124\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1e.dlm.v1.AcquisitionState.StateR\x05state\x12\x14\n" +
-	"\x05token\x18\x04 \x01(\x03R\x05token\"T\n" +
+	"\x05token\x18\x04 \x01(\x03R\x05token\x126\n" +
+	"\thold_left\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bholdLeft\"T\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_WAITING\x10\x01\x12\x11\n" +
@@ -4453,19 +4814,21 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"STATE_NONE\x10\x03\"(\n" +
 	"\fCloseRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\"\x0f\n" +
-	"\rCloseResponse\"\x9d\x01\n" +
+	"\rCloseResponse\"\xd3\x01\n" +
 	"\x0eAcquireRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +
 	"\arequest\x18\x03 \x01(\tR\arequest\x12-\n" +
 	"\x04wait\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12\x14\n" +
-	"\x05label\x18\x05 \x01(\tR\x05label\"\xab\x02\n" +
+	"\x05label\x18\x05 \x01(\tR\x05label\x124\n" +
+	"\bmax_hold\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\amaxHold\"\xe3\x02\n" +
 	"\x0fAcquireResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.dlm.v1.AcquireResponse.OutcomeR\aoutcome\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\x03R\x05token\x12&\n" +
 	"\x06holder\x18\x03 \x01(\v2\x0e.dlm.v1.HolderR\x06holder\x12\x1a\n" +
 	"\bposition\x18\x04 \x01(\x05R\bposition\x12!\n" +
-	"\fqueue_length\x18\x05 \x01(\x05R\vqueueLength\"`\n" +
+	"\fqueue_length\x18\x05 \x01(\x05R\vqueueLength\x126\n" +
+	"\thold_left\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\bholdLeft\"`\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOUTCOME_GRANTED\x10\x01\x12\x10\n" +
@@ -4561,15 +4924,19 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\x03R\x04file\x12\x15\n" +
 	"\x06in_use\x18\x03 \x01(\x03R\x05inUse\x12\x14\n" +
-	"\x05quota\x18\x04 \x01(\x03R\x05quota\"a\n" +
+	"\x05quota\x18\x04 \x01(\x03R\x05quota\"\xab\x01\n" +
 	"\vListRequest\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"Z\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x18\n" +
+	"\asession\x18\x04 \x01(\tR\asession\x12\x1a\n" +
+	"\bidentity\x18\x05 \x01(\tR\bidentity\x12\x12\n" +
+	"\x04mine\x18\x06 \x01(\bR\x04mine\"v\n" +
 	"\fListResponse\x12\"\n" +
 	"\x05locks\x18\x01 \x03(\v2\f.dlm.v1.LockR\x05locks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd7\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\"\xd7\x01\n" +
 	"\x04Lock\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12&\n" +
 	"\x06holder\x18\x02 \x01(\v2\x0e.dlm.v1.HolderR\x06holder\x12(\n" +
@@ -4577,23 +4944,31 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\fqueue_length\x18\x04 \x01(\x05R\vqueueLength\x12%\n" +
 	"\x0estaged_records\x18\x05 \x01(\x03R\rstagedRecords\x12\x1f\n" +
 	"\vlast_undone\x18\x06 \x01(\tR\n" +
-	"lastUndone\"\x9a\x01\n" +
+	"lastUndone\"\xe8\x02\n" +
 	"\x06Holder\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\tR\arequest\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x12\x14\n" +
 	"\x05token\x18\x04 \x01(\x03R\x05token\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x84\x01\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1a\n" +
+	"\bidentity\x18\x06 \x01(\tR\bidentity\x126\n" +
+	"\bdeadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x128\n" +
+	"\n" +
+	"lease_left\x18\b \x01(\v2\x19.google.protobuf.DurationR\tleaseLeft\x12>\n" +
+	"\rheartbeat_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\fheartbeatAge\"\xbc\x01\n" +
 	"\x06Waiter\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\tR\arequest\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x120\n" +
-	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"&\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1a\n" +
+	"\bidentity\x18\x05 \x01(\tR\bidentity\x12\x1a\n" +
+	"\bposition\x18\x06 \x01(\x05R\bposition\"<\n" +
 	"\fWatchRequest\x12\x16\n" +
-	"\x06prefix\x18\x01 \x01(\tR\x06prefix\"R\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05since\x18\x02 \x01(\x03R\x05since\"R\n" +
 	"\rWatchResponse\x12%\n" +
 	"\x06events\x18\x01 \x03(\v2\r.dlm.v1.EventR\x06events\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision\"\xf9\x02\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\"\x95\x03\n" +
 	"\x05Event\x12&\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x12.dlm.v1.Event.TypeR\x04type\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +
@@ -4603,7 +4978,9 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x05token\x18\x06 \x01(\x03R\x05token\x12\x1a\n" +
 	"\brevision\x18\a \x01(\x03R\brevision\x12\x16\n" +
 	"\x06reason\x18\b \x01(\tR\x06reason\x12\x18\n" +
-	"\ainitial\x18\t \x01(\bR\ainitial\"\x85\x01\n" +
+	"\ainitial\x18\t \x01(\bR\ainitial\x12\x1a\n" +
+	"\bidentity\x18\n" +
+	" \x01(\tR\bidentity\"\x85\x01\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fTYPE_WAITING\x10\x01\x12\x10\n" +
@@ -4639,7 +5016,12 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\"*\n" +
 	"\x0eRepairResponse\x12\x18\n" +
-	"\aremoved\x18\x01 \x01(\bR\aremoved\"\xa2\a\n" +
+	"\aremoved\x18\x01 \x01(\bR\aremoved\"\x11\n" +
+	"\x0fSnapshotRequest\"\\\n" +
+	"\x10SnapshotResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x18\n" +
+	"\acluster\x18\x02 \x01(\tR\acluster\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\"\xc4\a\n" +
 	"\rStreamRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12)\n" +
 	"\x04init\x18\x02 \x01(\v2\x13.dlm.v1.InitRequestH\x00R\x04init\x128\n" +
@@ -4660,14 +5042,20 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x05evict\x18\x0f \x01(\v2\x14.dlm.v1.EvictRequestH\x00R\x05evict\x12H\n" +
 	"\x0finspect_cluster\x18\x10 \x01(\v2\x1d.dlm.v1.InspectClusterRequestH\x00R\x0einspectCluster\x12B\n" +
 	"\rlist_problems\x18\x11 \x01(\v2\x1b.dlm.v1.ListProblemsRequestH\x00R\flistProblems\x12/\n" +
-	"\x06repair\x18\x12 \x01(\v2\x15.dlm.v1.RepairRequestH\x00R\x06repairB\t\n" +
+	"\x06repair\x18\x12 \x01(\v2\x15.dlm.v1.RepairRequestH\x00R\x06repair\x12 \n" +
+	"\vtraceparent\x18\x13 \x01(\tR\vtraceparentB\t\n" +
 	"\arequest\"\x82\x01\n" +
 	"\x04Lost\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +
 	"\arequest\x18\x03 \x01(\tR\arequest\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x80\b\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x88\x01\n" +
+	"\x06Ending\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
+	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +
+	"\arequest\x18\x03 \x01(\tR\arequest\x126\n" +
+	"\thold_left\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bholdLeft\"\xaa\b\n" +
 	"\x0eStreamResponse\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12%\n" +
 	"\x05error\x18\x02 \x01(\v2\r.dlm.v1.ErrorH\x00R\x05error\x12*\n" +
@@ -4690,13 +5078,14 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x04lost\x18\x11 \x01(\v2\f.dlm.v1.LostH\x00R\x04lost\x12I\n" +
 	"\x0finspect_cluster\x18\x12 \x01(\v2\x1e.dlm.v1.InspectClusterResponseH\x00R\x0einspectCluster\x12C\n" +
 	"\rlist_problems\x18\x13 \x01(\v2\x1c.dlm.v1.ListProblemsResponseH\x00R\flistProblems\x120\n" +
-	"\x06repair\x18\x14 \x01(\v2\x16.dlm.v1.RepairResponseH\x00R\x06repairB\n" +
+	"\x06repair\x18\x14 \x01(\v2\x16.dlm.v1.RepairResponseH\x00R\x06repair\x12(\n" +
+	"\x06ending\x18\x15 \x01(\v2\x0e.dlm.v1.EndingH\x00R\x06endingB\n" +
 	"\n" +
 	"\bresponse\"e\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12.\n" +
-	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails2\xb0\t\n" +
+	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails2\xf1\t\n" +
 	"\vLockService\x121\n" +
 	"\x04Init\x12\x13.dlm.v1.InitRequest\x1a\x14.dlm.v1.InitResponse\x12@\n" +
 	"\tHeartbeat\x12\x18.dlm.v1.HeartbeatRequest\x1a\x19.dlm.v1.HeartbeatResponse\x124\n" +
@@ -4716,7 +5105,8 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x05Watch\x12\x14.dlm.v1.WatchRequest\x1a\x15.dlm.v1.WatchResponse0\x01\x124\n" +
 	"\x05Evict\x12\x14.dlm.v1.EvictRequest\x1a\x15.dlm.v1.EvictResponse\x12I\n" +
 	"\fListProblems\x12\x1b.dlm.v1.ListProblemsRequest\x1a\x1c.dlm.v1.ListProblemsResponse\x127\n" +
-	"\x06Repair\x12\x15.dlm.v1.RepairRequest\x1a\x16.dlm.v1.RepairResponse\x12;\n" +
+	"\x06Repair\x12\x15.dlm.v1.RepairRequest\x1a\x16.dlm.v1.RepairResponse\x12?\n" +
+	"\bSnapshot\x12\x17.dlm.v1.SnapshotRequest\x1a\x18.dlm.v1.SnapshotResponse0\x01\x12;\n" +
 	"\x06Stream\x12\x15.dlm.v1.StreamRequest\x1a\x16.dlm.v1.StreamResponse(\x010\x01BAZ?github.com/distributed-lock-manager/dlm/facade/api/dlm/v1;dlmv1b\x06proto3"
 
 var (
@@ -4732,7 +5122,7 @@ func file_dlm_v1_dlm_proto_rawDescGZIP() []byte {
 }
 
 var file_dlm_v1_dlm_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_dlm_v1_dlm_proto_goTypes = []any{
 	(AcquisitionState_State)(0),    // 0: dlm.v1.AcquisitionState.State
 	(AcquireResponse_Outcome)(0),   // 1: dlm.v1.AcquireResponse.Outcome
@@ -4786,122 +5176,135 @@ var file_dlm_v1_dlm_proto_goTypes = []any{
 	(*Problem)(nil),                // 49: dlm.v1.Problem
 	(*RepairRequest)(nil),          // 50: dlm.v1.RepairRequest
 	(*RepairResponse)(nil),         // 51: dlm.v1.RepairResponse
-	(*StreamRequest)(nil),          // 52: dlm.v1.StreamRequest
-	(*Lost)(nil),                   // 53: dlm.v1.Lost
-	(*StreamResponse)(nil),         // 54: dlm.v1.StreamResponse
-	(*Error)(nil),                  // 55: dlm.v1.Error
-	(*durationpb.Duration)(nil),    // 56: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 57: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 58: google.protobuf.Any
+	(*SnapshotRequest)(nil),        // 52: dlm.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),       // 53: dlm.v1.SnapshotResponse
+	(*StreamRequest)(nil),          // 54: dlm.v1.StreamRequest
+	(*Lost)(nil),                   // 55: dlm.v1.Lost
+	(*Ending)(nil),                 // 56: dlm.v1.Ending
+	(*StreamResponse)(nil),         // 57: dlm.v1.StreamResponse
+	(*Error)(nil),                  // 58: dlm.v1.Error
+	(*durationpb.Duration)(nil),    // 59: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 60: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 61: google.protobuf.Any
 }
 var file_dlm_v1_dlm_proto_depIdxs = []int32{
-	56, // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
-	56, // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
+	59, // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
+	59, // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
 	4,  // 2: dlm.v1.InitRequest.seen:type_name -> dlm.v1.Seen
-	56, // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
+	59, // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
 	6,  // 4: dlm.v1.HeartbeatRequest.unfinished:type_name -> dlm.v1.Acquisition
 	4,  // 5: dlm.v1.HeartbeatRequest.seen:type_name -> dlm.v1.Seen
-	56, // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
+	59, // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
 	9,  // 7: dlm.v1.HeartbeatResponse.states:type_name -> dlm.v1.AcquisitionState
 	0,  // 8: dlm.v1.AcquisitionState.state:type_name -> dlm.v1.AcquisitionState.State
-	56, // 9: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
-	1,  // 10: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
-	40, // 11: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
-	30, // 12: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
-	39, // 13: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
-	35, // 14: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
-	36, // 15: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
-	39, // 16: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
-	40, // 17: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
-	41, // 18: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
-	57, // 19: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
-	57, // 20: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
-	44, // 21: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
-	2,  // 22: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
-	40, // 23: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
-	49, // 24: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
-	3,  // 25: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
-	7,  // 26: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
-	10, // 27: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
-	12, // 28: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
-	14, // 29: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
-	16, // 30: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
-	18, // 31: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
-	20, // 32: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
-	22, // 33: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
-	24, // 34: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
-	28, // 35: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
-	31, // 36: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
-	37, // 37: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
-	45, // 38: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
-	33, // 39: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
-	47, // 40: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
-	50, // 41: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
-	55, // 42: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
-	5,  // 43: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
-	8,  // 44: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
-	11, // 45: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
-	13, // 46: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
-	15, // 47: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
-	17, // 48: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
-	19, // 49: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
-	21, // 50: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
-	23, // 51: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
-	25, // 52: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
-	29, // 53: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
-	32, // 54: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
-	38, // 55: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
-	46, // 56: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
-	53, // 57: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
-	34, // 58: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
-	48, // 59: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
-	51, // 60: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
-	58, // 61: dlm.v1.Error.details:type_name -> google.protobuf.Any
-	3,  // 62: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
-	7,  // 63: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
-	10, // 64: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
-	12, // 65: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
-	14, // 66: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
-	16, // 67: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
-	18, // 68: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
-	20, // 69: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
-	22, // 70: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
-	24, // 71: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
-	26, // 72: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
-	28, // 73: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
-	31, // 74: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
-	37, // 75: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
-	33, // 76: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
-	42, // 77: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
-	45, // 78: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
-	47, // 79: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
-	50, // 80: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
-	52, // 81: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
-	5,  // 82: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
-	8,  // 83: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
-	11, // 84: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
-	13, // 85: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
-	15, // 86: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
-	17, // 87: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
-	19, // 88: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
-	21, // 89: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
-	23, // 90: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
-	25, // 91: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
-	27, // 92: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
-	29, // 93: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
-	32, // 94: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
-	38, // 95: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
-	34, // 96: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
-	43, // 97: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
-	46, // 98: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
-	48, // 99: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
-	51, // 100: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
-	54, // 101: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
-	82, // [82:102] is the sub-list for method output_type
-	62, // [62:82] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	59, // 9: dlm.v1.AcquisitionState.hold_left:type_name -> google.protobuf.Duration
+	59, // 10: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
+	59, // 11: dlm.v1.AcquireRequest.max_hold:type_name -> google.protobuf.Duration
+	1,  // 12: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
+	40, // 13: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
+	59, // 14: dlm.v1.AcquireResponse.hold_left:type_name -> google.protobuf.Duration
+	30, // 15: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
+	39, // 16: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
+	35, // 17: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
+	36, // 18: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
+	39, // 19: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
+	40, // 20: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
+	41, // 21: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
+	60, // 22: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
+	60, // 23: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
+	59, // 24: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
+	59, // 25: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
+	60, // 26: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
+	44, // 27: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
+	2,  // 28: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
+	40, // 29: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
+	49, // 30: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
+	3,  // 31: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
+	7,  // 32: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
+	10, // 33: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
+	12, // 34: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
+	14, // 35: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
+	16, // 36: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
+	18, // 37: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
+	20, // 38: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
+	22, // 39: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
+	24, // 40: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
+	28, // 41: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
+	31, // 42: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
+	37, // 43: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
+	45, // 44: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
+	33, // 45: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
+	47, // 46: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
+	50, // 47: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
+	59, // 48: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
+	58, // 49: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
+	5,  // 50: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
+	8,  // 51: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
+	11, // 52: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
+	13, // 53: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
+	15, // 54: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
+	17, // 55: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
+	19, // 56: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
+	21, // 57: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
+	23, // 58: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
+	25, // 59: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
+	29, // 60: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
+	32, // 61: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
+	38, // 62: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
+	46, // 63: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
+	55, // 64: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
+	34, // 65: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
+	48, // 66: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
+	51, // 67: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
+	56, // 68: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
+	61, // 69: dlm.v1.Error.details:type_name -> google.protobuf.Any
+	3,  // 70: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
+	7,  // 71: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
+	10, // 72: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
+	12, // 73: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
+	14, // 74: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
+	16, // 75: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
+	18, // 76: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
+	20, // 77: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
+	22, // 78: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
+	24, // 79: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
+	26, // 80: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
+	28, // 81: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
+	31, // 82: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
+	37, // 83: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
+	33, // 84: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
+	42, // 85: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
+	45, // 86: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
+	47, // 87: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
+	50, // 88: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
+	52, // 89: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
+	54, // 90: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
+	5,  // 91: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
+	8,  // 92: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
+	11, // 93: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
+	13, // 94: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
+	15, // 95: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
+	17, // 96: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
+	19, // 97: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
+	21, // 98: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
+	23, // 99: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
+	25, // 100: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
+	27, // 101: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
+	29, // 102: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
+	32, // 103: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
+	38, // 104: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
+	34, // 105: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
+	43, // 106: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
+	46, // 107: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
+	48, // 108: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
+	51, // 109: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
+	53, // 110: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
+	57, // 111: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
+	91, // [91:112] is the sub-list for method output_type
+	70, // [70:91] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	70, // [70:70] is the sub-list for extension extendee
+	0,  // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_dlm_v1_dlm_proto_init() }
@@ -4909,7 +5312,7 @@ func file_dlm_v1_dlm_proto_init() {
 	if File_dlm_v1_dlm_proto != nil {
 		return
 	}
-	file_dlm_v1_dlm_proto_msgTypes[49].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[51].OneofWrappers = []any{
 		(*StreamRequest_Init)(nil),
 		(*StreamRequest_Heartbeat)(nil),
 		(*StreamRequest_Close)(nil),
@@ -4928,7 +5331,7 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamRequest_ListProblems)(nil),
 		(*StreamRequest_Repair)(nil),
 	}
-	file_dlm_v1_dlm_proto_msgTypes[51].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[54].OneofWrappers = []any{
 		(*StreamResponse_Error)(nil),
 		(*StreamResponse_Init)(nil),
 		(*StreamResponse_Heartbeat)(nil),
@@ -4948,6 +5351,7 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamResponse_InspectCluster)(nil),
 		(*StreamResponse_ListProblems)(nil),
 		(*StreamResponse_Repair)(nil),
+		(*StreamResponse_Ending)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4955,7 +5359,7 @@ func file_dlm_v1_dlm_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dlm_v1_dlm_proto_rawDesc), len(file_dlm_v1_dlm_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   53,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -17,7 +17,11 @@
 //   TOO_LARGE, QUOTA, NO_SPACE                            RESOURCE_EXHAUSTED
 //   LIMIT                                                 RESOURCE_EXHAUSTED, with google.rpc.RetryInfo; see Limits
 //   FILE_NOT_FOUND, LOCK_NOT_FOUND                        NOT_FOUND
+//   COMPACTED                                             OUT_OF_RANGE
 //   NO_QUORUM, SHUTTING_DOWN, FORMAT_TOO_NEW              UNAVAILABLE, with google.rpc.RetryInfo
+//   PREFIX_NESTED, AUDIT                                  UNAVAILABLE, with google.rpc.RetryInfo
+//   UNAUTHENTICATED                                       UNAUTHENTICATED; see Identities
+//   PERMISSION_DENIED                                     PERMISSION_DENIED; see Identities
 //   DEADLINE, CANCELLED                                   DEADLINE_EXCEEDED, CANCELLED
 //   UNIMPLEMENTED                                         UNIMPLEMENTED
 //   INTERNAL                                              INTERNAL
@@ -28,6 +32,19 @@
 // Limits. LIMIT: what the server has for all of its clients, or for this one, is taken. The ErrorInfo's metadata names the
 // limit under `limit`, RetryInfo says when to ask again at the earliest. Any call may be refused so, but Heartbeat, Close,
 // Release and Discard are the last to be.
+//
+// Identities. A server may want to know who calls, by a client certificate or by a token in the header `authorization`
+// (Bearer). UNAUTHENTICATED: it does not know, or what was shown is not good, or not any more. PERMISSION_DENIED: the
+// policy does not allow the caller to do that, or the session is another identity's. Any call may be refused so; what the
+// caller may not see is left out of answers. A session is its beginner's, whatever others know of it. If the ErrorInfo of
+// UNAUTHENTICATED has the metadata sessions_end = "true", the caller was revoked and its sessions are ended: what they hold
+// passes on at once. AUDIT: the server cannot write down what it would change, and so does not.
+//
+// Deadlines. A hold may have an end: what its Acquire said, or what servers are configured to allow for the lock, whichever is
+// sooner. It counts from the grant, over commits. A holder that has the lock still is evicted then: it loses the lock, and
+// whoever waits gets it. A fifth of the time before, one minute at most, a client that takes Lost messages is told. No clock
+// decides more than when: each server counts by its own from when it heard of the grant, and one that has started since by
+// the time that the record of the holder has.
 //
 // Malformed. MALFORMED: what the call needs is stored in a form that no server writes, so that somebody else has written it, or
 // it is damaged. Any call may be refused so; to repeat it does not help before an operator has looked: see ListProblems.
@@ -80,6 +97,7 @@ const (
 	LockService_Evict_FullMethodName          = "/dlm.v1.LockService/Evict"
 	LockService_ListProblems_FullMethodName   = "/dlm.v1.LockService/ListProblems"
 	LockService_Repair_FullMethodName         = "/dlm.v1.LockService/Repair"
+	LockService_Snapshot_FullMethodName       = "/dlm.v1.LockService/Snapshot"
 	LockService_Stream_FullMethodName         = "/dlm.v1.LockService/Stream"
 )
 
@@ -144,13 +162,16 @@ type LockServiceClient interface {
 	// it has neither files nor a remembered undone section), INVALID_NAME.
 	Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error)
 	// List tells which locks are held or waited for, by whom, in name order. Errors: INVALID_ARGUMENT.
+	// The answer is no older than the call, and its next pages are as of the same revision, unless they are late.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
 	// InspectCluster tells what this server knows of the etcd behind it: its members, and how full it is. What a member
 	// says of itself is there for those that this server can ask: its own with embedded etcd, all with an external one.
 	// Ask every server for the rest. Errors: none of its own.
 	InspectCluster(ctx context.Context, in *InspectClusterRequest, opts ...grpc.CallOption) (*InspectClusterResponse, error)
 	// Watch streams what happens to locks: first the state as it is, then each change in order. A watcher that cannot
-	// keep up is ended with QUOTA and watches anew. Errors: INVALID_ARGUMENT.
+	// keep up is ended with QUOTA and watches anew. With `since` no state comes, but all that happened after that revision,
+	// once and in order, and then each change: after an error it goes on from the last revision that was told.
+	// Errors: INVALID_ARGUMENT, COMPACTED (the text says which is the oldest revision that can be given).
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// Evict takes a lock from its holder: the section is undone, the lock passes on. The reason is kept and shown.
 	// With a token a repeat changes nothing and succeeds, and so does the eviction of a token that does not hold the lock.
@@ -163,6 +184,12 @@ type LockServiceClient interface {
 	// lock is removed as by an eviction, a file's head with its bytes. A repeat changes nothing and succeeds.
 	// Errors: INVALID_ARGUMENT (the key is not malformed, or none that a server removes), NO_SPACE.
 	Repair(ctx context.Context, in *RepairRequest, opts ...grpc.CallOption) (*RepairResponse, error)
+	// Snapshot streams a copy of all that etcd has, not only of this cluster's keys, as it is at one revision: etcd's own
+	// form of a snapshot, with which its tools go on. Its last 32 bytes are the SHA-256 of those before, and without them it
+	// is not whole. A broken stream cannot be resumed. What comes too slowly to the caller is broken off: less than 1 MiB a
+	// second after the first half minute. Errors: LIMIT, WENT_BACK, NO_QUORUM, and PERMISSION_DENIED also if etcd does not
+	// allow it to the server's user.
+	Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error)
 	// Stream carries the unary calls above, multiplexed over one bidirectional stream: answers come as they are ready, in any
 	// order, matched by call number. The stream's end cancels no acquisition. Its header `dlm-peer` is the address that the
 	// client is seen under: if that is the client's own, nothing between them ends connections. A session that lingers does
@@ -387,9 +414,28 @@ func (c *lockServiceClient) Repair(ctx context.Context, in *RepairRequest, opts 
 	return out, nil
 }
 
+func (c *lockServiceClient) Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LockService_ServiceDesc.Streams[2], LockService_Snapshot_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SnapshotRequest, SnapshotResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LockService_SnapshotClient = grpc.ServerStreamingClient[SnapshotResponse]
+
 func (c *lockServiceClient) Stream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamRequest, StreamResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LockService_ServiceDesc.Streams[2], LockService_Stream_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LockService_ServiceDesc.Streams[3], LockService_Stream_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -461,13 +507,16 @@ type LockServiceServer interface {
 	// it has neither files nor a remembered undone section), INVALID_NAME.
 	Inspect(context.Context, *InspectRequest) (*InspectResponse, error)
 	// List tells which locks are held or waited for, by whom, in name order. Errors: INVALID_ARGUMENT.
+	// The answer is no older than the call, and its next pages are as of the same revision, unless they are late.
 	List(context.Context, *ListRequest) (*ListResponse, error)
 	// InspectCluster tells what this server knows of the etcd behind it: its members, and how full it is. What a member
 	// says of itself is there for those that this server can ask: its own with embedded etcd, all with an external one.
 	// Ask every server for the rest. Errors: none of its own.
 	InspectCluster(context.Context, *InspectClusterRequest) (*InspectClusterResponse, error)
 	// Watch streams what happens to locks: first the state as it is, then each change in order. A watcher that cannot
-	// keep up is ended with QUOTA and watches anew. Errors: INVALID_ARGUMENT.
+	// keep up is ended with QUOTA and watches anew. With `since` no state comes, but all that happened after that revision,
+	// once and in order, and then each change: after an error it goes on from the last revision that was told.
+	// Errors: INVALID_ARGUMENT, COMPACTED (the text says which is the oldest revision that can be given).
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// Evict takes a lock from its holder: the section is undone, the lock passes on. The reason is kept and shown.
 	// With a token a repeat changes nothing and succeeds, and so does the eviction of a token that does not hold the lock.
@@ -480,6 +529,12 @@ type LockServiceServer interface {
 	// lock is removed as by an eviction, a file's head with its bytes. A repeat changes nothing and succeeds.
 	// Errors: INVALID_ARGUMENT (the key is not malformed, or none that a server removes), NO_SPACE.
 	Repair(context.Context, *RepairRequest) (*RepairResponse, error)
+	// Snapshot streams a copy of all that etcd has, not only of this cluster's keys, as it is at one revision: etcd's own
+	// form of a snapshot, with which its tools go on. Its last 32 bytes are the SHA-256 of those before, and without them it
+	// is not whole. A broken stream cannot be resumed. What comes too slowly to the caller is broken off: less than 1 MiB a
+	// second after the first half minute. Errors: LIMIT, WENT_BACK, NO_QUORUM, and PERMISSION_DENIED also if etcd does not
+	// allow it to the server's user.
+	Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error
 	// Stream carries the unary calls above, multiplexed over one bidirectional stream: answers come as they are ready, in any
 	// order, matched by call number. The stream's end cancels no acquisition. Its header `dlm-peer` is the address that the
 	// client is seen under: if that is the client's own, nothing between them ends connections. A session that lingers does
@@ -552,6 +607,9 @@ func (UnimplementedLockServiceServer) ListProblems(context.Context, *ListProblem
 }
 func (UnimplementedLockServiceServer) Repair(context.Context, *RepairRequest) (*RepairResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Repair not implemented")
+}
+func (UnimplementedLockServiceServer) Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error {
+	return status.Error(codes.Unimplemented, "method Snapshot not implemented")
 }
 func (UnimplementedLockServiceServer) Stream(grpc.BidiStreamingServer[StreamRequest, StreamResponse]) error {
 	return status.Error(codes.Unimplemented, "method Stream not implemented")
@@ -905,6 +963,17 @@ func _LockService_Repair_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LockService_Snapshot_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SnapshotRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LockServiceServer).Snapshot(m, &grpc.GenericServerStream[SnapshotRequest, SnapshotResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LockService_SnapshotServer = grpc.ServerStreamingServer[SnapshotResponse]
+
 func _LockService_Stream_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(LockServiceServer).Stream(&grpc.GenericServerStream[StreamRequest, StreamResponse]{ServerStream: stream})
 }
@@ -997,6 +1066,11 @@ var LockService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Watch",
 			Handler:       _LockService_Watch_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Snapshot",
+			Handler:       _LockService_Snapshot_Handler,
 			ServerStreams: true,
 		},
 		{

@@ -1,2 +1,0 @@
-// Package dial connects to servers for what the commands ask of them without the SDK.
-package dial
