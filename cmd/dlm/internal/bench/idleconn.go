@@ -94,7 +94,7 @@ func (c *idleConn) run(ctx context.Context, made func(), ending <-chan struct{})
 		}
 	})
 	err = c.send(ctx, stream, made, ending)
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) { // by which gRPC says that the receiver knows why
 		cancel()
 	}
 	receiving.Wait()
@@ -115,7 +115,7 @@ func (c *idleConn) send(ctx context.Context, stream dlmv1.LockService_StreamClie
 		req, next := c.next(end)
 		if req != nil {
 			if err := stream.Send(req); err != nil {
-				return fmt.Errorf("send: %w", err) // the receiver knows why
+				return fmt.Errorf("send: %w", err)
 			}
 			continue
 		}
