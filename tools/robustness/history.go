@@ -20,6 +20,7 @@ const (
 	callDiscard   = "discard"
 	callHeartbeat = "heartbeat" // one acquisition of one heartbeat
 	callEvict     = "evict"
+	callRead      = "read" // of the whole file
 )
 
 // What was answered, besides the reasons of the API.
@@ -45,7 +46,8 @@ type answer struct {
 	Data     string    `json:"data,omitempty"`  // an append's
 	Sends    int       `json:"sends,omitempty"` // how often the call had been sent, as far as is known
 	Reason   string    `json:"reason,omitempty"`
-	Got      int64     `json:"got,omitempty"` // a token, or a revision, that was answered
+	Got      int64     `json:"got,omitempty"` // a token, a revision, or a file's size, that was answered
+	Sum      uint32    `json:"sum,omitempty"` // of a file that was read, CRC-32
 	Holding  bool      `json:"holding,omitempty"`
 	Text     string    `json:"text,omitempty"` // of an error, for people
 }

@@ -9,21 +9,34 @@ import (
 
 // verdicts is what judging a run has come to.
 type verdicts struct {
-	untrue  []string
+	untrue  []accusation
 	answers map[string]int // by call and reason
 	checked int
 }
 
+// accusation is something that may not be.
+type accusation struct{ checker, text string }
+
+// Checkers: what each of them looks at.
+const (
+	byAnswers     = "answers"     // what a call was answered
+	byReads       = "reads"       // what was read of a file while it grew
+	byTransitions = "transitions" // what etcd went through
+	byFiles       = "files"       // what the files have in the end
+	byRest        = "rest"        // what is left when everybody has gone
+)
+
 func (v *verdicts) accuse(a answer, why string, args ...any) {
-	v.untrue = append(v.untrue, fmt.Sprintf(why, args...)+": "+a.String())
+	v.untrue = append(v.untrue, accusation{byAnswers, fmt.Sprintf(why, args...) + ": " + a.String()})
 }
 
 // soon is how long after a section's end its outcome must be known, whatever was compacted.
 const soon = 10 * time.Second
 
 // judge holds all answers against what happened. Every epoch's answers are judged by what had
-// happened in it: what a restore has undone was true until then.
-func judge(answers []answer, epochs []*epoch) (*verdicts, error) {
+// happened in it: what a restore has undone was true until then. over says that nothing more is to
+// come: what is held then is held for good.
+func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 	v := &verdicts{answers: map[string]int{}}
 	slices.SortStableFunc(answers, func(a, b answer) int { return a.Answered.Compare(b.Answered) })
 	discards := map[sectionID]bool{}         // of which a discard was asked for
@@ -37,10 +50,14 @@ func judge(answers []answer, epochs []*epoch) (*verdicts, error) {
 		}
 	}
 	for i, e := range epochs {
+		v.transitions(e)
 		f, err := e.facts()
 		if err != nil {
-			return nil, fmt.Errorf("what etcd says is impossible: %w", err)
+			v.untrue = append(v.untrue, accusation{byTransitions, err.Error()})
+			return v
 		}
+		published := f.publications()
+		endings := askedEndings(answers)
 		until := time.Now()
 		if i+1 < len(epochs) {
 			until = epochs[i+1].from
@@ -65,7 +82,7 @@ func judge(answers []answer, epochs []*epoch) (*verdicts, error) {
 			}
 			switch a.Call {
 			case callAcquire:
-				v.acquire(a, f)
+				v.acquire(a, f, over)
 				if a.Reason == busy || a.Reason == cancelled {
 					key := acqKey(a.Lock, a.Session, a.Request)
 					busyOrCancelled[key] = append(busyOrCancelled[key], a)
@@ -79,11 +96,17 @@ func judge(answers []answer, epochs []*epoch) (*verdicts, error) {
 					v.append(a, s)
 				case "LOCK_EXPIRED", "NO_SPACE", "QUOTA", "SESSION_EXPIRED", "DATA_LOSS":
 					refused[key] = append(refused[key], a)
+					if t, asked := endings[id]; a.Reason == "LOCK_EXPIRED" && s != nil && s.session == a.Session && s.own() &&
+						!discards[id] && (!asked || t.first.After(a.Answered)) {
+						v.accuse(a, "refused, and its holder has not ended the section")
+					}
 				}
 			case callRelease, callCommit, callDiscard:
 				v.ending(a, s, f, e, discards[id], appends[id])
 			case callHeartbeat:
 				v.heartbeat(a, f)
+			case callRead:
+				v.read(a, published[a.Lock], endings, e.from)
 			case callEvict:
 				if a.Reason == ok && a.Got > 0 && (s == nil || !s.noted) {
 					v.accuse(a, "evicted, and it was not")
@@ -107,7 +130,7 @@ func judge(answers []answer, epochs []*epoch) (*verdicts, error) {
 		}
 		clear(busyOrCancelled)
 	}
-	return v, nil
+	return v
 }
 
 // mayCome reports whether an append was sent more than once. A copy of it may have come before:
@@ -116,7 +139,7 @@ func mayCome(as []answer) bool {
 	return len(as) > 1 || as[0].Sends != 1
 }
 
-func (v *verdicts) acquire(a answer, f *facts) {
+func (v *verdicts) acquire(a answer, f *facts, over bool) {
 	tokens := f.byAcq[acqKey(a.Lock, a.Session, a.Request)]
 	switch a.Reason {
 	case ok:
@@ -125,7 +148,7 @@ func (v *verdicts) acquire(a answer, f *facts) {
 			v.accuse(a, "granted, and it was not")
 		}
 	case "LOCK_EXPIRED": // it is over
-		if len(tokens) > 0 && tokens[len(tokens)-1].end == 0 {
+		if over && len(tokens) > 0 && tokens[len(tokens)-1].end == 0 {
 			v.accuse(a, "refused as over, and it holds the lock for good")
 		}
 	}
@@ -222,55 +245,5 @@ func (v *verdicts) heartbeat(a answer, f *facts) {
 		v.accuse(a, "held, and it was not")
 	case !a.Holding && now != nil:
 		v.accuse(a, "not held, and it held %d", now.token)
-	}
-}
-
-// files holds what the files say against what was published: each published section whole, in the
-// order of tokens, and nothing else.
-func (v *verdicts) files(f *facts, files map[string]string) {
-	type content struct{ records []string }
-	want := map[string]map[int64]*content{}
-	for id, s := range f.sections {
-		if !s.marked || len(s.records) == 0 {
-			continue
-		}
-		var lines []string
-		for _, r := range s.records {
-			text := string(r.text)
-			lines = append(lines, text[strings.Index(text, id.lock+" "):])
-		}
-		slices.SortFunc(lines, func(a, b string) int {
-			_, _, m, _ := parseRecord(a)
-			_, _, n, _ := parseRecord(b)
-			return m - n
-		})
-		if want[id.lock] == nil {
-			want[id.lock] = map[int64]*content{}
-		}
-		want[id.lock][id.token] = &content{lines}
-	}
-	for lock, sections := range want {
-		tokens := make([]int64, 0, len(sections))
-		for token := range sections {
-			tokens = append(tokens, token)
-		}
-		slices.Sort(tokens)
-		var text strings.Builder
-		for _, token := range tokens {
-			text.WriteString(strings.Join(sections[token].records, ""))
-		}
-		if got := files[lock]; got != text.String() {
-			at := 0
-			for at < min(len(got), text.Len()) && got[at] == text.String()[at] {
-				at++
-			}
-			v.untrue = append(v.untrue, fmt.Sprintf("the file of %s has %d bytes, and published are %d; they differ at %d: has %.80q, want %.80q",
-				lock, len(got), text.Len(), at, got[at:], text.String()[at:]))
-		}
-	}
-	for lock, text := range files {
-		if want[lock] == nil && text != "" {
-			v.untrue = append(v.untrue, fmt.Sprintf("the file of %s has %d bytes, and nothing was published", lock, len(text)))
-		}
 	}
 }

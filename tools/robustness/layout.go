@@ -19,9 +19,9 @@ import (
 
 // layout is the processes of a cluster.
 type layout struct {
-	dir     string
-	dlm     string // the binary
-	etcdutl string // the binary; empty: nothing can be restored
+	dir string
+	bin programs
+	env []string // of servers and workers, besides the run's own
 
 	servers []*process // of dlm
 	members []*process // of etcd; the same as servers if it is embedded
@@ -32,30 +32,52 @@ type layout struct {
 	proxies []*proxy   // one before each server
 }
 
-// build builds the programs that a run needs.
-func build(dir string, separate bool) (*layout, error) {
-	l := &layout{dir: dir, dlm: filepath.Join(dir, "dlm")}
-	type target struct{ out, pkg, modfile string }
-	targets := []target{{l.dlm, "github.com/distributed-lock-manager/dlm/cmd/dlm", ""}}
-	if separate {
-		targets = append(targets, target{filepath.Join(dir, "etcd"), "go.etcd.io/etcd/server/v3", ""})
-	}
-	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/distributed-lock-manager/dlm").Output()
+// programs are the binaries that a run needs.
+type programs struct{ dlm, etcd, etcdutl, worker string }
+
+const module = "github.com/distributed-lock-manager/dlm"
+
+// moduleDir is where the project's source is.
+func moduleDir() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
-		return nil, fmt.Errorf("go list: %w", err)
+		return "", fmt.Errorf("go list: %w", err)
 	}
-	l.etcdutl = filepath.Join(dir, "etcdutl")
-	targets = append(targets, target{l.etcdutl, "go.etcd.io/etcd/etcdutl/v3", filepath.Join(strings.TrimSpace(string(root)), "tools/etcdutl/go.mod")})
-	for _, t := range targets {
-		args := []string{"build", "-o", t.out}
-		if t.modfile != "" {
-			args = append(args, "-modfile", t.modfile)
-		}
-		if out, err := exec.Command("go", append(args, t.pkg)...).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("go build %s: %w\n%s", t.pkg, err, out)
+	return strings.TrimSpace(string(out)), nil
+}
+
+// build builds what a layout needs; the worker is this very program.
+func build(dir string, separate bool) (p programs, err error) {
+	root, err := moduleDir()
+	if err != nil {
+		return p, err
+	}
+	if p.worker, err = os.Executable(); err != nil {
+		return p, err
+	}
+	p.dlm, p.etcdutl = filepath.Join(dir, "dlm"), filepath.Join(dir, "etcdutl")
+	if err := goBuild(p.dlm, module+"/cmd/dlm"); err != nil {
+		return p, err
+	}
+	if separate {
+		if p.etcd, err = buildEtcd(dir); err != nil {
+			return p, err
 		}
 	}
-	return l, nil
+	return p, goBuild(p.etcdutl, "go.etcd.io/etcd/etcdutl/v3", "-modfile", filepath.Join(root, "tools/etcdutl/go.mod"))
+}
+
+func buildEtcd(dir string) (out string, err error) {
+	out = filepath.Join(dir, "etcd")
+	return out, goBuild(out, "go.etcd.io/etcd/server/v3")
+}
+
+func goBuild(out, pkg string, flags ...string) error {
+	args := append(append([]string{"build", "-o", out}, flags...), pkg)
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
+	}
+	return nil
 }
 
 const members = 3
@@ -82,8 +104,8 @@ func embedded(l *layout) error {
 		}
 		dir := filepath.Join(l.dir, fmt.Sprint("node", i))
 		_, peer, _ := strings.Cut(peers[i], "=")
-		p := &process{name: fmt.Sprint("server ", i), log: dir + ".log", args: []string{
-			l.dlm, "server", "--listen", listen, "--data-dir", dir, "--cluster-name", fmt.Sprint("dlm-", i),
+		p := &process{name: fmt.Sprint("server ", i), log: dir + ".log", env: l.env, args: []string{
+			l.bin.dlm, "server", "--listen", listen, "--data-dir", dir, "--cluster-name", fmt.Sprint("dlm-", i),
 			"--cluster-members", strings.Join(peers, ","), "--cluster-peer-listen", peer, "--cluster-client-listen", admin,
 			"--etcd-history", kept.String(),
 		}}
@@ -98,8 +120,8 @@ func embedded(l *layout) error {
 	return nil
 }
 
-// external is three members of etcd, and two servers.
-func external(l *layout) error {
+// external is so many members of etcd, and two servers.
+func external(l *layout, members int) error {
 	l.token = "etcd-cluster"
 	for i := range members {
 		addr, err := freeAddr()
@@ -116,7 +138,7 @@ func external(l *layout) error {
 		_, peer, _ := strings.Cut(l.peers[i], "=")
 		dir := filepath.Join(l.dir, fmt.Sprint("etcd", i))
 		l.members = append(l.members, &process{name: fmt.Sprint("etcd ", i), log: dir + ".log", args: []string{
-			filepath.Join(l.dir, "etcd"), "--name", fmt.Sprint("etcd-", i), "--data-dir", dir,
+			l.bin.etcd, "--name", fmt.Sprint("etcd-", i), "--data-dir", dir,
 			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", strings.Join(l.peers, ","),
 			"--listen-client-urls", "http://" + admin, "--advertise-client-urls", "http://" + admin, "--log-level", "warn",
 		}})
@@ -128,8 +150,8 @@ func external(l *layout) error {
 		if err != nil {
 			return err
 		}
-		l.servers = append(l.servers, &process{name: fmt.Sprint("server ", i), log: filepath.Join(l.dir, fmt.Sprint("server", i, ".log")), args: []string{
-			l.dlm, "server", "--listen", listen, "--etcd-endpoints", strings.Join(l.admin, ","), "--etcd-history", kept.String(),
+		l.servers = append(l.servers, &process{name: fmt.Sprint("server ", i), log: filepath.Join(l.dir, fmt.Sprint("server", i, ".log")), env: l.env, args: []string{
+			l.bin.dlm, "server", "--listen", listen, "--etcd-endpoints", strings.Join(l.admin, ","), "--etcd-history", kept.String(),
 		}})
 		if err := l.before(listen); err != nil {
 			return err
@@ -212,7 +234,7 @@ func (l *layout) restore(ctx context.Context, goOn func() error) (snapshot, afte
 	if err := save(ctx, etcd, file); err != nil {
 		return 0, 0, fmt.Errorf("snapshot: %w", err)
 	}
-	out, err := exec.CommandContext(ctx, l.etcdutl, "snapshot", "status", file, "--write-out", "json").Output()
+	out, err := exec.CommandContext(ctx, l.bin.etcdutl, "snapshot", "status", file, "--write-out", "json").Output()
 	if err != nil {
 		return 0, 0, fmt.Errorf("etcdutl snapshot status: %w", err)
 	}
@@ -232,7 +254,7 @@ func (l *layout) restore(ctx context.Context, goOn func() error) (snapshot, afte
 		if err := os.RemoveAll(l.data[i]); err != nil {
 			return 0, 0, err
 		}
-		out, err := exec.CommandContext(ctx, l.etcdutl, "snapshot", "restore", file, "--data-dir", l.data[i], "--name", name,
+		out, err := exec.CommandContext(ctx, l.bin.etcdutl, "snapshot", "restore", file, "--data-dir", l.data[i], "--name", name,
 			"--initial-cluster", strings.Join(l.peers, ","), "--initial-advertise-peer-urls", peer,
 			"--initial-cluster-token", l.token, "--bump-revision", fmt.Sprint(bump), "--mark-compacted").CombinedOutput()
 		if err != nil {

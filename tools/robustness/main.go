@@ -32,10 +32,15 @@ func main() {
 	flag.DurationVar(&o.last, "for", 10*time.Minute, "how long to break things")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the faults and the workers; the interleaving is not repeated")
 	flag.IntVar(&o.restores, "restores", 2, "how often the cluster is restored from a snapshot; at most once in each minute")
+	flag.BoolVar(&o.mutants, "mutants", false, "instead: break a rule of the servers at a time, and report which checker finds it")
+	flag.StringVar(&o.only, "only", "", "`names` of mutants, by commas; quick: those that are found within seconds; empty: all")
 	flag.StringVar(&o.keep, "keep", "", "`directory` for logs and histories; empty: a temporary one, kept if the run fails")
 	flag.Parse()
 	o.restores = min(o.restores, max(1, int(o.last/time.Minute)))
 	o.out = os.Stdout
+	if o.mutants {
+		os.Exit(o.inDir(o.runMutants))
+	}
 	os.Exit(o.run(context.Background()))
 }
 
@@ -44,6 +49,8 @@ type options struct {
 	last     time.Duration
 	seed     uint64
 	restores int
+	mutants  bool
+	only     string
 	keep     string
 	out      io.Writer
 }
@@ -64,6 +71,12 @@ const workers = 3 // processes
 
 // run returns the exit code: see the package comment.
 func (o options) run(ctx context.Context) int {
+	fmt.Fprintf(o.out, "%s, %v, seed %d\n", o.layout, o.last, o.seed)
+	return o.inDir(func(dir string) (int, error) { return o.in(ctx, dir) })
+}
+
+// inDir does something in the directory for logs and histories, and returns the exit code.
+func (o options) inDir(do func(dir string) (int, error)) int {
 	dir, keep := o.keep, o.keep != ""
 	if dir == "" {
 		var err error
@@ -75,8 +88,7 @@ func (o options) run(ctx context.Context) int {
 		fmt.Fprintln(o.out, err)
 		return 2
 	}
-	fmt.Fprintf(o.out, "%s, %v, seed %d\n", o.layout, o.last, o.seed)
-	code, err := o.in(ctx, dir)
+	code, err := do(dir)
 	if err != nil {
 		fmt.Fprintln(o.out, err)
 	}
@@ -89,58 +101,79 @@ func (o options) run(ctx context.Context) int {
 }
 
 func (o options) in(ctx context.Context, dir string) (code int, err error) {
-	l, err := build(dir, o.layout == "external")
+	bin, err := build(dir, o.layout == "external")
 	if err != nil {
 		return 2, err
 	}
+	l := &layout{dir: dir, bin: bin}
 	switch o.layout {
 	case "embedded":
 		err = embedded(l)
 	case "external":
-		err = external(l)
+		err = external(l, members)
 	default:
 		err = fmt.Errorf("no layout %q", o.layout)
 	}
 	if err != nil {
 		return 2, err
 	}
-	defer l.close()
-	if err := l.up(); err != nil {
+	r, err := o.start(l)
+	if err != nil {
+		l.close()
 		return 2, err
+	}
+	defer r.close()
+	counts, err := r.breakThings(ctx, o.last, o.restores)
+	r.endWorkers()
+	if err != nil {
+		return 2, err
+	}
+	v, sections, err := r.judge(ctx)
+	if err != nil {
+		return 2, err
+	}
+	return r.report(v, counts, sections), nil
+}
+
+// start starts a layout's processes, the workers, and the watch that sees what really happens.
+func (o options) start(l *layout) (*run, error) {
+	if err := l.up(); err != nil {
+		return nil, err
 	}
 	r := &run{l: l, rand: rand.New(rand.NewPCG(o.seed, 0)), truth: newTruth(), out: o.out}
-	r.watching = r.watch()
-	defer func() { r.watching.stop() }()
-	if r.h, err = newHistory(filepath.Join(dir, "run.history")); err != nil {
-		return 2, err
+	var err error
+	if r.h, err = newHistory(filepath.Join(l.dir, "run.history")); err != nil {
+		return nil, err
 	}
+	r.watching = r.watch()
 	for i := range workers {
-		w := &process{name: fmt.Sprint("worker ", i), log: filepath.Join(dir, fmt.Sprint("worker", i, ".log"))}
+		w := &process{name: fmt.Sprint("worker ", i), log: filepath.Join(l.dir, fmt.Sprint("worker", i, ".log")), env: l.env}
 		r.workers = append(r.workers, w)
 		if err := r.startWorker(w); err != nil {
-			return 2, err
+			r.watching.stop()
+			return nil, err
 		}
 	}
-	counts, err := r.breakThings(ctx, o.last, o.restores)
+	return r, nil
+}
+
+func (r *run) endWorkers() {
 	for _, w := range r.workers {
 		w.input.Close()
 		w.end(0)
 	}
-	if err != nil {
-		return 2, err
-	}
-	return r.judge(ctx, dir, counts)
+}
+
+func (r *run) close() {
+	r.watching.stop()
+	r.l.close()
 }
 
 // startWorker starts a worker process with a history of its own.
 func (r *run) startWorker(w *process) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	r.started++
 	w.args = []string{
-		self, "worker", "-dir", r.l.dir, "-name", fmt.Sprint("worker", r.started), "-seed", fmt.Sprint(r.rand.Uint64()),
+		r.l.bin.worker, "worker", "-dir", r.l.dir, "-name", fmt.Sprint("worker", r.started), "-seed", fmt.Sprint(r.rand.Uint64()),
 		"-endpoints", strings.Join(r.l.endpoints(), ","),
 	}
 	return w.start()
@@ -207,59 +240,95 @@ func (w *watching) stop() {
 	}
 }
 
-// settled is how long the cluster is given to end all sessions and to fold all sections.
+// settled is how long the cluster is given to end all sessions, and to fold and sweep all sections.
 const settled = 90 * time.Second
 
-// judge waits until all is at rest, and judges.
-func (r *run) judge(ctx context.Context, dir string, counts map[string]int) (code int, err error) {
+// judge waits until all is at rest, and judges. It also returns how many sections there were since
+// the last restore.
+func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, settled)
 	defer cancel()
 	if err := r.l.up(); err != nil {
-		return 2, err
+		return nil, 0, err
 	}
 	c, err := client.Open(client.Config{Endpoints: r.l.endpoints(), ConnectTimeout: time.Minute})
 	if err != nil {
-		return 2, err
+		return nil, 0, err
 	}
 	defer c.Close()
 	if err := free(ctx, c); err != nil {
-		return 1, err
+		return atRest(err), 0, nil
 	}
 	files := map[string]string{}
 	for i := range locks {
 		lock := fmt.Sprint("lock", i)
 		text, err := c.Read(ctx, lock, file)
 		if err != nil && !errors.Is(err, client.ErrFileNotFound) {
-			return 1, fmt.Errorf("read %s of %s: %w", file, lock, err)
+			return nil, 0, fmt.Errorf("read %s of %s: %w", file, lock, err)
 		}
 		files[lock] = string(text)
 	}
-	resp, err := r.watching.etcd.Get(ctx, "x")
+	if err := r.nothingLeft(ctx); err != nil {
+		return atRest(err), 0, nil
+	}
+	v, err = r.judgeNow(ctx, true)
 	if err != nil {
-		return 2, err
+		return nil, 0, err
+	}
+	last, err := r.truth.current().facts()
+	if err != nil { // of which v tells
+		return v, 0, nil
+	}
+	v.files(last, files)
+	return v, len(last.sections), nil
+}
+
+// judgeNow judges all answers up to now.
+func (r *run) judgeNow(ctx context.Context, over bool) (*verdicts, error) {
+	answers, err := readHistories(r.l.dir)
+	if err != nil {
+		return nil, err
 	}
 	// Everything up to here is seen when something after it is.
 	put, err := r.watching.etcd.Put(ctx, prefix+"~robustness", "")
 	if err != nil {
-		return 2, err
+		return nil, err
 	}
-	if err := r.truth.await(ctx, max(put.Header.Revision, resp.Header.Revision)); err != nil {
-		return 2, err
+	if err := r.truth.await(ctx, put.Header.Revision); err != nil {
+		return nil, err
 	}
-	answers, err := readHistories(dir)
-	if err != nil {
-		return 2, err
+	return judge(answers, r.truth.soFar(), over), nil
+}
+
+func atRest(err error) *verdicts {
+	return &verdicts{untrue: []accusation{{byRest, err.Error()}}}
+}
+
+// nothingLeft waits until etcd has nothing of sessions that have ended, and of sections that are
+// over: neither places nor records nor markers.
+func (r *run) nothingLeft(ctx context.Context) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		left := ""
+		for _, family := range []string{"queue/", "staged/", "commits/", "sessions/"} {
+			resp, err := r.watching.etcd.Get(ctx, prefix+family, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1))
+			if err != nil {
+				return err
+			}
+			for _, kv := range resp.Kvs {
+				left = string(kv.Key)
+			}
+		}
+		if left == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s stays, and nobody is there any more", left)
+		case <-tick.C:
+		}
 	}
-	v, err := judge(answers, r.truth.epochs)
-	if err != nil {
-		return 1, err
-	}
-	last, err := r.truth.current().facts()
-	if err != nil {
-		return 1, err
-	}
-	v.files(last, files)
-	return r.report(v, counts, len(last.sections)), nil
 }
 
 // free waits until nobody holds a lock or waits for one: what the workers have left ends with their
@@ -296,12 +365,12 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 		fmt.Fprintf(r.out, "%6d %s\n", v.answers[name], name)
 	}
 	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", broken, v.checked, sections, len(v.untrue))
-	for i, text := range v.untrue {
+	for i, a := range v.untrue {
 		if i == 50 {
 			fmt.Fprintf(r.out, "and %d more\n", len(v.untrue)-i)
 			break
 		}
-		fmt.Fprintln(r.out, "UNTRUE", text)
+		fmt.Fprintf(r.out, "UNTRUE (%s) %s\n", a.checker, a.text)
 	}
 	switch {
 	case len(v.untrue) > 0:

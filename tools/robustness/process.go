@@ -16,7 +16,8 @@ import (
 type process struct {
 	name string
 	args []string
-	log  string // a file that its output is added to
+	env  []string // besides the run's own
+	log  string   // a file that its output is added to
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
@@ -35,6 +36,9 @@ func (p *process) start() error {
 	defer out.Close()
 	cmd := exec.Command(p.args[0], p.args[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
+	if len(p.env) > 0 {
+		cmd.Env = append(os.Environ(), p.env...)
+	}
 	cmd.SysProcAttr = childOf()
 	if p.input, err = cmd.StdinPipe(); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,8 @@ const prefix = "/dlm/"
 // change is one put or deletion of a key.
 type change struct {
 	rev     int64
+	created int64  // the revision since which the key has been there
+	lease   int64  // that the key is put on; 0: none
 	key     string // without the prefix
 	value   []byte
 	deleted bool
@@ -118,7 +121,8 @@ func (t *truth) take(events []*clientv3.Event) {
 	for _, e := range events {
 		t.rev = max(t.rev, e.Kv.ModRevision)
 		t.current().changes = append(t.current().changes, change{
-			rev: e.Kv.ModRevision, key: strings.TrimPrefix(string(e.Kv.Key), prefix), value: e.Kv.Value,
+			rev: e.Kv.ModRevision, created: e.Kv.CreateRevision, lease: e.Kv.Lease,
+			key: strings.TrimPrefix(string(e.Kv.Key), prefix), value: e.Kv.Value,
 			deleted: e.Type == clientv3.EventTypeDelete, seen: now,
 		})
 	}
@@ -143,6 +147,17 @@ func (t *truth) await(ctx context.Context, rev int64) error {
 	}
 }
 
+// soFar is what was seen up to now, to be looked at while more is seen.
+func (t *truth) soFar() []*epoch {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	epochs := make([]*epoch, len(t.epochs))
+	for i, e := range t.epochs {
+		epochs[i] = &epoch{from: e.from, changes: e.changes[:len(e.changes):len(e.changes)], cut: e.cut}
+	}
+	return epochs
+}
+
 // facts is what is known of one epoch.
 type facts struct {
 	sections map[sectionID]*section
@@ -156,17 +171,28 @@ func acqKey(lock, session, request string) string { return lock + "\n" + session
 func (e *epoch) facts() (*facts, error) {
 	f := &facts{sections: map[sectionID]*section{}, byAcq: map[string][]*section{}, sessions: map[string]int64{}}
 	held := map[string]*section{}
-	for i := 0; i < len(e.changes); {
-		j := i
-		for j < len(e.changes) && e.changes[j].rev == e.changes[i].rev {
-			j++
-		}
-		if err := f.revision(e.changes[i:j], held); err != nil {
+	for changes := range e.revisions() {
+		if err := f.revision(changes, held); err != nil {
 			return nil, err
 		}
-		i = j
 	}
 	return f, nil
+}
+
+// revisions are the changes, those of one revision together.
+func (e *epoch) revisions() iter.Seq[[]change] {
+	return func(yield func([]change) bool) {
+		for i := 0; i < len(e.changes); {
+			j := i
+			for j < len(e.changes) && e.changes[j].rev == e.changes[i].rev {
+				j++
+			}
+			if !yield(e.changes[i:j]) {
+				return
+			}
+			i = j
+		}
+	}
 }
 
 // revision takes in all changes of one revision: what ends a section, and what says how it ended,

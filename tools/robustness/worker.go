@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -78,6 +79,9 @@ func (w *sdkWorker) run(ctx context.Context, endpoints []string) {
 		}
 		for range 1 + w.rand.IntN(40) {
 			w.section(ctx, c)
+			if w.rand.IntN(8) == 0 {
+				w.read(ctx, c)
+			}
 		}
 		_ = c.Close()
 	}
@@ -139,6 +143,24 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 		return
 	}
 	_ = w.call(end, func(*answer) error { return l.Unlock(context.WithoutCancel(ctx)) })
+}
+
+// read reads a lock's whole file.
+func (w *sdkWorker) read(ctx context.Context, c *client.Client) {
+	lock := lockName(w.rand)
+	a := answer{Call: callRead, Asked: time.Now(), Lock: lock}
+	text, err := c.Read(ctx, lock, file)
+	if errors.Is(err, client.ErrFileNotFound) {
+		text, err = nil, nil
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		a.Reason, a.Text = reasonOf(err), err.Error()
+	}
+	a.Got, a.Sum = int64(len(text)), crc32.ChecksumIEEE(text)
+	w.h.add(a)
 }
 
 // call makes one call and writes down its answer. An error that is the client's own, about its

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"time"
+)
+
+// publication is one published section of a file, and the file up to its end.
+type publication struct {
+	token int64
+	text  string
+	size  int64  // of the file up to here
+	sum   uint32 // of that, CRC-32
+}
+
+// publications are what the file of each lock has to consist of, in the order of tokens.
+func (f *facts) publications() map[string][]publication {
+	all := map[string][]publication{}
+	for id, s := range f.sections {
+		if !s.marked || len(s.records) == 0 {
+			continue
+		}
+		var lines []string
+		for _, r := range s.records {
+			text := string(r.text)
+			lines = append(lines, text[strings.Index(text, id.lock+" "):])
+		}
+		slices.SortFunc(lines, func(a, b string) int {
+			_, _, m, _ := parseRecord(a)
+			_, _, n, _ := parseRecord(b)
+			return m - n
+		})
+		all[id.lock] = append(all[id.lock], publication{token: id.token, text: strings.Join(lines, "")})
+	}
+	for _, list := range all {
+		slices.SortFunc(list, func(a, b publication) int { return int(a.token - b.token) })
+		size, sum := int64(0), uint32(0)
+		for i := range list {
+			size += int64(len(list[i].text))
+			sum = crc32.Update(sum, crc32.IEEETable, []byte(list[i].text))
+			list[i].size, list[i].sum = size, sum
+		}
+	}
+	return all
+}
+
+// asked is when the publication of a section was first asked for, and first answered with success.
+type asked struct{ first, done time.Time }
+
+// askedEndings are the times of all releases and commits.
+func askedEndings(answers []answer) map[sectionID]asked {
+	all := map[sectionID]asked{}
+	for _, a := range answers {
+		if a.Call != callRelease && a.Call != callCommit {
+			continue
+		}
+		id := sectionID{a.Lock, a.Token}
+		t := all[id]
+		if t.first.IsZero() || a.Asked.Before(t.first) {
+			t.first = a.Asked
+		}
+		if a.Reason == ok && (t.done.IsZero() || a.Answered.Before(t.done)) {
+			t.done = a.Answered
+		}
+		all[id] = t
+	}
+	return all
+}
+
+// read judges a read of a whole file: it has to be some number of whole sections from the first on,
+// at least those whose publication was answered before the read was asked for, and none whose
+// publication was asked for only after the read was answered.
+func (v *verdicts) read(a answer, published []publication, endings map[sectionID]asked, from time.Time) {
+	if a.Reason != ok {
+		return
+	}
+	accuse := func(why string, args ...any) {
+		v.untrue = append(v.untrue, accusation{byReads, fmt.Sprintf(why, args...) + ": " + a.String()})
+	}
+	n := 0
+	if a.Got > 0 {
+		i, found := slices.BinarySearchFunc(published, a.Got, func(p publication, size int64) int { return int(p.size - size) })
+		switch {
+		case !found:
+			accuse("read a file that does not end with a section")
+			return
+		case published[i].sum != a.Sum:
+			accuse("read something else than what was published")
+			return
+		}
+		n = i + 1
+	}
+	if n > 0 {
+		if t, known := endings[sectionID{a.Lock, published[n-1].token}]; known && t.first.After(a.Answered) {
+			accuse("read section %d before its publication was asked for", published[n-1].token)
+		}
+	}
+	for _, p := range published[n:] {
+		// What was answered before a restore may be undone by it.
+		if t := endings[sectionID{a.Lock, p.token}]; !t.done.IsZero() && t.done.After(from) && t.done.Before(a.Asked) {
+			accuse("did not read section %d, whose publication was answered before", p.token)
+			return
+		}
+	}
+}
+
+// files holds what the files say against what was published: each published section whole, in the
+// order of tokens, and nothing else.
+func (v *verdicts) files(f *facts, files map[string]string) {
+	accuse := func(why string, args ...any) {
+		v.untrue = append(v.untrue, accusation{byFiles, fmt.Sprintf(why, args...)})
+	}
+	published := f.publications()
+	for lock, list := range published {
+		var text strings.Builder
+		for _, p := range list {
+			text.WriteString(p.text)
+		}
+		if got := files[lock]; got != text.String() {
+			at := 0
+			for at < min(len(got), text.Len()) && got[at] == text.String()[at] {
+				at++
+			}
+			accuse("the file of %s has %d bytes, and published are %d; they differ at %d: has %.80q, want %.80q",
+				lock, len(got), text.Len(), at, got[at:], text.String()[at:])
+		}
+	}
+	for lock, text := range files {
+		if published[lock] == nil && text != "" {
+			accuse("the file of %s has %d bytes, and nothing was published", lock, len(text))
+		}
+	}
+}

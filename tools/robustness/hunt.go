@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// hunted is how long a mutant is looked for while it runs; what shows only when all is at rest
+// shows after that.
+const hunted = 45 * time.Second
+
+// runMutants runs one mutant after the other, and prints which checker has found it, and when. The
+// exit code is 1 if one was not found.
+func (o options) runMutants(dir string) (code int, err error) {
+	chosen, err := o.chosen()
+	if err != nil {
+		return 2, err
+	}
+	bin, err := buildMutants(dir)
+	if err != nil {
+		return 2, err
+	}
+	// Without a mutant the same binaries have to be found innocent, or all that follows says nothing.
+	chosen = append([]mutant{{rule: "none is broken"}}, chosen...)
+	missed := 0
+	for _, m := range chosen {
+		found, after, err := o.hunt(filepath.Join(dir, "run-"+m.name), bin, m)
+		if err != nil {
+			return 2, fmt.Errorf("%s: %w", m.name, err)
+		}
+		switch {
+		case m.name == "" && len(found) > 0:
+			fmt.Fprintf(o.out, "nothing is broken, and still:\n%s\n", found[0].text)
+			return 1, nil
+		case m.name == "":
+			fmt.Fprintf(o.out, "%-34s %-28s %s\n", "(none)", "-", m.rule)
+		case len(found) == 0:
+			missed++
+			fmt.Fprintf(o.out, "%-34s %-28s %s\n", m.name, "NOT FOUND", m.rule)
+		default:
+			fmt.Fprintf(o.out, "%-34s %-28s %s\n", m.name, fmt.Sprintf("%s, %.1f s", strings.Join(checkers(found), " "), after.Seconds()), m.rule)
+			fmt.Fprintf(o.out, "  %.200s\n", found[0].text)
+		}
+	}
+	fmt.Fprintf(o.out, "%d of %d mutants were found\n", len(chosen)-1-missed, len(chosen)-1)
+	if missed > 0 {
+		return 1, nil
+	}
+	return 0, nil
+}
+
+// chosen are the mutants that were asked for.
+func (o options) chosen() (chosen []mutant, err error) {
+	for _, m := range mutants {
+		if o.only == "" || o.only == "quick" && !m.slow || slices.Contains(strings.Split(o.only, ","), m.name) {
+			chosen = append(chosen, m)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no mutant %q", o.only)
+	}
+	return chosen, nil
+}
+
+// checkers are those that have found something, each once.
+func checkers(found []accusation) (names []string) {
+	for _, a := range found {
+		if !slices.Contains(names, a.checker) {
+			names = append(names, a.checker)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// buildMutants builds the servers and the workers with all mutants in them.
+func buildMutants(dir string) (p programs, err error) {
+	root, err := moduleDir()
+	if err != nil {
+		return p, err
+	}
+	file, err := overlay(dir, root)
+	if err != nil {
+		return p, err
+	}
+	p.dlm, p.worker = filepath.Join(dir, "dlm-mutants"), filepath.Join(dir, "worker-mutants")
+	if err := goBuild(p.dlm, module+"/cmd/dlm", "-overlay", file); err != nil {
+		return p, err
+	}
+	if err := goBuild(p.worker, module+"/tools/robustness", "-overlay", file); err != nil {
+		return p, err
+	}
+	p.etcd, err = buildEtcd(dir)
+	return p, err
+}
+
+// hunt runs a mutant until it is found, with one member of etcd and two servers: what it takes that
+// they disagree. It returns what was found, and how long after the workers had begun.
+func (o options) hunt(dir string, bin programs, m mutant) (found []accusation, after time.Duration, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, 0, err
+	}
+	l := &layout{dir: dir, bin: bin, env: []string{mutantEnv + "=" + m.name}}
+	if err := external(l, 1); err != nil {
+		return nil, 0, err
+	}
+	r, err := o.start(l)
+	if err != nil {
+		l.close()
+		return nil, 0, err
+	}
+	defer r.close()
+	began := time.Now()
+	last := hunted
+	if m.name == "" {
+		last /= 3
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), last)
+	defer cancel()
+	broken := make(chan error, 1)
+	go func() { broken <- r.annoy(ctx) }()
+	found, err = r.judgeMeanwhile(ctx)
+	after = time.Since(began)
+	cancel()
+	if err := <-broken; err != nil {
+		return nil, 0, err
+	}
+	for _, w := range r.workers { // by what it was that found it, or gracefully
+		if len(found) > 0 {
+			w.end(syscall.SIGKILL)
+		}
+	}
+	if err != nil || len(found) > 0 {
+		return found, after, err
+	}
+	r.endWorkers()
+	v, _, err := r.judge(context.Background())
+	if err != nil {
+		return nil, 0, err
+	}
+	return v.untrue, time.Since(began), nil
+}
+
+// judgeMeanwhile judges again and again what has happened, until something is found or ctx ends.
+func (r *run) judgeMeanwhile(ctx context.Context) ([]accusation, error) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-tick.C:
+		}
+		v, err := r.judgeNow(ctx, false)
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(v.untrue) > 0 {
+			return v.untrue, nil
+		}
+	}
+}
+
+// annoy makes faults, by turns, that a hunt needs: short ones, so that much happens between them.
+func (r *run) annoy(ctx context.Context) error {
+	for i := 0; ctx.Err() == nil; i++ {
+		var err error
+		switch i % 5 {
+		case 0, 2:
+			err = evict(ctx, r)
+		case 1:
+			for _, p := range r.l.proxies {
+				p.cut()
+			}
+		case 3:
+			w := pick(r, r.workers)
+			w.signal(syscall.SIGSTOP)
+			pause(ctx, 3*time.Second) // longer than the shortest TTL
+			w.signal(syscall.SIGCONT)
+		case 4:
+			w := pick(r, r.workers)
+			w.end(syscall.SIGKILL)
+			err = r.startWorker(w)
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		pause(ctx, time.Duration(200+rand.IntN(600))*time.Millisecond)
+	}
+	return nil
+}

@@ -1,0 +1,361 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// mutant is one rule of docs/protocol.md, broken. Who breaks it is built into a second binary by
+// the sites below, none of which is in the product, and chosen by mutantEnv when that starts.
+type mutant struct {
+	name string // also in the site
+	rule string // that is broken, as docs/protocol.md says it
+	slow bool   // it is not found within seconds: it takes a race, or a state that is rare
+}
+
+// mutantEnv chooses which mutant a process is.
+const mutantEnv = "DLM_MUTANT"
+
+var mutants = []mutant{
+	{name: "append-without-guard", rule: "append: guard"},
+	{name: "append-guarded-by-memory", rule: "append: the guard is compared, not looked at before", slow: true},
+	{name: "append-twice", rule: "append: c(record)=0"},
+	{name: "guard-without-token", rule: "guard: m(locks/L)=T"},
+	{name: "guard-without-session", rule: "guard: Lease(locks/L)=S"},
+	{name: "release-without-guard", rule: "release: guard"},
+	{name: "release-without-marker", rule: "release: put the marker"},
+	{name: "publish-apart", rule: "release: the marker in the same transaction"},
+	{name: "marker-of-anybody", rule: "the marker says that it is S's"},
+	{name: "commit-keeps-token", rule: "commit: put locks/L again"},
+	{name: "discard-without-note", rule: "discard: a note for the marker"},
+	{name: "evict-without-note", rule: "evict: put the note"},
+	{name: "evict-without-token", rule: "evict: m(locks/L)=T"},
+	{name: "grant-of-a-held-lock", rule: "acquire: c(locks/L)=0"},
+	{name: "grant-past-the-queue", rule: "acquire: m(waited/L); try: nothing under queue/L//"},
+	{name: "place-beside-a-hold", rule: "wait: held by this very (S, r)", slow: true},
+	{name: "pass-to-the-last", rule: "release: the first waiter"},
+	{name: "pass-by-name", rule: "places are in the order of their CreateRevision"},
+	{name: "pass-beyond-the-watch", rule: "a waiter is next only as far as the watch has come", slow: true},
+	{name: "pass-to-who-left", rule: "release: its key at its CreateRevision", slow: true},
+	{name: "pass-without-lease", rule: "release: put locks/L on the waiter's lease"},
+	{name: "promote-a-held-lock", rule: "promote: c(locks/L)=0", slow: true},
+	{name: "cancel-unseen-grant", rule: "cancel: held by (S, r): it was granted", slow: true},
+	{name: "heartbeat-from-memory", rule: "a heartbeat reads etcd"},
+	{name: "truth-says-success", rule: "the truth rule: success only for what was published"},
+	{name: "truth-forgets", rule: "the truth rule: history is asked"},
+	{name: "sweep-blindly", rule: "sweep: m(locks/L)≠T, c(commits/L//T)=0"},
+	{name: "fold-without-heads", rule: "fold: m(files/L//F) as it was read"},
+	{name: "fold-keeps-marker", rule: "fold: delete the markers in the last step"},
+	{name: "fold-out-of-order", rule: "fold: the oldest sections first"},
+	{name: "sdk-success-without-evidence", rule: "an answer is true, the SDK's as well"},
+	{name: "sdk-repeats-under-another-request", rule: "a repeat under the same request is the same attempt", slow: true},
+}
+
+// site is a place in the source at which rules are broken: old is there once, and becomes broken,
+// in which mutated(name) reports whether the process is that mutant.
+type site struct{ file, old, broken string }
+
+var sites = []site{
+	{"etcdstore/append.go", `	return append(s.guard(r.Lock, r.Token, c), op.Absent(record)),
+`, `	guard = append(s.guard(r.Lock, r.Token, c), op.Absent(record))
+	h := s.mirror.holder(r.Lock)
+	switch {
+	case mutated("append-without-guard"), mutated("append-guarded-by-memory") && h != nil && h.token == r.Token:
+		guard = guard[len(guard)-1:]
+	case mutated("append-twice"):
+		guard = guard[:len(guard)-1]
+	}
+	return guard,
+`},
+	{"etcdstore/section.go", `	key := s.keys.lock(lock)
+	if !c.alive {
+`, `	key := s.keys.lock(lock)
+	switch {
+	case mutated("guard-without-token"):
+		return []*pb.Compare{op.HeldOn(key, c.lease)}
+	case mutated("guard-without-session"):
+		return []*pb.Compare{op.ModifiedAt(key, token)}
+	}
+	if !c.alive {
+`},
+	{"etcdstore/section.go", `	if sec.Appended && !sec.Withheld {
+`, `	if mutated("release-without-guard") {
+		e.guard = nil
+	}
+	if mutated("publish-apart") && sec.Appended && !sec.Withheld {
+		e.apart, e.publishes, e.bytes = s.marker(c, sec), true, s.usage.bytesOf(sec.Lock, sec.Token)
+	} else if sec.Appended && !sec.Withheld && !mutated("release-without-marker") {
+`},
+	{"etcdstore/ending.go", `	bytes     int64           // of that, as far as this store knows
+`, `	bytes     int64
+	apart     []*pb.RequestOp
+`},
+	{"etcdstore/ending.go", `	if e.publishes {
+		s.publish(`, `	if len(e.apart) > 0 {
+		s.engine.Submit(commit.Txn{Then: e.apart}, func(*pb.TxnResponse, error) {})
+	}
+	if mutated("sweep-blindly") && e.publishes {
+		s.sweeps.add(sectionKey{e.lock, e.token})
+	}
+	if e.publishes {
+		s.publish(`},
+	{"etcdstore/section.go", `		Then:  []*pb.RequestOp{op.PutOn(c.lease, lock, value)},
+`, `		Then:  commitPuts(op.PutOn(c.lease, lock, value)),
+`},
+	{"etcdstore/section.go", `	if sec.Appended {
+		e.note.Why = discarded
+`, `	if sec.Appended && !mutated("discard-without-note") {
+		e.note.Why = discarded
+`},
+	{"etcdstore/section.go", `		guard: []*pb.Compare{op.ModifiedAt(s.keys.lock(lock), token)},
+		then:  s.note(lock, token, note),
+`, `		guard: evictGuard(s.keys.lock(lock), token),
+		then:  evictNote(s.note(lock, token, note)),
+`},
+	{"etcdstore/section.go", `	err := s.truth(ctx, c, sec)
+`, `	err := s.truth(ctx, c, sec)
+	if mutated("truth-says-success") && errors.Is(err, ErrLockExpired) {
+		err = nil
+	}
+`},
+	{"etcdstore/evidence.go", `	return s.truthAtEnd(ctx, c, sec, now)
+`, `	if mutated("truth-forgets") {
+		return notOwn(sec)
+	}
+	return s.truthAtEnd(ctx, c, sec, now)
+`},
+	{"etcdstore/evidence.go", `	return len(marker.Value) == 0 ||`, `	return mutated("marker-of-anybody") || len(marker.Value) == 0 ||`},
+	{"etcdstore/acquire.go", `	} else if vacant {
+		a.grant(since)
+	} else {
+`, `	} else if vacant || grantsAnyhow(s, a.lock) {
+		a.grant(since)
+	} else {
+`},
+	{"etcdstore/acquire.go", `a.s.mirror.vacant(a.lock); !vacant {
+`, `a.s.mirror.vacant(a.lock); !vacant && !grantsAnyhow(a.s, a.lock) {
+`},
+	{"etcdstore/entry.go", `	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.ModifiedBy(e.keys.waited(e.lock), since)}
+`, `	switch {
+	case mutated("grant-of-a-held-lock"):
+		return nil
+	case mutated("grant-past-the-queue"):
+		return []*pb.Compare{op.Absent(e.keys.lock(e.lock))}
+	}
+	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.ModifiedBy(e.keys.waited(e.lock), since)}
+`},
+	{"etcdstore/entry.go", `	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.Empty(e.keys.queue(e.lock))}
+`, `	if mutated("grant-past-the-queue") {
+		return []*pb.Compare{op.Absent(e.keys.lock(e.lock))}
+	}
+	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.Empty(e.keys.queue(e.lock))}
+`},
+	{"etcdstore/entry.go", `	t.If = []*pb.Compare{op.NotHeldOn(e.keys.lock(e.lock), e.lease), op.Absent(c.key)}
+`, `	t.If = []*pb.Compare{op.NotHeldOn(e.keys.lock(e.lock), e.lease), op.Absent(c.key)}
+	if mutated("place-beside-a-hold") {
+		t.If = t.If[1:]
+	}
+`},
+	{"etcdstore/acquire.go", `	if a.repeatable = h != nil && h.session == a.session; a.repeatable {
+`, `	if a.repeatable = h != nil && h.session == a.session && !mutated("place-beside-a-hold"); a.repeatable {
+`},
+	{"etcdstore/mirror_query.go", `		if w.created > m.rev {
+			return false
+		}
+		if !skip[w.acquisition] {
+			first = w
+		}
+		return first == nil
+`, `		if w.created > m.rev && !mutated("pass-beyond-the-watch") {
+			return false
+		}
+		if !skip[w.acquisition] {
+			first = w
+		}
+		return first == nil || mutated("pass-to-the-last")
+`},
+	{"etcdstore/mirror.go", `	if w.created != o.created {
+		return`, `	if w.created != o.created && !mutated("pass-by-name") {
+		return`},
+	{"etcdstore/pass.go", `	return pass{
+		ifs:   []*pb.Compare{op.CreatedAt(place, w.created)},
+`, `	ifs := []*pb.Compare{op.CreatedAt(place, w.created)}
+	if mutated("pass-to-who-left") {
+		ifs = nil
+	}
+	if mutated("pass-without-lease") {
+		lease = 0
+	}
+	return pass{
+		ifs:   ifs,
+`},
+	{"etcdstore/queue.go", `			If:    append([]*pb.Compare{op.Absent(s.keys.lock(lock))}, p.ifs...),
+`, `			If:    promoteIfs(op.Absent(s.keys.lock(lock)), p.ifs),
+`},
+	{"etcdstore/queue.go", `	for s.mirror.waitedFor(lock) {
+`, `	for s.mirror.waitedFor(lock) || mutated("promote-a-held-lock") {
+`},
+	{"etcdstore/queue.go", `	case holder != nil && holds(holder, a):
+`, `	case holder != nil && holds(holder, a) && !mutated("cancel-unseen-grant"):
+`},
+	{"etcdstore/session.go", `	states, rev, err := s.states(ctx, c.id, unfinished)
+	s.mirror.timed(states)
+`, `	states, rev, err := s.states(ctx, c.id, unfinished)
+	states = remembered(c.id, states)
+	s.mirror.timed(states)
+`},
+	{"etcdstore/sweep.go", `		noted, err := s.get(ctx, s.keys.note(k.lock, k.token), clientv3.WithKeysOnly())
+`, `		if mutated("sweep-blindly") {
+			t.If = t.If[2:]
+		}
+		noted, err := s.get(ctx, s.keys.note(k.lock, k.token), clientv3.WithKeysOnly())
+`},
+	{"etcdstore/fold.go", `			guard = append(guard, op.ModifiedAt(key, f.rev))
+`, `			if !mutated("fold-without-heads") {
+				guard = append(guard, op.ModifiedAt(key, f.rev))
+			}
+`},
+	{"etcdstore/fold.go", `	for _, sec := range secs {
+		last = append(last, op.Delete(s.keys.marker(lock, sec.token)), op`, `	for _, sec := range secs {
+		if !mutated("fold-keeps-marker") {
+			last = append(last, op.Delete(s.keys.marker(lock, sec.token)))
+		}
+		last = append(last, op`},
+	{"etcdstore/fold.go", `	var guard []*pb.Compare
+	var files []string
+`, `	if mutated("fold-out-of-order") {
+		slices.Reverse(secs)
+	}
+	var guard []*pb.Compare
+	var files []string
+`},
+	{"client/unlock.go", `	e.err = err
+	if errors.Is(err, ErrLockExpired) {
+`, `	if mutated("sdk-success-without-evidence") && errors.Is(err, ErrLockExpired) {
+		err = nil
+	}
+	e.err = err
+	if errors.Is(err, ErrLockExpired) {
+`},
+	{"client/outbox.go", `		c.sent = now
+		c.sends++
+`, `		if a := c.message().GetAppend(); a != nil && c.sends > 0 && mutated("sdk-repeats-under-another-request") {
+			a.Request += "0"
+		}
+		c.sent = now
+		c.sends++
+`},
+}
+
+// added is what the sites need, by package.
+var added = map[string]string{
+	"client": "",
+	"etcdstore": `
+func commitPuts(put *pb.RequestOp) []*pb.RequestOp {
+	if mutated("commit-keeps-token") {
+		return nil
+	}
+	return []*pb.RequestOp{put}
+}
+
+func evictGuard(lock string, token int64) []*pb.Compare {
+	if mutated("evict-without-token") {
+		return []*pb.Compare{op.Present(lock)}
+	}
+	return []*pb.Compare{op.ModifiedAt(lock, token)}
+}
+
+func evictNote(note []*pb.RequestOp) []*pb.RequestOp {
+	if mutated("evict-without-note") {
+		return nil
+	}
+	return note
+}
+
+func promoteIfs(free *pb.Compare, ifs []*pb.Compare) []*pb.Compare {
+	if mutated("promote-a-held-lock") {
+		return ifs
+	}
+	return append([]*pb.Compare{free}, ifs...)
+}
+
+// grantsAnyhow reports whether a lock is granted whatever the mirror shows.
+func grantsAnyhow(s *Store, lock string) bool {
+	return mutated("grant-of-a-held-lock") || mutated("grant-past-the-queue") && s.mirror.holder(lock) == nil
+}
+
+var memory sync.Map // session → what its last heartbeat was told
+
+// remembered is what the session's last heartbeat was told.
+func remembered(session string, states []AcquisitionState) []AcquisitionState {
+	if !mutated("heartbeat-from-memory") {
+		return states
+	}
+	if before, ok := memory.Swap(session, states); ok {
+		return before.([]AcquisitionState)
+	}
+	return states
+}
+`,
+}
+
+var addedImports = map[string]string{
+	"etcdstore": `
+	"sync"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
+`,
+}
+
+// overlay writes the broken source into dir, and returns the file that tells go build of it.
+func overlay(dir, root string) (file string, err error) {
+	replaced, err := brokenSources(root)
+	if err != nil {
+		return "", err
+	}
+	for pkg, more := range added {
+		replaced[filepath.Join(root, pkg, "mutated.go")] = fmt.Sprintf(
+			"package %s\n\nimport (\n\t\"os\"%s\n)\n\nvar mutation = os.Getenv(%q)\n\nfunc mutated(name string) bool { return mutation == name }\n%s",
+			filepath.Base(pkg), addedImports[pkg], mutantEnv, more)
+	}
+	var o struct{ Replace map[string]string }
+	o.Replace = map[string]string{}
+	for path, text := range replaced {
+		at := filepath.Join(dir, fmt.Sprint("mutated", len(o.Replace), ".go"))
+		if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		o.Replace[path] = at
+	}
+	b, err := json.Marshal(o)
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(dir, "overlay.json")
+	return file, os.WriteFile(file, b, 0o600)
+}
+
+// brokenSources are the files with sites, all of them broken.
+func brokenSources(root string) (map[string]string, error) {
+	text := map[string]string{}
+	for _, s := range sites {
+		path := filepath.Join(root, s.file)
+		if text[path] == "" {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			text[path] = string(b)
+		}
+		if n := strings.Count(text[path], s.old); n != 1 {
+			return nil, fmt.Errorf("%s has changed: it has %d times, want once:\n%s", s.file, n, s.old)
+		}
+		text[path] = strings.Replace(text[path], s.old, s.broken, 1)
+	}
+	return text, nil
+}

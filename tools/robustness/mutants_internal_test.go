@@ -1,0 +1,38 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// Each mutant has its place in the source as it is now.
+func TestMutantsAreInTheSource(t *testing.T) {
+	t.Parallel()
+	root, err := moduleDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := brokenSources(root); err != nil {
+		t.Error(err)
+	}
+	var all strings.Builder
+	for _, s := range sites {
+		all.WriteString(s.broken)
+	}
+	for _, more := range added {
+		all.WriteString(more)
+	}
+	names := map[string]bool{}
+	for _, m := range mutants {
+		if !strings.Contains(all.String(), `mutated("`+m.name+`")`) {
+			t.Errorf("no site has %s", m.name)
+		}
+		if names[m.name] {
+			t.Errorf("%s is listed twice", m.name)
+		}
+		names[m.name] = true
+	}
+	if got := strings.Count(all.String(), "mutated("); got < len(mutants) {
+		t.Errorf("%d sites for %d mutants", got, len(mutants))
+	}
+}
