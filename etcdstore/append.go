@@ -166,20 +166,20 @@ func (s *Store) look(r Record) []*pb.RequestOp {
 	return []*pb.RequestOp{
 		op.GetKey(s.keys.record(r.Lock, r.Token, r.Request)),
 		op.Get(s.keys.lock(r.Lock)), // a get of keys only would leave out the lease
-		op.GetKey(s.keys.marker(r.Lock, r.Token)),
+		op.Get(s.keys.marker(r.Lock, r.Token)),
 		op.Get(s.keys.note(r.Lock, r.Token)),
 	}
 }
 
-// stagedAt is what look has found: the revision at which the record was staged, in a section that
-// is open or published. 0: it is not, and the section is open. Otherwise the section is over for
-// this session, and the error is [ErrLockExpired]: a record that is there was lost with it, and is
-// to be swept.
+// stagedAt is what look has found: the revision at which the record was staged, in a section of this
+// session that is open or published. 0: it is not, and the section is open. Otherwise the section is
+// over for this session, or was never its own, and the error is [ErrLockExpired]: a record that is
+// there was lost with it, and is to be swept, or is another session's under the same request.
 func (s *Store) stagedAt(resp *pb.TxnResponse, c session, r Record) (rev int64, err error) {
 	staged, holder, marker, note := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)
 	held := holder != nil && holder.ModRevision == r.Token && clientv3.LeaseID(holder.Lease) == c.lease
 	switch {
-	case staged != nil && (held || marker != nil):
+	case staged != nil && (held || marker != nil && publishedBy(marker, c.id)):
 		return staged.ModRevision, nil
 	case note != nil:
 		return 0, expired(note)

@@ -37,7 +37,7 @@
 //	           the plain one, if the lock looks held: it only reads who holds it
 //	append     if   guard, c(record)=0
 //	           then put the record
-//	           else success if it is there and its section is open or published;
+//	           else success if it is there and its section is open, or published by S;
 //	                otherwise ErrLockExpired
 //	release    if   guard; c(staged/L//T/r)>0 of the last appends r that it names;
 //	                with a waiter: its key at its CreateRevision, its session alive

@@ -47,3 +47,30 @@ func TestSessionThatIsNotThere(t *testing.T) {
 		})
 	}
 }
+
+// TestAppendOfAnothersRequest: a stranger's append is no repeat of the holder's, though token and
+// request are the same, and its data is not staged: success would be untrue, whatever became of the
+// section.
+func TestAppendOfAnothersRequest(t *testing.T) {
+	etcd := startEtcd(t)
+	s := openStore(t, etcd)
+	holder, stranger := begin(t, s), begin(t, s)
+	h := holder.Acquire("l")
+	forged := holder.Append(h, "f", "mine;")
+	forged.Credential, forged.Data = stranger.Credential, []byte("a stranger's;")
+	refused := func(when string) {
+		t.Helper()
+		before := revision(t, etcd)
+		storetest.Want(t, "Append "+when, storetest.AppendTo(storetest.Bounded(t), s, forged), etcdstore.ErrLockExpired)
+		if after := revision(t, etcd); after != before {
+			t.Errorf("%s: a stranger moved etcd from revision %d to %d", when, before, after)
+		}
+	}
+	refused("while it is held")
+	release := s.HoldFolds(t, "l")
+	holder.Release(h)
+	refused("when it is published")
+	release()
+	storetest.WantContents(t, s, "l", "f", "mine;")
+	refused("when it is folded")
+}
