@@ -50,11 +50,11 @@ func (f *facts) publications() map[string][]publication {
 // asked is when the publication of a section was first asked for, and first answered with success.
 type asked struct{ first, done time.Time }
 
-// askedEndings are the times of all releases and commits.
+// askedEndings are the times of all releases and commits of their own holders.
 func askedEndings(answers []answer) map[sectionID]asked {
 	all := map[sectionID]asked{}
 	for _, a := range answers {
-		if a.Call != callRelease && a.Call != callCommit {
+		if a.Other || a.Call != callRelease && a.Call != callCommit {
 			continue
 		}
 		id := sectionID{a.Lock, a.Token}

@@ -45,7 +45,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 	acknowledged := map[string]bool{}        // appends
 	busyOrCancelled := map[string][]answer{} // acquires
 	for _, a := range answers {
-		if a.Call == callDiscard {
+		if a.Call == callDiscard && !a.Other {
 			discards[sectionID{a.Lock, a.Token}] = true
 		}
 	}
@@ -155,8 +155,8 @@ func (v *verdicts) acquire(a answer, f *facts, over bool) {
 }
 
 func (v *verdicts) append(a answer, s *section) {
-	if s == nil {
-		v.accuse(a, "staged in a section that never was")
+	if s == nil || s.session != a.Session {
+		v.accuse(a, "staged in a section that is not the caller's")
 		return
 	}
 	r, there := s.records[a.Request]

@@ -73,6 +73,9 @@ func (w *rawWorker) run(ctx context.Context) {
 				w.section(hctx)
 			}
 			w.repeatLate(ctx)
+			if w.rand.IntN(6) == 0 {
+				w.meddle(ctx)
+			}
 		}
 		end()
 		beating.Wait()
@@ -243,7 +246,7 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 		}
 	}
 	if w.rand.IntN(6) == 0 { // what was never granted, or to somebody else
-		other := answer{Call: callRelease, Session: id, Lock: lock, Token: token + int64(w.rand.IntN(5)) - 2, Appended: w.rand.IntN(2) == 0}
+		other := answer{Call: callRelease, Session: id, Other: true, Lock: lock, Token: token + int64(w.rand.IntN(5)) - 2, Appended: w.rand.IntN(2) == 0}
 		// To its own it would say something else than before.
 		if other.Token > 0 && !w.own[sectionID{lock, other.Token}] && other.Token != a.Got {
 			w.again(ctx, other, time.Second, func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
@@ -255,6 +258,42 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 		return a.Got
 	}
 	return 0
+}
+
+// meddle acts under the token of somebody else, which anybody can see: at once, or when that section
+// may have ended.
+func (w *rawWorker) meddle(ctx context.Context) {
+	lock := lockName(w.rand)
+	w.mu.Lock()
+	session, id := w.session, w.id
+	w.mu.Unlock()
+	ictx, cancel := context.WithTimeout(ctx, time.Second)
+	resp, err := w.any().Inspect(ictx, &dlmv1.InspectRequest{Lock: lock})
+	cancel()
+	holder := resp.GetLock().GetHolder()
+	if err != nil || holder == nil || holder.GetSession() == id {
+		return
+	}
+	token := holder.GetToken()
+	pause(ctx, time.Duration(w.rand.IntN(4)*w.rand.IntN(20))*time.Millisecond)
+	a := answer{Call: callRelease, Session: id, Other: true, Lock: lock, Token: token, Appended: w.rand.IntN(2) == 0}
+	switch w.rand.IntN(4) {
+	case 0:
+		a.Call = callCommit
+	case 1:
+		a.Call, a.Request, a.Data = callAppend, strconv.FormatUint(w.number(""), 10), record(lock, token, 1000)
+		w.again(ctx, a, time.Second, func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
+			resp, err := s.Append(ctx, &dlmv1.AppendRequest{
+				Session: session, Lock: lock, Token: token, Request: a.Request, File: file, Data: []byte(a.Data), Number: 1,
+			})
+			a.Got, a.Reason = resp.GetRevision(), ok
+			return err
+		})
+		return
+	}
+	w.again(ctx, a, time.Second, func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
+		return ending(ctx, s, session, nil, a)
+	})
 }
 
 // ending makes the call that an answer is for.
