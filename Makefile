@@ -152,6 +152,11 @@ robustness: ## break real clusters at random, and check every answer (twice ROBU
 	bin/robustness -layout embedded -for $(ROBUSTNESS_FOR)
 	bin/robustness -layout external -for $(ROBUSTNESS_FOR)
 
+.PHONY: mutants
+mutants: ## break the protocol's rules one by one, and see that each is found out (ten minutes); ARGS="-only quick" for two
+	@mkdir -p bin && $(GO) build -o bin/robustness ./tools/robustness
+	bin/robustness -mutants $(ARGS)
+
 .PHONY: abuse
 abuse: ## flood servers in every way, beside an honest client, and tell what that noticed (ten minutes); ARGS=-short for one
 	@mkdir -p bin && $(GO) build -o bin/abuse ./tools/abuse
@@ -180,7 +185,7 @@ release-check: ## make what a release consists of, offline, and look at it (ten 
 
 .PHONY: containers
 containers: ## build the image and try a cluster of three; skipped where no container engine answers
-	$(GO) test -tags containers -count=1 -timeout 10m -v -run Containers ./deploy
+	$(GO) test -tags containers -count=1 -timeout 20m -v -run Containers ./deploy
 
 .PHONY: clean
 clean: ## remove what was built

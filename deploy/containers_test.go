@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long anything may take before the test counts as stuck.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 // TestContainers runs the compose files on the container engine of this machine, on ports of its
 // choice, and removes whatever it made.

@@ -3,6 +3,7 @@
 //
 //	go run ./tools/robustness -layout embedded -for 10m -seed 1
 //	go run ./tools/robustness -layout external -for 10m
+//	go run ./tools/robustness -mutants
 //
 // A run starts the servers of a layout and worker processes, which take locks, append, end their
 // sections in every way, repeat calls through other servers, late and twice, and write down each
@@ -12,8 +13,13 @@
 // knows only the keys, as docs/protocol.md lists them.
 //
 // Then every answer is judged (judge.go): success was answered only for what happened, a definite
-// refusal only for what did not, and whose outcome was called unknown is counted. In the end every
-// file has to hold the published sections, whole, in order, and nothing else.
+// refusal only for what did not, and whose outcome was called unknown is counted. Each change of
+// what etcd has is held against what may follow on what (transitions.go), and each read of a file
+// against what was published by then (content.go). In the end every file has to hold the published
+// sections, whole, in order, and nothing else, and nothing may be left of who has gone.
+//
+// With -mutants the rules of docs/protocol.md are broken one by one (mutants.go), in binaries of
+// their own, to see that a checker finds each (hunt.go).
 //
 // The exit code is 0 if all answers were true, 1 if one was not, 2 if the run proves nothing: too
 // few calls or faults, or etcd could not be watched.

@@ -117,7 +117,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 		for key, as := range refused {
 			if a := as[0]; !acknowledged[key] && !a.Answered.Before(e.from) && a.Answered.Before(until) {
 				if s := f.sections[sectionID{a.Lock, a.Token}]; s != nil {
-					if _, there := s.records[a.Request]; there && !mayCome(as) {
+					if r, there := s.records[a.Request]; there && strings.HasSuffix(string(r.text), a.Data) && !mayCome(as) {
 						v.accuse(a, "refused, and staged")
 					}
 				}
@@ -147,9 +147,9 @@ func (v *verdicts) acquire(a answer, f *facts, over bool) {
 		if s == nil || a.Session != "" && (s.session != a.Session || s.request != a.Request) {
 			v.accuse(a, "granted, and it was not")
 		}
-	case "LOCK_EXPIRED": // it is over
-		if over && len(tokens) > 0 && tokens[len(tokens)-1].end == 0 {
-			v.accuse(a, "refused as over, and it holds the lock for good")
+	case "LOCK_EXPIRED": // it is over; a late copy of it may be granted, which a heartbeat then ends
+		if (over || a.Sends == 1) && len(tokens) > 0 && tokens[len(tokens)-1].end == 0 {
+			v.accuse(a, "refused as over, and it holds the lock")
 		}
 	}
 }

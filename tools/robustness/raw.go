@@ -168,6 +168,9 @@ func (w *rawWorker) section(ctx context.Context) {
 	defer w.finish(n)
 	request := strconv.FormatUint(n, 10)
 	wait := time.Duration(w.rand.IntN(6000)) * time.Millisecond
+	if w.rand.IntN(3) == 0 { // so that waits end as grants come
+		wait /= 30
+	}
 	got := w.again(ctx, answer{Call: callAcquire, Session: id, Lock: lock, Request: request}, wait+2*time.Second,
 		func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
 			resp, err := s.Acquire(ctx, &dlmv1.AcquireRequest{Session: session, Lock: lock, Request: request, Wait: durationpb.New(wait)})
