@@ -185,7 +185,10 @@ type rueidisLocker struct {
 func openRueidislock(_ context.Context, addr, lock string) (locker, error) {
 	l, err := rueidislock.NewLocker(rueidislock.LockerOption{
 		ClientOption: rueidis.ClientOption{InitAddress: []string{addr}, ForceSingleClient: true},
-		KeyValidity:  ttl, KeyMajority: 1, NoLoopTracking: true,
+		KeyValidity:  ttl, KeyMajority: 1,
+		// By default a server that takes longer than 20 ms is given up, and another one tried. There
+		// is only one, and the wait that follows ends with somebody's release.
+		TryNextAfter: ttl / 2,
 	})
 	if err != nil {
 		return nil, err
@@ -196,11 +199,19 @@ func openRueidislock(_ context.Context, addr, lock string) (locker, error) {
 func (l *rueidisLocker) close() { l.locker.Close() }
 
 func (l *rueidisLocker) acquire(ctx context.Context) (hold, error) {
-	held, release, err := l.locker.WithContext(ctx, l.lock)
+	// What ends the wait must not end the hold.
+	whole, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	waiting := context.AfterFunc(ctx, cancel)
+	held, release, err := l.locker.WithContext(whole, l.lock)
+	if !waiting() && err == nil {
+		release()
+		err = ctx.Err()
+	}
 	if err != nil {
+		cancel()
 		return nil, err
 	}
-	return &rueidisHold{held, release}, nil
+	return &rueidisHold{held, func() { release(); cancel() }}, nil
 }
 
 type rueidisHold struct {

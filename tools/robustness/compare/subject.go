@@ -146,9 +146,9 @@ func startRedis(_ *builds, dir string) (*service, error) {
 	s, err := serve(dir, addr, syscall.SIGTERM, nil, binary, "--port", port(addr), "--bind", "127.0.0.1", "--dir", dir,
 		"--save", "", "--appendonly", "yes", "--appendfsync", "always")
 	if err == nil {
-		s.settings = fmt.Sprintf("%s; appendonly yes, appendfsync always; %s over %s, expiry %v, extended every %v; %s, validity %v, extended every %v",
+		s.settings = fmt.Sprintf("%s; appendonly yes, appendfsync always; %s over %s, expiry %v, extended every %v; %s, validity %v, extended every %v, given up after %v",
 			version(binary, "--version"), library("github.com/go-redsync/redsync/v4"), library("github.com/redis/go-redis/v9"), ttl, ttl/3,
-			"rueidislock of "+library("github.com/redis/rueidis"), ttl, ttl/2)
+			"rueidislock of "+library("github.com/redis/rueidis"), ttl, ttl/2, ttl/2)
 	}
 	return s, err
 }
