@@ -53,28 +53,29 @@
 //
 // # What each promises
 //
-//   - etcd's Mutex is a key with a lease. Its documentation says that holding it proves nothing to
-//     anybody else, and that what is guarded has to check the key's revision. There is a row without
+//   - etcd's Mutex is a key with a lease. Its documentation says that a lease alone excludes nobody
+//     for certain, and that what is guarded has to check the key's revision. There is a row without
 //     any check, one that asks the session whether it has ended before each write, and one whose
 //     store checks that revision.
-//   - Redis' page on locks says what they are safe for with several independent servers, and that
-//     clocks and pauses may break that. redsync and rueidislock are two of its Go clients. Here is
-//     one server, with every write on disk. redsync is extended every third of the TTL, which it
-//     leaves to its users; rueidislock does that itself and ends a context when the lock is lost,
-//     which is asked before each write.
-//   - ZooKeeper's recipe is a queue of nodes that live as long as their session. Its documentation
-//     has clients regard the lock as lost when they are disconnected; the Lock of the Go client does
-//     not tell.
-//   - PostgreSQL's advisory locks live as long as their connection and have no TTL: a holder that
-//     is paused is waited for, however long that takes. They are meant for what happens inside the
-//     database over the same connection; here they guard something else, as is often done.
-//   - dlm's token checked by the plain store refuses stale writes. It does not make one step of two
-//     writes: a section that breaks off in between is torn there as behind any lock. dlm's own files
-//     are published whole or not at all.
+//   - Redis' page on locks asks for fencing tokens where it matters, and warns that a lock may be
+//     gone although its holder lives; it has a way to use several independent servers, while here
+//     is one, with every write on disk. redsync and rueidislock are two Go clients. redsync leaves
+//     it to its users to extend a lock, which is done every third of the TTL; rueidislock does it
+//     by itself, and ends a context when the lock is lost, which is asked before each write.
+//   - ZooKeeper's recipe is a queue of nodes that live as long as their session. A client that is
+//     cut off learns that its session has ended when it is back, so it has to count itself out
+//     before; the Lock of the Go client does not say so, and nothing is asked.
+//   - PostgreSQL's advisory locks mean what their users say, who may lock files with them as well.
+//     They live as long as their connection and have no TTL: a holder that is paused is waited for,
+//     however long that takes, and one that was cut off is not told.
+//   - dlm's token, checked by the plain store, has stale writes refused. It does not make one step
+//     of two writes: a section that breaks off in between is torn there as behind any lock. dlm's
+//     own files are published whole or not at all.
 //
-// Each service is a single server: what its replication does when members fail is another question.
-// The leases of Kubernetes' leader election are left out: they need an API server, they elect
-// rather than lock, and their documentation says that they fence nothing.
+// Only etcd's revision is checked by the store beside dlm's token: it is what its documentation
+// asks for. Each service is a single server: what its replication does when members fail is another
+// question. The leases of Kubernetes' leader election are left out: they need an API server, and
+// their package says by itself that it does not fence.
 //
 // The exit code is 1 if dlm lost or accepted anything in either row, or tore anything in its own
 // files; else 2 if a row is void; else 0, whatever the others did.

@@ -62,6 +62,7 @@ const (
 type row struct {
 	subject subject
 	note    string // why there is no verdict, or none that counts
+	skipped bool   // as it is not installed
 	void    bool
 	verdict verdict
 }
@@ -123,14 +124,13 @@ func (r row) bad() bool {
 func (o options) try(ctx context.Context, b *builds, dir string, s subject) row {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	row := row{subject: s}
 	began := time.Now()
 	settings, v, err := o.run(ctx, b, dir, s)
-	row.verdict = v
+	row := row{subject: s, verdict: v}
 	var why skipped
 	switch {
 	case errors.As(err, &why):
-		row.note = why.Error()
+		row.note, row.skipped = why.Error(), true
 	case err != nil:
 		row.note, row.void = "void: "+err.Error(), true
 	case v.acknowledged == 0:
@@ -294,7 +294,12 @@ func (o options) print(rows []row) error {
 		cells = append(cells, waits(v.waits), fmt.Sprintf("%d / %d / %d", v.faults[paused], v.faults[killed], v.faults[cutOff]))
 		if r.note != "" {
 			note, _, _ := strings.Cut(r.note, "\n")
-			cells = append([]string{r.subject.name + " (" + note + ")"}, cells[1:]...)
+			cells[0] += " (" + note + ")"
+		}
+		if r.skipped {
+			for i := range cells[1:] {
+				cells[1+i] = "-"
+			}
 		}
 		table = append(table, cells)
 	}
