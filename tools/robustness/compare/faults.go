@@ -56,13 +56,13 @@ const (
 // play plays a lane's faults.
 func (r *run) play(ctx context.Context, l *lane, faults []fault) error {
 	for _, f := range faults {
-		hit := false
-		for try := 0; !hit; try++ {
+		struck := false
+		for try := 0; !struck; try++ {
 			if try == tries {
 				return fmt.Errorf("%s: no section could be hit in %d tries", l.name, tries)
 			}
 			var err error
-			if hit, err = r.strike(ctx, l, f); err != nil {
+			if struck, err = r.strike(ctx, l, f); err != nil {
 				return fmt.Errorf("%s: %w", f.kind, err)
 			}
 		}
@@ -72,7 +72,7 @@ func (r *run) play(ctx context.Context, l *lane, faults []fault) error {
 
 // strike waits for a section that a fault is due in, hits its holder, and waits until that is over
 // and another section has begun. It reports whether the section was still going on.
-func (r *run) strike(ctx context.Context, l *lane, f fault) (hitting bool, err error) {
+func (r *run) strike(ctx context.Context, l *lane, f fault) (struck bool, err error) {
 	l.mu.Lock()
 	l.next = &f
 	l.mu.Unlock()
@@ -87,15 +87,15 @@ func (r *run) strike(ctx context.Context, l *lane, f fault) (hitting bool, err e
 		pause(ctx, f.at)
 	}
 	l.mu.Lock()
-	hitting = victim != "" && l.active[section]
+	struck = victim != "" && l.active[section]
 	l.chosen, l.victim = 0, ""
-	if hitting {
+	if struck {
 		l.next = nil
 		l.clean = 0
 		l.h.hits = append(l.h.hits, hit{f.kind, section, time.Now()})
 	}
 	l.mu.Unlock()
-	if !hitting {
+	if !struck {
 		return false, nil
 	}
 	w := r.workers[victim]

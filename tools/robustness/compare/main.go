@@ -22,7 +22,7 @@ import (
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "worker" {
-		if err := work(os.Args[2:]); err != nil {
+		if err := runWorker(os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -117,7 +117,7 @@ func (o options) compare(ctx context.Context) int {
 // bad reports whether dlm did what it promises not to do.
 func (r row) bad() bool {
 	v := r.verdict
-	return r.subject.fails && (v.lost > 0 || v.accepted > 0 || r.subject.own && v.torn > 0)
+	return r.subject.dlm && (v.lost > 0 || v.accepted > 0 || r.subject.own && v.torn > 0)
 }
 
 // try tries one subject.
@@ -126,19 +126,19 @@ func (o options) try(ctx context.Context, b *builds, dir string, s subject) row 
 	defer cancel()
 	began := time.Now()
 	settings, v, err := o.run(ctx, b, dir, s)
-	row := row{subject: s, verdict: v}
+	tried := row{subject: s, verdict: v}
 	var why skipped
 	switch {
 	case errors.As(err, &why):
-		row.note, row.skipped = why.Error(), true
+		tried.note, tried.skipped = why.Error(), true
 	case err != nil:
-		row.note, row.void = "void: "+err.Error(), true
+		tried.note, tried.void = "void: "+err.Error(), true
 	case v.acknowledged == 0:
-		row.note, row.void = "void: no section was acknowledged", true
+		tried.note, tried.void = "void: no section was acknowledged", true
 	default:
 		for _, kind := range kinds() {
 			if n := v.faults[kind]; n < least {
-				row.note, row.void = fmt.Sprintf("void: %s only %d times", kind, n), true
+				tried.note, tried.void = fmt.Sprintf("void: %s only %d times", kind, n), true
 			}
 		}
 	}
@@ -146,11 +146,11 @@ func (o options) try(ctx context.Context, b *builds, dir string, s subject) row 
 	if settings != "" {
 		fmt.Fprintf(o.out, "  %s\n  checked before a write: %s\n", settings, s.check)
 	}
-	if row.note != "" {
-		fmt.Fprintf(o.out, "  %s\n", row.note)
+	if tried.note != "" {
+		fmt.Fprintf(o.out, "  %s\n", tried.note)
 	}
 	fmt.Fprintf(o.out, "  took %v\n", time.Since(began).Round(time.Second))
-	return row
+	return tried
 }
 
 // run is what runs for one subject.

@@ -263,13 +263,6 @@ func (l *lane) await(ctx context.Context, within time.Duration, what string, hol
 	}
 }
 
-// lasting reports whether a section has not ended.
-func (l *lane) lasting(section int) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.active[section]
-}
-
 // end has the lane's workers end, once they hold the lock.
 func (l *lane) end() {
 	l.mu.Lock()

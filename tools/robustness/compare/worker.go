@@ -42,7 +42,7 @@ type worker struct {
 	locker            locker
 }
 
-func work(args []string) error {
+func runWorker(args []string) error {
 	flags := flag.NewFlagSet("worker", flag.ContinueOnError)
 	var w worker
 	flags.StringVar(&w.name, "name", "", "")
