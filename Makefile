@@ -103,8 +103,9 @@ fuzz: ## run every fuzz target for FUZZTIME, a minute if none is given; ARGS="Fu
 	GO='$(GO)' tools/fuzz/fuzz.sh $(ARGS)
 
 .PHONY: peers
-peers: ## check the program that measures other systems, which is a Go module of its own
+peers: ## check the programs that try other systems, which are Go modules of their own
 	cd cmd/dlm-bench-peers && $(GO) vet ./... && $(GO) test ./...
+	cd tools/robustness/compare && $(GO) vet ./... && $(GO) test ./...
 
 .PHONY: web
 web: ## try the web page in Chromium (two minutes); skipped where there is none; ARGS=-short for less than a minute of it
@@ -156,6 +157,11 @@ robustness: ## break real clusters at random, and check every answer (twice ROBU
 mutants: ## break the protocol's rules one by one, and see that each is found out (ten minutes); ARGS="-only quick" for two
 	@mkdir -p bin && $(GO) build -o bin/robustness ./tools/robustness
 	bin/robustness -mutants $(ARGS)
+
+.PHONY: robustness-compare
+robustness-compare: ## put other systems' locks under the same faults as dlm's, and tell what became of the data (a quarter of an hour); skips what is not installed
+	@mkdir -p bin
+	cd tools/robustness/compare && $(GO) build -o ../../../bin/robustness-compare . && ../../../bin/robustness-compare $(ARGS)
 
 .PHONY: abuse
 abuse: ## flood servers in every way, beside an honest client, and tell what that noticed (ten minutes); ARGS=-short for one
