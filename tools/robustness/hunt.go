@@ -175,13 +175,14 @@ func (r *run) judgeMeanwhile(ctx context.Context) ([]accusation, error) {
 func (r *run) annoy(ctx context.Context) error {
 	for i := 0; ctx.Err() == nil; i++ {
 		var err error
-		switch i % 5 {
-		case 0, 2:
-			err = evict(ctx, r)
-		case 1:
+		if i%2 == 1 {
 			for _, p := range r.l.proxies {
 				p.cut()
 			}
+		}
+		switch i % 5 {
+		case 0, 2:
+			err = evict(ctx, r)
 		case 3:
 			w := pick(r, r.workers)
 			w.signal(syscall.SIGSTOP)

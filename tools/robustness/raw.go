@@ -171,19 +171,28 @@ func (w *rawWorker) section(ctx context.Context) {
 	if w.rand.IntN(3) == 0 { // so that waits end as grants come
 		wait /= 30
 	}
-	got := w.again(ctx, answer{Call: callAcquire, Session: id, Lock: lock, Request: request}, wait+2*time.Second,
-		func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
-			resp, err := s.Acquire(ctx, &dlmv1.AcquireRequest{Session: session, Lock: lock, Request: request, Wait: durationpb.New(wait)})
-			a.Got = resp.GetToken()
-			a.Reason = map[dlmv1.AcquireResponse_Outcome]string{
-				dlmv1.AcquireResponse_OUTCOME_GRANTED: ok, dlmv1.AcquireResponse_OUTCOME_BUSY: busy, dlmv1.AcquireResponse_OUTCOME_CANCELLED: cancelled,
-			}[resp.GetOutcome()]
-			return err
-		})
+	acquire := func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
+		resp, err := s.Acquire(ctx, &dlmv1.AcquireRequest{Session: session, Lock: lock, Request: request, Wait: durationpb.New(wait)})
+		a.Got = resp.GetToken()
+		a.Reason = map[dlmv1.AcquireResponse_Outcome]string{
+			dlmv1.AcquireResponse_OUTCOME_GRANTED: ok, dlmv1.AcquireResponse_OUTCOME_BUSY: busy, dlmv1.AcquireResponse_OUTCOME_CANCELLED: cancelled,
+		}[resp.GetOutcome()]
+		return err
+	}
+	first := answer{Call: callAcquire, Session: id, Lock: lock, Request: request}
+	got := w.again(ctx, first, wait+2*time.Second, acquire)
 	if got.Reason != ok {
 		return
 	}
 	token := got.Got
+	if w.rand.IntN(8) == 0 { // another copy of what is answered: the same grant
+		cctx, cancel := context.WithTimeout(ctx, wait+2*time.Second)
+		again := got
+		if again.Asked = time.Now(); acquire(cctx, w.any(), &again) == nil && again.Reason == ok {
+			w.h.add(again)
+		}
+		cancel()
+	}
 	for {
 		next := w.hold(ctx, session, id, lock, token)
 		if next == 0 {
