@@ -58,7 +58,7 @@ func (o options) runMutants(dir string) (code int, err error) {
 
 // chosen are the mutants that were asked for.
 func (o options) chosen() (chosen []mutant, err error) {
-	for _, m := range mutants {
+	for _, m := range mutants() {
 		if o.only == "" || o.only == "quick" && !m.slow || slices.Contains(strings.Split(o.only, ","), m.name) {
 			chosen = append(chosen, m)
 		}

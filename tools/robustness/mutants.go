@@ -19,47 +19,52 @@ type mutant struct {
 // mutantEnv chooses which mutant a process is.
 const mutantEnv = "DLM_MUTANT"
 
-var mutants = []mutant{
-	{name: "append-without-guard", rule: "append: guard"},
-	{name: "append-guarded-by-memory", rule: "append: the guard is compared, not looked at before", slow: true},
-	{name: "append-twice", rule: "append: c(record)=0", slow: true},
-	{name: "guard-without-token", rule: "guard: m(locks/L)=T"},
-	{name: "guard-without-session", rule: "guard: Lease(locks/L)=S"},
-	{name: "release-without-guard", rule: "release: guard"},
-	{name: "release-without-marker", rule: "release: put the marker"},
-	{name: "publish-apart", rule: "release: the marker in the same transaction"},
-	{name: "marker-of-anybody", rule: "the marker says that it is S's", slow: true},
-	{name: "commit-keeps-token", rule: "commit: put locks/L again"},
-	{name: "discard-without-note", rule: "discard: a note for the marker"},
-	{name: "evict-without-note", rule: "evict: put the note"},
-	{name: "evict-without-token", rule: "evict: m(locks/L)=T", slow: true},
-	{name: "grant-of-a-held-lock", rule: "acquire: c(locks/L)=0"},
-	{name: "grant-past-the-queue", rule: "acquire: m(waited/L); try: nothing under queue/L//", slow: true},
-	{name: "place-beside-a-hold", rule: "wait: held by this very (S, r)", slow: true},
-	{name: "pass-to-the-last", rule: "release: the first waiter"},
-	{name: "pass-by-name", rule: "places are in the order of their CreateRevision"},
-	{name: "pass-beyond-the-watch", rule: "a waiter is next only as far as the watch has come"},
-	{name: "pass-to-who-left", rule: "release: its key at its CreateRevision"},
-	{name: "pass-without-lease", rule: "release: put locks/L on the waiter's lease"},
-	{name: "promote-a-held-lock", rule: "promote: c(locks/L)=0", slow: true},
-	{name: "cancel-unseen-grant", rule: "cancel: held by (S, r): it was granted", slow: true},
-	{name: "heartbeat-from-memory", rule: "a heartbeat reads etcd"},
-	{name: "truth-says-success", rule: "the truth rule: success only for what was published"},
-	{name: "truth-forgets", rule: "the truth rule: history is asked"},
-	{name: "sweep-blindly", rule: "sweep: m(locks/L)≠T, c(commits/L//T)=0"},
-	{name: "fold-without-heads", rule: "fold: m(files/L//F) as it was read", slow: true},
-	{name: "fold-keeps-marker", rule: "fold: delete the markers in the last step"},
-	{name: "fold-out-of-order", rule: "fold: the oldest sections first"},
-	{name: "sdk-success-without-evidence", rule: "an answer is true, the SDK's as well"},
-	{name: "sdk-repeats-under-another-request", rule: "a repeat under the same request is the same attempt", slow: true},
+// mutants are all rules that can be broken.
+func mutants() []mutant {
+	return []mutant{
+		{name: "append-without-guard", rule: "append: guard"},
+		{name: "append-guarded-by-memory", rule: "append: the guard is compared, not looked at before", slow: true},
+		{name: "append-twice", rule: "append: c(record)=0", slow: true},
+		{name: "guard-without-token", rule: "guard: m(locks/L)=T"},
+		{name: "guard-without-session", rule: "guard: Lease(locks/L)=S"},
+		{name: "release-without-guard", rule: "release: guard"},
+		{name: "release-without-marker", rule: "release: put the marker"},
+		{name: "publish-apart", rule: "release: the marker in the same transaction"},
+		{name: "marker-of-anybody", rule: "the marker says that it is S's", slow: true},
+		{name: "commit-keeps-token", rule: "commit: put locks/L again"},
+		{name: "discard-without-note", rule: "discard: a note for the marker"},
+		{name: "evict-without-note", rule: "evict: put the note"},
+		{name: "evict-without-token", rule: "evict: m(locks/L)=T", slow: true},
+		{name: "grant-of-a-held-lock", rule: "acquire: c(locks/L)=0"},
+		{name: "grant-past-the-queue", rule: "acquire: m(waited/L); try: nothing under queue/L//", slow: true},
+		{name: "place-beside-a-hold", rule: "wait: held by this very (S, r)", slow: true},
+		{name: "pass-to-the-last", rule: "release: the first waiter"},
+		{name: "pass-by-name", rule: "places are in the order of their CreateRevision"},
+		{name: "pass-beyond-the-watch", rule: "a waiter is next only as far as the watch has come"},
+		{name: "pass-to-who-left", rule: "release: its key at its CreateRevision"},
+		{name: "pass-without-lease", rule: "release: put locks/L on the waiter's lease"},
+		{name: "promote-a-held-lock", rule: "promote: c(locks/L)=0", slow: true},
+		{name: "cancel-unseen-grant", rule: "cancel: held by (S, r): it was granted", slow: true},
+		{name: "heartbeat-from-memory", rule: "a heartbeat reads etcd"},
+		{name: "truth-says-success", rule: "the truth rule: success only for what was published"},
+		{name: "truth-forgets", rule: "the truth rule: history is asked"},
+		{name: "sweep-blindly", rule: "sweep: m(locks/L)≠T, c(commits/L//T)=0"},
+		{name: "fold-without-heads", rule: "fold: m(files/L//F) as it was read", slow: true},
+		{name: "fold-keeps-marker", rule: "fold: delete the markers in the last step"},
+		{name: "fold-out-of-order", rule: "fold: the oldest sections first"},
+		{name: "sdk-success-without-evidence", rule: "an answer is true, the SDK's as well"},
+		{name: "sdk-repeats-under-another-request", rule: "a repeat under the same request is the same attempt", slow: true},
+	}
 }
 
 // site is a place in the source at which rules are broken: old is there once, and becomes broken,
 // in which mutated(name) reports whether the process is that mutant.
 type site struct{ file, old, broken string }
 
-var sites = []site{
-	{"etcdstore/append.go", `	return append(s.guard(r.Lock, r.Token, c), op.Absent(record)),
+// sites are all places.
+func sites() []site {
+	return []site{
+		{"etcdstore/append.go", `	return append(s.guard(r.Lock, r.Token, c), op.Absent(record)),
 `, `	guard = append(s.guard(r.Lock, r.Token, c), op.Absent(record))
 	h := s.mirror.holder(r.Lock)
 	switch {
@@ -70,7 +75,7 @@ var sites = []site{
 	}
 	return guard,
 `},
-	{"etcdstore/section.go", `	key := s.keys.lock(lock)
+		{"etcdstore/section.go", `	key := s.keys.lock(lock)
 	if !c.alive {
 `, `	key := s.keys.lock(lock)
 	switch {
@@ -81,7 +86,7 @@ var sites = []site{
 	}
 	if !c.alive {
 `},
-	{"etcdstore/section.go", `	if sec.Appended && !sec.Withheld {
+		{"etcdstore/section.go", `	if sec.Appended && !sec.Withheld {
 `, `	if mutated("release-without-guard") {
 		e.guard = nil
 	}
@@ -89,11 +94,11 @@ var sites = []site{
 		e.apart, e.publishes, e.bytes = s.marker(c, sec), true, s.usage.bytesOf(sec.Lock, sec.Token)
 	} else if sec.Appended && !sec.Withheld && !mutated("release-without-marker") {
 `},
-	{"etcdstore/ending.go", `	bytes     int64           // of that, as far as this store knows
+		{"etcdstore/ending.go", `	bytes     int64           // of that, as far as this store knows
 `, `	bytes     int64
 	apart     []*pb.RequestOp
 `},
-	{"etcdstore/ending.go", `	if e.publishes {
+		{"etcdstore/ending.go", `	if e.publishes {
 		s.publish(`, `	if len(e.apart) > 0 {
 		s.engine.Submit(commit.Txn{Then: e.apart}, func(*pb.TxnResponse, error) {})
 	}
@@ -102,50 +107,50 @@ var sites = []site{
 	}
 	if e.publishes {
 		s.publish(`},
-	{"etcdstore/section.go", `		Then:  []*pb.RequestOp{op.PutOn(c.lease, lock, value)},
+		{"etcdstore/section.go", `		Then:  []*pb.RequestOp{op.PutOn(c.lease, lock, value)},
 `, `		Then:  commitPuts(op.PutOn(c.lease, lock, value)),
 `},
-	{"etcdstore/section.go", `	if sec.Appended {
+		{"etcdstore/section.go", `	if sec.Appended {
 		e.note.Why = discarded
 `, `	if sec.Appended && !mutated("discard-without-note") {
 		e.note.Why = discarded
 `},
-	{"etcdstore/section.go", `		guard: []*pb.Compare{op.ModifiedAt(s.keys.lock(lock), token)},
+		{"etcdstore/section.go", `		guard: []*pb.Compare{op.ModifiedAt(s.keys.lock(lock), token)},
 		then:  s.note(lock, token, note),
 `, `		guard: evictGuard(s.keys.lock(lock), token),
 		then:  evictNote(s.note(lock, token, note)),
 `},
-	{"etcdstore/section.go", `	err := s.truth(ctx, c, sec)
+		{"etcdstore/section.go", `	err := s.truth(ctx, c, sec)
 `, `	err := s.truth(ctx, c, sec)
 	if mutated("truth-says-success") && errors.Is(err, ErrLockExpired) {
 		err = nil
 	}
 `},
-	{"etcdstore/evidence.go", `	return s.truthAtEnd(ctx, c, sec, now)
+		{"etcdstore/evidence.go", `	return s.truthAtEnd(ctx, c, sec, now)
 `, `	if mutated("truth-forgets") {
 		return notOwn(sec)
 	}
 	return s.truthAtEnd(ctx, c, sec, now)
 `},
-	{"etcdstore/evidence.go", `	return len(marker.Value) == 0 ||`, `	return mutated("marker-of-anybody") || len(marker.Value) == 0 ||`},
-	{"etcdstore/acquire.go", `	} else if vacant {
+		{"etcdstore/evidence.go", `	return len(marker.Value) == 0 ||`, `	return mutated("marker-of-anybody") || len(marker.Value) == 0 ||`},
+		{"etcdstore/acquire.go", `	} else if vacant {
 		a.grant(since)
 	} else {
 `, `	} else if vacant || grantsAnyhow(s, a.lock) {
 		a.grant(since)
 	} else {
 `},
-	{"etcdstore/acquire.go", `a.s.mirror.vacant(a.lock); !vacant {
+		{"etcdstore/acquire.go", `a.s.mirror.vacant(a.lock); !vacant {
 `, `a.s.mirror.vacant(a.lock); !vacant && !grantsAnyhow(a.s, a.lock) {
 `},
-	// Harmless by itself: promote passes it on. But so the lock is free for a moment.
-	{"etcdstore/section.go", `	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
+		// Harmless by itself: promote passes it on. But so the lock is free for a moment.
+		{"etcdstore/section.go", `	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
 `, `	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
 	if mutated("grant-past-the-queue") || mutated("promote-a-held-lock") {
 		p = s.passTo(nil, sec.Lock)
 	}
 `},
-	{"etcdstore/entry.go", `	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.ModifiedBy(e.keys.waited(e.lock), since)}
+		{"etcdstore/entry.go", `	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.ModifiedBy(e.keys.waited(e.lock), since)}
 `, `	switch {
 	case mutated("grant-of-a-held-lock"):
 		return nil
@@ -154,22 +159,22 @@ var sites = []site{
 	}
 	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.ModifiedBy(e.keys.waited(e.lock), since)}
 `},
-	{"etcdstore/entry.go", `	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.Empty(e.keys.queue(e.lock))}
+		{"etcdstore/entry.go", `	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.Empty(e.keys.queue(e.lock))}
 `, `	if mutated("grant-past-the-queue") {
 		return []*pb.Compare{op.Absent(e.keys.lock(e.lock))}
 	}
 	return []*pb.Compare{op.Absent(e.keys.lock(e.lock)), op.Empty(e.keys.queue(e.lock))}
 `},
-	{"etcdstore/entry.go", `	t.If = []*pb.Compare{op.NotHeldOn(e.keys.lock(e.lock), e.lease), op.Absent(c.key)}
+		{"etcdstore/entry.go", `	t.If = []*pb.Compare{op.NotHeldOn(e.keys.lock(e.lock), e.lease), op.Absent(c.key)}
 `, `	t.If = []*pb.Compare{op.NotHeldOn(e.keys.lock(e.lock), e.lease), op.Absent(c.key)}
 	if mutated("place-beside-a-hold") {
 		t.If = t.If[1:]
 	}
 `},
-	{"etcdstore/acquire.go", `	if a.repeatable = h != nil && h.session == a.session; a.repeatable {
+		{"etcdstore/acquire.go", `	if a.repeatable = h != nil && h.session == a.session; a.repeatable {
 `, `	if a.repeatable = h != nil && h.session == a.session && !mutated("place-beside-a-hold"); a.repeatable {
 `},
-	{"etcdstore/mirror_query.go", `		if w.created > m.rev {
+		{"etcdstore/mirror_query.go", `		if w.created > m.rev {
 			return false
 		}
 		if !skip[w.acquisition] {
@@ -184,15 +189,15 @@ var sites = []site{
 		}
 		return first == nil || mutated("pass-to-the-last")
 `},
-	{"etcdstore/mirror.go", `	if w.created != o.created {
+		{"etcdstore/mirror.go", `	if w.created != o.created {
 		return`, `	if w.created != o.created && !mutated("pass-by-name") {
 		return`},
-	// Harmless by itself: a watch may be late. But so what is remembered is wrong for longer.
-	{"etcdstore/informer.go", `		case resp, ok := <-watch:
+		// Harmless by itself: a watch may be late. But so what is remembered is wrong for longer.
+		{"etcdstore/informer.go", `		case resp, ok := <-watch:
 `, `		case resp, ok := <-watch:
 			lateWatch()
 `},
-	{"etcdstore/pass.go", `	return pass{
+		{"etcdstore/pass.go", `	return pass{
 		ifs:   []*pb.Compare{op.CreatedAt(place, w.created)},
 `, `	ifs := []*pb.Compare{op.CreatedAt(place, w.created)}
 	if mutated("pass-to-who-left") {
@@ -204,39 +209,39 @@ var sites = []site{
 	return pass{
 		ifs:   ifs,
 `},
-	{"etcdstore/queue.go", `			If:    append([]*pb.Compare{op.Absent(s.keys.lock(lock))}, p.ifs...),
+		{"etcdstore/queue.go", `			If:    append([]*pb.Compare{op.Absent(s.keys.lock(lock))}, p.ifs...),
 `, `			If:    promoteIfs(op.Absent(s.keys.lock(lock)), p.ifs),
 `},
-	{"etcdstore/queue.go", `	for s.mirror.waitedFor(lock) {
+		{"etcdstore/queue.go", `	for s.mirror.waitedFor(lock) {
 `, `	for s.mirror.waitedFor(lock) || mutated("promote-a-held-lock") {
 `},
-	{"etcdstore/queue.go", `	case holder != nil && holds(holder, a):
+		{"etcdstore/queue.go", `	case holder != nil && holds(holder, a):
 `, `	case holder != nil && holds(holder, a) && !mutated("cancel-unseen-grant"):
 `},
-	{"etcdstore/session.go", `	states, rev, err := s.states(ctx, c.id, unfinished)
+		{"etcdstore/session.go", `	states, rev, err := s.states(ctx, c.id, unfinished)
 	s.mirror.timed(states)
 `, `	states, rev, err := s.states(ctx, c.id, unfinished)
 	states = remembered(c.id, states)
 	s.mirror.timed(states)
 `},
-	{"etcdstore/sweep.go", `		noted, err := s.get(ctx, s.keys.note(k.lock, k.token), clientv3.WithKeysOnly())
+		{"etcdstore/sweep.go", `		noted, err := s.get(ctx, s.keys.note(k.lock, k.token), clientv3.WithKeysOnly())
 `, `		if mutated("sweep-blindly") {
 			t.If = t.If[2:]
 		}
 		noted, err := s.get(ctx, s.keys.note(k.lock, k.token), clientv3.WithKeysOnly())
 `},
-	{"etcdstore/fold.go", `			guard = append(guard, op.ModifiedAt(key, f.rev))
+		{"etcdstore/fold.go", `			guard = append(guard, op.ModifiedAt(key, f.rev))
 `, `			if !mutated("fold-without-heads") {
 				guard = append(guard, op.ModifiedAt(key, f.rev))
 			}
 `},
-	{"etcdstore/fold.go", `	for _, sec := range secs {
+		{"etcdstore/fold.go", `	for _, sec := range secs {
 		last = append(last, op.Delete(s.keys.marker(lock, sec.token)), op`, `	for _, sec := range secs {
 		if !mutated("fold-keeps-marker") {
 			last = append(last, op.Delete(s.keys.marker(lock, sec.token)))
 		}
 		last = append(last, op`},
-	{"etcdstore/fold.go", `	var guard []*pb.Compare
+		{"etcdstore/fold.go", `	var guard []*pb.Compare
 	var files []string
 `, `	if mutated("fold-out-of-order") {
 		slices.Reverse(secs)
@@ -244,7 +249,7 @@ var sites = []site{
 	var guard []*pb.Compare
 	var files []string
 `},
-	{"client/unlock.go", `	e.err = err
+		{"client/unlock.go", `	e.err = err
 	if errors.Is(err, ErrLockExpired) {
 `, `	if mutated("sdk-success-without-evidence") && errors.Is(err, ErrLockExpired) {
 		err = nil
@@ -252,7 +257,7 @@ var sites = []site{
 	e.err = err
 	if errors.Is(err, ErrLockExpired) {
 `},
-	{"client/outbox.go", `		c.sent = now
+		{"client/outbox.go", `		c.sent = now
 		c.sends++
 `, `		if a := c.message().GetAppend(); a != nil && c.sends > 0 && mutated("sdk-repeats-under-another-request") {
 			a.Request += "0"
@@ -260,12 +265,14 @@ var sites = []site{
 		c.sent = now
 		c.sends++
 `},
+	}
 }
 
 // added is what the sites need, by package.
-var added = map[string]string{
-	"client": "",
-	"etcdstore": `
+func added() map[string]string {
+	return map[string]string{
+		"client": "",
+		"etcdstore": `
 func commitPuts(put *pb.RequestOp) []*pb.RequestOp {
 	if mutated("commit-keeps-token") {
 		return nil
@@ -322,10 +329,13 @@ func remembered(session string, states []AcquisitionState) []AcquisitionState {
 	return states
 }
 `,
+	}
 }
 
-var addedImports = map[string]string{
-	"etcdstore": `
+// addedImports are the imports of what is added, by package.
+func addedImports() map[string]string {
+	return map[string]string{
+		"etcdstore": `
 	"sync"
 	"time"
 
@@ -333,6 +343,7 @@ var addedImports = map[string]string{
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 `,
+	}
 }
 
 // overlay writes the broken source into dir, and returns the file that tells go build of it.
@@ -341,10 +352,10 @@ func overlay(dir, root string) (file string, err error) {
 	if err != nil {
 		return "", err
 	}
-	for pkg, more := range added {
+	for pkg, more := range added() {
 		replaced[filepath.Join(root, pkg, "mutated.go")] = fmt.Sprintf(
 			"package %s\n\nimport (\n\t\"os\"%s\n)\n\nvar mutation = os.Getenv(%q)\n\nfunc mutated(name string) bool { return mutation == name }\n%s",
-			filepath.Base(pkg), addedImports[pkg], mutantEnv, more)
+			filepath.Base(pkg), addedImports()[pkg], mutantEnv, more)
 	}
 	var o struct{ Replace map[string]string }
 	o.Replace = map[string]string{}
@@ -366,7 +377,7 @@ func overlay(dir, root string) (file string, err error) {
 // brokenSources are the files with sites, all of them broken.
 func brokenSources(root string) (map[string]string, error) {
 	text := map[string]string{}
-	for _, s := range sites {
+	for _, s := range sites() {
 		path := filepath.Join(root, s.file)
 		if text[path] == "" {
 			b, err := os.ReadFile(path)

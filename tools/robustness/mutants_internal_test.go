@@ -16,14 +16,14 @@ func TestMutantsAreInTheSource(t *testing.T) {
 		t.Error(err)
 	}
 	var all strings.Builder
-	for _, s := range sites {
+	for _, s := range sites() {
 		all.WriteString(s.broken)
 	}
-	for _, more := range added {
+	for _, more := range added() {
 		all.WriteString(more)
 	}
 	names := map[string]bool{}
-	for _, m := range mutants {
+	for _, m := range mutants() {
 		if !strings.Contains(all.String(), `mutated("`+m.name+`")`) {
 			t.Errorf("no site has %s", m.name)
 		}
@@ -32,7 +32,7 @@ func TestMutantsAreInTheSource(t *testing.T) {
 		}
 		names[m.name] = true
 	}
-	if got := strings.Count(all.String(), "mutated("); got < len(mutants) {
-		t.Errorf("%d sites for %d mutants", got, len(mutants))
+	if got := strings.Count(all.String(), "mutated("); got < len(mutants()) {
+		t.Errorf("%d sites for %d mutants", got, len(mutants()))
 	}
 }

@@ -142,7 +142,7 @@ func (s *state) removals(changes []change, accuse func(string, ...any)) {
 	}
 	for section := range unmarked {
 		for key := range s.staged[section] {
-			if !gone(changes, key) {
+			if !deletes(changes, key) {
 				accuse("%s is folded, and %s stays", section, key)
 			}
 		}
@@ -154,7 +154,8 @@ func (s *state) removals(changes []change, accuse func(string, ...any)) {
 	}
 }
 
-func gone(changes []change, key string) bool {
+// deletes reports whether a key is among what is deleted.
+func deletes(changes []change, key string) bool {
 	for _, c := range changes {
 		if c.key == key && c.deleted {
 			return true
