@@ -78,7 +78,7 @@ func (v *verdicts) read(a answer, published []publication, endings map[sectionID
 		return
 	}
 	accuse := func(why string, args ...any) {
-		v.untrue = append(v.untrue, accusation{byReads, fmt.Sprintf(why, args...) + ": " + a.String()})
+		v.accuseAs(byReads, a, why, args...)
 	}
 	n := 0
 	if a.Got > 0 {
@@ -110,8 +110,8 @@ func (v *verdicts) read(a answer, published []publication, endings map[sectionID
 // files holds what the files say against what was published: each published section whole, in the
 // order of tokens, and nothing else.
 func (v *verdicts) files(f *facts, files map[string]string) {
-	accuse := func(why string, args ...any) {
-		v.untrue = append(v.untrue, accusation{byFiles, fmt.Sprintf(why, args...)})
+	accuse := func(lock, why string, args ...any) {
+		v.untrue = append(v.untrue, accusation{checker: byFiles, text: fmt.Sprintf("the file of %s ", lock) + fmt.Sprintf(why, args...), lock: lock})
 	}
 	published := f.publications()
 	for lock, list := range published {
@@ -124,13 +124,13 @@ func (v *verdicts) files(f *facts, files map[string]string) {
 			for at < min(len(got), text.Len()) && got[at] == text.String()[at] {
 				at++
 			}
-			accuse("the file of %s has %d bytes, and published are %d; they differ at %d: has %.80q, want %.80q",
-				lock, len(got), text.Len(), at, got[at:], text.String()[at:])
+			accuse(lock, "has %d bytes, and published are %d; they differ at %d: has %.80q, want %.80q",
+				len(got), text.Len(), at, got[at:], text.String()[at:])
 		}
 	}
 	for lock, text := range files {
 		if published[lock] == nil && text != "" {
-			accuse("the file of %s has %d bytes, and nothing was published", lock, len(text))
+			accuse(lock, "has %d bytes, and nothing was published", len(text))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -116,6 +117,7 @@ func (o options) hunt(dir string, bin programs, m mutant) (found []accusation, a
 		l.close()
 		return nil, 0, err
 	}
+	r.out = io.Discard
 	defer r.close()
 	began := time.Now()
 	last := hunted
@@ -137,15 +139,17 @@ func (o options) hunt(dir string, bin programs, m mutant) (found []accusation, a
 			w.end(syscall.SIGKILL)
 		}
 	}
-	if err != nil || len(found) > 0 {
-		return found, after, err
+	if err == nil && len(found) == 0 {
+		r.endWorkers()
+		var v *verdicts
+		if v, _, err = r.judge(context.Background()); err == nil {
+			found, after = v.untrue, time.Since(began)
+		}
 	}
-	r.endWorkers()
-	v, _, err := r.judge(context.Background())
-	if err != nil {
-		return nil, 0, err
+	if err == nil && len(found) > 0 {
+		err = r.picture(&verdicts{untrue: found}, m.name)
 	}
-	return v.untrue, time.Since(began), nil
+	return found, after, err
 }
 
 // judgeMeanwhile judges again and again what has happened, until something is found or ctx ends.

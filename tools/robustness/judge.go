@@ -15,7 +15,12 @@ type verdicts struct {
 }
 
 // accusation is something that may not be.
-type accusation struct{ checker, text string }
+type accusation struct {
+	checker, text string
+	lock          string    // empty: of no lock in particular
+	at            time.Time // zero: of no moment in particular
+	answer        *answer   // that is untrue; nil: none in particular
+}
 
 // Checkers: what each of them looks at.
 const (
@@ -27,7 +32,11 @@ const (
 )
 
 func (v *verdicts) accuse(a answer, why string, args ...any) {
-	v.untrue = append(v.untrue, accusation{byAnswers, fmt.Sprintf(why, args...) + ": " + a.String()})
+	v.accuseAs(byAnswers, a, why, args...)
+}
+
+func (v *verdicts) accuseAs(checker string, a answer, why string, args ...any) {
+	v.untrue = append(v.untrue, accusation{checker: checker, text: fmt.Sprintf(why, args...) + ": " + a.String(), lock: a.Lock, at: a.Answered, answer: &a})
 }
 
 // soon is how long after a section's end its outcome must be known, whatever was compacted.
@@ -53,7 +62,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 		v.transitions(e)
 		f, err := e.facts()
 		if err != nil {
-			v.untrue = append(v.untrue, accusation{byTransitions, err.Error()})
+			v.untrue = append(v.untrue, accusation{checker: byTransitions, text: err.Error()})
 			return v
 		}
 		published := f.publications()

@@ -131,7 +131,7 @@ func TestJudge(t *testing.T) {
 			}
 			v := judge([]answer{test.answer}, []*epoch{past()}, true)
 			if got := len(v.untrue) > 0; got != test.untrue {
-				t.Errorf("untrue: %q; want any: %t", v.untrue, test.untrue)
+				t.Errorf("untrue: %v; want any: %t", v.untrue, test.untrue)
 			}
 		})
 	}
@@ -211,7 +211,7 @@ func TestTransitions(t *testing.T) {
 		e, v := past(), &verdicts{}
 		e.changes = append(e.changes, test.changes...)
 		if v.transitions(e); len(v.untrue) > 0 != test.wrong {
-			t.Errorf("%s: got %q; want any: %t", name, v.untrue, test.wrong)
+			t.Errorf("%s: got %v; want any: %t", name, v.untrue, test.wrong)
 		}
 	}
 }
@@ -250,7 +250,7 @@ func TestReads(t *testing.T) {
 	} {
 		v := &verdicts{}
 		if v.read(test.read, f.publications()["a"], askedEndings([]answer{release}), at(0)); len(v.untrue) > 0 != test.untrue {
-			t.Errorf("%s: got %q; want any: %t", name, v.untrue, test.untrue)
+			t.Errorf("%s: got %v; want any: %t", name, v.untrue, test.untrue)
 		}
 	}
 }
@@ -300,7 +300,7 @@ func TestJudgeFiles(t *testing.T) {
 	} {
 		v := &verdicts{}
 		if v.files(f, test.files); len(v.untrue) > 0 != test.untrue {
-			t.Errorf("%s: untrue: %q; want any: %t", name, v.untrue, test.untrue)
+			t.Errorf("%s: untrue: %v; want any: %t", name, v.untrue, test.untrue)
 		}
 	}
 }

@@ -132,7 +132,27 @@ func (o options) in(ctx context.Context, dir string) (code int, err error) {
 	if err != nil {
 		return 2, err
 	}
-	return r.report(v, counts, sections), nil
+	code = r.report(v, counts, sections)
+	if code == 1 {
+		if err := r.picture(v, fmt.Sprintf("%s, seed %d", o.layout, o.seed)); err != nil {
+			return code, err
+		}
+	}
+	return code, nil
+}
+
+// picture draws what is untrue into the directory of the run.
+func (r *run) picture(v *verdicts, title string) error {
+	answers, err := readHistories(r.l.dir)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(r.l.dir, "untrue.html")
+	if err := picture(path, title, v, answers, r.truth.soFar()); err != nil {
+		return err
+	}
+	fmt.Fprintln(r.out, "what happened is drawn in", path)
+	return nil
 }
 
 // start starts a layout's processes, the workers, and the watch that sees what really happens.
@@ -301,7 +321,7 @@ func (r *run) judgeNow(ctx context.Context, over bool) (*verdicts, error) {
 }
 
 func atRest(err error) *verdicts {
-	return &verdicts{untrue: []accusation{{byRest, err.Error()}}}
+	return &verdicts{untrue: []accusation{{checker: byRest, text: err.Error()}}}
 }
 
 // nothingLeft waits until etcd has nothing of sessions that have ended, and of sections that are

@@ -35,7 +35,10 @@ func (v *verdicts) transitions(e *epoch) {
 	texts := map[string]struct{}{} // section and text of each record
 	for changes := range e.revisions() {
 		accuse := func(why string, args ...any) {
-			v.untrue = append(v.untrue, accusation{byTransitions, fmt.Sprintf("revision %d: ", changes[0].rev) + fmt.Sprintf(why, args...)})
+			v.untrue = append(v.untrue, accusation{
+				checker: byTransitions, text: fmt.Sprintf("revision %d: ", changes[0].rev) + fmt.Sprintf(why, args...),
+				lock: lockOf(changes), at: changes[0].seen,
+			})
 		}
 		s.grants(changes, accuse)
 		s.endings(changes, accuse)
@@ -64,6 +67,18 @@ func (v *verdicts) transitions(e *epoch) {
 			}
 		}
 	}
+}
+
+// lockOf is the lock that a revision is about, or the first of several; empty: none.
+func lockOf(changes []change) string {
+	for _, c := range changes {
+		switch family, rest, _ := strings.Cut(c.key, "/"); family {
+		case "locks", "queue", "staged", "commits", "undone", "files":
+			lock, _, _ := strings.Cut(rest, "//")
+			return lock
+		}
+	}
+	return ""
 }
 
 // grants judges who is granted a lock.
