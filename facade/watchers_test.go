@@ -9,6 +9,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
@@ -20,7 +21,7 @@ import (
 func traffic(t *testing.T, conn *grpc.ClientConn, lock string) (stop func()) {
 	t.Helper()
 	api := dlmv1.NewLockServiceClient(conn)
-	session, err := api.Init(storetest.Bounded(t), &dlmv1.InitRequest{})
+	session, err := api.Init(storetest.Bounded(t), &dlmv1.InitRequest{Ttl: durationpb.New(etcdstore.MaxTTL)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-const longTTL = time.Minute // of sessions that are not to expire
+const longTTL = etcdstore.MaxTTL // of sessions that are not to expire, however slow the machine is
 
 // Client is one session of a script. Its methods fail the test on what the script does not expect,
 // and are for the test's own goroutine.
