@@ -93,7 +93,7 @@ func figureOf(a accusation, answers []answer, epochs []*epoch) figure {
 		return lanes[session]
 	}
 	owners := map[int64]string{} // token → session
-	for _, h := range held(epochs, a.at, a.lock) {
+	for _, h := range sectionsOf(epochs, a.at, a.lock) {
 		owners[h.token] = h.session
 		if b, seen := between(h.from, h.to, h.fate, fmt.Sprintf("token %d: %s", h.token, h.fate)); seen {
 			of(h.session).Sections = append(of(h.session).Sections, b)
@@ -137,8 +137,8 @@ type holding struct {
 	fate     string
 }
 
-// held are the sections of a lock in the epoch of a moment, as far as they are possible.
-func held(epochs []*epoch, at time.Time, lock string) (all []holding) {
+// sectionsOf are the sections of a lock in the epoch of a moment, as far as they are possible.
+func sectionsOf(epochs []*epoch, at time.Time, lock string) (all []holding) {
 	var e *epoch
 	for _, one := range epochs {
 		if e == nil || !one.from.After(at) {
