@@ -117,8 +117,8 @@ func (l *Lock) Margin() time.Duration {
 
 // Deadline returns when the lock is taken away if it is held still, and whether it ever is: see
 // [WithMaxHold]. That is an eviction: what was appended since the last [Lock.Commit] is undone, and
-// Context ends with an [ErrLockExpired] that says why. The moment is the servers' to tell, and comes
-// later while they cannot serve.
+// Context ends with an [ErrLockExpired] that says why. The moment is the servers' to tell, and
+// comes later while they cannot serve.
 func (l *Lock) Deadline() (at time.Time, ok bool) { return l.deadline, !l.deadline.IsZero() }
 
 // Ending returns a channel that is closed when the Deadline is near: a fifth of the time for which

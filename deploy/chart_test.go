@@ -70,7 +70,8 @@ func values(t *testing.T) (all []value) {
 		for i := 0; i < len(n.Content); i += 2 {
 			key, child := n.Content[i], n.Content[i+1]
 			name := strings.TrimPrefix(prefix+"."+key.Value, ".")
-			// What is said of a map holds for the first that is in it, unless that has something said of its own.
+			// What is said of a map holds for the first that is in it, unless that has something
+			// said of its own.
 			said := sentence(key.HeadComment)
 			if said == "" && i == 0 {
 				said = comment
@@ -82,7 +83,8 @@ func values(t *testing.T) (all []value) {
 	return all
 }
 
-// sentence is a comment in one line, without what stands before the first empty line: that is of the file.
+// sentence is a comment in one line, without what stands before the first empty line: that is of
+// the file.
 func sentence(comment string) string {
 	parts := strings.Split(comment, "\n\n")
 	var words []string

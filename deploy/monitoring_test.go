@@ -13,7 +13,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// rule is an alert. That Prometheus takes it, and when it fires, is checked in deploy/monitoring/test.
+// rule is an alert. That Prometheus takes it, and when it fires, is checked in
+// deploy/monitoring/test.
 type rule struct {
 	Alert, Expr, For    string
 	Labels, Annotations map[string]string
@@ -40,7 +41,8 @@ func alerts(t *testing.T) (all []rule) {
 	return all
 }
 
-// Whoever is woken by an alert finds what to do under its name in the runbook, and the runbook has no other.
+// Whoever is woken by an alert finds what to do under its name in the runbook, and the runbook has
+// no other.
 func TestAlertsHaveTheirRunbook(t *testing.T) {
 	page := contentOf(t, "..", "docs", "runbook.md")
 	sections := map[string]string{}

@@ -171,10 +171,11 @@ func (s *Store) look(r Record) []*pb.RequestOp {
 	}
 }
 
-// stagedAt is what look has found: the revision at which the record was staged, in a section of this
-// session that is open or published. 0: it is not, and the section is open. Otherwise the section is
-// over for this session, or was never its own, and the error is [ErrLockExpired]: a record that is
-// there was lost with it, and is to be swept, or is another session's under the same request.
+// stagedAt is what look has found: the revision at which the record was staged, in a section of
+// this session that is open or published. 0: it is not, and the section is open. Otherwise the
+// section is over for this session, or was never its own, and the error is [ErrLockExpired]: a
+// record that is there was lost with it, and is to be swept, or is another session's under the same
+// request.
 func (s *Store) stagedAt(resp *pb.TxnResponse, c session, r Record) (rev int64, err error) {
 	staged, holder, marker, note := op.First(resp, 0), op.First(resp, 1), op.First(resp, 2), op.First(resp, 3)
 	held := holder != nil && holder.ModRevision == r.Token && clientv3.LeaseID(holder.Lease) == c.lease

@@ -6,7 +6,8 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 )
 
-// A file counts once, whether what is published to it is folded yet or not; what is staged does not.
+// A file counts once, whether what is published to it is folded yet or not; what is staged does
+// not.
 func TestCensusCountsFiles(t *testing.T) {
 	c := NewCensus("")
 	k := c.keys

@@ -118,8 +118,8 @@
 //
 // # Hold deadlines
 //
-// A holder's record may say how long it may hold ([AcquireArgs], [Store.LimitHolds]): then whichever
-// store's time comes first evicts it, under its token. deadline.go says by which clock.
+// A holder's record may say how long it may hold ([AcquireArgs], [Store.LimitHolds]): then
+// whichever store's time comes first evicts it, under its token. deadline.go says by which clock.
 //
 // # Losses
 //

@@ -178,8 +178,8 @@ type ClassGauges struct {
 	OldestHold, OldestWait time.Duration // by the servers' clocks; 0: there is none
 }
 
-// SpaceGauges is how full etcd is, by its fullest member, as of the last look. The zero SpaceGauges:
-// it is not known.
+// SpaceGauges is how full etcd is, by its fullest member, as of the last look. The zero
+// SpaceGauges: it is not known.
 type SpaceGauges struct {
 	Quota, File, Used int64   // in bytes
 	Ratio             float64 // of what may be used, from 0 to 1, by which new data is refused

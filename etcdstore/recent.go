@@ -67,8 +67,8 @@ func (r *recent) has(since int64) bool {
 // covers is has with mu held.
 func (r *recent) covers(since int64) bool { return r.after > 0 && r.after <= since }
 
-// between returns what has changed after a revision: up to another one, which the watch has come to,
-// or the first of it, whole revisions. It returns up to which; false: not all of it is kept.
+// between returns what has changed after a revision: up to another one, which the watch has come
+// to, or the first of it, whole revisions. It returns up to which; false: not all of it is kept.
 func (r *recent) between(since, upTo int64) (facts []fact, rev int64, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

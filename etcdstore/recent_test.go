@@ -42,8 +42,8 @@ func eventsOf(t *testing.T, s *etcdstore.Store, lock string, most int, upTo int6
 	return lines, since
 }
 
-// Whoever looks at a lock sees what has happened to it, though nobody was looking then, and whichever
-// store it happened through.
+// Whoever looks at a lock sees what has happened to it, though nobody was looking then, and
+// whichever store it happened through.
 func TestLastEvents(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)

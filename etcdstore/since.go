@@ -13,10 +13,10 @@ import (
 )
 
 // What happened after a revision that is not remembered, etcd tells once more: a watch from there
-// has every change that is not compacted away, with what each key was before. That is all that the feed explains events by,
-// so that they come out as they came then. Such a watch makes etcd read what it has long written,
-// so a store has one at a time, for a round of events, and those who want one take turns. Nobody
-// reads slowly in a turn: it is over before its events are sent.
+// has every change that is not compacted away, with what each key was before. That is all that the
+// feed explains events by, so that they come out as they came then. Such a watch makes etcd read
+// what it has long written, so a store has one at a time, for a round of events, and those who want
+// one take turns. Nobody reads slowly in a turn: it is over before its events are sent.
 //
 //	since                     R                     the feed, joined before R was read
 //	  └─ round ─ round ─ … ───┘── what is after R ── …
@@ -176,8 +176,8 @@ func (s *Store) readable(ctx context.Context, rev int64) error {
 	return err
 }
 
-// oldestKept is the first revision whose state is kept, after one whose is not. Etcd says it only by
-// what it refuses.
+// oldestKept is the first revision whose state is kept, after one whose is not. Etcd says it only
+// by what it refuses.
 func (s *Store) oldestKept(ctx context.Context, gone int64) (int64, error) {
 	oldest, err := s.revision(ctx)
 	for err == nil && gone+1 < oldest {

@@ -45,8 +45,8 @@ func pastOf(t *testing.T, s *etcdstore.Store, prefix string, since, upTo int64) 
 	return events, err
 }
 
-// gathered gathers what happens from now on, until stop is called, which returns what happened up to
-// a revision.
+// gathered gathers what happens from now on, until stop is called, which returns what happened up
+// to a revision.
 func gathered(t *testing.T, s *etcdstore.Store) (from int64, stop func(upTo int64) []etcdstore.Event) {
 	t.Helper()
 	var mu sync.Mutex

@@ -166,8 +166,8 @@ func (c *muxed) done(resp any, err error) {
 // lostKey is what a loss is of.
 type lostKey struct{ session, lock, request string }
 
-// tell has the client told of a loss, or that one is near. Like done it is called by the store's goroutines. There is
-// one entry for an acquisition, with the latest that is known of it.
+// tell has the client told of a loss, or that one is near. Like done it is called by the store's
+// goroutines. There is one entry for an acquisition, with the latest that is known of it.
 func (m *mux) tell(l etcdstore.Loss) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -28,8 +28,8 @@ type Config struct {
 	// Refused is told, from any goroutine, why something was refused: a limit's name,
 	// UNAUTHENTICATED or PERMISSION_DENIED; nil: nobody is.
 	Refused func(why string)
-	// Called is told of each call that has ended, from any goroutine, and must not block; nil: nobody
-	// is.
+	// Called is told of each call that has ended, from any goroutine, and must not block; nil:
+	// nobody is.
 	Called func(Called)
 	// Tracer makes a span of each call; nil: none is made.
 	Tracer trace.Tracer

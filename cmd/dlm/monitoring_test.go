@@ -12,8 +12,9 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 )
 
-// What the alerts and the dashboard ask for a real server has on its page, beside what only comes with the first event of its kind
-// or with a certificate: that this is among what is documented is checked in deploy.
+// What the alerts and the dashboard ask for a real server has on its page, beside what only comes
+// with the first event of its kind or with a certificate: that this is among what is documented is
+// checked in deploy.
 func TestMonitoringAsksForWhatThereIs(t *testing.T) {
 	t.Parallel()
 	admin := storetest.FreeAddr(t)

@@ -15,8 +15,8 @@ import (
 )
 
 // Every command of docs/operations.md is run as it stands there, but for addresses and directories:
-// against real servers, in the state that the page speaks of. What needs a system that there is none
-// of in a test is held against the files that it is about.
+// against real servers, in the state that the page speaks of. What needs a system that there is
+// none of in a test is held against the files that it is about.
 func TestOperationsPage(t *testing.T) {
 	t.Parallel()
 	// Each block with the word of the comment before it, which says where it is run:
@@ -74,7 +74,8 @@ type machine struct {
 	serves    string            // and other commands a server
 }
 
-// newMachine makes a machine whose /var/lib/dlm, /etc/dlm and /backup are directories of the test's.
+// newMachine makes a machine whose /var/lib/dlm, /etc/dlm and /backup are directories of the
+// test's.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	dir := t.TempDir()
@@ -184,7 +185,8 @@ func replaceAMember(t *testing.T, blocks []string) {
 	p := newMachine(t)
 	p.etcd, p.serves = c.admin[0], c.listen[0]
 	p.here["10.0.0.3:2380"] = peer
-	// Until the others are connected for long enough, and one of them leads, the page says, try again.
+	// Until the others are connected for long enough, and one of them leads, the page says, try
+	// again.
 	var said string
 	for i, line := range strings.Split(strings.TrimSpace(blocks[0]), "\n") {
 		eventually(t, line, func() bool {

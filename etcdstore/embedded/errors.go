@@ -2,7 +2,8 @@ package embedded
 
 import "errors"
 
-// What [Start], [Restore] and [Server.Err] may end with. Errors are wrapped, with the remedy in their text.
+// What [Start], [Restore] and [Server.Err] may end with. Errors are wrapped, with the remedy in
+// their text.
 var (
 	// ErrInUse: another process uses the data directory.
 	ErrInUse = errors.New("data directory in use")

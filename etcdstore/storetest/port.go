@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// given are the ports that this process has given out: the newest, counted from its first, and those
-// whose tests go on.
+// given are the ports that this process has given out: the newest, counted from its first, and
+// those whose tests go on.
 //
 //nolint:gochecknoglobals // the process's own, as its id is
 var given struct {

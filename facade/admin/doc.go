@@ -10,10 +10,10 @@
 //
 // # Who may ask
 //
-// Probes know nobody, so /livez and /readyz ask nobody, and say no more than whether all is well and
-// which part is not. For /metrics, /version and profiles a caller is known as the service knows its
-// clients, and needs the verb admin, for the cluster. The page asks for itself: it shows each caller
-// what that may see.
+// Probes know nobody, so /livez and /readyz ask nobody, and say no more than whether all is well
+// and which part is not. For /metrics, /version and profiles a caller is known as the service knows
+// its clients, and needs the verb admin, for the cluster. The page asks for itself: it shows each
+// caller what that may see.
 //
 // # What it can cost
 //

@@ -39,7 +39,8 @@ type Config struct {
 type Caller interface {
 	// Name returns the identity; empty: nobody is asked who they are.
 	Name() string
-	// May reports whether the caller may do something with a lock; without a name: with the cluster.
+	// May reports whether the caller may do something with a lock; without a name: with the
+	// cluster.
 	May(verb auth.Verb, lock string) bool
 }
 

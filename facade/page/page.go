@@ -165,8 +165,8 @@ func (p *Page) serveFiles() {
 	}
 }
 
-// kindOf is a file's media type. What the system has to say of that may be wrong, and a browser runs
-// no script by another name.
+// kindOf is a file's media type. What the system has to say of that may be wrong, and a browser
+// runs no script by another name.
 func kindOf(name string) string {
 	switch path.Ext(name) {
 	case ".css":

@@ -28,7 +28,8 @@ func (o options) runMutants(dir string) (code int, err error) {
 	if err != nil {
 		return 2, err
 	}
-	// Without a mutant the same binaries have to be found innocent, or all that follows says nothing.
+	// Without a mutant the same binaries have to be found innocent, or all that follows says
+	// nothing.
 	chosen = append([]mutant{{rule: "none is broken"}}, chosen...)
 	missed := 0
 	for _, m := range chosen {

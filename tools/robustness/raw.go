@@ -272,8 +272,8 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 	return 0
 }
 
-// meddle acts under the token of somebody else, which anybody can see: at once, or when that section
-// may have ended.
+// meddle acts under the token of somebody else, which anybody can see: at once, or when that
+// section may have ended.
 func (w *rawWorker) meddle(ctx context.Context) {
 	lock := lockName(w.rand)
 	w.mu.Lock()

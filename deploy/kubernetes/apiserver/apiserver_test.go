@@ -1,5 +1,5 @@
-// Package apiserver has a real kube-apiserver, on an etcd of dlm's own, take the chart and the manifests. It is a module of its
-// own because building one takes minutes.
+// Package apiserver has a real kube-apiserver, on an etcd of dlm's own, take the chart and the
+// manifests. It is a module of its own because building one takes minutes.
 package apiserver
 
 import (
@@ -39,7 +39,8 @@ func TestAPIServer(t *testing.T) {
 	s := start(t)
 	s.helm("install", "crds", "testdata/crds")
 
-	// Every variant is installed and upgraded, into a namespace that lets in only pods of the strictest standard.
+	// Every variant is installed and upgraded, into a namespace that lets in only pods of the
+	// strictest standard.
 	for _, pattern := range []string{"../test/chart/testdata/*.yaml", "../values/*.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
@@ -293,7 +294,8 @@ func (s *apiServer) namespace(name string) {
 	}
 }
 
-// apply has an object applied, with fields that the server does not know as an error; namespaces stay, all else is tried only.
+// apply has an object applied, with fields that the server does not know as an error; namespaces
+// stay, all else is tried only.
 func (s *apiServer) apply(namespace string, object map[string]any) (code int, body string, err error) {
 	group, _ := object["apiVersion"].(string)
 	kind, _ := object["kind"].(string)

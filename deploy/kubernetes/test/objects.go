@@ -1,5 +1,6 @@
-// Package test decodes the Kubernetes manifests strictly, with the types of Kubernetes, of cert-manager and of the
-// Prometheus operator: a misspelt field is an error. It is a module of its own because nothing else here needs those.
+// Package test decodes the Kubernetes manifests strictly, with the types of Kubernetes, of
+// cert-manager and of the Prometheus operator: a misspelt field is an error. It is a module of its
+// own because nothing else here needs those.
 package test
 
 import (

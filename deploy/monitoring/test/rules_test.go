@@ -1,5 +1,5 @@
-// Package test has Prometheus itself read the alerts and the dashboard, and evaluate the alerts. It is a module of its
-// own because nothing else here needs Prometheus.
+// Package test has Prometheus itself read the alerts and the dashboard, and evaluate the alerts. It
+// is a module of its own because nothing else here needs Prometheus.
 package test
 
 import (
@@ -32,8 +32,8 @@ func read(t *testing.T, name string) []byte {
 	return text
 }
 
-// load returns the alerts by name, as Prometheus reads them: a field that it does not know is an error, and so is a
-// template that does not parse.
+// load returns the alerts by name, as Prometheus reads them: a field that it does not know is an
+// error, and so is a template that does not parse.
 func load(t *testing.T) map[string]rulefmt.Rule {
 	t.Helper()
 	groups, errs := rulefmt.Parse(read(t, "alerts.yaml"), false, model.UTF8Validation, parser.NewParser(parser.Options{}), promslog.NewNopLogger())
@@ -76,8 +76,8 @@ func TestDashboardIsPromQL(t *testing.T) {
 	}
 }
 
-// What each alert is tried with: series, minute by minute from the beginning, with which it is on at a given time, and
-// ones with which it never is in all of that time.
+// What each alert is tried with: series, minute by minute from the beginning, with which it is on
+// at a given time, and ones with which it never is in all of that time.
 var cases = map[string]struct {
 	on, off string
 	at      time.Duration
@@ -164,8 +164,8 @@ func TestAlertsFire(t *testing.T) {
 	}
 }
 
-// evaluate has Prometheus evaluate an alert every minute until the given time. It returns whether it was on at the end, or, if
-// it is not then, at any time before; and what it said.
+// evaluate has Prometheus evaluate an alert every minute until the given time. It returns whether
+// it was on at the end, or, if it is not then, at any time before; and what it said.
 func evaluate(t *testing.T, of rulefmt.Rule, series string, until time.Duration) (firing bool, description string) {
 	t.Helper()
 	input := "load 1m\n"

@@ -186,8 +186,8 @@ func openRueidislock(_ context.Context, addr, lock string) (locker, error) {
 	l, err := rueidislock.NewLocker(rueidislock.LockerOption{
 		ClientOption: rueidis.ClientOption{InitAddress: []string{addr}, ForceSingleClient: true},
 		KeyValidity:  ttl, KeyMajority: 1,
-		// By default a server that takes longer than 20 ms is given up, and another one tried. There
-		// is only one, and the wait that follows ends with somebody's release.
+		// By default a server that takes longer than 20 ms is given up, and another one tried.
+		// There is only one, and the wait that follows ends with somebody's release.
 		TryNextAfter: ttl / 2,
 	})
 	if err != nil {

@@ -29,8 +29,8 @@ const (
 	chartDir = root + "/deploy/helm/dlm"
 )
 
-// template is what `helm template` does: the templates' texts by their names. Strict: what a template misspells of the values is
-// an error, which it is not to Helm.
+// template is what `helm template` does: the templates' texts by their names. Strict: what a
+// template misspells of the values is an error, which it is not to Helm.
 func template(values map[string]any, strict bool) (map[string]string, error) {
 	chart, err := loader.Load(chartDir)
 	if err != nil {
@@ -62,7 +62,8 @@ func valuesOf(t *testing.T, file string) map[string]any {
 	return values
 }
 
-// render returns the objects that the chart makes of a file of values, and what it tells whoever installs it.
+// render returns the objects that the chart makes of a file of values, and what it tells whoever
+// installs it.
 func render(t *testing.T, file string) (objects, notes string) {
 	t.Helper()
 	texts, err := template(valuesOf(t, file), true)

@@ -48,8 +48,8 @@ func pods(objects []runtime.Object) []pod {
 	return all
 }
 
-// Every variant is of Kubernetes' types, to the letter; its pods are let in by the strictest of Kubernetes' pod security
-// standards; and what belongs together does.
+// Every variant is of Kubernetes' types, to the letter; its pods are let in by the strictest of
+// Kubernetes' pod security standards; and what belongs together does.
 func TestRender(t *testing.T) {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
@@ -188,8 +188,8 @@ func checkSelectors(t *testing.T, objects []runtime.Object) {
 	}
 }
 
-// What the servers are given they take: the configuration and the policy of every variant, checked by dlm itself, with
-// certificates where the pods have theirs.
+// What the servers are given they take: the configuration and the policy of every variant, checked
+// by dlm itself, with certificates where the pods have theirs.
 func TestServersTakeIt(t *testing.T) {
 	dir := t.TempDir()
 	dlm := filepath.Join(dir, "dlm")
@@ -237,7 +237,8 @@ func TestServersTakeIt(t *testing.T) {
 	checkCommands(t, dlm)
 }
 
-// checkCommands checks that the commands of the chart's pods are commands of dlm, with flags that it has.
+// checkCommands checks that the commands of the chart's pods are commands of dlm, with flags that
+// it has.
 func checkCommands(t *testing.T, dlm string) {
 	t.Helper()
 	text, _ := render(t, "testdata/plain.yaml")
@@ -256,8 +257,8 @@ func checkCommands(t *testing.T, dlm string) {
 				args = append(args, arg)
 			}
 			checked++
-			// Help comes before anything is done, and after what is parsed. Behind a lock's name it would
-			// be the command to run.
+			// Help comes before anything is done, and after what is parsed. Behind a lock's name it
+			// would be the command to run.
 			at := len(args)
 			if args[0] == "lock" {
 				at = 1
