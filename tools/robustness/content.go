@@ -77,31 +77,28 @@ func (v *verdicts) read(a answer, published []publication, endings map[sectionID
 	if a.Reason != ok {
 		return
 	}
-	accuse := func(why string, args ...any) {
-		v.accuseAs(byReads, a, why, args...)
-	}
 	n := 0
 	if a.Got > 0 {
 		i, found := slices.BinarySearchFunc(published, a.Got, func(p publication, size int64) int { return int(p.size - size) })
 		switch {
 		case !found:
-			accuse("read a file that does not end with a section")
+			v.accuseAs(byReads, a, "read a file that does not end with a section")
 			return
 		case published[i].sum != a.Sum:
-			accuse("read something else than what was published")
+			v.accuseAs(byReads, a, "read something else than what was published")
 			return
 		}
 		n = i + 1
 	}
 	if n > 0 {
 		if t, known := endings[sectionID{a.Lock, published[n-1].token}]; known && t.first.After(a.Answered) {
-			accuse("read section %d before its publication was asked for", published[n-1].token)
+			v.accuseAs(byReads, a, "read section %d before its publication was asked for", published[n-1].token)
 		}
 	}
 	for _, p := range published[n:] {
 		// What was answered before a restore may be undone by it.
 		if t := endings[sectionID{a.Lock, p.token}]; !t.done.IsZero() && t.done.After(from) && t.done.Before(a.Asked) {
-			accuse("did not read section %d, whose publication was answered before", p.token)
+			v.accuseAs(byReads, a, "did not read section %d, whose publication was answered before", p.token)
 			return
 		}
 	}

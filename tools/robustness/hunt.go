@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -201,7 +200,7 @@ func (r *run) annoy(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		pause(ctx, time.Duration(200+rand.IntN(600))*time.Millisecond)
+		pause(ctx, time.Duration(200+r.rand.IntN(600))*time.Millisecond)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ type verdicts struct {
 	untrue  []accusation
 	answers map[string]int // by call and reason
 	checked int
+	last    *facts // of the last epoch; nil: something in it was impossible
 }
 
 // accusation is something that may not be.
@@ -58,6 +59,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 			discards[sectionID{a.Lock, a.Token}] = true
 		}
 	}
+	endings := askedEndings(answers)
 	for i, e := range epochs {
 		v.transitions(e)
 		f, err := e.facts()
@@ -65,8 +67,10 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 			v.untrue = append(v.untrue, accusation{checker: byTransitions, text: err.Error()})
 			return v
 		}
+		if i == len(epochs)-1 {
+			v.last = f
+		}
 		published := f.publications()
-		endings := askedEndings(answers)
 		until := time.Now()
 		if i+1 < len(epochs) {
 			until = epochs[i+1].from

@@ -199,6 +199,7 @@ func TestTransitions(t *testing.T) {
 		"ended and noted":             {[]change{staged, frees("b"), {rev: 41, key: fmt.Sprintf("undone/b//%016x", 23)}}, false},
 		"ended with its session":      {[]change{staged, frees("b"), {rev: 41, key: "sessions/" + alice, deleted: true}}, false},
 		"empty, and ended":            {[]change{frees("b")}, false},
+		"swept while held":            {[]change{staged, with(staged, func(c *change) { c.rev, c.deleted = 41, true })}, true},
 		"recorded twice":              {[]change{staged, with(staged, func(c *change) { c.key += "0" })}, true},
 		"swept though published":      {[]change{{rev: 40, key: fmt.Sprintf("staged/a//%016x/2", 10), deleted: true}}, true},
 		"folded in part":              {[]change{{rev: 40, key: fmt.Sprintf("commits/a//%016x", 10), deleted: true}}, true},

@@ -266,8 +266,6 @@ const settled = 90 * time.Second
 // judge waits until all is at rest, and judges. It also returns how many sections there were since
 // the last restore.
 func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, settled)
-	defer cancel()
 	if err := r.l.up(); err != nil {
 		return nil, 0, err
 	}
@@ -276,31 +274,41 @@ func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) 
 		return nil, 0, err
 	}
 	defer c.Close()
-	if err := free(ctx, c); err != nil {
-		return atRest(err), 0, nil
+	resting, cancel := context.WithTimeout(ctx, settled)
+	defer cancel()
+	files, left := r.atRest(resting, c)
+	ctx, cancel = context.WithTimeout(ctx, settled)
+	defer cancel()
+	if v, err = r.judgeNow(ctx, left == nil); err != nil {
+		return nil, 0, errors.Join(err, left)
 	}
-	files := map[string]string{}
+	if left != nil {
+		v.untrue = append(v.untrue, accusation{checker: byRest, text: left.Error()})
+	} else if v.last != nil {
+		v.files(v.last, files)
+	}
+	if v.last != nil {
+		sections = len(v.last.sections)
+	}
+	return v, sections, nil
+}
+
+// atRest waits until everybody has gone, and returns what is in the files then. The error is what
+// is left, or why it could not be seen.
+func (r *run) atRest(ctx context.Context, c *client.Client) (files map[string]string, err error) {
+	if err := free(ctx, c); err != nil {
+		return nil, err
+	}
+	files = map[string]string{}
 	for i := range locks {
 		lock := fmt.Sprint("lock", i)
 		text, err := c.Read(ctx, lock, file)
 		if err != nil && !errors.Is(err, client.ErrFileNotFound) {
-			return nil, 0, fmt.Errorf("read %s of %s: %w", file, lock, err)
+			return nil, fmt.Errorf("read %s of %s: %w", file, lock, err)
 		}
 		files[lock] = string(text)
 	}
-	if err := r.nothingLeft(ctx); err != nil {
-		return atRest(err), 0, nil
-	}
-	v, err = r.judgeNow(ctx, true)
-	if err != nil {
-		return nil, 0, err
-	}
-	last, err := r.truth.current().facts()
-	if err != nil { // of which v tells
-		return v, 0, nil
-	}
-	v.files(last, files)
-	return v, len(last.sections), nil
+	return files, r.nothingLeft(ctx)
 }
 
 // judgeNow judges all answers up to now.
@@ -320,10 +328,6 @@ func (r *run) judgeNow(ctx context.Context, over bool) (*verdicts, error) {
 	return judge(answers, r.truth.soFar(), over), nil
 }
 
-func atRest(err error) *verdicts {
-	return &verdicts{untrue: []accusation{{checker: byRest, text: err.Error()}}}
-}
-
 // nothingLeft waits until etcd has nothing of sessions that have ended, and of sections that are
 // over: neither places nor records nor markers.
 func (r *run) nothingLeft(ctx context.Context) error {
@@ -333,11 +337,11 @@ func (r *run) nothingLeft(ctx context.Context) error {
 		left := ""
 		for _, family := range []string{"queue/", "staged/", "commits/", "sessions/"} {
 			resp, err := r.watching.etcd.Get(ctx, prefix+family, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1))
-			if err != nil {
-				return err
-			}
-			for _, kv := range resp.Kvs {
-				left = string(kv.Key)
+			switch {
+			case err != nil: // as while a member is on its way back
+				left = fmt.Sprintf("whether anything under %s (%v)", family, err)
+			case len(resp.Kvs) > 0:
+				left = string(resp.Kvs[0].Key)
 			}
 		}
 		if left == "" {

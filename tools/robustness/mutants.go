@@ -268,11 +268,21 @@ func sites() []site {
 	}
 }
 
+// addition is a file that a package gets besides.
+type addition struct{ imports, code string }
+
 // added is what the sites need, by package.
-func added() map[string]string {
-	return map[string]string{
-		"client": "",
-		"etcdstore": `
+func added() map[string]addition {
+	return map[string]addition{
+		"client": {},
+		"etcdstore": {imports: `
+	"sync"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
+`, code: `
 func commitPuts(put *pb.RequestOp) []*pb.RequestOp {
 	if mutated("commit-keeps-token") {
 		return nil
@@ -328,21 +338,7 @@ func remembered(session string, states []AcquisitionState) []AcquisitionState {
 	}
 	return states
 }
-`,
-	}
-}
-
-// addedImports are the imports of what is added, by package.
-func addedImports() map[string]string {
-	return map[string]string{
-		"etcdstore": `
-	"sync"
-	"time"
-
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-
-	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
-`,
+`},
 	}
 }
 
@@ -352,10 +348,10 @@ func overlay(dir, root string) (file string, err error) {
 	if err != nil {
 		return "", err
 	}
-	for pkg, more := range added() {
+	for pkg, a := range added() {
 		replaced[filepath.Join(root, pkg, "mutated.go")] = fmt.Sprintf(
 			"package %s\n\nimport (\n\t\"os\"%s\n)\n\nvar mutation = os.Getenv(%q)\n\nfunc mutated(name string) bool { return mutation == name }\n%s",
-			filepath.Base(pkg), addedImports()[pkg], mutantEnv, more)
+			filepath.Base(pkg), a.imports, mutantEnv, a.code)
 	}
 	var o struct{ Replace map[string]string }
 	o.Replace = map[string]string{}

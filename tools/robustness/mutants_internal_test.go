@@ -20,7 +20,7 @@ func TestMutantsAreInTheSource(t *testing.T) {
 		all.WriteString(s.broken)
 	}
 	for _, more := range added() {
-		all.WriteString(more)
+		all.WriteString(more.code)
 	}
 	names := map[string]bool{}
 	for _, m := range mutants() {

@@ -148,20 +148,12 @@ func sectionsOf(epochs []*epoch, at time.Time, lock string) (all []holding) {
 	if e == nil {
 		return nil
 	}
-	began := map[int64]time.Time{}
-	f := &facts{sections: map[sectionID]*section{}, byAcq: map[string][]*section{}, sessions: map[string]int64{}}
-	holders := map[string]*section{}
-	for changes := range e.revisions() {
-		began[changes[0].rev] = changes[0].seen
-		if f.revision(changes, holders) != nil {
-			break // what is impossible is the accusation
-		}
-	}
+	f, _ := e.facts() // what is impossible is the accusation
 	for id, s := range f.sections {
 		if id.lock != lock {
 			continue
 		}
-		h := holding{s.session, s.token, began[s.token], s.ended, "released"}
+		h := holding{s.session, s.token, s.began, s.ended, "released"}
 		switch {
 		case s.end == 0:
 			h.fate, h.to = "held", at.Add(around)

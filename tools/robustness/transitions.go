@@ -29,7 +29,7 @@ type holder struct {
 //   - No acquisition holds and waits at once.
 //   - A section with records that its holder or an eviction has ended is marked or noted at once.
 //   - No two records of a section say the same.
-//   - Records are taken away with their marker, by a fold, or of a section that was undone.
+//   - Records are taken away with their marker, by a fold, or of a section that has ended otherwise.
 func (v *verdicts) transitions(e *epoch) {
 	s := state{map[string]holder{}, map[string]map[string]int64{}, map[string]map[string]struct{}{}, map[string]struct{}{}}
 	texts := map[string]struct{}{} // section and text of each record
@@ -152,6 +152,10 @@ func (s *state) removals(changes []change, accuse func(string, ...any)) {
 			section := id[:strings.LastIndex(id, "/")]
 			if _, marked := s.markers[section]; marked && !unmarked[section] {
 				accuse("%s is taken away, and its section is published and not folded", c.key)
+			}
+			lock, token, _ := strings.Cut(section, "//")
+			if h, held := s.holders[lock]; held && fmt.Sprintf("%016x", h.token) == token {
+				accuse("%s is taken away, and its section is held", c.key)
 			}
 		}
 	}

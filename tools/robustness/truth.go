@@ -34,6 +34,7 @@ type section struct {
 	lock, session, request string
 	token                  int64
 	prev                   int64 // the token before a commit
+	began                  time.Time
 	end                    int64 // the revision at which the token stopped to hold; 0: it holds
 	ended                  time.Time
 	next                   int64 // the token that its own commit made, 0: none
@@ -167,13 +168,14 @@ type facts struct {
 
 func acqKey(lock, session, request string) string { return lock + "\n" + session + "." + request }
 
-// facts works out what became of each section.
+// facts works out what became of each section; with an error, that a revision is impossible, of
+// those before it.
 func (e *epoch) facts() (*facts, error) {
 	f := &facts{sections: map[sectionID]*section{}, byAcq: map[string][]*section{}, sessions: map[string]int64{}}
 	held := map[string]*section{}
 	for changes := range e.revisions() {
 		if err := f.revision(changes, held); err != nil {
-			return nil, err
+			return f, err
 		}
 	}
 	return f, nil
@@ -288,5 +290,5 @@ func granted(lock string, c change) (*section, error) {
 	if !found {
 		return nil, fmt.Errorf("lock %s at %d: holder %q", lock, c.rev, c.value)
 	}
-	return &section{lock: lock, session: session, request: request, token: c.rev, prev: v.Prev, records: map[string]recorded{}}, nil
+	return &section{lock: lock, session: session, request: request, token: c.rev, prev: v.Prev, began: c.seen, records: map[string]recorded{}}, nil
 }
