@@ -44,6 +44,38 @@ type at[T any] struct {
 	who T
 }
 
+// explain turns facts into what happened to the locks that are told of. One thing that happens may
+// change several keys, at one revision, and some changes mean something only beside the others:
+//
+//	put locks/l for w, delete w's place      w was granted l, and has not left
+//	delete locks/l, delete the session       the holder's session ended
+//	put locks/l with prev=7, where 7 held    the holder committed
+//	put or delete locks/l otherwise          released, discarded or evicted: the note says which
+//
+// endOf, of every change of a lock, told of or not, says how the section ended, if that is known;
+// nil: it is not known of any. open are the events of the last kind for which it is not.
+func (k keys) explain(facts []fact, told func(lock string) bool, endOf func(lock string, c fact) (noteValue, bool)) (events []Event, open []int) {
+	x := overview(k, facts, told)
+	for i, c := range facts {
+		switch p := &x.parts[i]; p.kind {
+		case ofLock:
+			var own noteValue
+			known := false
+			if endOf != nil {
+				own, known = endOf(p.lock, c)
+			}
+			if p.told && x.lockChanged(p, c, own, known) {
+				open = append(open, x.ended)
+			}
+		case ofWaiter:
+			if p.told {
+				x.waiterChanged(p, c)
+			}
+		}
+	}
+	return x.events, open
+}
+
 // overview begins an explanation of facts about the locks that are told of: it notes what others at
 // the same revision are explained by.
 func overview(k keys, facts []fact, told func(lock string) bool) *explanation {

@@ -363,39 +363,20 @@ func (w *watcher) take() (news []*News, err error) {
 	return news, nil
 }
 
-// explain turns facts into what happened, for locks that are watched, and winks at tails. One thing
-// that happens may change several keys, at one revision, and some changes mean something only
-// beside the others:
-//
-//	put locks/l for w, delete w's place      w was granted l, and has not left
-//	delete locks/l, delete the session       the holder's session ended
-//	put locks/l with prev=7, where 7 held    the holder committed
-//	put or delete locks/l otherwise          released, discarded or evicted: the note says which
-//
-// open are the events of the last kind whose ends are not known to be this store's own.
+// explain turns facts into what happened, for locks that are watched, and winks at tails. open are
+// the events of ends that are not known to be this store's own.
 func (f *feed) explain(facts []fact) (events []Event, open []int) {
 	f.joining.Lock()
 	defer f.joining.Unlock()
-	x := overview(f.keys, facts, f.watched)
-	for i, c := range facts {
-		switch p := &x.parts[i]; p.kind {
-		case ofLock:
-			own, known := f.endOf(p.lock, c)
-			if len(f.tails[p.lock]) > 0 && mayPublish(c) && (!known || own.published) {
-				for t := range f.tails[p.lock] {
-					signal(t.wink)
-				}
-			}
-			if p.told && x.lockChanged(p, c, own.note, known) {
-				open = append(open, x.ended)
-			}
-		case ofWaiter:
-			if p.told {
-				x.waiterChanged(p, c)
+	return f.keys.explain(facts, f.watched, func(lock string, c fact) (noteValue, bool) {
+		own, known := f.endOf(lock, c)
+		if len(f.tails[lock]) > 0 && mayPublish(c) && (!known || own.published) {
+			for t := range f.tails[lock] {
+				signal(t.wink)
 			}
 		}
-	}
-	return x.events, open
+		return own.note, known
+	})
 }
 
 // mayPublish reports whether a change of a lock's key may have published a section: it was held.

@@ -283,10 +283,11 @@ func (l *listing) page(prefix, from string, limit int) (locks []listed, more boo
 		i, _ := slices.BinarySearchFunc(l.locks, name, func(l listed, name string) int { return strings.Compare(l.name, name) })
 		return i
 	}
-	locks = l.locks[at(max(from, prefix)):]
-	if end := clientv3.GetPrefixRangeEnd(prefix); prefix != "" {
-		locks = l.locks[min(at(max(from, prefix)), at(end)):at(end)]
+	end := len(l.locks)
+	if prefix != "" {
+		end = at(clientv3.GetPrefixRangeEnd(prefix))
 	}
+	locks = l.locks[min(at(max(from, prefix)), end):end]
 	return locks[:min(limit, len(locks))], len(locks) > limit
 }
 

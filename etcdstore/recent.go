@@ -124,7 +124,7 @@ func (s *Store) LastEvents(ctx context.Context, lock string, most int) (events [
 	for _, run := range runs {
 		facts = append(facts, run.facts...)
 	}
-	all, open := s.keys.explainPast(facts, func(name string) bool { return name == lock })
+	all, open := s.keys.explain(facts, func(name string) bool { return name == lock }, nil)
 	if first := len(all) - most; first > 0 {
 		all = all[first:]
 		open = slices.DeleteFunc(open, func(i int) bool { return i < first })

@@ -141,7 +141,7 @@ func (s *Store) round(ctx context.Context, prefix string, since, upTo int64) (ev
 	}
 	if err == nil {
 		var open []int
-		events, open = s.keys.explainPast(facts, func(lock string) bool { return strings.HasPrefix(lock, prefix) })
+		events, open = s.keys.explain(facts, func(lock string) bool { return strings.HasPrefix(lock, prefix) }, nil)
 		err = s.mirror.feed.readNotes(ctx, events, open)
 	}
 	// What a key was before is not read any more where history ends: so it must not have ended
@@ -267,23 +267,4 @@ func (s *Store) factsOnce(ctx context.Context, since, upTo int64) (facts []fact,
 			return nil, 0, ErrClosed
 		}
 	}
-}
-
-// explainPast turns facts into what happened to the locks that are told of, as the feed does when
-// they are new. open are the events whose notes are to be read.
-func (k keys) explainPast(facts []fact, told func(lock string) bool) (events []Event, open []int) {
-	x := overview(k, facts, told)
-	for i, c := range facts {
-		p := &x.parts[i]
-		switch {
-		case !p.told:
-		case p.kind == ofLock:
-			if x.lockChanged(p, c, noteValue{}, false) {
-				open = append(open, x.ended)
-			}
-		default:
-			x.waiterChanged(p, c)
-		}
-	}
-	return x.events, open
 }

@@ -92,10 +92,11 @@ func flawed(m proto.Message) error {
 // bound gives an admitted call a context that ends when the call has to.
 func (c *call) bound() {
 	drain, multiplexed := c.service.drain, c.muxed != nil
-	switch last := lasts(c.method, c.req); {
+	stream, last := c.method == dlmv1.LockService_Stream_FullMethodName, lasts(c.method, c.req)
+	switch {
 	case exempt(c.method):
 		c.ctx, c.cancel = bind(c.ctx, drain.leaving)
-	case c.method == dlmv1.LockService_Stream_FullMethodName: // it ends once its calls have
+	case stream: // it ends once its calls have
 	case last && multiplexed:
 		c.ctx = c.muxed.mux.waiting
 	case last:
@@ -108,8 +109,7 @@ func (c *call) bound() {
 	if c.audited = gate.access.Audit != nil && mutates(c.method); c.audited {
 		c.ctx = etcdstore.WithReceipt(c.ctx, &c.receipt)
 	}
-	stream := c.method == dlmv1.LockService_Stream_FullMethodName
-	if c.reviewed = gate.access.changes() && (stream || lasts(c.method, c.req)); !c.reviewed {
+	if c.reviewed = gate.access.changes() && (stream || last); !c.reviewed {
 		return
 	}
 	if !multiplexed { // one of a stream is ended by its answer: a context for each would cost as much as the gate
