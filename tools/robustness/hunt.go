@@ -59,13 +59,20 @@ func (o options) runMutants(dir string) (code int, err error) {
 
 // chosen are the mutants that were asked for.
 func (o options) chosen() (chosen []mutant, err error) {
-	for _, m := range mutants() {
-		if o.only == "" || o.only == "quick" && !m.slow || slices.Contains(strings.Split(o.only, ","), m.name) {
-			chosen = append(chosen, m)
-		}
+	all := mutants()
+	if o.only == "" {
+		return all, nil
 	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no mutant %q", o.only)
+	for _, name := range strings.Split(o.only, ",") {
+		before := len(chosen)
+		for _, m := range all {
+			if m.name == name || name == "quick" && !m.slow {
+				chosen = append(chosen, m)
+			}
+		}
+		if len(chosen) == before {
+			return nil, fmt.Errorf("no mutant %q", name)
+		}
 	}
 	return chosen, nil
 }

@@ -36,6 +36,10 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "`names` of mutants, by commas; quick: those that are found within seconds; empty: all")
 	flag.StringVar(&o.keep, "keep", "", "`directory` for logs and histories; empty: a temporary one, kept if the run fails")
 	flag.Parse()
+	if flag.NArg() > 0 || o.last <= 0 || o.restores < 0 || o.only != "" && !o.mutants {
+		fmt.Fprintln(os.Stderr, "no arguments, a time to break things, and -only with -mutants alone")
+		os.Exit(64)
+	}
 	o.restores = min(o.restores, max(1, int(o.last/time.Minute)))
 	o.out = os.Stdout
 	if o.mutants {

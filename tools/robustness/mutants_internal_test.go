@@ -36,3 +36,16 @@ func TestMutantsAreInTheSource(t *testing.T) {
 		t.Errorf("%d sites for %d mutants", got, len(mutants()))
 	}
 }
+
+func TestChosenMutants(t *testing.T) {
+	t.Parallel()
+	for only, want := range map[string]int{"": len(mutants()), "append-twice": 1, "append-twice,pass-by-name": 2, "append-twice,nobody": 0, "nobody": 0} {
+		chosen, err := options{only: only}.chosen()
+		if len(chosen) != want || (err == nil) != (want > 0) {
+			t.Errorf("%q chooses %d, %v; want %d", only, len(chosen), err, want)
+		}
+	}
+	if quick, err := (options{only: "quick"}).chosen(); err != nil || len(quick) == 0 || len(quick) == len(mutants()) {
+		t.Errorf("quick chooses %d, %v; want some of %d", len(quick), err, len(mutants()))
+	}
+}
