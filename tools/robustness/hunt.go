@@ -14,7 +14,7 @@ import (
 
 // hunted is how long a mutant is looked for while it runs; what shows only when all is at rest
 // shows after that.
-const hunted = 45 * time.Second
+const hunted = 2 * time.Minute
 
 // runMutants runs one mutant after the other, and prints which checker has found it, and when. The
 // exit code is 1 if one was not found.
@@ -129,7 +129,7 @@ func (o options) hunt(dir string, bin programs, m mutant) (found []accusation, a
 	began := time.Now()
 	last := hunted
 	if m.name == "" {
-		last /= 3
+		last /= 8
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), last)
 	defer cancel()

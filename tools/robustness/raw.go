@@ -181,6 +181,9 @@ func (w *rawWorker) section(ctx context.Context) {
 	}
 	first := answer{Call: callAcquire, Session: id, Lock: lock, Request: request}
 	got := w.again(ctx, first, wait+2*time.Second, acquire)
+	if got.Reason == "LOCK_EXPIRED" { // if that is untrue, it shows before a heartbeat ends it
+		pause(ctx, 2*time.Second)
+	}
 	if got.Reason != ok {
 		return
 	}
