@@ -130,6 +130,22 @@ func framed(t *testing.T, m proto.Message) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...)
 }
 
+// answered waits until the answer to a call begins; an error: the connection is closed.
+func (r *frameConn) answered(stream uint32) error {
+	for {
+		if err := r.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			return err
+		}
+		f, err := r.ReadFrame()
+		if err != nil {
+			return err
+		}
+		if h := f.Header(); h.Type == http2.FrameHeaders && h.StreamID == stream {
+			return r.conn.SetReadDeadline(time.Time{})
+		}
+	}
+}
+
 // closed waits until the server closes the connection.
 func (r *frameConn) closed(what string) {
 	r.t.Helper()
@@ -248,11 +264,13 @@ func TestSlowRequestsEnd(t *testing.T) {
 	}
 }
 
-// Answers that are never read do not pile up: calls are refused, and the connection is closed.
+// Answers that are never read do not pile up: calls are refused, and the connection is closed. The
+// calls are made one after the other, since many at once may be let in before the first is answered:
+// then the connection is closed for what it keeps, and not for what it does not collect.
 func TestUnreadAnswersAreBounded(t *testing.T) {
 	store := scripted{do: nothing, read: etcdstore.Piece{Data: make([]byte, etcdstore.MaxRead)}}
 	conn, refused := limited(t, store, func(l *facade.Limits) {
-		l.Buffer, l.ConnectionBuffer, l.Collect = 64<<20, 16<<20, time.Second
+		l.Buffer, l.ConnectionBuffer, l.Collect = 64<<20, 16<<20, 3*time.Second
 	})
 	r := dialFrames(t, conn, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 	read := framed(t, &dlmv1.ReadRequest{Lock: "l", File: "f"})
@@ -260,6 +278,9 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 		stream, err := r.call(dlmv1.LockService_Read_FullMethodName)
 		if err == nil {
 			err = r.WriteData(stream, true, read)
+		}
+		if err == nil {
+			err = r.answered(stream)
 		}
 		if err != nil {
 			break // closed

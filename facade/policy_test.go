@@ -297,7 +297,10 @@ func TestRevocation(t *testing.T) {
 		t.Errorf("the stream ended after %v", took)
 	}
 	t.Log(err)
-	_, err = dlmv1.NewLockServiceClient(bad).Init(t.Context(), &dlmv1.InitRequest{})
+	err = decided(func() error {
+		_, err := dlmv1.NewLockServiceClient(bad).Init(t.Context(), &dlmv1.InitRequest{})
+		return err
+	})
 	if code, _ := refusalOf(err); code != codes.Unauthenticated {
 		t.Errorf("whoever is revoked gets %v, want UNAUTHENTICATED", err)
 	}

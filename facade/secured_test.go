@@ -157,6 +157,17 @@ func refusalOf(err error) (codes.Code, string) {
 	return st.Code(), ""
 }
 
+// decided makes a call, and again if it met the end of its connection: that of somebody who was
+// revoked is closed by the next review, which may come between a call and its answer.
+func decided(call func() error) (err error) {
+	for range 20 {
+		if err = call(); status.Code(err) != codes.Unavailable {
+			break
+		}
+	}
+	return err
+}
+
 // overStream makes one call over a multiplexed stream.
 func overStream(ctx context.Context, conn *grpc.ClientConn, req *dlmv1.StreamRequest) error {
 	stream, err := dlmv1.NewLockServiceClient(conn).Stream(ctx)

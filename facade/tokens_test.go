@@ -241,12 +241,14 @@ func TestCertificatesAndTokensTogether(t *testing.T) {
 				ctx := storetest.Bounded(t)
 				api := dlmv1.NewLockServiceClient(by)
 				var session *dlmv1.InitResponse
-				var err error
-				if way == "unary" {
-					session, err = api.Init(ctx, &dlmv1.InitRequest{Ttl: minute})
-				} else {
-					session, err = initOver(ctx, api)
-				}
+				err := decided(func() (err error) {
+					if way == "unary" {
+						session, err = api.Init(ctx, &dlmv1.InitRequest{Ttl: minute})
+					} else {
+						session, err = initOver(ctx, api)
+					}
+					return err
+				})
 				if code, reason := refusalOf(err); code != c.want || (reason == "UNAUTHENTICATED") != (c.want == codes.Unauthenticated) {
 					t.Errorf("%v, %s, %s: %v; want %v", auth, c.name, way, err, c.want)
 					continue
