@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/distributed-lock-manager/dlm/tools/scenarios/faultproxy"
+	"github.com/distributed-lock-manager/dlm/tools/faultproxy"
 )
 
 func TestScenario3a(t *testing.T) {

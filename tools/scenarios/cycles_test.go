@@ -9,7 +9,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/client"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
-	"github.com/distributed-lock-manager/dlm/tools/scenarios/faultproxy"
+	"github.com/distributed-lock-manager/dlm/tools/faultproxy"
 	"github.com/distributed-lock-manager/dlm/tools/scenarios/original"
 )
 

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/distributed-lock-manager/dlm/tools/scenarios/faultproxy"
+	"github.com/distributed-lock-manager/dlm/tools/faultproxy"
 )
 
 const (

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/client"
-	"github.com/distributed-lock-manager/dlm/tools/scenarios/faultproxy"
+	"github.com/distributed-lock-manager/dlm/tools/faultproxy"
 	"github.com/distributed-lock-manager/dlm/tools/scenarios/original"
 )
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/distributed-lock-manager/dlm/tools/scenarios/faultproxy"
+	"github.com/distributed-lock-manager/dlm/tools/faultproxy"
 )
 
 func TestScenario4a(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 	"github.com/distributed-lock-manager/dlm/facade/facadetest"
 	"github.com/distributed-lock-manager/dlm/internal/await"
-	"github.com/distributed-lock-manager/dlm/tools/scenarios/faultproxy"
+	"github.com/distributed-lock-manager/dlm/tools/faultproxy"
 )
 
 func TestMain(m *testing.M) {
