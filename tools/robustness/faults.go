@@ -2,60 +2,93 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"syscall"
 	"time"
-
-	"github.com/distributed-lock-manager/dlm/client"
 )
 
-// fault is one way to break something, for a while.
+// fault is one way to break something, for a while: do returns when that is over. It may be made
+// while another one is, so that what it breaks may be broken already. errNotNow: it could not be made.
 type fault struct {
 	name   string
 	weight int
-	do     func(ctx context.Context, r *run) error
+	do     func(ctx context.Context, r *run, rnd *rand.Rand) error
 }
 
-// faults are what a run chooses from, by weight.
-func faults(separate bool) []fault {
+// errNotNow says that a fault could not be made, such as one by etcd's own protocol while another
+// one keeps etcd from answering.
+var errNotNow = errors.New("not now")
+
+// faults are what a run of a layout chooses from, by weight.
+func faults(l *layout) []fault {
+	all := append(processFaults(l.separate()), etcdFaults()...)
+	if len(l.messages) > 0 {
+		all = append(all, messageFaults()...)
+	}
+	if l.secured != nil {
+		all = append(all, securityFaults()...)
+	}
+	return all
+}
+
+// processFaults kill and stop processes, and cut their connections.
+func processFaults(separate bool) []fault {
 	all := []fault{
-		{"server killed", 3, func(ctx context.Context, r *run) error { return r.restart(ctx, pick(r, r.l.servers), syscall.SIGKILL) }},
-		{"server told to stop", 2, func(ctx context.Context, r *run) error { return r.restart(ctx, pick(r, r.l.servers), syscall.SIGTERM) }},
-		{"server stopped", 3, func(ctx context.Context, r *run) error { return r.freeze(ctx, pick(r, r.l.servers)) }},
-		{"connections cut", 5, func(_ context.Context, r *run) error {
+		{"server killed", 3, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+			return r.restart(ctx, rnd, syscall.SIGKILL, pick(rnd, r.l.servers))
+		}},
+		{"server told to stop", 2, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+			return r.restart(ctx, rnd, syscall.SIGTERM, pick(rnd, r.l.servers))
+		}},
+		{"server stopped", 3, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+			return r.freeze(ctx, rnd, pick(rnd, r.l.servers))
+		}},
+		{"servers restarted in turn", 1, func(ctx context.Context, r *run, _ *rand.Rand) error {
+			for _, p := range r.l.servers {
+				p.end(syscall.SIGTERM)
+				if err := r.l.up(); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"all servers killed", 1, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+			return r.restart(ctx, rnd, syscall.SIGKILL, r.l.servers...)
+		}},
+		{"connections cut", 5, func(_ context.Context, r *run, rnd *rand.Rand) error {
 			for _, p := range r.l.proxies {
-				if r.rand.IntN(2) == 0 {
+				if rnd.IntN(2) == 0 {
 					p.cut()
 				}
 			}
 			return nil
 		}},
-		{"worker killed", 3, func(_ context.Context, r *run) error {
-			w := pick(r, r.workers)
+		{"worker killed", 3, func(_ context.Context, r *run, rnd *rand.Rand) error {
+			w := pick(rnd, r.workers)
 			w.end(syscall.SIGKILL)
 			return r.startWorker(w)
 		}},
-		{"worker stopped", 4, func(ctx context.Context, r *run) error { return r.freeze(ctx, pick(r, r.workers)) }},
-		{"holders evicted", 6, evict},
-		{"all servers killed", 1, func(ctx context.Context, r *run) error {
-			for _, p := range r.l.servers {
-				p.end(syscall.SIGKILL)
-			}
-			pause(ctx, time.Duration(r.rand.IntN(3000))*time.Millisecond)
-			return r.l.up()
+		{"worker stopped", 4, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+			return r.freeze(ctx, rnd, pick(rnd, r.workers))
 		}},
+		{"holders evicted", 6, func(ctx context.Context, r *run, rnd *rand.Rand) error { return r.evict(ctx, rnd) }},
 	}
 	if separate {
 		all = append(all,
-			fault{"member killed", 3, func(ctx context.Context, r *run) error { return r.restart(ctx, pick(r, r.l.members), syscall.SIGKILL) }},
-			fault{"member stopped", 3, func(ctx context.Context, r *run) error { return r.freeze(ctx, pick(r, r.l.members)) }},
+			fault{"member killed", 3, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+				return r.restart(ctx, rnd, syscall.SIGKILL, pick(rnd, r.l.members))
+			}},
+			fault{"member stopped", 3, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+				return r.freeze(ctx, rnd, pick(rnd, r.l.members))
+			}},
 		)
 	}
 	return all
 }
 
-func pick[T any](r *run, from []T) T { return from[r.rand.IntN(len(from))] }
+func pick[T any](rnd *rand.Rand, from []T) T { return from[rnd.IntN(len(from))] }
 
 // choose picks a fault by its weight.
 func choose(r *rand.Rand, all []fault) fault {
@@ -72,30 +105,32 @@ func choose(r *rand.Rand, all []fault) fault {
 	panic("unreachable")
 }
 
-// restart ends a process, and starts it again a little later.
-func (r *run) restart(ctx context.Context, p *process, sig syscall.Signal) error {
-	p.end(sig)
-	pause(ctx, time.Duration(r.rand.IntN(4000))*time.Millisecond)
+// restart ends processes, and starts them again a little later.
+func (r *run) restart(ctx context.Context, rnd *rand.Rand, sig syscall.Signal, all ...*process) error {
+	for _, p := range all {
+		p.end(sig)
+	}
+	pause(ctx, time.Duration(rnd.IntN(4000))*time.Millisecond)
 	return r.l.up()
 }
 
 // freeze stops a process for a time around the sessions' TTLs.
-func (r *run) freeze(ctx context.Context, p *process) error {
+func (r *run) freeze(ctx context.Context, rnd *rand.Rand, p *process) error {
 	p.signal(syscall.SIGSTOP)
-	pause(ctx, time.Duration(500+r.rand.IntN(9000))*time.Millisecond)
+	pause(ctx, time.Duration(500+rnd.IntN(9000))*time.Millisecond)
 	p.signal(syscall.SIGCONT)
 	return nil
 }
 
 // evict takes some locks from whoever holds them.
-func evict(ctx context.Context, r *run) error {
-	c, err := client.Open(client.Config{Endpoints: r.l.endpoints(), ConnectTimeout: 3 * time.Second})
+func (r *run) evict(ctx context.Context, rnd *rand.Rand) error {
+	c, err := r.l.open(3 * time.Second)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	for range 1 + r.rand.IntN(4) {
-		lock := lockName(r.rand)
+	for range 1 + rnd.IntN(4) {
+		lock := lockName(rnd)
 		info, err := c.Inspect(ctx, lock)
 		if err != nil || info.GetHolder() == nil {
 			continue

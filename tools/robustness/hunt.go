@@ -193,14 +193,14 @@ func (r *run) annoy(ctx context.Context) error {
 		}
 		switch i % 5 {
 		case 0, 2:
-			err = evict(ctx, r)
+			err = r.evict(ctx, r.rand)
 		case 3:
-			w := pick(r, r.workers)
+			w := pick(r.rand, r.workers)
 			w.signal(syscall.SIGSTOP)
 			pause(ctx, 3*time.Second) // longer than the shortest TTL
 			w.signal(syscall.SIGCONT)
 		case 4:
-			w := pick(r, r.workers)
+			w := pick(r.rand, r.workers)
 			w.end(syscall.SIGKILL)
 			err = r.startWorker(w)
 		}

@@ -107,7 +107,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 					acknowledged[key] = true
 					appends[id] = append(appends[id], a)
 					v.append(a, s)
-				case "LOCK_EXPIRED", "NO_SPACE", "QUOTA", "SESSION_EXPIRED", "DATA_LOSS":
+				case "LOCK_EXPIRED", "NO_SPACE", "QUOTA", "SESSION_EXPIRED", "DATA_LOSS", "PERMISSION_DENIED", "UNAUTHENTICATED":
 					refused[key] = append(refused[key], a)
 					if t, asked := endings[id]; a.Reason == "LOCK_EXPIRED" && s != nil && s.session == a.Session && s.own() &&
 						!discards[id] && (!asked || t.first.After(a.Answered)) {
@@ -193,7 +193,8 @@ func (v *verdicts) ending(a answer, s *section, f *facts, e *epoch, discarded bo
 	own := s != nil && s.session == a.Session
 	switch {
 	case a.Reason == "OUTCOME_UNKNOWN":
-		if s != nil && s.end > 0 && s.ended.After(e.from) && a.Answered.Sub(s.ended) < soon { // a restore drops all history
+		if s != nil && s.end > 0 && s.ended.After(e.from) && a.Answered.Sub(s.ended) < soon && // a restore drops all history
+			!e.forgotten(s.end, a.Answered) {
 			v.accuse(a, "unknown, %v after its end", a.Answered.Sub(s.ended))
 		}
 	case a.Call == callDiscard && (a.Reason == ok || a.Reason == published):

@@ -137,6 +137,27 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// What was compacted before a call was answered may be unknown to whoever answers, and nothing else.
+func TestJudgeAfterACompaction(t *testing.T) {
+	t.Parallel()
+	unknown := answer{Call: callRelease, Session: alice, Lock: "b", Token: 20, Reason: "OUTCOME_UNKNOWN", Sends: 2, Answered: time.Unix(24, 0)}
+	for _, test := range []struct {
+		name   string
+		made   compaction
+		untrue bool
+	}{
+		{"of its end", compaction{rev: 21, at: time.Unix(23, 0)}, false},
+		{"of less", compaction{rev: 20, at: time.Unix(23, 0)}, true},
+		{"afterwards", compaction{rev: 21, at: time.Unix(25, 0)}, true},
+	} {
+		e := past()
+		e.compactions = []compaction{test.made}
+		if v := judge([]answer{unknown}, []*epoch{e}, true); len(v.untrue) > 0 != test.untrue {
+			t.Errorf("compacted, %s: untrue: %v; want any: %t", test.name, v.untrue, test.untrue)
+		}
+	}
+}
+
 // An acknowledged append has to be in the section that is published, also after a restore that has
 // lost it.
 func TestJudgeLostAppend(t *testing.T) {

@@ -10,18 +10,22 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/distributed-lock-manager/dlm/tools/faultproxy"
 )
 
 // layout is the processes of a cluster.
 type layout struct {
-	dir string
-	bin programs
-	env []string // of servers and workers, besides the run's own
+	dir   string
+	bin   programs
+	env   []string // of servers and workers, besides the run's own
+	lossy bool     // messages are passed on one by one, so that they can be lost
 
 	servers []*process // of dlm
 	members []*process // of etcd; the same as servers if it is embedded
@@ -29,7 +33,13 @@ type layout struct {
 	peers   []string   // name=http://host:port of each member
 	admin   []string   // where etcd's own protocol is spoken
 	token   string     // of the cluster's founding
+	listens []string   // where each server listens
 	proxies []*proxy   // one before each server
+
+	messages []*faultproxy.Proxy // between each of those and its server; nil: nothing is
+	secured  *secured            // nil: anybody may do anything
+	files    sync.Mutex          // of secured
+	starting sync.Mutex
 }
 
 // programs are the binaries that a run needs.
@@ -82,8 +92,8 @@ func goBuild(out, pkg string, flags ...string) error {
 
 const members = 3
 
-// embedded is three servers with an etcd member each.
-func embedded(l *layout) error {
+// embedded is three servers with an etcd member each; flags are more of the servers'.
+func embedded(l *layout, flags ...string) error {
 	peers := make([]string, members)
 	for i := range members {
 		addr, err := freeAddr()
@@ -104,11 +114,11 @@ func embedded(l *layout) error {
 		}
 		dir := filepath.Join(l.dir, fmt.Sprint("node", i))
 		_, peer, _ := strings.Cut(peers[i], "=")
-		p := &process{name: fmt.Sprint("server ", i), log: dir + ".log", env: l.env, args: []string{
+		p := &process{name: fmt.Sprint("server ", i), log: dir + ".log", env: l.env, args: append([]string{
 			l.bin.dlm, "server", "--listen", listen, "--data-dir", dir, "--cluster-name", fmt.Sprint("dlm-", i),
 			"--cluster-members", strings.Join(peers, ","), "--cluster-peer-listen", peer, "--cluster-client-listen", admin,
 			"--etcd-history", kept.String(),
-		}}
+		}, flags...)}
 		l.servers = append(l.servers, p)
 		l.admin = append(l.admin, admin)
 		l.data = append(l.data, filepath.Join(dir, "etcd"))
@@ -163,12 +173,24 @@ func external(l *layout, members int) error {
 // kept is how long etcd keeps what was: short, so that late repeats meet what is gone.
 const kept = time.Minute
 
+// before puts what breaks connections before a server, and, where nothing is encrypted, what breaks
+// single messages.
 func (l *layout) before(listen string) error {
-	p, err := newProxy(listen)
-	if err == nil {
-		l.proxies = append(l.proxies, p)
+	to := listen
+	if l.lossy {
+		m, err := faultproxy.Start(listen)
+		if err != nil {
+			return err
+		}
+		l.messages = append(l.messages, m)
+		to = m.Addr()
 	}
-	return err
+	p, err := newProxy(to)
+	if err != nil {
+		return err
+	}
+	l.proxies, l.listens = append(l.proxies, p), append(l.listens, listen)
+	return nil
 }
 
 func (l *layout) separate() bool { return len(l.servers) != len(l.members) }
@@ -183,6 +205,8 @@ func (l *layout) processes() []*process {
 
 // up starts what does not run, and waits until every server serves.
 func (l *layout) up() error {
+	l.starting.Lock()
+	defer l.starting.Unlock()
 	for _, p := range l.processes() {
 		if !p.running() {
 			if err := p.start(); err != nil {
@@ -190,8 +214,8 @@ func (l *layout) up() error {
 			}
 		}
 	}
-	for _, p := range l.proxies {
-		if err := awaitPort(p.to, time.Minute); err != nil {
+	for _, listen := range l.listens {
+		if err := awaitPort(listen, time.Minute); err != nil {
 			return err
 		}
 	}
@@ -208,6 +232,9 @@ func (l *layout) close() {
 	l.down()
 	for _, p := range l.proxies {
 		p.close()
+	}
+	for _, m := range l.messages {
+		_ = m.Close()
 	}
 }
 

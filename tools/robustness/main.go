@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -28,7 +29,7 @@ func main() {
 		return
 	}
 	var o options
-	flag.StringVar(&o.layout, "layout", "embedded", "`embedded`: three servers with an etcd each; `external`: three of etcd, and two servers")
+	flag.StringVar(&o.layout, "layout", "embedded", "embedded: three servers with an etcd each; external: three of etcd, and two servers; `secured`: as embedded, with certificates and a policy")
 	flag.DurationVar(&o.last, "for", 10*time.Minute, "how long to break things")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the faults and the workers; the interleaving is not repeated")
 	flag.IntVar(&o.restores, "restores", 2, "how often the cluster is restored from a snapshot; at most once in each minute")
@@ -67,6 +68,7 @@ type run struct {
 	watching *watching
 	h        *history // of the run's own calls
 	workers  []*process
+	starting sync.Mutex
 	started  int
 	out      io.Writer
 }
@@ -109,10 +111,14 @@ func (o options) in(ctx context.Context, dir string) (code int, err error) {
 	if err != nil {
 		return 2, err
 	}
-	l := &layout{dir: dir, bin: bin}
+	l := &layout{dir: dir, bin: bin, lossy: o.layout != "secured"}
 	switch o.layout {
 	case "embedded":
 		err = embedded(l)
+	case "secured":
+		if l.secured, err = secure(bin.dlm, dir); err == nil {
+			err = embedded(l, l.secured.flags()...)
+		}
 	case "external":
 		err = external(l, members)
 	default:
@@ -171,7 +177,7 @@ func (o options) start(l *layout) (*run, error) {
 	}
 	r.watching = r.watch()
 	for i := range workers {
-		w := &process{name: fmt.Sprint("worker ", i), log: filepath.Join(l.dir, fmt.Sprint("worker", i, ".log")), env: l.env}
+		w := &process{name: workerName(i), log: filepath.Join(l.dir, fmt.Sprint("worker", i, ".log")), env: l.env}
 		r.workers = append(r.workers, w)
 		if err := r.startWorker(w); err != nil {
 			r.watching.stop()
@@ -195,19 +201,30 @@ func (r *run) close() {
 
 // startWorker starts a worker process with a history of its own.
 func (r *run) startWorker(w *process) error {
+	r.starting.Lock()
+	defer r.starting.Unlock()
 	r.started++
 	w.args = []string{
 		r.l.bin.worker, "worker", "-dir", r.l.dir, "-name", fmt.Sprint("worker", r.started), "-seed", fmt.Sprint(r.rand.Uint64()),
 		"-endpoints", strings.Join(r.l.endpoints(), ","),
 	}
+	if r.l.secured != nil {
+		w.args = append(w.args, "-certs", r.l.secured.certs, "-as", w.name)
+	}
 	return w.start()
 }
 
-// breakThings makes one fault after the other, with a pause between them, and restores in equal
-// steps.
+// What is counted besides faults.
+const (
+	paired  = "two at once"
+	notMade = "(not made) "
+)
+
+// breakThings makes one fault after the other, and often two at once, with a pause between them, and
+// restores in equal steps.
 func (r *run) breakThings(ctx context.Context, last time.Duration, restores int) (counts map[string]int, err error) {
 	counts = map[string]int{}
-	all := faults(r.l.separate())
+	all := faults(r.l)
 	began := time.Now()
 	for restored := 0; time.Since(began) < last; {
 		pause(ctx, time.Duration(r.rand.IntN(2500))*time.Millisecond)
@@ -224,13 +241,38 @@ func (r *run) breakThings(ctx context.Context, last time.Duration, restores int)
 			}
 			continue
 		}
-		f := choose(r.rand, all)
-		counts[f.name]++
-		if err := f.do(ctx, r); err != nil {
-			return counts, fmt.Errorf("%s: %w", f.name, err)
+		chosen := []fault{choose(r.rand, all)}
+		if other := choose(r.rand, all); other.name != chosen[0].name && r.rand.IntN(2) == 0 {
+			chosen = append(chosen, other)
+			counts[paired]++
+		}
+		if err := r.inflict(ctx, chosen, counts); err != nil {
+			return counts, err
 		}
 	}
 	return counts, nil
+}
+
+// inflict makes faults at once, and counts those that could be made.
+func (r *run) inflict(ctx context.Context, chosen []fault, counts map[string]int) error {
+	errs := make([]error, len(chosen))
+	var making sync.WaitGroup
+	for i, f := range chosen {
+		rnd := rand.New(rand.NewPCG(r.rand.Uint64(), 0))
+		making.Go(func() { errs[i] = f.do(ctx, r, rnd) })
+	}
+	making.Wait()
+	for i, f := range chosen {
+		switch err := errs[i]; {
+		case errors.Is(err, errNotNow):
+			counts[notMade+f.name]++
+		case err != nil:
+			return fmt.Errorf("%s: %w", f.name, err)
+		default:
+			counts[f.name]++
+		}
+	}
+	return nil
 }
 
 // watching is a watch that goes on until it is stopped.
@@ -273,7 +315,7 @@ func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) 
 	if err := r.l.up(); err != nil {
 		return nil, 0, err
 	}
-	c, err := client.Open(client.Config{Endpoints: r.l.endpoints(), ConnectTimeout: time.Minute})
+	c, err := r.l.open(time.Minute)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -387,7 +429,9 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	broken := 0
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(r.out, "%6d %s\n", counts[name], name)
-		broken += counts[name]
+		if name != paired && !strings.HasPrefix(name, notMade) {
+			broken += counts[name]
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.answers)) {
 		fmt.Fprintf(r.out, "%6d %s\n", v.answers[name], name)

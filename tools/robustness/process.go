@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -159,13 +160,19 @@ func (p *proxy) close() {
 	p.running.Wait()
 }
 
-// freeAddr is an address of the loopback interface that nobody listens on just now.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freeAddr is an address of the loopback interface that nobody listens on just now. Its port is below
+// those that systems give to whoever asks for any: none of these is to take it while a process that
+// listens there is being restarted.
+func freeAddr() (addr string, err error) {
+	for range 100 {
+		addr = fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000))
+		l, listening := net.Listen("tcp", addr)
+		if listening == nil {
+			return addr, l.Close()
+		}
+		err = listening
 	}
-	return l.Addr().String(), l.Close()
+	return "", err
 }
 
 // awaitPort waits until somebody accepts connections.

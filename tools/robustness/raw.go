@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -37,10 +39,14 @@ type rawWorker struct {
 	late []func(ctx context.Context) // repeats, for later
 }
 
-func newRawWorker(h *history, r *rand.Rand, endpoints []string) (*rawWorker, error) {
+func newRawWorker(h *history, r *rand.Rand, endpoints []string, secrets *tls.Config) (*rawWorker, error) {
+	creds := insecure.NewCredentials()
+	if secrets != nil {
+		creds = credentials.NewTLS(secrets)
+	}
 	w := &rawWorker{h: h, rand: r, own: map[sectionID]bool{}}
 	for _, e := range endpoints {
-		conn, err := grpc.NewClient(e, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		conn, err := grpc.NewClient(e, grpc.WithTransportCredentials(creds))
 		if err != nil {
 			return nil, err
 		}

@@ -65,6 +65,19 @@ type epoch struct {
 	from    time.Time // when it began
 	changes []change
 	cut     bool // by a restore
+
+	compactions []compaction // by the run
+}
+
+// compaction is when etcd's history up to a revision may have been dropped.
+type compaction struct {
+	rev int64
+	at  time.Time
+}
+
+// forgotten reports whether what happened at a revision may not be known any more at a time.
+func (e *epoch) forgotten(rev int64, at time.Time) bool {
+	return slices.ContainsFunc(e.compactions, func(c compaction) bool { return c.rev >= rev && c.at.Before(at) })
 }
 
 // truth is what a watch of etcd saw.
@@ -78,6 +91,16 @@ type truth struct {
 func newTruth() *truth { return &truth{epochs: []*epoch{{from: time.Now()}}} }
 
 func (t *truth) current() *epoch { return t.epochs[len(t.epochs)-1] }
+
+// compacting notes that the history of all that was seen is about to be dropped, and returns up to
+// where.
+func (t *truth) compacting() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.current()
+	e.compactions = append(e.compactions, compaction{rev: t.rev, at: time.Now()})
+	return t.rev
+}
 
 // restore begins a new epoch: what was seen above the snapshot's revision has not happened.
 func (t *truth) restore(snapshot, rev int64) {
@@ -154,7 +177,7 @@ func (t *truth) soFar() []*epoch {
 	defer t.mu.Unlock()
 	epochs := make([]*epoch, len(t.epochs))
 	for i, e := range t.epochs {
-		epochs[i] = &epoch{from: e.from, changes: e.changes[:len(e.changes):len(e.changes)], cut: e.cut}
+		epochs[i] = &epoch{from: e.from, changes: e.changes[:len(e.changes):len(e.changes)], cut: e.cut, compactions: slices.Clone(e.compactions)}
 	}
 	return epochs
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -31,10 +32,16 @@ func work(args []string) error {
 	name := flags.String("name", "", "of this worker")
 	seed := flags.Uint64("seed", 0, "")
 	endpoints := flags.String("endpoints", "", "")
+	certs := flags.String("certs", "", "directory of certificates; empty: none is shown")
+	as := flags.String("as", "", "whose certificate is shown")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	h, err := newHistory(filepath.Join(*dir, *name+".history"))
+	if err != nil {
+		return err
+	}
+	secrets, err := tlsOf(*certs, *as)
 	if err != nil {
 		return err
 	}
@@ -46,10 +53,10 @@ func work(args []string) error {
 	list := strings.Split(*endpoints, ",")
 	var running sync.WaitGroup
 	for i := range 3 {
-		running.Go(func() { (&sdkWorker{h: h, rand: rand.New(rand.NewPCG(*seed, uint64(i)))}).run(ctx, list) })
+		running.Go(func() { (&sdkWorker{h: h, tls: secrets, rand: rand.New(rand.NewPCG(*seed, uint64(i)))}).run(ctx, list) })
 	}
 	for i := range 2 {
-		w, err := newRawWorker(h, rand.New(rand.NewPCG(*seed, uint64(100+i))), list)
+		w, err := newRawWorker(h, rand.New(rand.NewPCG(*seed, uint64(100+i))), list, secrets)
 		if err != nil {
 			return err
 		}
@@ -62,6 +69,7 @@ func work(args []string) error {
 // sdkWorker uses the SDK as a user does.
 type sdkWorker struct {
 	h    *history
+	tls  *tls.Config // nil: plain text
 	rand *rand.Rand
 }
 
@@ -69,7 +77,7 @@ func (w *sdkWorker) run(ctx context.Context, endpoints []string) {
 	for ctx.Err() == nil {
 		shuffled := append([]string(nil), endpoints...)
 		w.rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		cfg := client.Config{Endpoints: shuffled, TTL: time.Duration(2+w.rand.IntN(6)) * time.Second, ConnectTimeout: 5 * time.Second}
+		cfg := client.Config{Endpoints: shuffled, TTL: time.Duration(2+w.rand.IntN(6)) * time.Second, ConnectTimeout: 5 * time.Second, TLS: w.tls}
 		if w.rand.IntN(2) == 0 {
 			cfg.Linger = time.Duration(1000+w.rand.IntN(1000)) * time.Millisecond
 		}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"syscall"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// etcdFaults are those of etcd itself: of its leader, its quorum, its space and its history.
+func etcdFaults() []fault {
+	return []fault{
+		{"leader killed", 2, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+			return r.leader(ctx, func(_ *clientv3.Client, i int) error { return r.restart(ctx, rnd, syscall.SIGKILL, r.l.members[i]) })
+		}},
+		{"leader stopped", 2, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+			return r.leader(ctx, func(_ *clientv3.Client, i int) error { return r.freeze(ctx, rnd, r.l.members[i]) })
+		}},
+		{"quorum killed", 1, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+			left := rnd.IntN(len(r.l.members))
+			var lost []*process
+			for i, p := range r.l.members {
+				if i != left {
+					lost = append(lost, p)
+				}
+			}
+			return r.restart(ctx, rnd, syscall.SIGKILL, lost...)
+		}},
+		{"no space", 1, noSpace},
+		{"history compacted", 3, compacted},
+	}
+}
+
+// leader does something to etcd's leader, by its number.
+func (r *run) leader(ctx context.Context, do func(etcd *clientv3.Client, member int) error) error {
+	etcd, err := r.l.client()
+	if err != nil {
+		return err
+	}
+	defer etcd.Close()
+	for i, addr := range r.l.admin {
+		asking, cancel := context.WithTimeout(ctx, time.Second)
+		status, err := etcd.Status(asking, addr)
+		cancel()
+		if err == nil && status.Leader == status.Header.MemberId {
+			return do(etcd, i)
+		}
+	}
+	return errNotNow
+}
+
+// noSpace has etcd refuse what would make it larger, as when its quota is exceeded.
+func noSpace(ctx context.Context, r *run, rnd *rand.Rand) error {
+	return r.leader(ctx, func(etcd *clientv3.Client, i int) error {
+		asking, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		status, err := etcd.Status(asking, r.l.admin[i])
+		if err != nil {
+			return errNotNow
+		}
+		maintenance := etcdserverpb.NewMaintenanceClient(etcd.ActiveConnection())
+		alarm := &etcdserverpb.AlarmRequest{
+			Action: etcdserverpb.AlarmRequest_ACTIVATE, MemberID: status.Header.MemberId, Alarm: etcdserverpb.AlarmType_NOSPACE,
+		}
+		_, raised := maintenance.Alarm(asking, alarm)
+		if raised == nil {
+			pause(ctx, time.Duration(500+rnd.IntN(4000))*time.Millisecond)
+		}
+		alarm.Action = etcdserverpb.AlarmRequest_DEACTIVATE
+		for range 60 { // also if it is not known whether it was raised
+			asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			_, err = maintenance.Alarm(asking, alarm)
+			cancel()
+			if err == nil {
+				break
+			}
+			pause(ctx, 500*time.Millisecond)
+		}
+		if err == nil && raised != nil {
+			err = errNotNow
+		}
+		return err
+	})
+}
+
+// compacted drops the history that the run has seen, and what the members keep of it on disk, while
+// servers may not have seen it.
+func compacted(ctx context.Context, r *run, rnd *rand.Rand) error {
+	etcd, err := r.l.client()
+	if err != nil {
+		return err
+	}
+	defer etcd.Close()
+	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err = etcd.Compact(asking, r.truth.compacting())
+	if err == nil {
+		_, err = etcd.Defragment(asking, pick(rnd, r.l.admin))
+	}
+	if err != nil {
+		return errors.Join(errNotNow, err)
+	}
+	return nil
+}
