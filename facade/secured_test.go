@@ -159,9 +159,9 @@ func refusalOf(err error) (codes.Code, string) {
 
 // decided makes a call, and again if it met the end of its connection: that of somebody who was
 // revoked is closed by the next review, which may come between a call and its answer.
-func decided(call func() error) (err error) {
+func decided(try func() error) (err error) {
 	for range 20 {
-		if err = call(); status.Code(err) != codes.Unavailable {
+		if err = try(); status.Code(err) != codes.Unavailable {
 			break
 		}
 	}

@@ -45,7 +45,7 @@ func processFaults(separate bool) []fault {
 		{"server stopped", 3, func(ctx context.Context, r *run, rnd *rand.Rand) error {
 			return r.freeze(ctx, rnd, pick(rnd, r.l.servers))
 		}},
-		{"servers restarted in turn", 1, func(ctx context.Context, r *run, _ *rand.Rand) error {
+		{"servers restarted in turn", 1, func(_ context.Context, r *run, _ *rand.Rand) error {
 			for _, p := range r.l.servers {
 				p.end(syscall.SIGTERM)
 				if err := r.l.up(); err != nil {
