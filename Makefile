@@ -145,17 +145,33 @@ upgrade: ## upgrade from the version of a commit and back, under load (two minut
 scenarios: ## play the coursework's fault scenarios and tell what happened (about two minutes); ARGS="-run 4e" for one
 	@GO='$(GO)' tools/scenarios/scenarios.sh $(ARGS)
 
-ROBUSTNESS_FOR ?= 10m
+.PHONY: bin/robustness
+bin/robustness:
+	@mkdir -p bin && $(GO) build -o bin/robustness ./tools/robustness
+
+.PHONY: robustness-short
+robustness-short: bin/robustness ## break a real cluster of each layout at random for a while, check every answer, and see that broken rules are found out (four minutes)
+	bin/robustness -layout embedded -for 20s
+	bin/robustness -layout external -for 20s
+	bin/robustness -layout secured -for 20s
+	bin/robustness -mutants -only quick
 
 .PHONY: robustness
-robustness: ## break real clusters at random, and check every answer (twice ROBUSTNESS_FOR, 10m)
-	@mkdir -p bin && $(GO) build -o bin/robustness ./tools/robustness
-	bin/robustness -layout embedded -for $(ROBUSTNESS_FOR)
-	bin/robustness -layout external -for $(ROBUSTNESS_FOR)
+robustness: bin/robustness ## the same for longer, and with all of the broken rules (a quarter of an hour)
+	bin/robustness -layout embedded -for 1m
+	bin/robustness -layout external -for 1m
+	bin/robustness -layout secured -for 1m
+	bin/robustness -mutants
+
+SEEDS ?= 1-10
+RESULTS ?= bin/robustness-results.jsonl
+
+.PHONY: robustness-long
+robustness-long: bin/robustness ## five minutes of each layout with each of SEEDS (1-10); what is in RESULTS has been run, and is summed up
+	bin/robustness -seeds $(SEEDS) -for 5m -results $(RESULTS)
 
 .PHONY: mutants
-mutants: ## break the protocol's rules one by one, and see that each is found out (ten minutes); ARGS="-only quick" for two
-	@mkdir -p bin && $(GO) build -o bin/robustness ./tools/robustness
+mutants: bin/robustness ## break the protocol's rules one by one, and see that each is found out (ten minutes); ARGS="-only quick" for two
 	bin/robustness -mutants $(ARGS)
 
 .PHONY: robustness-compare

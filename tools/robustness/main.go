@@ -6,11 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,15 +34,20 @@ func main() {
 	flag.BoolVar(&o.mutants, "mutants", false, "instead: break a rule of the servers at a time, and report which checker finds it")
 	flag.StringVar(&o.only, "only", "", "`names` of mutants, by commas; quick: those that are found within seconds; empty: all")
 	flag.StringVar(&o.keep, "keep", "", "`directory` for logs and histories; empty: a temporary one, kept if the run fails")
+	flag.StringVar(&o.seeds, "seeds", "", "instead of -layout and -seed: run all layouts with each of these, such as 1,4,10-20")
+	flag.StringVar(&o.results, "results", "", "`file` that results are added to; with -seeds, what is in it is not run again")
 	flag.Parse()
-	if flag.NArg() > 0 || o.last <= 0 || o.restores < 0 || o.only != "" && !o.mutants {
-		fmt.Fprintln(os.Stderr, "no arguments, a time to break things, and -only with -mutants alone")
+	if flag.NArg() > 0 || o.last <= 0 || o.restores < 0 || o.only != "" && !o.mutants || o.seeds != "" && (o.mutants || o.results == "") {
+		fmt.Fprintln(os.Stderr, "no arguments, a time to break things, -only with -mutants alone, and -seeds with -results")
 		os.Exit(64)
 	}
 	o.restores = min(o.restores, max(1, int(o.last/time.Minute)))
 	o.out = os.Stdout
 	if o.mutants {
 		os.Exit(o.inDir(o.runMutants))
+	}
+	if o.seeds != "" {
+		os.Exit(o.series(context.Background()))
 	}
 	os.Exit(o.run(context.Background()))
 }
@@ -57,6 +60,8 @@ type options struct {
 	mutants  bool
 	only     string
 	keep     string
+	seeds    string
+	results  string
 	out      io.Writer
 }
 
@@ -74,6 +79,9 @@ type run struct {
 }
 
 const workers = 3 // processes
+
+// layouts are the names of those that there are.
+func layouts() []string { return []string{"embedded", "external", "secured"} }
 
 // run returns the exit code: see the package comment.
 func (o options) run(ctx context.Context) int {
@@ -143,6 +151,15 @@ func (o options) in(ctx context.Context, dir string) (code int, err error) {
 		return 2, err
 	}
 	code = r.report(v, counts, sections)
+	if code != 2 {
+		err = keepResult(o.results, result{
+			Layout: o.layout, Seed: o.seed, Last: o.last.String(),
+			Faults: counts, Answers: v.answers, Judged: v.checked, Sections: sections, Untrue: len(v.untrue),
+		})
+		if err != nil {
+			return 2, err
+		}
+	}
 	if code == 1 {
 		if err := r.picture(v, fmt.Sprintf("%s, seed %d", o.layout, o.seed)); err != nil {
 			return code, err
@@ -427,15 +444,13 @@ const (
 
 func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int) {
 	broken := 0
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		fmt.Fprintf(r.out, "%6d %s\n", counts[name], name)
+	printCounts(r.out, counts)
+	for name := range counts {
 		if name != paired && !strings.HasPrefix(name, notMade) {
 			broken += counts[name]
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(v.answers)) {
-		fmt.Fprintf(r.out, "%6d %s\n", v.answers[name], name)
-	}
+	printCounts(r.out, v.answers)
 	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", broken, v.checked, sections, len(v.untrue))
 	for i, a := range v.untrue {
 		if i == 50 {
