@@ -291,6 +291,13 @@ func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) 
 	} else if v.last != nil {
 		v.files(v.last, files)
 	}
+	answers, err := readHistories(r.l.dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := v.order(answers, r.truth.soFar(), filepath.Join(r.l.dir, "order.html")); err != nil {
+		return nil, 0, err
+	}
 	if v.last != nil {
 		sections = len(v.last.sections)
 	}
@@ -299,18 +306,19 @@ func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) 
 
 // atRest waits until everybody has gone, and returns what is in the files then. The error is what
 // is left, or why it could not be seen.
-func (r *run) atRest(ctx context.Context, c *client.Client) (files map[string]string, err error) {
+func (r *run) atRest(ctx context.Context, c *client.Client) (files map[fileID]string, err error) {
 	if err := free(ctx, c); err != nil {
 		return nil, err
 	}
-	files = map[string]string{}
-	for i := range locks {
-		lock := fmt.Sprint("lock", i)
-		text, err := c.Read(ctx, lock, file)
-		if err != nil && !errors.Is(err, client.ErrFileNotFound) {
-			return nil, fmt.Errorf("read %s of %s: %w", file, lock, err)
+	files = map[fileID]string{}
+	for _, lock := range lockNames() {
+		for _, name := range fileNames(lock) {
+			text, err := readWhole(ctx, c, r.h, lock, name)
+			if err != nil {
+				return nil, fmt.Errorf("read %s of %s: %w", name, lock, err)
+			}
+			files[fileID{lock, name}] = string(text)
 		}
-		files[lock] = string(text)
 	}
 	return files, r.nothingLeft(ctx)
 }
@@ -393,6 +401,10 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 		fmt.Fprintf(r.out, "%6d %s\n", v.answers[name], name)
 	}
 	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", broken, v.checked, sections, len(v.untrue))
+	fmt.Fprintf(r.out, "%d publications and reads put in order\n", v.ordered)
+	for _, void := range v.void {
+		fmt.Fprintln(r.out, "VOID", void)
+	}
 	for i, a := range v.untrue {
 		if i == 50 {
 			fmt.Fprintf(r.out, "and %d more\n", len(v.untrue)-i)
@@ -405,6 +417,8 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 		return 1
 	case v.checked < leastAnswers || broken < leastFaults:
 		fmt.Fprintln(r.out, "too little happened to prove anything")
+		return 2
+	case len(v.void) > 0:
 		return 2
 	}
 	return 0

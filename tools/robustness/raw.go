@@ -215,7 +215,7 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 		appended = true
 		stage := func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
 			resp, err := s.Append(ctx, &dlmv1.AppendRequest{
-				Session: session, Lock: lock, Token: token, Request: request, File: file, Data: []byte(data), Number: uint64(i) + 1,
+				Session: session, Lock: lock, Token: token, Request: request, File: fileOf(lock, i), Data: []byte(data), Number: uint64(i) + 1,
 			})
 			a.Got, a.Reason = resp.GetRevision(), ok
 			return err
@@ -299,7 +299,7 @@ func (w *rawWorker) meddle(ctx context.Context) {
 		a.Call, a.Request, a.Data = callAppend, strconv.FormatUint(w.number(""), 10), record(lock, token, 1000)
 		w.again(ctx, a, time.Second, func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
 			resp, err := s.Append(ctx, &dlmv1.AppendRequest{
-				Session: session, Lock: lock, Token: token, Request: a.Request, File: file, Data: []byte(a.Data), Number: 1,
+				Session: session, Lock: lock, Token: token, Request: a.Request, File: fileOf(lock, 1000), Data: []byte(a.Data), Number: 1,
 			})
 			a.Got, a.Reason = resp.GetRevision(), ok
 			return err

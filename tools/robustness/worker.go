@@ -16,10 +16,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/client"
 )
 
-const (
-	locks = 4     // few, so that there are always waiters
-	file  = "log" // every section's
-)
+const locks = 4 // few, so that there are always waiters
 
 func lockName(r *rand.Rand) string { return fmt.Sprint("lock", r.IntN(locks)) }
 
@@ -113,7 +110,7 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 		token := l.Token()
 		data := record(lock, token, n)
 		err := w.call(answer{Call: callAppend, Lock: lock, Token: token, Data: data}, func(*answer) error {
-			return l.Append(ctx, file, []byte(data))
+			return l.Append(ctx, fileOf(lock, n), []byte(data))
 		})
 		if err != nil {
 			break
@@ -145,22 +142,30 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 	_ = w.call(end, func(*answer) error { return l.Unlock(context.WithoutCancel(ctx)) })
 }
 
-// read reads a lock's whole file.
+// read reads one of a lock's files, whole.
 func (w *sdkWorker) read(ctx context.Context, c *client.Client) {
-	lock := lockName(w.rand)
-	a := answer{Call: callRead, Asked: time.Now(), Lock: lock}
-	text, err := c.Read(ctx, lock, file)
+	names := lockNames()
+	lock := names[w.rand.IntN(len(names))]
+	_, _ = readWhole(ctx, c, w.h, lock, fileNames(lock)[w.rand.IntN(filesOfLock)])
+}
+
+// readWhole reads a file, and writes down what it has, unless ctx has ended. A file that is not
+// there has nothing.
+func readWhole(ctx context.Context, c *client.Client, h *history, lock, name string) ([]byte, error) {
+	a := answer{Call: callRead, Asked: time.Now(), Lock: lock, File: name}
+	text, err := c.Read(ctx, lock, name)
 	if errors.Is(err, client.ErrFileNotFound) {
 		text, err = nil, nil
 	}
 	if ctx.Err() != nil {
-		return
+		return nil, ctx.Err()
 	}
 	if err != nil {
 		a.Reason, a.Text = reasonOf(err), err.Error()
 	}
 	a.Got, a.Sum = int64(len(text)), crc32.ChecksumIEEE(text)
-	w.h.add(a)
+	h.add(a)
+	return text, err
 }
 
 // call makes one call and writes down its answer. An error that is the client's own, about its
