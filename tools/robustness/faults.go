@@ -95,7 +95,7 @@ func evict(ctx context.Context, r *run) error {
 	}
 	defer c.Close()
 	for range 1 + r.rand.IntN(4) {
-		lock := lockName(r.rand)
+		lock := victim(r.rand)
 		info, err := c.Inspect(ctx, lock)
 		if err != nil || info.GetHolder() == nil {
 			continue

@@ -42,6 +42,7 @@ type answer struct {
 	Lock     string    `json:"lock,omitempty"`
 	Token    int64     `json:"token,omitempty"` // the call's
 	Request  string    `json:"request,omitempty"`
+	Begun    time.Time `json:"begun,omitzero"`  // when a client of the coursework's API was
 	Other    bool      `json:"other,omitempty"` // of a section that is not the caller's
 	Appended bool      `json:"appended,omitempty"`
 	Data     string    `json:"data,omitempty"`  // an append's

@@ -14,7 +14,9 @@ type verdicts struct {
 	checked int
 	ordered int      // calls that were put in order
 	void    []string // what could not be decided
-	last    *facts   // of the last epoch; nil: something in it was impossible
+	// Writes to plain stores by commands of dlm lock, and how many of them were refused.
+	written, refusedWrites int
+	last                   *facts // of the last epoch; nil: something in it was impossible
 }
 
 // accusation is something that may not be.
@@ -97,6 +99,13 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 			s := f.sections[id]
 			if s != nil && a.Session == "" {
 				a.Session = s.session
+			}
+			if strings.HasPrefix(a.Call, viaCoursework) {
+				if a.kind() == callAppend && a.Reason == ok {
+					appends[id] = append(appends[id], a)
+				}
+				v.coursework(a, f, s, e.from, appends[id])
+				continue
 			}
 			switch a.Call {
 			case callAcquire:

@@ -27,6 +27,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == "plain" {
+		if err := plain(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.layout, "layout", "embedded", "`embedded`: three servers with an etcd each; `external`: three of etcd, and two servers")
 	flag.DurationVar(&o.last, "for", 10*time.Minute, "how long to break things")
@@ -198,7 +205,7 @@ func (r *run) startWorker(w *process) error {
 	r.started++
 	w.args = []string{
 		r.l.bin.worker, "worker", "-dir", r.l.dir, "-name", fmt.Sprint("worker", r.started), "-seed", fmt.Sprint(r.rand.Uint64()),
-		"-endpoints", strings.Join(r.l.endpoints(), ","),
+		"-endpoints", strings.Join(r.l.endpoints(), ","), "-dlm", r.l.bin.dlm,
 	}
 	return w.start()
 }
@@ -294,6 +301,11 @@ func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) 
 	answers, err := readHistories(r.l.dir)
 	if err != nil {
 		return nil, 0, err
+	}
+	if v.last != nil {
+		if err := v.trees(answers, r.truth.soFar(), r.l.dir); err != nil {
+			return nil, 0, err
+		}
 	}
 	if err := v.order(answers, r.truth.soFar(), filepath.Join(r.l.dir, "order.html")); err != nil {
 		return nil, 0, err
@@ -402,6 +414,7 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	}
 	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", broken, v.checked, sections, len(v.untrue))
 	fmt.Fprintf(r.out, "%d publications and reads put in order\n", v.ordered)
+	fmt.Fprintf(r.out, "%d writes below dlm lock, %d of them refused by their token\n", v.written, v.refusedWrites)
 	for _, void := range v.void {
 		fmt.Fprintln(r.out, "VOID", void)
 	}

@@ -25,6 +25,7 @@ import (
 type rawWorker struct {
 	h       *history
 	rand    *rand.Rand // of run's goroutine
+	silent  bool       // its session makes no more calls, in the middle of a section
 	servers []dlmv1.LockServiceClient
 
 	mu      sync.Mutex
@@ -68,9 +69,13 @@ func (w *rawWorker) run(ctx context.Context) {
 			w.heartbeats(hctx, r, resp.GetTtl().AsDuration()/4)
 			end()
 		})
+		w.silent = false
 		for range 1 + w.rand.IntN(30) {
 			if hctx.Err() == nil {
 				w.section(hctx)
+			}
+			if w.silent {
+				break
 			}
 			w.repeatLate(ctx)
 			if w.rand.IntN(6) == 0 {
@@ -79,7 +84,7 @@ func (w *rawWorker) run(ctx context.Context) {
 		}
 		end()
 		beating.Wait()
-		if w.rand.IntN(2) == 0 {
+		if !w.silent && w.rand.IntN(2) == 0 {
 			cctx, cancel := context.WithTimeout(ctx, time.Second)
 			_, _ = w.any().Close(cctx, &dlmv1.CloseRequest{Session: resp.GetSession()})
 			cancel()
@@ -240,6 +245,9 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 	}
 	if w.rand.IntN(30) == 0 {
 		pause(ctx, time.Duration(w.rand.IntN(6000))*time.Millisecond)
+	}
+	if w.silent = w.rand.IntN(100) == 0; w.silent { // of 15 sections: some in ten sessions
+		return 0
 	}
 	kind := []string{callRelease, callRelease, callRelease, callCommit, callDiscard}[w.rand.IntN(5)]
 	if doubt {

@@ -28,6 +28,7 @@ func work(args []string) error {
 	name := flags.String("name", "", "of this worker")
 	seed := flags.Uint64("seed", 0, "")
 	endpoints := flags.String("endpoints", "", "")
+	dlm := flags.String("dlm", "", "the dlm binary")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -51,6 +52,13 @@ func work(args []string) error {
 			return err
 		}
 		running.Go(func() { w.run(ctx) })
+	}
+	for _, more := range chosenWorkloads(rand.New(rand.NewPCG(*seed, 200))) {
+		run, err := more(workload{h: h, seed: *seed, endpoints: list, dir: *dir, dlm: *dlm})
+		if err != nil {
+			return err
+		}
+		running.Go(func() { run(ctx) })
 	}
 	running.Wait()
 	return nil
@@ -76,7 +84,7 @@ func (w *sdkWorker) run(ctx context.Context, endpoints []string) {
 		}
 		for range 1 + w.rand.IntN(40) {
 			w.section(ctx, c)
-			if w.rand.IntN(8) == 0 {
+			if w.rand.IntN(3) == 0 {
 				w.read(ctx, c)
 			}
 		}
