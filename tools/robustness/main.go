@@ -290,25 +290,13 @@ func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) 
 	files, left := r.atRest(resting, c)
 	ctx, cancel = context.WithTimeout(ctx, settled)
 	defer cancel()
-	if v, err = r.judgeNow(ctx, left == nil); err != nil {
+	if v, err = r.judgeNow(ctx, left == nil, orderTimeout); err != nil {
 		return nil, 0, errors.Join(err, left)
 	}
 	if left != nil {
 		v.untrue = append(v.untrue, accusation{checker: byRest, text: left.Error()})
 	} else if v.last != nil {
 		v.files(v.last, files)
-	}
-	answers, err := readHistories(r.l.dir)
-	if err != nil {
-		return nil, 0, err
-	}
-	if v.last != nil {
-		if err := v.trees(answers, r.truth.soFar(), r.l.dir); err != nil {
-			return nil, 0, err
-		}
-	}
-	if err := v.order(answers, r.truth.soFar(), filepath.Join(r.l.dir, "order.html")); err != nil {
-		return nil, 0, err
 	}
 	if v.last != nil {
 		sections = len(v.last.sections)
@@ -335,8 +323,8 @@ func (r *run) atRest(ctx context.Context, c *client.Client) (files map[fileID]st
 	return files, r.nothingLeft(ctx)
 }
 
-// judgeNow judges all answers up to now.
-func (r *run) judgeNow(ctx context.Context, over bool) (*verdicts, error) {
+// judgeNow judges all answers up to now, and looks for an order of each lock's for so long at most.
+func (r *run) judgeNow(ctx context.Context, over bool, ordering time.Duration) (*verdicts, error) {
 	answers, err := readHistories(r.l.dir)
 	if err != nil {
 		return nil, err
@@ -349,7 +337,14 @@ func (r *run) judgeNow(ctx context.Context, over bool) (*verdicts, error) {
 	if err := r.truth.await(ctx, put.Header.Revision); err != nil {
 		return nil, err
 	}
-	return judge(answers, r.truth.soFar(), over), nil
+	epochs := r.truth.soFar()
+	v := judge(answers, epochs, over)
+	if v.last != nil {
+		if err := v.trees(answers, epochs, r.l.dir); err != nil {
+			return nil, err
+		}
+	}
+	return v, v.order(answers, epochs, ordering, filepath.Join(r.l.dir, "order.html"))
 }
 
 // nothingLeft waits until etcd has nothing of sessions that have ended, and of sections that are

@@ -29,7 +29,7 @@ import (
 // read tells. At most one section that was granted before is published after it, the snapshot's
 // holder's; that is allowed to be any, once in each file.
 
-// orderTimeout is how long the histories of one lock may be looked at.
+// orderTimeout is how long the history of one lock may be looked at when a run is over.
 const orderTimeout = 30 * time.Second
 
 // extent is what a file holds.
@@ -220,16 +220,17 @@ func (h *lockHistory) operations() (all []porcupine.Operation) {
 	return all
 }
 
-// order judges the histories of all locks, and draws the first that is untrue into a file.
-func (v *verdicts) order(answers []answer, epochs []*epoch, path string) error {
+// order judges the histories of all locks, each for so long at most, and draws the first that is
+// untrue into a file.
+func (v *verdicts) order(answers []answer, epochs []*epoch, atMost time.Duration, path string) error {
 	var failed error
 	for _, h := range lockHistories(answers, epochs) {
 		model, ops := h.model(), h.operations()
-		result, info := porcupine.CheckOperationsVerbose(model, ops, orderTimeout)
+		result, info := porcupine.CheckOperationsVerbose(model, ops, atMost)
 		v.ordered += len(ops)
 		switch result {
 		case porcupine.Unknown:
-			v.void = append(v.void, fmt.Sprintf("the order of %s (%d calls) is not decided within %v", h.lock, len(ops), orderTimeout))
+			v.void = append(v.void, fmt.Sprintf("the order of %s (%d calls) is not decided within %v", h.lock, len(ops), atMost))
 		case porcupine.Illegal:
 			v.disordered(h, info)
 			if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {

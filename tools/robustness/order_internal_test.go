@@ -45,7 +45,7 @@ func orderOf(t *testing.T, h told, restores ...int64) (v *verdicts, drawn string
 		epochs = append(epochs, &epoch{from: moment(at)})
 	}
 	v, drawn = &verdicts{}, filepath.Join(t.TempDir(), "order.html")
-	if err := v.order(h, epochs, drawn); err != nil {
+	if err := v.order(h, epochs, time.Minute, drawn); err != nil {
 		t.Fatal(err)
 	}
 	if len(v.void) > 0 {
