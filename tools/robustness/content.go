@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,24 +17,30 @@ type publication struct {
 	sum   uint32 // of that, CRC-32
 }
 
-// publications are what the file of each lock has to consist of, in the order of tokens.
-func (f *facts) publications() map[string][]publication {
-	all := map[string][]publication{}
+// fileID is a file of a lock.
+type fileID struct{ lock, name string }
+
+// publications are what each file has to consist of, in the order of tokens.
+func (f *facts) publications() map[fileID][]publication {
+	all := map[fileID][]publication{}
 	for id, s := range f.sections {
 		if !s.marked || len(s.records) == 0 {
 			continue
 		}
-		var lines []string
+		lines := map[int]string{}
 		for _, r := range s.records {
 			text := string(r.text)
-			lines = append(lines, text[strings.Index(text, id.lock+" "):])
+			line := text[max(0, strings.Index(text, id.lock+" ")):]
+			_, _, n, _ := parseRecord(line)
+			lines[n] += line // twice, if it is: that is found
 		}
-		slices.SortFunc(lines, func(a, b string) int {
-			_, _, m, _ := parseRecord(a)
-			_, _, n, _ := parseRecord(b)
-			return m - n
-		})
-		all[id.lock] = append(all[id.lock], publication{token: id.token, text: strings.Join(lines, "")})
+		text := map[fileID]string{}
+		for _, n := range slices.Sorted(maps.Keys(lines)) {
+			text[fileID{id.lock, fileOf(id.lock, n)}] += lines[n]
+		}
+		for file, text := range text {
+			all[file] = append(all[file], publication{token: id.token, text: text})
+		}
 	}
 	for _, list := range all {
 		slices.SortFunc(list, func(a, b publication) int { return int(a.token - b.token) })
@@ -54,7 +61,7 @@ type asked struct{ first, done time.Time }
 func askedEndings(answers []answer) map[sectionID]asked {
 	all := map[sectionID]asked{}
 	for _, a := range answers {
-		if a.Other || a.Call != callRelease && a.Call != callCommit {
+		if a.Other || a.kind() != callRelease && a.kind() != callCommit {
 			continue
 		}
 		id := sectionID{a.Lock, a.Token}
@@ -106,28 +113,30 @@ func (v *verdicts) read(a answer, published []publication, endings map[sectionID
 
 // files holds what the files say against what was published: each published section whole, in the
 // order of tokens, and nothing else.
-func (v *verdicts) files(f *facts, files map[string]string) {
-	accuse := func(lock, why string, args ...any) {
-		v.untrue = append(v.untrue, accusation{checker: byFiles, text: fmt.Sprintf("the file of %s ", lock) + fmt.Sprintf(why, args...), lock: lock})
+func (v *verdicts) files(f *facts, files map[fileID]string) {
+	accuse := func(file fileID, why string, args ...any) {
+		v.untrue = append(v.untrue, accusation{
+			checker: byFiles, text: fmt.Sprintf("%s of %s ", file.name, file.lock) + fmt.Sprintf(why, args...), lock: file.lock,
+		})
 	}
 	published := f.publications()
-	for lock, list := range published {
+	for file, list := range published {
 		var text strings.Builder
 		for _, p := range list {
 			text.WriteString(p.text)
 		}
-		if got := files[lock]; got != text.String() {
+		if got := files[file]; got != text.String() {
 			at := 0
 			for at < min(len(got), text.Len()) && got[at] == text.String()[at] {
 				at++
 			}
-			accuse(lock, "has %d bytes, and published are %d; they differ at %d: has %.80q, want %.80q",
+			accuse(file, "has %d bytes, and published are %d; they differ at %d: has %.80q, want %.80q",
 				len(got), text.Len(), at, got[at:], text.String()[at:])
 		}
 	}
-	for lock, text := range files {
-		if published[lock] == nil && text != "" {
-			accuse(lock, "has %d bytes, and nothing was published", len(text))
+	for file, text := range files {
+		if published[file] == nil && text != "" {
+			accuse(file, "has %d bytes, and nothing was published", len(text))
 		}
 	}
 }

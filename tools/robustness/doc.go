@@ -7,20 +7,23 @@
 //
 // A run starts the servers of a layout and worker processes, which take locks, append, end their
 // sections in every way, repeat calls through other servers, late and twice, and write down each
-// answer (history.go). Meanwhile processes are killed, stopped and restarted, connections cut,
-// holders evicted, and the cluster is restored from a snapshot (faults.go). What really happened is
-// what a watch of all of etcd's keys says (truth.go); of the servers' own code it uses nothing, and
-// knows only the keys, as docs/protocol.md lists them.
+// answer (history.go). Some run dlm lock (trees.go), or are the coursework's (coursework.go), or
+// only wait, or begin sessions and drop them (workloads.go). Meanwhile processes are killed,
+// stopped and restarted, connections cut, holders evicted, and the cluster is restored from a
+// snapshot (faults.go). What really happened is what a watch of all of etcd's keys says (truth.go);
+// of the servers' own code it uses nothing, and knows only the keys, as docs/protocol.md lists
+// them.
 //
 // Then every answer is judged (judge.go): success was answered only for what happened, a definite
 // refusal only for what did not, and whose outcome was called unknown is counted. Each change of
 // what etcd has is held against what may follow on what (transitions.go), and each read of a file
-// against what was published by then (content.go). In the end every file has to hold the published
-// sections, whole, in order, and nothing else, and nothing may be left of who has gone.
+// against what was published by then (content.go). By themselves, without that watch, the histories
+// have to have an order that explains them (order.go). In the end every file has to hold the
+// published sections, whole, in order, and nothing else, and nothing may be left of who has gone.
 //
 // With -mutants the rules of docs/protocol.md are broken one by one (mutants.go), in binaries of
 // their own, to see that a checker finds each (hunt.go).
 //
 // The exit code is 0 if all answers were true, 1 if one was not, 2 if the run proves nothing: too
-// few calls or faults, or etcd could not be watched.
+// few calls or faults, etcd could not be watched, or an order was not found in time.
 package main

@@ -130,7 +130,7 @@ func (r *run) evict(ctx context.Context, rnd *rand.Rand) error {
 	}
 	defer c.Close()
 	for range 1 + rnd.IntN(4) {
-		lock := lockName(rnd)
+		lock := victim(rnd)
 		info, err := c.Inspect(ctx, lock)
 		if err != nil || info.GetHolder() == nil {
 			continue

@@ -42,9 +42,11 @@ type answer struct {
 	Lock     string    `json:"lock,omitempty"`
 	Token    int64     `json:"token,omitempty"` // the call's
 	Request  string    `json:"request,omitempty"`
+	Begun    time.Time `json:"begun,omitzero"`  // when a client of the coursework's API was
 	Other    bool      `json:"other,omitempty"` // of a section that is not the caller's
 	Appended bool      `json:"appended,omitempty"`
 	Data     string    `json:"data,omitempty"`  // an append's
+	File     string    `json:"file,omitempty"`  // a read's
 	Sends    int       `json:"sends,omitempty"` // how often the call had been sent, as far as is known
 	Reason   string    `json:"reason,omitempty"`
 	Got      int64     `json:"got,omitempty"` // a token, a revision, or a file's size, that was answered

@@ -169,7 +169,7 @@ func (r *run) judgeMeanwhile(ctx context.Context) ([]accusation, error) {
 			return nil, nil
 		case <-tick.C:
 		}
-		v, err := r.judgeNow(ctx, false)
+		v, err := r.judgeNow(ctx, false, 100*time.Millisecond)
 		if ctx.Err() != nil {
 			return nil, nil
 		}

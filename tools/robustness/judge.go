@@ -12,7 +12,11 @@ type verdicts struct {
 	untrue  []accusation
 	answers map[string]int // by call and reason
 	checked int
-	last    *facts // of the last epoch; nil: something in it was impossible
+	ordered int      // calls that were put in order
+	void    []string // what could not be decided
+	// Writes to plain stores by commands of dlm lock, and how many of them were refused.
+	written, refusedWrites int
+	last                   *facts // of the last epoch; nil: something in it was impossible
 }
 
 // accusation is something that may not be.
@@ -29,6 +33,9 @@ const (
 	byReads       = "reads"       // what was read of a file while it grew
 	byTransitions = "transitions" // what etcd went through
 	byFiles       = "files"       // what the files have in the end
+	byOrder       = "order"       // what clients tell of one lock, by itself
+	byCoursework  = "coursework"  // what the coursework's API answered
+	byTrees       = "trees"       // what commands did under dlm lock
 	byRest        = "rest"        // what is left when everybody has gone
 )
 
@@ -93,6 +100,13 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 			if s != nil && a.Session == "" {
 				a.Session = s.session
 			}
+			if strings.HasPrefix(a.Call, viaCoursework) {
+				if a.kind() == callAppend && a.Reason == ok {
+					appends[id] = append(appends[id], a)
+				}
+				v.coursework(a, f, s, e.from, appends[id])
+				continue
+			}
 			switch a.Call {
 			case callAcquire:
 				v.acquire(a, f, over)
@@ -119,7 +133,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 			case callHeartbeat:
 				v.heartbeat(a, f)
 			case callRead:
-				v.read(a, published[a.Lock], endings, e.from)
+				v.read(a, published[fileID{a.Lock, a.File}], endings, e.from)
 			case callEvict:
 				if a.Reason == ok && a.Got > 0 && (s == nil || !s.noted) {
 					v.accuse(a, "evicted, and it was not")

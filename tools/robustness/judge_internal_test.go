@@ -251,9 +251,9 @@ func TestReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := func(s int64) time.Time { return time.Unix(s, 0) }
-	whole := record("a", 10, 0)
+	whole, log := record("a", 10, 0), fileID{"a", "log"}
 	read := func(text string, asked, answered int64) answer {
-		return answer{Call: callRead, Lock: "a", Asked: at(asked), Answered: at(answered), Got: int64(len(text)), Sum: crc32.ChecksumIEEE([]byte(text))}
+		return answer{Call: callRead, Lock: "a", File: "log", Asked: at(asked), Answered: at(answered), Got: int64(len(text)), Sum: crc32.ChecksumIEEE([]byte(text))}
 	}
 	release := answer{Call: callRelease, Lock: "a", Token: 10, Asked: at(50), Answered: at(60)}
 	for name, test := range map[string]struct {
@@ -271,7 +271,7 @@ func TestReads(t *testing.T) {
 		"twice":                           {read(whole+whole, 61, 65), true},
 	} {
 		v := &verdicts{}
-		if v.read(test.read, f.publications()["a"], askedEndings([]answer{release}), at(0)); len(v.untrue) > 0 != test.untrue {
+		if v.read(test.read, f.publications()[log], askedEndings([]answer{release}), at(0)); len(v.untrue) > 0 != test.untrue {
 			t.Errorf("%s: got %v; want any: %t", name, v.untrue, test.untrue)
 		}
 	}
@@ -308,17 +308,18 @@ func TestJudgeFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := record("a", 10, 0)
+	whole, log := record("a", 10, 0), fileID{"a", "log"}
 	for name, test := range map[string]struct {
-		files  map[string]string
+		files  map[fileID]string
 		untrue bool
 	}{
-		"whole":       {map[string]string{"a": whole}, false},
-		"lost":        {map[string]string{}, true},
-		"torn":        {map[string]string{"a": whole[:3]}, true},
-		"twice":       {map[string]string{"a": whole + whole}, true},
-		"undone":      {map[string]string{"a": whole + record("a", 12, 0)}, true},
-		"from nobody": {map[string]string{"a": whole, "c": "x"}, true},
+		"whole":       {map[fileID]string{log: whole}, false},
+		"lost":        {map[fileID]string{}, true},
+		"torn":        {map[fileID]string{log: whole[:3]}, true},
+		"twice":       {map[fileID]string{log: whole + whole}, true},
+		"undone":      {map[fileID]string{log: whole + record("a", 12, 0)}, true},
+		"elsewhere":   {map[fileID]string{{"a", "notes"}: whole}, true},
+		"from nobody": {map[fileID]string{log: whole, {"c", "log"}: "x"}, true},
 	} {
 		v := &verdicts{}
 		if v.files(f, test.files); len(v.untrue) > 0 != test.untrue {

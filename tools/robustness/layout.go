@@ -117,7 +117,7 @@ func embedded(l *layout, flags ...string) error {
 		p := &process{name: fmt.Sprint("server ", i), log: dir + ".log", env: l.env, args: append([]string{
 			l.bin.dlm, "server", "--listen", listen, "--data-dir", dir, "--cluster-name", fmt.Sprint("dlm-", i),
 			"--cluster-members", strings.Join(peers, ","), "--cluster-peer-listen", peer, "--cluster-client-listen", admin,
-			"--etcd-history", kept.String(),
+			"--etcd-history", kept.String(), "--coursework-ttl", courseworkTTL.String(),
 		}, flags...)}
 		l.servers = append(l.servers, p)
 		l.admin = append(l.admin, admin)
@@ -162,6 +162,7 @@ func external(l *layout, members int) error {
 		}
 		l.servers = append(l.servers, &process{name: fmt.Sprint("server ", i), log: filepath.Join(l.dir, fmt.Sprint("server", i, ".log")), env: l.env, args: []string{
 			l.bin.dlm, "server", "--listen", listen, "--etcd-endpoints", strings.Join(l.admin, ","), "--etcd-history", kept.String(),
+			"--coursework-ttl", courseworkTTL.String(),
 		}})
 		if err := l.before(listen); err != nil {
 			return err

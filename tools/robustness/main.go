@@ -26,6 +26,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == "plain" {
+		if err := plain(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.layout, "layout", "embedded", "embedded: three servers with an etcd each; external: three of etcd, and two servers; `secured`: as embedded, with certificates and a policy")
 	flag.DurationVar(&o.last, "for", 10*time.Minute, "how long to break things")
@@ -223,7 +230,7 @@ func (r *run) startWorker(w *process) error {
 	r.started++
 	w.args = []string{
 		r.l.bin.worker, "worker", "-dir", r.l.dir, "-name", fmt.Sprint("worker", r.started), "-seed", fmt.Sprint(r.rand.Uint64()),
-		"-endpoints", strings.Join(r.l.endpoints(), ","),
+		"-endpoints", strings.Join(r.l.endpoints(), ","), "-dlm", r.l.bin.dlm,
 	}
 	if r.l.secured != nil {
 		w.args = append(w.args, "-certs", r.l.secured.certs, "-as", w.name)
@@ -342,7 +349,7 @@ func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) 
 	files, left := r.atRest(resting, c)
 	ctx, cancel = context.WithTimeout(ctx, settled)
 	defer cancel()
-	if v, err = r.judgeNow(ctx, left == nil); err != nil {
+	if v, err = r.judgeNow(ctx, left == nil, orderTimeout); err != nil {
 		return nil, 0, errors.Join(err, left)
 	}
 	if left != nil {
@@ -358,24 +365,25 @@ func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) 
 
 // atRest waits until everybody has gone, and returns what is in the files then. The error is what
 // is left, or why it could not be seen.
-func (r *run) atRest(ctx context.Context, c *client.Client) (files map[string]string, err error) {
+func (r *run) atRest(ctx context.Context, c *client.Client) (files map[fileID]string, err error) {
 	if err := free(ctx, c); err != nil {
 		return nil, err
 	}
-	files = map[string]string{}
-	for i := range locks {
-		lock := fmt.Sprint("lock", i)
-		text, err := c.Read(ctx, lock, file)
-		if err != nil && !errors.Is(err, client.ErrFileNotFound) {
-			return nil, fmt.Errorf("read %s of %s: %w", file, lock, err)
+	files = map[fileID]string{}
+	for _, lock := range lockNames() {
+		for _, name := range fileNames(lock) {
+			text, err := readWhole(ctx, c, r.h, lock, name)
+			if err != nil {
+				return nil, fmt.Errorf("read %s of %s: %w", name, lock, err)
+			}
+			files[fileID{lock, name}] = string(text)
 		}
-		files[lock] = string(text)
 	}
 	return files, r.nothingLeft(ctx)
 }
 
-// judgeNow judges all answers up to now.
-func (r *run) judgeNow(ctx context.Context, over bool) (*verdicts, error) {
+// judgeNow judges all answers up to now, and looks for an order of each lock's for so long at most.
+func (r *run) judgeNow(ctx context.Context, over bool, ordering time.Duration) (*verdicts, error) {
 	answers, err := readHistories(r.l.dir)
 	if err != nil {
 		return nil, err
@@ -388,7 +396,14 @@ func (r *run) judgeNow(ctx context.Context, over bool) (*verdicts, error) {
 	if err := r.truth.await(ctx, put.Header.Revision); err != nil {
 		return nil, err
 	}
-	return judge(answers, r.truth.soFar(), over), nil
+	epochs := r.truth.soFar()
+	v := judge(answers, epochs, over)
+	if v.last != nil {
+		if err := v.trees(answers, epochs, r.l.dir); err != nil {
+			return nil, err
+		}
+	}
+	return v, v.order(answers, epochs, ordering, filepath.Join(r.l.dir, "order.html"))
 }
 
 // nothingLeft waits until etcd has nothing of sessions that have ended, and of sections that are
@@ -452,6 +467,11 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	}
 	printCounts(r.out, v.answers)
 	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", broken, v.checked, sections, len(v.untrue))
+	fmt.Fprintf(r.out, "%d publications and reads put in order\n", v.ordered)
+	fmt.Fprintf(r.out, "%d writes below dlm lock, %d of them refused by their token\n", v.written, v.refusedWrites)
+	for _, void := range v.void {
+		fmt.Fprintln(r.out, "VOID", void)
+	}
 	for i, a := range v.untrue {
 		if i == 50 {
 			fmt.Fprintf(r.out, "and %d more\n", len(v.untrue)-i)
@@ -464,6 +484,8 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 		return 1
 	case v.checked < leastAnswers || broken < leastFaults:
 		fmt.Fprintln(r.out, "too little happened to prove anything")
+		return 2
+	case len(v.void) > 0:
 		return 2
 	}
 	return 0

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,8 +12,6 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -27,6 +24,7 @@ import (
 type rawWorker struct {
 	h       *history
 	rand    *rand.Rand // of run's goroutine
+	silent  bool       // its session makes no more calls, in the middle of a section
 	servers []dlmv1.LockServiceClient
 
 	mu      sync.Mutex
@@ -39,17 +37,13 @@ type rawWorker struct {
 	late []func(ctx context.Context) // repeats, for later
 }
 
-func newRawWorker(h *history, r *rand.Rand, endpoints []string, secrets *tls.Config) (*rawWorker, error) {
-	creds := insecure.NewCredentials()
-	if secrets != nil {
-		creds = credentials.NewTLS(secrets)
+func newRawWorker(h *history, r *rand.Rand, to reach) (*rawWorker, error) {
+	conns, err := to.conns()
+	if err != nil {
+		return nil, err
 	}
 	w := &rawWorker{h: h, rand: r, own: map[sectionID]bool{}}
-	for _, e := range endpoints {
-		conn, err := grpc.NewClient(e, grpc.WithTransportCredentials(creds))
-		if err != nil {
-			return nil, err
-		}
+	for _, conn := range conns {
 		w.servers = append(w.servers, dlmv1.NewLockServiceClient(conn))
 	}
 	return w, nil
@@ -74,9 +68,13 @@ func (w *rawWorker) run(ctx context.Context) {
 			w.heartbeats(hctx, r, resp.GetTtl().AsDuration()/4)
 			end()
 		})
+		w.silent = false
 		for range 1 + w.rand.IntN(30) {
 			if hctx.Err() == nil {
 				w.section(hctx)
+			}
+			if w.silent {
+				break
 			}
 			w.repeatLate(ctx)
 			if w.rand.IntN(6) == 0 {
@@ -85,7 +83,7 @@ func (w *rawWorker) run(ctx context.Context) {
 		}
 		end()
 		beating.Wait()
-		if w.rand.IntN(2) == 0 {
+		if !w.silent && w.rand.IntN(2) == 0 {
 			cctx, cancel := context.WithTimeout(ctx, time.Second)
 			_, _ = w.any().Close(cctx, &dlmv1.CloseRequest{Session: resp.GetSession()})
 			cancel()
@@ -221,7 +219,7 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 		appended = true
 		stage := func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
 			resp, err := s.Append(ctx, &dlmv1.AppendRequest{
-				Session: session, Lock: lock, Token: token, Request: request, File: file, Data: []byte(data), Number: uint64(i) + 1,
+				Session: session, Lock: lock, Token: token, Request: request, File: fileOf(lock, i), Data: []byte(data), Number: uint64(i) + 1,
 			})
 			a.Got, a.Reason = resp.GetRevision(), ok
 			return err
@@ -246,6 +244,9 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 	}
 	if w.rand.IntN(30) == 0 {
 		pause(ctx, time.Duration(w.rand.IntN(6000))*time.Millisecond)
+	}
+	if w.silent = w.rand.IntN(100) == 0; w.silent { // of 15 sections: some in ten sessions
+		return 0
 	}
 	kind := []string{callRelease, callRelease, callRelease, callCommit, callDiscard}[w.rand.IntN(5)]
 	if doubt {
@@ -305,7 +306,7 @@ func (w *rawWorker) meddle(ctx context.Context) {
 		a.Call, a.Request, a.Data = callAppend, strconv.FormatUint(w.number(""), 10), record(lock, token, 1000)
 		w.again(ctx, a, time.Second, func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
 			resp, err := s.Append(ctx, &dlmv1.AppendRequest{
-				Session: session, Lock: lock, Token: token, Request: a.Request, File: file, Data: []byte(a.Data), Number: 1,
+				Session: session, Lock: lock, Token: token, Request: a.Request, File: fileOf(lock, 1000), Data: []byte(a.Data), Number: 1,
 			})
 			a.Got, a.Reason = resp.GetRevision(), ok
 			return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -82,24 +81,18 @@ func (s *secured) flags() []string {
 	}
 }
 
-// tlsOf is how somebody speaks to the servers; certs empty: in plain text.
-func tlsOf(certs, name string) (*tls.Config, error) {
-	if certs == "" {
-		return nil, nil //nolint:nilnil // as in client.Config
-	}
-	in := func(name string) string { return filepath.Join(certs, name) }
-	return client.TLSFromFiles(in("ca.crt"), in(name+".crt"), in(name+".key"))
-}
-
 // open opens a client of the run's own.
 func (l *layout) open(connect time.Duration) (*client.Client, error) {
-	cfg := client.Config{Endpoints: l.endpoints(), ConnectTimeout: connect}
+	certs := ""
 	if l.secured != nil {
-		var err error
-		if cfg.TLS, err = tlsOf(l.secured.certs, self); err != nil {
-			return nil, err
-		}
+		certs = l.secured.certs
 	}
+	to, err := newReach(l.endpoints(), certs, self)
+	if err != nil {
+		return nil, err
+	}
+	cfg := to.config(0)
+	cfg.ConnectTimeout = connect
 	return client.Open(cfg)
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,10 +17,7 @@ import (
 	"github.com/distributed-lock-manager/dlm/client"
 )
 
-const (
-	locks = 4     // few, so that there are always waiters
-	file  = "log" // every section's
-)
+const locks = 4 // few, so that there are always waiters
 
 func lockName(r *rand.Rand) string { return fmt.Sprint("lock", r.IntN(locks)) }
 
@@ -34,6 +31,7 @@ func work(args []string) error {
 	endpoints := flags.String("endpoints", "", "")
 	certs := flags.String("certs", "", "directory of certificates; empty: none is shown")
 	as := flags.String("as", "", "whose certificate is shown")
+	dlm := flags.String("dlm", "", "the dlm binary")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -41,7 +39,7 @@ func work(args []string) error {
 	if err != nil {
 		return err
 	}
-	secrets, err := tlsOf(*certs, *as)
+	to, err := newReach(strings.Split(*endpoints, ","), *certs, *as)
 	if err != nil {
 		return err
 	}
@@ -50,17 +48,23 @@ func work(args []string) error {
 		_, _ = os.Stdin.Read(make([]byte, 1))
 		cancel()
 	}()
-	list := strings.Split(*endpoints, ",")
 	var running sync.WaitGroup
 	for i := range 3 {
-		running.Go(func() { (&sdkWorker{h: h, tls: secrets, rand: rand.New(rand.NewPCG(*seed, uint64(i)))}).run(ctx, list) })
+		running.Go(func() { (&sdkWorker{h: h, to: to, rand: rand.New(rand.NewPCG(*seed, uint64(i)))}).run(ctx) })
 	}
 	for i := range 2 {
-		w, err := newRawWorker(h, rand.New(rand.NewPCG(*seed, uint64(100+i))), list, secrets)
+		w, err := newRawWorker(h, rand.New(rand.NewPCG(*seed, uint64(100+i))), to)
 		if err != nil {
 			return err
 		}
 		running.Go(func() { w.run(ctx) })
+	}
+	for _, more := range chosenWorkloads(rand.New(rand.NewPCG(*seed, 200))) {
+		run, err := more(workload{h: h, seed: *seed, to: to, dir: *dir, dlm: *dlm})
+		if err != nil {
+			return err
+		}
+		running.Go(func() { run(ctx) })
 	}
 	running.Wait()
 	return nil
@@ -69,15 +73,16 @@ func work(args []string) error {
 // sdkWorker uses the SDK as a user does.
 type sdkWorker struct {
 	h    *history
-	tls  *tls.Config // nil: plain text
+	to   reach
 	rand *rand.Rand
 }
 
-func (w *sdkWorker) run(ctx context.Context, endpoints []string) {
+func (w *sdkWorker) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		shuffled := append([]string(nil), endpoints...)
+		cfg := w.to.config(time.Duration(2+w.rand.IntN(6)) * time.Second)
+		shuffled := slices.Clone(cfg.Endpoints)
 		w.rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		cfg := client.Config{Endpoints: shuffled, TTL: time.Duration(2+w.rand.IntN(6)) * time.Second, ConnectTimeout: 5 * time.Second, TLS: w.tls}
+		cfg.Endpoints = shuffled
 		if w.rand.IntN(2) == 0 {
 			cfg.Linger = time.Duration(1000+w.rand.IntN(1000)) * time.Millisecond
 		}
@@ -87,7 +92,7 @@ func (w *sdkWorker) run(ctx context.Context, endpoints []string) {
 		}
 		for range 1 + w.rand.IntN(40) {
 			w.section(ctx, c)
-			if w.rand.IntN(8) == 0 {
+			if w.rand.IntN(3) == 0 {
 				w.read(ctx, c)
 			}
 		}
@@ -121,7 +126,7 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 		token := l.Token()
 		data := record(lock, token, n)
 		err := w.call(answer{Call: callAppend, Lock: lock, Token: token, Data: data}, func(*answer) error {
-			return l.Append(ctx, file, []byte(data))
+			return l.Append(ctx, fileOf(lock, n), []byte(data))
 		})
 		if err != nil {
 			break
@@ -153,22 +158,30 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 	_ = w.call(end, func(*answer) error { return l.Unlock(context.WithoutCancel(ctx)) })
 }
 
-// read reads a lock's whole file.
+// read reads one of a lock's files, whole.
 func (w *sdkWorker) read(ctx context.Context, c *client.Client) {
-	lock := lockName(w.rand)
-	a := answer{Call: callRead, Asked: time.Now(), Lock: lock}
-	text, err := c.Read(ctx, lock, file)
+	names := lockNames()
+	lock := names[w.rand.IntN(len(names))]
+	_, _ = readWhole(ctx, c, w.h, lock, fileNames(lock)[w.rand.IntN(filesOfLock)])
+}
+
+// readWhole reads a file, and writes down what it has, unless ctx has ended. A file that is not
+// there has nothing.
+func readWhole(ctx context.Context, c *client.Client, h *history, lock, name string) ([]byte, error) {
+	a := answer{Call: callRead, Asked: time.Now(), Lock: lock, File: name}
+	text, err := c.Read(ctx, lock, name)
 	if errors.Is(err, client.ErrFileNotFound) {
 		text, err = nil, nil
 	}
 	if ctx.Err() != nil {
-		return
+		return nil, ctx.Err()
 	}
 	if err != nil {
 		a.Reason, a.Text = reasonOf(err), err.Error()
 	}
 	a.Got, a.Sum = int64(len(text)), crc32.ChecksumIEEE(text)
-	w.h.add(a)
+	h.add(a)
+	return text, err
 }
 
 // call makes one call and writes down its answer. An error that is the client's own, about its
