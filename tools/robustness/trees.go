@@ -94,8 +94,8 @@ func (w workload) tree(ctx context.Context, r *rand.Rand) {
 	w.h.add(a)
 }
 
-// A plain store is a file, as a user has it who checks tokens: it refuses one that is lower than the
-// highest that it has seen. It has a line for each write, all of one length.
+// A plain store is a file, as a user has it who checks tokens: it refuses one that is lower than
+// the highest that it has seen. It has a line for each write, all of one length.
 const (
 	plainEnding   = ".plain"
 	refusedEnding = ".refused" // what it has refused

@@ -81,8 +81,8 @@ func (w workload) trees() (func(context.Context), error) {
 	}), nil
 }
 
-// waiters is some clients that only want locks: they try, wait for a while, give up in the middle of
-// a wait, and go away from it altogether and come back.
+// waiters is some clients that only want locks: they try, wait for a while, give up in the middle
+// of a wait, and go away from it altogether and come back.
 func (w workload) waiters() (func(context.Context), error) {
 	return w.together(4, func(ctx context.Context, r *rand.Rand) {
 		for ctx.Err() == nil {
@@ -141,8 +141,8 @@ func (w workload) wait(ctx context.Context, c *client.Client, r *rand.Rand) bool
 	return goesOn
 }
 
-// sessions begins many sessions, some with a place in a queue, and ends few: the others are dropped
-// without a word.
+// sessions begins many sessions, some with a place in a queue, and ends few: the others are
+// dropped without a word.
 func (w workload) sessions() (func(context.Context), error) {
 	conns, err := w.to.conns()
 	if err != nil {

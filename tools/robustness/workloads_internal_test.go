@@ -7,8 +7,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -230,5 +233,53 @@ func TestJudgeTrees(t *testing.T) {
 		if got := len(v.untrue) > 0; got != test.untrue {
 			t.Errorf("end %s: got %v; want any: %t", name, v.untrue, test.untrue)
 		}
+	}
+}
+
+// A process that outlives its dlm lock is seen, whoever has started it.
+func TestTree(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"ends": ok, "leaves": runsOn} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			h, err := newHistory(filepath.Join(dir, "a.history"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := workload{h: h, dir: dir, dlm: filepath.Join("testdata", name), endpoints: []string{"nowhere"}}
+			w.tree(t.Context(), rand.New(rand.NewPCG(1, 1)))
+			answers, err := readHistories(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(answers) != 1 || answers[0].Reason != want || answers[0].Token != 5 || answers[0].Got != 0 {
+				t.Errorf("got %v; want %q under token 5, with code 0", answers, want)
+			}
+		})
+	}
+}
+
+// Each workload is chosen by some seed, and by the same one again.
+func TestChosenWorkloads(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	names := func(seed uint64) (all string) {
+		for _, more := range chosenWorkloads(rand.New(rand.NewPCG(seed, 200))) {
+			all += runtime.FuncForPC(reflect.ValueOf(more).Pointer()).Name() + "\n"
+		}
+		return all
+	}
+	for seed := range uint64(50) {
+		got := names(seed)
+		if again := names(seed); again != got {
+			t.Errorf("seed %d chooses %q, and then %q", seed, got, again)
+		}
+		for name := range strings.Lines(got) {
+			seen[name] = true
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("got %v; want four", seen)
 	}
 }
