@@ -36,6 +36,7 @@ func main() {
 	flag.BoolVar(&o.mutants, "mutants", false, "instead: break a rule of the servers at a time, and report which checker finds it")
 	flag.StringVar(&o.only, "only", "", "`names` of mutants, by commas; quick: those that are found within seconds; empty: all")
 	flag.StringVar(&o.keep, "keep", "", "`directory` for logs and histories; empty: a temporary one, kept if the run fails")
+	flag.BoolVar(&o.netns, "netns", true, "cut networks and fill disks, where that can be had: root on Linux, in namespaces of their own")
 	flag.Parse()
 	if flag.NArg() > 0 || o.last <= 0 || o.restores < 0 || o.only != "" && !o.mutants {
 		fmt.Fprintln(os.Stderr, "no arguments, a time to break things, and -only with -mutants alone")
@@ -43,6 +44,9 @@ func main() {
 	}
 	o.restores = min(o.restores, max(1, int(o.last/time.Minute)))
 	o.out = os.Stdout
+	if dir := os.Getenv(apartEnv); dir != "" {
+		os.Exit(o.inside(dir))
+	}
 	if o.mutants {
 		os.Exit(o.inDir(o.runMutants))
 	}
@@ -57,6 +61,7 @@ type options struct {
 	mutants  bool
 	only     string
 	keep     string
+	netns    bool
 	out      io.Writer
 }
 
@@ -69,6 +74,7 @@ type run struct {
 	h        *history // of the run's own calls
 	workers  []*process
 	starting sync.Mutex
+	effects  effects // of faults that can be seen to work
 	started  int
 	out      io.Writer
 }
@@ -112,6 +118,14 @@ func (o options) in(ctx context.Context, dir string) (code int, err error) {
 		return 2, err
 	}
 	l := &layout{dir: dir, bin: bin, lossy: o.layout != "secured"}
+	switch {
+	case os.Getenv(apartEnv) != "":
+		if l.net, err = newNetwork(); err != nil {
+			return 2, err
+		}
+	case o.canBeApart():
+		return o.again(dir)
+	}
 	switch o.layout {
 	case "embedded":
 		err = embedded(l)
@@ -444,9 +458,13 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 		}
 		fmt.Fprintf(r.out, "UNTRUE (%s) %s\n", a.checker, a.text)
 	}
+	idle := r.reportEffects(counts)
 	switch {
 	case len(v.untrue) > 0:
 		return 1
+	case len(idle) > 0:
+		fmt.Fprintln(r.out, "never seen to do anything:", strings.Join(idle, ", "))
+		return 2
 	case v.checked < leastAnswers || broken < leastFaults:
 		fmt.Fprintln(r.out, "too little happened to prove anything")
 		return 2
