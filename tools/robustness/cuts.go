@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -26,18 +27,18 @@ func cuts(separate bool) (list []fault) {
 	all := []cut{
 		{"member sends, and receives nothing", func(_ *run, _ *rand.Rand, m []*space) []drop { return receiveNothing(m[0], m[1:]...) }},
 		{"member receives, and sends nothing", func(_ *run, _ *rand.Rand, m []*space) []drop { return sendNothing(m[0], m[1:]...) }},
-		{"members joined by one alone", func(_ *run, _ *rand.Rand, m []*space) []drop { return between(m[0], m[2:]...) }},
+		{"members joined by one alone", func(_ *run, _ *rand.Rand, m []*space) []drop { return bothWays(m[0], m[2:]...) }},
 	}
 	if separate {
 		all = append(all,
-			cut{"member cut off from its peers alone", func(_ *run, _ *rand.Rand, m []*space) []drop { return between(m[0], m[1:]...) }},
-			cut{"server cut off from etcd", func(r *run, rnd *rand.Rand, m []*space) []drop { return between(someServer(r, rnd), m...) }},
-			cut{"server cut off from one member", func(r *run, rnd *rand.Rand, m []*space) []drop { return between(someServer(r, rnd), m[0]) }},
+			cut{"member cut off from its peers alone", func(_ *run, _ *rand.Rand, m []*space) []drop { return bothWays(m[0], m[1:]...) }},
+			cut{"server cut off from etcd", func(r *run, rnd *rand.Rand, m []*space) []drop { return bothWays(someServer(r, rnd), m...) }},
+			cut{"server cut off from one member", func(r *run, rnd *rand.Rand, m []*space) []drop { return bothWays(someServer(r, rnd), m[0]) }},
 		)
 	}
 	for _, c := range all {
 		list = append(list, fault{c.name, 2, func(ctx context.Context, r *run, rnd *rand.Rand) error {
-			return r.cut(ctx, c.name, someTime(rnd), c.choose(r, rnd, shuffled(rnd, r.l.memberSpaces)))
+			return r.cut(ctx, c.name, someTime(rnd), c.choose(r, rnd, inAnyOrder(rnd, r.l.memberSpaces)))
 		}})
 	}
 	for name, leads := range map[string]bool{"leader cut off": true, "follower cut off": false} {
@@ -45,21 +46,11 @@ func cuts(separate bool) (list []fault) {
 			return r.cutByRole(ctx, name, leads, rnd)
 		}})
 	}
-	slices.SortFunc(list, func(a, b fault) int { return compareNames(a.name, b.name) })
+	slices.SortFunc(list, func(a, b fault) int { return strings.Compare(a.name, b.name) })
 	return list
 }
 
-func compareNames(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-func shuffled[T any](rnd *rand.Rand, from []T) []T {
+func inAnyOrder[T any](rnd *rand.Rand, from []T) []T {
 	list := slices.Clone(from)
 	rnd.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	return list
@@ -100,7 +91,7 @@ func (r *run) cutByRole(ctx context.Context, name string, leads bool, rnd *rand.
 		i = (i + other) % members
 	}
 	others := slices.DeleteFunc(slices.Clone(r.l.net.spaces), func(s *space) bool { return s == r.l.memberSpaces[i] })
-	if err := r.cut(ctx, name, last, between(r.l.memberSpaces[i], others...)); err != nil || !leads {
+	if err := r.cut(ctx, name, last, bothWays(r.l.memberSpaces[i], others...)); err != nil || !leads {
 		return err
 	}
 	if now, err := r.whoLeads(ctx); err == nil && now >= 0 && now != i {

@@ -31,7 +31,7 @@ const (
 func fullDisks(ctx context.Context, r *run, rnd *rand.Rand) error {
 	i, last, kill := rnd.IntN(len(r.l.volumes)), someTime(rnd), rnd.IntN(2) == 0
 	p, dir := r.l.members[i], r.l.volumes[i]
-	ended := p.endedByItself()
+	ended := len(p.itself())
 	if err := fill(dir); err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func fullDisks(ctx context.Context, r *run, rnd *rand.Rand) error {
 		}
 	}
 	pause(ctx, last)
-	if p.endedByItself() > ended {
+	if len(p.itself()) > ended {
 		r.effects.add(endedByFull)
 	}
 	if err := makeRoom(dir); err != nil {

@@ -199,7 +199,7 @@ func sendNothing(one *space, others ...*space) (list []drop) {
 	return list
 }
 
-// between are the drops by which one and the others are cut off from each other.
-func between(one *space, others ...*space) []drop {
+// bothWays are the drops by which one and the others are cut off from each other.
+func bothWays(one *space, others ...*space) []drop {
 	return append(receiveNothing(one, others...), sendNothing(one, others...)...)
 }

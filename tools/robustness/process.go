@@ -27,7 +27,7 @@ type process struct {
 	stopped bool  // by SIGSTOP
 	aside   bool  // not to be started, by a fault
 	asked   bool  // to end
-	itself  []int // the exit codes with which it ended and was not asked to
+	codes   []int // with which it ended and was not asked to
 }
 
 func (p *process) start() error {
@@ -59,7 +59,7 @@ func (p *process) start() error {
 		_ = cmd.Wait()
 		p.mu.Lock()
 		if !p.asked {
-			p.itself = append(p.itself, cmd.ProcessState.ExitCode())
+			p.codes = append(p.codes, cmd.ProcessState.ExitCode())
 		}
 		p.mu.Unlock()
 		close(ended)
@@ -110,11 +110,11 @@ func (p *process) end(sig syscall.Signal) {
 	}
 }
 
-// endedByItself is how often a process has ended that was not asked to.
-func (p *process) endedByItself() int {
+// itself are the exit codes with which a process has ended that was not asked to.
+func (p *process) itself() []int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.itself)
+	return slices.Clone(p.codes)
 }
 
 // pid is the id of a process that runs, or 0.
