@@ -30,7 +30,7 @@ func faults(l *layout) []fault {
 	if l.secured != nil {
 		all = append(all, securityFaults()...)
 	}
-	return all
+	return append(all, apartFaults(l)...)
 }
 
 // processFaults kill and stop processes, and cut their connections.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,12 @@ type layout struct {
 	secured  *secured            // nil: anybody may do anything
 	files    sync.Mutex          // of secured
 	starting sync.Mutex
+
+	net          *network // nil: all are in the run's own
+	memberSpaces []*space
+	serverSpaces []*space
+	volumes      []string   // each member's, if they have file systems of their own
+	replacing    sync.Mutex // of a member
 }
 
 // programs are the binaries that a run needs.
@@ -96,29 +103,43 @@ const members = 3
 func embedded(l *layout, flags ...string) error {
 	peers := make([]string, members)
 	for i := range members {
-		addr, err := freeAddr()
+		s, err := l.space(fmt.Sprint("m", i), true)
+		if err != nil {
+			return err
+		}
+		addr, _, err := s.listen(2380)
 		if err != nil {
 			return err
 		}
 		peers[i] = fmt.Sprintf("dlm-%d=%s", i, addr)
 		l.peers = append(l.peers, strings.Replace(peers[i], "=", "=http://", 1))
+		l.memberSpaces = append(l.memberSpaces, s)
 	}
-	for i := range members {
-		listen, err := freeAddr()
+	for i, s := range l.memberSpaces {
+		_, listen, err := s.listen(50051)
 		if err != nil {
 			return err
 		}
-		admin, err := freeAddr()
+		_, admin, err := s.listen(etcdPort)
 		if err != nil {
 			return err
 		}
-		dir := filepath.Join(l.dir, fmt.Sprint("node", i))
+		loopback := admin
+		if s.name != "" {
+			loopback = fmt.Sprint("127.0.0.1:", etcdPort)
+		}
+		log := filepath.Join(l.dir, fmt.Sprint("node", i, ".log"))
+		dir, err := l.volume(fmt.Sprint("node", i))
+		if err != nil {
+			return err
+		}
 		_, peer, _ := strings.Cut(peers[i], "=")
-		p := &process{name: fmt.Sprint("server ", i), log: dir + ".log", env: l.env, args: append([]string{
+		p := &process{name: fmt.Sprint("server ", i), log: log, env: l.env, args: append(s.command(
 			l.bin.dlm, "server", "--listen", listen, "--data-dir", dir, "--cluster-name", fmt.Sprint("dlm-", i),
-			"--cluster-members", strings.Join(peers, ","), "--cluster-peer-listen", peer, "--cluster-client-listen", admin,
-			"--etcd-history", kept.String(), "--coursework-ttl", courseworkTTL.String(),
-		}, flags...)}
+			"--cluster-members", strings.Join(peers, ","), "--cluster-peer-listen", peer, "--cluster-client-listen", loopback,
+			"--etcd-history", kept.String(),
+			"--coursework-ttl", courseworkTTL.String(), s.plain(),
+		), flags...)}
 		l.servers = append(l.servers, p)
 		l.admin = append(l.admin, admin)
 		l.data = append(l.data, filepath.Join(dir, "etcd"))
@@ -126,7 +147,7 @@ func embedded(l *layout, flags ...string) error {
 			return err
 		}
 	}
-	l.members, l.token = l.servers, "dlm"
+	l.members, l.serverSpaces, l.token = l.servers, l.memberSpaces, "dlm"
 	return nil
 }
 
@@ -134,41 +155,79 @@ func embedded(l *layout, flags ...string) error {
 func external(l *layout, members int) error {
 	l.token = "etcd-cluster"
 	for i := range members {
-		addr, err := freeAddr()
+		s, err := l.space(fmt.Sprint("m", i), false)
+		if err != nil {
+			return err
+		}
+		addr, _, err := s.listen(2380)
 		if err != nil {
 			return err
 		}
 		l.peers = append(l.peers, fmt.Sprintf("etcd-%d=http://%s", i, addr))
+		l.memberSpaces = append(l.memberSpaces, s)
 	}
-	for i := range members {
-		admin, err := freeAddr()
+	var endpoints []string // as the servers reach them
+	for i, s := range l.memberSpaces {
+		endpoint, admin, err := s.listen(etcdPort)
 		if err != nil {
 			return err
+		}
+		clients := "http://" + endpoint
+		if admin != endpoint {
+			clients += ",http://" + admin
 		}
 		_, peer, _ := strings.Cut(l.peers[i], "=")
-		dir := filepath.Join(l.dir, fmt.Sprint("etcd", i))
-		l.members = append(l.members, &process{name: fmt.Sprint("etcd ", i), log: dir + ".log", args: []string{
-			l.bin.etcd, "--name", fmt.Sprint("etcd-", i), "--data-dir", dir,
-			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", strings.Join(l.peers, ","),
-			"--listen-client-urls", "http://" + admin, "--advertise-client-urls", "http://" + admin, "--log-level", "warn",
-		}})
-		l.admin = append(l.admin, admin)
-		l.data = append(l.data, dir)
-	}
-	for i := range 2 {
-		listen, err := freeAddr()
+		log := filepath.Join(l.dir, fmt.Sprint("etcd", i, ".log"))
+		dir, err := l.volume(fmt.Sprint("etcd", i))
 		if err != nil {
 			return err
 		}
-		l.servers = append(l.servers, &process{name: fmt.Sprint("server ", i), log: filepath.Join(l.dir, fmt.Sprint("server", i, ".log")), env: l.env, args: []string{
-			l.bin.dlm, "server", "--listen", listen, "--etcd-endpoints", strings.Join(l.admin, ","), "--etcd-history", kept.String(),
-			"--coursework-ttl", courseworkTTL.String(),
-		}})
+		l.members = append(l.members, &process{name: fmt.Sprint("etcd ", i), log: log, args: s.command(
+			l.bin.etcd, "--name", fmt.Sprint("etcd-", i), "--data-dir", dir,
+			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", strings.Join(l.peers, ","),
+			"--listen-client-urls", clients, "--advertise-client-urls", "http://"+endpoint, "--log-level", "warn",
+		)})
+		l.admin = append(l.admin, admin)
+		l.data = append(l.data, dir)
+		endpoints = append(endpoints, endpoint)
+	}
+	for i := range 2 {
+		s, err := l.space(fmt.Sprint("s", i), false)
+		if err != nil {
+			return err
+		}
+		_, listen, err := s.listen(50051)
+		if err != nil {
+			return err
+		}
+		l.serverSpaces = append(l.serverSpaces, s)
+		l.servers = append(l.servers, &process{name: fmt.Sprint("server ", i), log: filepath.Join(l.dir, fmt.Sprint("server", i, ".log")), env: l.env, args: s.command(
+			l.bin.dlm, "server", "--listen", listen, "--etcd-endpoints", strings.Join(endpoints, ","), "--etcd-history", kept.String(),
+			"--coursework-ttl", courseworkTTL.String(), s.plain(),
+		)})
 		if err := l.before(listen); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// space is where one process of the layout runs.
+func (l *layout) space(name string, loopback bool) (*space, error) {
+	if l.net == nil {
+		return &space{}, nil
+	}
+	return l.net.join(name, loopback)
+}
+
+// volume is the directory for a member's data, on a file system of its own if the run is apart.
+func (l *layout) volume(name string) (string, error) {
+	dir := filepath.Join(l.dir, name)
+	if l.net == nil {
+		return dir, nil
+	}
+	l.volumes = append(l.volumes, dir)
+	return filepath.Join(dir, "data"), mountVolume(dir)
 }
 
 // kept is how long etcd keeps what was: short, so that late repeats meet what is gone.
@@ -204,20 +263,36 @@ func (l *layout) processes() []*process {
 	return l.servers
 }
 
-// up starts what does not run, and waits until every server serves.
+// up starts what does not run, and waits until every server serves. What ends meanwhile, as when
+// etcd cannot be reached or the disk is full, is started again.
 func (l *layout) up() error {
 	l.starting.Lock()
 	defer l.starting.Unlock()
-	for _, p := range l.processes() {
-		if !p.running() {
-			if err := p.start(); err != nil {
-				return err
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
+		for _, p := range l.processes() {
+			if !p.running() {
+				if err := p.start(); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	for _, listen := range l.listens {
-		if err := awaitPort(listen, time.Minute); err != nil {
+		if err := l.serving(); err == nil || time.Now().After(deadline) {
 			return err
+		}
+	}
+}
+
+// serving reports which server accepts no connections, besides those that nobody is to start.
+func (l *layout) serving() error {
+	for i, listen := range l.listens {
+		c, err := net.DialTimeout("tcp", listen, time.Second)
+		if err == nil {
+			err = c.Close()
+		}
+		if err != nil && !l.servers[i].isAside() {
+			return fmt.Errorf("%s: %w", l.servers[i].name, err)
 		}
 	}
 	return nil

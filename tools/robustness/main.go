@@ -43,6 +43,7 @@ func main() {
 	flag.StringVar(&o.keep, "keep", "", "`directory` for logs and histories; empty: a temporary one, kept if the run fails")
 	flag.StringVar(&o.seeds, "seeds", "", "instead of -layout and -seed: run all layouts with each of these, such as 1,4,10-20")
 	flag.StringVar(&o.results, "results", "", "`file` that results are added to; with -seeds, what is in it is not run again")
+	flag.BoolVar(&o.netns, "netns", true, "cut networks and fill disks, where that can be had: root on Linux, in namespaces of their own")
 	flag.Parse()
 	if flag.NArg() > 0 || o.last <= 0 || o.restores < 0 || o.only != "" && !o.mutants || o.seeds != "" && (o.mutants || o.results == "") {
 		fmt.Fprintln(os.Stderr, "no arguments, a time to break things, -only with -mutants alone, and -seeds with -results")
@@ -50,6 +51,9 @@ func main() {
 	}
 	o.restores = min(o.restores, max(1, int(o.last/time.Minute)))
 	o.out = os.Stdout
+	if dir := os.Getenv(apartEnv); dir != "" {
+		os.Exit(o.inside(dir))
+	}
 	if o.mutants {
 		os.Exit(o.inDir(o.runMutants))
 	}
@@ -69,6 +73,7 @@ type options struct {
 	keep     string
 	seeds    string
 	results  string
+	netns    bool
 	out      io.Writer
 }
 
@@ -81,6 +86,7 @@ type run struct {
 	h        *history // of the run's own calls
 	workers  []*process
 	starting sync.Mutex
+	effects  effects // of faults that can be seen to work
 	started  int
 	out      io.Writer
 }
@@ -127,6 +133,14 @@ func (o options) in(ctx context.Context, dir string) (code int, err error) {
 		return 2, err
 	}
 	l := &layout{dir: dir, bin: bin, lossy: o.layout != "secured"}
+	switch {
+	case os.Getenv(apartEnv) != "":
+		if l.net, err = newNetwork(); err != nil {
+			return 2, err
+		}
+	case o.canBeApart():
+		return o.again(dir)
+	}
 	switch o.layout {
 	case "embedded":
 		err = embedded(l)
@@ -479,9 +493,13 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 		}
 		fmt.Fprintf(r.out, "UNTRUE (%s) %s\n", a.checker, a.text)
 	}
+	idle := r.reportEffects(counts)
 	switch {
 	case len(v.untrue) > 0:
 		return 1
+	case len(idle) > 0:
+		fmt.Fprintln(r.out, "never seen to do anything:", strings.Join(idle, ", "))
+		return 2
 	case v.checked < leastAnswers || broken < leastFaults:
 		fmt.Fprintln(r.out, "too little happened to prove anything")
 		return 2

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -24,12 +24,18 @@ type process struct {
 	cmd     *exec.Cmd
 	input   io.WriteCloser // its end tells a worker to end
 	ended   chan struct{}
-	stopped bool // by SIGSTOP
+	stopped bool  // by SIGSTOP
+	aside   bool  // not to be started, by a fault
+	asked   bool  // to end
+	codes   []int // with which it ended and was not asked to
 }
 
 func (p *process) start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.aside {
+		return nil
+	}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -48,9 +54,14 @@ func (p *process) start() error {
 		return err
 	}
 	ended := make(chan struct{})
-	p.cmd, p.ended, p.stopped = cmd, ended, false
+	p.cmd, p.ended, p.stopped, p.asked = cmd, ended, false, false
 	go func() {
 		_ = cmd.Wait()
+		p.mu.Lock()
+		if !p.asked {
+			p.codes = append(p.codes, cmd.ProcessState.ExitCode())
+		}
+		p.mu.Unlock()
 		close(ended)
 	}()
 	return nil
@@ -76,6 +87,7 @@ func (p *process) signal(sig syscall.Signal) {
 	defer p.mu.Unlock()
 	if p.cmd != nil {
 		_ = p.cmd.Process.Signal(sig) // it may have ended
+		p.asked = p.asked || sig != syscall.SIGSTOP && sig != syscall.SIGCONT
 		p.stopped = sig == syscall.SIGSTOP
 	}
 }
@@ -95,6 +107,45 @@ func (p *process) end(sig syscall.Signal) {
 	case <-time.After(20 * time.Second):
 		p.signal(syscall.SIGKILL)
 		<-ended
+	}
+}
+
+// itself are the exit codes with which a process has ended that was not asked to.
+func (p *process) itself() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.codes)
+}
+
+// pid is the id of a process that runs, or 0.
+func (p *process) pid() int {
+	if !p.running() {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
+
+// setAside has a process not be started by anybody, or be again.
+func (p *process) setAside(aside bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.aside = aside
+}
+
+func (p *process) isAside() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.aside
+}
+
+// use sets a flag for all starts to come.
+func (p *process) use(flag, value string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !slices.Contains(p.args, flag) {
+		p.args = append(p.args, flag, value)
 	}
 }
 
@@ -173,19 +224,4 @@ func freeAddr() (addr string, err error) {
 		err = listening
 	}
 	return "", err
-}
-
-// awaitPort waits until somebody accepts connections.
-func awaitPort(addr string, within time.Duration) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(within); ; <-tick.C {
-		c, err := net.DialTimeout("tcp", addr, time.Second)
-		if err == nil {
-			return c.Close()
-		}
-		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("nobody listens on %s", addr), err)
-		}
-	}
 }

@@ -247,7 +247,7 @@ func TestTree(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := workload{h: h, dir: dir, dlm: filepath.Join("testdata", name), endpoints: []string{"nowhere"}}
+			w := workload{h: h, dir: dir, dlm: filepath.Join("testdata", name), to: reach{endpoints: []string{"nowhere"}}}
 			w.tree(t.Context(), rand.New(rand.NewPCG(1, 1)))
 			answers, err := readHistories(dir)
 			if err != nil {
