@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -60,6 +61,9 @@ func (w workload) tree(ctx context.Context, r *rand.Rand) {
 		lock, "sh", "-c", treeScript, self, filepath.Join(w.dir, lock+plainEnding), []string{"wait", "leave"}[r.IntN(2)], fmt.Sprint(code),
 	})...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	var says bytes.Buffer
+	cmd.Stderr = &says
+	cmd.WaitDelay = time.Second // what the tree has left may hold it
 	cmd.ExtraFiles, cmd.SysProcAttr = []*os.File{held}, childOf()
 	a := answer{Call: callTree, Asked: time.Now(), Lock: lock, Request: fmt.Sprint(code)}
 	runtime.LockOSThread() // the thread that starts a child is whose death it dies with
@@ -75,6 +79,7 @@ func (w workload) tree(ctx context.Context, r *rand.Rand) {
 		defer kill.Stop()
 	}
 	_ = cmd.Wait()
+	a.Text = strings.TrimSpace(says.String())
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
 	case status.Signaled():
@@ -223,7 +228,7 @@ func endOf(e *epoch, epochs []*epoch) time.Time {
 // treeEnd judges the end of a dlm lock whose command ran under a section; s is nil if it is not
 // known, as where the command did not run.
 func (v *verdicts) treeEnd(a answer, s *section) {
-	const noServer, lost, busyLock = 69, 70, 75
+	const failure, noServer, lost, busyLock, forbidden = 1, 69, 70, 75, 77
 	ran := a.Token != 0
 	switch {
 	case a.Reason == runsOn:
@@ -235,6 +240,8 @@ func (v *verdicts) treeEnd(a answer, s *section) {
 		}
 	case ran && a.Got == lost:
 	case a.Got == noServer, !ran && a.Got == busyLock, !ran && a.Got == lost:
+	case a.Got == forbidden: // by a policy, or its identity is revoked
+	case !ran && a.Got == failure && strings.Contains(a.Text, "no space"): // etcd's alarm
 	default:
 		v.accuseAs(byTrees, a, "dlm lock ended with code %d, and its command with %s", a.Got, a.Request)
 	}
