@@ -128,7 +128,10 @@ func loseVolume(ctx context.Context, r *run, rnd *rand.Rand) error {
 	defer etcd.Close()
 	i := rnd.IntN(len(r.l.members))
 	old, err := r.l.replace(ctx, etcd, i)
-	if err := errors.Join(err, r.l.up()); err != nil {
+	if err != nil {
+		return err
+	}
+	if err := r.l.up(); err != nil {
 		return err
 	}
 	now, err := r.l.full(ctx, etcd, i)
