@@ -66,7 +66,7 @@ func (o options) canBeApart() bool {
 	for _, f := range cuts(o.layout == "external") {
 		names = append(names, f.name)
 	}
-	fmt.Fprintf(o.out, "without %s: %.200v\n", strings.Join(names, ", "), err)
+	fmt.Fprintf(o.out, "without %s: %.200v\n", strings.Join(names, "; "), err)
 	return false
 }
 

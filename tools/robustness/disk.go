@@ -129,7 +129,7 @@ func loseVolume(ctx context.Context, r *run, rnd *rand.Rand) error {
 	i := rnd.IntN(len(r.l.members))
 	old, err := r.l.replace(ctx, etcd, i)
 	if err != nil {
-		return errors.Join(err, r.l.up())
+		return err
 	}
 	if err := r.l.up(); err != nil {
 		return err
@@ -145,7 +145,7 @@ func loseVolume(ctx context.Context, r *run, rnd *rand.Rand) error {
 // step whose outcome is unknown is looked at again.
 func (l *layout) replace(ctx context.Context, etcd *clientv3.Client, i int) (old uint64, err error) {
 	if old, err = l.full(ctx, etcd, i); err != nil {
-		return 0, err
+		return 0, errors.Join(errNotNow, err)
 	}
 	p := l.members[i]
 	p.setAside(true)
@@ -159,8 +159,7 @@ func (l *layout) replace(ctx context.Context, etcd *clientv3.Client, i int) (old
 			_, err := etcd.MemberRemove(ctx, old)
 			return err
 		}
-		_, err := command(l.bin.dlm, "member", "remove", name, "--etcd-endpoints", strings.Join(l.admin, ","))
-		return err
+		return l.member(i, "remove", name)
 	})
 	if err != nil {
 		return 0, err
@@ -176,9 +175,26 @@ func (l *layout) replace(ctx context.Context, etcd *clientv3.Client, i int) (old
 		}
 		p.use("--cluster-state", "existing")
 		_, addr, _ := strings.Cut(peer, "://")
-		_, err := command(l.bin.dlm, "member", "add", name, addr, "--etcd-endpoints", strings.Join(l.admin, ","))
-		return err
+		return l.member(i, "add", name, addr)
 	})
+}
+
+// member runs dlm member where other servers than one are, until it succeeds.
+func (l *layout) member(but int, args ...string) (err error) {
+	for i, s := range l.memberSpaces {
+		if i == but {
+			continue
+		}
+		endpoint := l.admin[i]
+		if s.name != "" {
+			endpoint = fmt.Sprint("127.0.0.1:", etcdPort)
+		}
+		line := append([]string{l.bin.dlm, "member", "--timeout", "3s", "--etcd-endpoints", endpoint}, args...)
+		if _, err = command(s.command(line...)...); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // owned is all that a member has on its disk.
