@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -61,9 +60,13 @@ func (w workload) tree(ctx context.Context, r *rand.Rand) {
 		lock, "sh", "-c", treeScript, self, filepath.Join(w.dir, lock+plainEnding), []string{"wait", "leave"}[r.IntN(2)], fmt.Sprint(code),
 	})...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	var says bytes.Buffer
-	cmd.Stderr = &says
-	cmd.WaitDelay = time.Second // what the tree has left may hold it
+	says, err := os.CreateTemp(w.dir, "tree") // a pipe would be waited for, which the tree holds
+	if err != nil {
+		panic(err)
+	}
+	defer os.Remove(says.Name())
+	defer says.Close()
+	cmd.Stderr = says
 	cmd.ExtraFiles, cmd.SysProcAttr = []*os.File{held}, childOf()
 	a := answer{Call: callTree, Asked: time.Now(), Lock: lock, Request: fmt.Sprint(code)}
 	runtime.LockOSThread() // the thread that starts a child is whose death it dies with
@@ -79,7 +82,11 @@ func (w workload) tree(ctx context.Context, r *rand.Rand) {
 		defer kill.Stop()
 	}
 	_ = cmd.Wait()
-	a.Text = strings.TrimSpace(says.String())
+	text, err := os.ReadFile(says.Name())
+	if err != nil {
+		panic(err)
+	}
+	a.Text = strings.TrimSpace(string(text))
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
 	case status.Signaled():
