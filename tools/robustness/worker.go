@@ -144,6 +144,10 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 				return err
 			})
 			appended = appended && err != nil
+			if err == nil && l.Token() == token { // published, and lost: what comes now has no token
+				_ = l.Unlock(context.WithoutCancel(ctx))
+				return
+			}
 		}
 	}
 	if w.rand.IntN(50) == 0 {
