@@ -66,6 +66,7 @@ func noSpace(ctx context.Context, r *run, rnd *rand.Rand) error {
 		alarm := &etcdserverpb.AlarmRequest{
 			Action: etcdserverpb.AlarmRequest_ACTIVATE, MemberID: status.Header.MemberId, Alarm: etcdserverpb.AlarmType_NOSPACE,
 		}
+		defer r.truth.noSpace()()
 		_, raised := maintenance.Alarm(asking, alarm)
 		if raised == nil {
 			pause(ctx, time.Duration(500+rnd.IntN(4000))*time.Millisecond)

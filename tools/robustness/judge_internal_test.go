@@ -236,6 +236,22 @@ func TestTransitions(t *testing.T) {
 			t.Errorf("%s: got %v; want any: %t", name, v.untrue, test.wrong)
 		}
 	}
+	for name, test := range map[string]struct {
+		full  span
+		wrong bool
+	}{
+		"while etcd has no space":   {span{from: time.Unix(40, 0), to: time.Unix(42, 0)}, false},
+		"and etcd has no space yet": {span{from: time.Unix(40, 0)}, false},
+		"before etcd has no space":  {span{from: time.Unix(42, 0)}, true},
+		"when etcd has space again": {span{from: time.Unix(39, 0), to: time.Unix(40, 0)}, true},
+	} {
+		e, v := past(), &verdicts{}
+		e.tight = []span{test.full}
+		e.changes = append(e.changes, staged, with(frees("b"), func(c *change) { c.seen = time.Unix(41, 0) }))
+		if v.transitions(e); len(v.untrue) > 0 != test.wrong {
+			t.Errorf("ended without a word, %s: got %v; want any: %t", name, v.untrue, test.wrong)
+		}
+	}
 }
 
 func with[T any](a T, change func(*T)) T {

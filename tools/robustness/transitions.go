@@ -27,7 +27,8 @@ type holder struct {
 //   - A lock goes from one holder to another only if that has waited, and nobody did before it.
 //   - Nobody is granted a free lock past somebody who waits.
 //   - No acquisition holds and waits at once.
-//   - A section with records that its holder or an eviction has ended is marked or noted at once.
+//   - A section with records that its holder or an eviction has ended is marked or noted at once; while
+//     etcd has no space a discard leaves its records as they are, and no note.
 //   - No two records of a section say the same.
 //   - Records are taken away with their marker, by a fold, or of a section that has ended otherwise.
 func (v *verdicts) transitions(e *epoch) {
@@ -41,7 +42,7 @@ func (v *verdicts) transitions(e *epoch) {
 			})
 		}
 		s.grants(changes, accuse)
-		s.endings(changes, accuse)
+		s.endings(changes, e.full(changes[0].seen), accuse)
 		s.removals(changes, accuse)
 		for _, c := range changes {
 			if id, isRecord := strings.CutPrefix(c.key, "staged/"); isRecord && !c.deleted {
@@ -116,8 +117,8 @@ func (s *state) grants(changes []change, accuse func(string, ...any)) {
 	}
 }
 
-// endings judges how sections end.
-func (s *state) endings(changes []change, accuse func(string, ...any)) {
+// endings judges how sections end; full: while etcd may have no space.
+func (s *state) endings(changes []change, full bool, accuse func(string, ...any)) {
 	said := map[string]bool{} // keys that are put or deleted
 	for _, c := range changes {
 		said[c.key] = true
@@ -130,7 +131,7 @@ func (s *state) endings(changes []change, accuse func(string, ...any)) {
 		}
 		section := fmt.Sprintf("%s//%016x", lock, before.token)
 		session, _, _ := strings.Cut(before.acquisition, ".")
-		if len(s.staged[section]) > 0 && !said["sessions/"+session] && !said["commits/"+section] && !said["undone/"+section] {
+		if len(s.staged[section]) > 0 && !said["sessions/"+session] && !said["commits/"+section] && !said["undone/"+section] && !full {
 			accuse("section %s has records, and ends with neither a marker nor a note", section)
 		}
 	}

@@ -67,6 +67,15 @@ type epoch struct {
 	cut     bool // by a restore
 
 	compactions []compaction // by the run
+	tight       []span       // when etcd may have had no space
+}
+
+// span is a time from one moment to another; to is zero while it lasts.
+type span struct{ from, to time.Time }
+
+// full reports whether etcd may have had no space at a time.
+func (e *epoch) full(at time.Time) bool {
+	return slices.ContainsFunc(e.tight, func(s span) bool { return at.After(s.from) && (s.to.IsZero() || at.Before(s.to)) })
 }
 
 // compaction is when etcd's history up to a revision may have been dropped.
@@ -91,6 +100,20 @@ type truth struct {
 func newTruth() *truth { return &truth{epochs: []*epoch{{from: time.Now()}}} }
 
 func (t *truth) current() *epoch { return t.epochs[len(t.epochs)-1] }
+
+// noSpace notes that etcd may have no space from now on, until what it returns is called.
+func (t *truth) noSpace() (over func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.current()
+	i := len(e.tight)
+	e.tight = append(e.tight, span{from: time.Now()})
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		e.tight[i].to = time.Now().Add(time.Second) // what happened by then may be seen later
+	}
+}
 
 // compacting notes that the history of all that was seen is about to be dropped, and returns up to
 // where.
@@ -177,7 +200,7 @@ func (t *truth) soFar() []*epoch {
 	defer t.mu.Unlock()
 	epochs := make([]*epoch, len(t.epochs))
 	for i, e := range t.epochs {
-		epochs[i] = &epoch{from: e.from, changes: e.changes[:len(e.changes):len(e.changes)], cut: e.cut, compactions: slices.Clone(e.compactions)}
+		epochs[i] = &epoch{from: e.from, changes: e.changes[:len(e.changes):len(e.changes)], cut: e.cut, compactions: slices.Clone(e.compactions), tight: slices.Clone(e.tight)}
 	}
 	return epochs
 }

@@ -59,7 +59,7 @@ func work(args []string) error {
 		}
 		running.Go(func() { w.run(ctx) })
 	}
-	for _, more := range chosenWorkloads(rand.New(rand.NewPCG(*seed, 200))) {
+	for _, more := range chosenWorkloads(rand.New(rand.NewPCG(*seed, 200)), *certs != "") {
 		run, err := more(workload{h: h, seed: *seed, to: to, dir: *dir, dlm: *dlm})
 		if err != nil {
 			return err
