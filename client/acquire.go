@@ -66,7 +66,7 @@ func WithMaxHold(d time.Duration) LockOption {
 //     discarded.
 //   - [*BusyError], which is an [ErrBusy]: the wait is over.
 //   - [ErrLimit]: the wait is over, and a limit of the server has kept it out of the queue.
-//   - [ErrCancelled]: somebody else gave up this wait.
+//   - [ErrCancelled]: somebody else gave up this wait before it was over.
 //   - [ErrUnavailable]: no server was found within the connect timeout, or answered within the
 //     wait. A lock granted meanwhile is discarded, as soon as a server can be told, or ends with
 //     the session.
@@ -148,7 +148,7 @@ func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time,
 			a.s.delist(a)
 			a.cancel(c.traceparent)
 		}
-		return a.outcome(ctx, an)
+		return a.outcome(ctx, an, b)
 	case <-a.s.gone:
 		wire.forget(c)
 		a.s.delist(a)
@@ -198,7 +198,7 @@ func (c *Client) again(s *session) error {
 	return fmt.Errorf("%w: %w", errAgain, cause)
 }
 
-func (a *acquisition) outcome(ctx context.Context, an answer) (*Lock, error) {
+func (a *acquisition) outcome(ctx context.Context, an answer, b bound) (*Lock, error) {
 	if an.err != nil {
 		a.s.delist(a)
 		switch {
@@ -238,6 +238,9 @@ func (a *acquisition) outcome(ctx context.Context, an answer) (*Lock, error) {
 		}
 	case dlmv1.AcquireResponse_OUTCOME_CANCELLED:
 		a.s.delist(a)
+		if b.passed(time.Now()) { // by a copy of this call that another server had
+			return nil, &BusyError{Lock: a.lock}
+		}
 		return nil, ErrCancelled
 	}
 	a.s.delist(a)

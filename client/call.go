@@ -88,6 +88,9 @@ func boundOf(wait time.Duration, start time.Time) bound {
 	return bound{due: start.Add(wait), by: start.Add(max(leastBound, wait+lateBound)), once: wait == 0}
 }
 
+// passed reports whether the time to wait has gone by.
+func (b bound) passed(now time.Time) bool { return !b.due.IsZero() && !now.Before(b.due) }
+
 func (b bound) over(now time.Time) bool { return !b.by.IsZero() && !now.Before(b.by) }
 
 // sending is one message of a call. A call that is repeated on a link has several.
