@@ -132,7 +132,7 @@ scrape: ## hold 100,000 locks, and see that a scrape of the metrics and dlm stat
 	$(GO) test -run 'TestScrape$$|TestStatusOfMany$$' -count=1 -timeout 20m -v ./cmd/dlm -held 100000 -punctual
 
 .PHONY: outages
-outages: ## stop, kill and cut off servers and members of etcd, and print the longest call of each time (five minutes; as root with cut networks)
+outages: ## stop, kill and cut off servers and members of etcd, and print the longest call of each time (ten minutes; as root with cut networks)
 	$(GO) test -tags outages -run Outages -count=1 -timeout 20m -v ./cmd/dlm
 
 .PHONY: upgrade

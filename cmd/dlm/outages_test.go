@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"syscall"
@@ -115,8 +117,8 @@ func (l *load) took(what string, began time.Time) {
 	}
 }
 
-// during measures the calls that end while something happens.
-func (l *load) during(t *testing.T, what string, f func()) {
+// during measures the calls that end while something happens, and returns how long the longest took.
+func (l *load) during(t *testing.T, what string, f func()) time.Duration {
 	t.Helper()
 	l.mu.Lock()
 	clear(l.longest)
@@ -136,6 +138,7 @@ func (l *load) during(t *testing.T, what string, f func()) {
 	for _, err := range l.failed {
 		t.Errorf("%s: %v", what, err)
 	}
+	return l.longest[worst]
 }
 
 // TestOutagesOfServers stops and kills servers of a cluster.
@@ -187,6 +190,50 @@ func TestOutagesOfServers(t *testing.T) {
 			c.restart(t, i)
 			<-time.After(3 * time.Second)
 		})
+	}
+}
+
+// TestOutagesOfLeaders kills the leader again and again, and stops it, and holds how long calls take
+// meanwhile against what is promised.
+func TestOutagesOfLeaders(t *testing.T) {
+	c := startCluster(t)
+	for _, round := range []struct {
+		what  string
+		times int
+		out   func(s *server)
+		back  func(i int)
+	}{
+		{
+			"killed", 30,
+			func(s *server) { _ = s.stop(syscall.SIGKILL) },
+			func(i int) { c.restart(t, i) },
+		},
+		{
+			"stopped", 10,
+			func(s *server) { _ = s.cmd.Process.Signal(syscall.SIGSTOP) },
+			func(i int) { _ = c.servers[i].cmd.Process.Signal(syscall.SIGCONT) },
+		},
+	} {
+		var took []time.Duration
+		for n := range round.times {
+			l := startLoad(t, c.listen) // new clients, some of which begin at the leader
+			<-time.After(time.Second)
+			i := c.leader(t)
+			took = append(took, l.during(t, fmt.Sprintf("leader (%d) %s, %d", i, round.what, n), func() {
+				round.out(c.servers[i])
+				<-time.After(5 * time.Second)
+			}))
+			l.stop()
+			round.back(i)
+			c.leader(t)
+		}
+		slices.Sort(took)
+		median, last := took[len(took)/2], took[len(took)-1]
+		late := len(took) - sort.Search(len(took), func(i int) bool { return took[i] > 2500*time.Millisecond })
+		t.Logf("leader %s %d times: longest call, median %.2f s, worst %.2f s, %d above 2.5 s", round.what, round.times, median.Seconds(), last.Seconds(), late)
+		if median > 1700*time.Millisecond || late > 1 || last > 4*time.Second {
+			t.Errorf("leader %s: want a median of at most 1.7 s, at most one above 2.5 s, and none above 4 s; got %v", round.what, took)
+		}
 	}
 }
 

@@ -3,6 +3,8 @@
 //
 //	go run ./tools/robustness -layout embedded -for 10m -seed 1
 //	go run ./tools/robustness -layout external -for 10m
+//	go run ./tools/robustness -layout secured -for 10m
+//	go run ./tools/robustness -seeds 1-10 -for 5m -results results.jsonl
 //	go run ./tools/robustness -mutants
 //
 // A run starts the servers of a layout and worker processes, which take locks, append, end their
@@ -10,7 +12,10 @@
 // answer (history.go). Some run dlm lock (trees.go), or are the coursework's (coursework.go), or
 // only wait, or begin sessions and drop them (workloads.go). Meanwhile processes are killed,
 // stopped and restarted, connections cut, holders evicted, and the cluster is restored from a
-// snapshot (faults.go). What really happened is what a watch of all of etcd's keys says (truth.go);
+// snapshot (faults.go); etcd loses its leader, its quorum, its space and its history
+// (faults_etcd.go); messages are lost, doubled and held back (faults_messages.go), certificates and
+// policies changed (secured.go), networks cut (cuts.go), and disks filled, slowed and lost
+// (disk.go). Half of the time two are at once. What really happened is what a watch of all of etcd's keys says (truth.go);
 // of the servers' own code it uses nothing, and knows only the keys, as docs/protocol.md lists
 // them.
 //
@@ -25,5 +30,6 @@
 // their own, to see that a checker finds each (hunt.go).
 //
 // The exit code is 0 if all answers were true, 1 if one was not, 2 if the run proves nothing: too
-// few calls or faults, etcd could not be watched, or an order was not found in time.
+// few calls or faults, etcd could not be watched, a fault never did anything, or the order of most calls was not
+// found in time.
 package main

@@ -35,7 +35,7 @@ func (r *run) reportEffects(counts map[string]int) (idle []string) {
 			fmt.Fprintf(r.out, "%6d times ended by itself: %s, exit codes %v\n", len(codes), p.name, slices.Compact(slices.Sorted(slices.Values(codes))))
 		}
 	}
-	const often = 3
+	const often = 5 // some cuts meet no traffic
 	for _, f := range visible(r.l) {
 		if counts[f.name] >= often && r.effects.seen[f.name] == 0 {
 			idle = append(idle, f.name)

@@ -12,8 +12,9 @@ type verdicts struct {
 	untrue  []accusation
 	answers map[string]int // by call and reason
 	checked int
-	ordered int      // calls that were put in order
-	void    []string // what could not be decided
+	// Calls that were put in order, those for which that took too long, and which they are.
+	ordered, unordered int
+	void               []string
 	// Writes to plain stores by commands of dlm lock, and how many of them were refused.
 	written, refusedWrites int
 	last                   *facts // of the last epoch; nil: something in it was impossible

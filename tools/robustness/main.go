@@ -503,7 +503,8 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	case v.checked < leastAnswers || broken < leastFaults:
 		fmt.Fprintln(r.out, "too little happened to prove anything")
 		return 2
-	case len(v.void) > 0:
+	case v.unordered > v.ordered:
+		fmt.Fprintln(r.out, "too little has an order that could be found")
 		return 2
 	}
 	return 0

@@ -227,9 +227,11 @@ func (v *verdicts) order(answers []answer, epochs []*epoch, atMost time.Duration
 	for _, h := range lockHistories(answers, epochs) {
 		model, ops := h.model(), h.operations()
 		result, info := porcupine.CheckOperationsVerbose(model, ops, atMost)
-		v.ordered += len(ops)
 		switch result {
+		case porcupine.Ok:
+			v.ordered += len(ops)
 		case porcupine.Unknown:
+			v.unordered += len(ops)
 			v.void = append(v.void, fmt.Sprintf("the order of %s (%d calls) is not decided within %v", h.lock, len(ops), atMost))
 		case porcupine.Illegal:
 			v.disordered(h, info)
