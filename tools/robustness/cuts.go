@@ -80,43 +80,18 @@ func (r *run) cut(ctx context.Context, name string, last time.Duration, drops []
 // cutByRole cuts off the member that leads, or another one; not now if nobody leads.
 func (r *run) cutByRole(ctx context.Context, name string, leads bool, rnd *rand.Rand) error {
 	last, other := someTime(rnd), 1+rnd.IntN(members-1)
-	i, err := r.whoLeads(ctx)
-	if err == nil && i < 0 {
-		err = errNotNow
-	}
-	if err != nil {
-		return err
-	}
-	if !leads {
-		i = (i + other) % members
-	}
-	others := slices.DeleteFunc(slices.Clone(r.l.net.spaces), func(s *space) bool { return s == r.l.memberSpaces[i] })
-	if err := r.cut(ctx, name, last, bothWays(r.l.memberSpaces[i], others...)); err != nil || !leads {
-		return err
-	}
-	if now, err := r.whoLeads(ctx); err == nil && now >= 0 && now != i {
-		r.effects.add("(leader cut off: another one leads)")
-	}
-	return nil
-}
-
-// whoLeads is which member most others take for the leader; -1: no one.
-func (r *run) whoLeads(ctx context.Context) (int, error) {
-	etcd, err := r.l.client()
-	if err != nil {
-		return -1, err
-	}
-	defer etcd.Close()
-	ids := make([]uint64, len(r.l.admin))
-	votes := map[uint64]int{}
-	for i, addr := range r.l.admin {
-		asked, cancel := context.WithTimeout(ctx, time.Second)
-		status, err := etcd.Status(asked, addr)
-		cancel()
-		if err == nil { // else it is down, or stopped
-			ids[i] = status.Header.MemberId
-			votes[status.Leader]++
+	return r.leader(ctx, func(leader int) error {
+		i := leader
+		if !leads {
+			i = (i + other) % members
 		}
-	}
-	return slices.IndexFunc(ids, func(id uint64) bool { return id != 0 && votes[id] > len(ids)/2 }), nil
+		others := slices.DeleteFunc(slices.Clone(r.l.net.spaces), func(s *space) bool { return s == r.l.memberSpaces[i] })
+		if err := r.cut(ctx, name, last, bothWays(r.l.memberSpaces[i], others...)); err != nil || !leads {
+			return err
+		}
+		if now, err := r.whoLeads(ctx); err == nil && now >= 0 && now != i {
+			r.effects.add("(leader cut off: another one leads)")
+		}
+		return nil
+	})
 }

@@ -4,21 +4,21 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // etcdFaults are those of etcd itself: of its leader, its quorum, its space and its history.
 func etcdFaults() []fault {
 	return []fault{
 		{"leader killed", 2, func(ctx context.Context, r *run, rnd *rand.Rand) error {
-			return r.leader(ctx, func(_ *clientv3.Client, i int) error { return r.restart(ctx, rnd, syscall.SIGKILL, r.l.members[i]) })
+			return r.leader(ctx, func(i int) error { return r.restart(ctx, rnd, syscall.SIGKILL, r.l.members[i]) })
 		}},
 		{"leader stopped", 2, func(ctx context.Context, r *run, rnd *rand.Rand) error {
-			return r.leader(ctx, func(_ *clientv3.Client, i int) error { return r.freeze(ctx, rnd, r.l.members[i]) })
+			return r.leader(ctx, func(i int) error { return r.freeze(ctx, rnd, r.l.members[i]) })
 		}},
 		{"quorum killed", 1, func(ctx context.Context, r *run, rnd *rand.Rand) error {
 			left := rnd.IntN(len(r.l.members))
@@ -35,27 +35,47 @@ func etcdFaults() []fault {
 	}
 }
 
-// leader does something to etcd's leader, by its number.
-func (r *run) leader(ctx context.Context, do func(etcd *clientv3.Client, member int) error) error {
-	etcd, err := r.l.client()
+// leader does something to the member that leads, by its number.
+func (r *run) leader(ctx context.Context, do func(member int) error) error {
+	i, err := r.whoLeads(ctx)
+	if err == nil && i < 0 {
+		err = errNotNow
+	}
 	if err != nil {
 		return err
 	}
+	return do(i)
+}
+
+// whoLeads is which member most others take for the leader; -1: no one.
+func (r *run) whoLeads(ctx context.Context) (int, error) {
+	etcd, err := r.l.client()
+	if err != nil {
+		return -1, err
+	}
 	defer etcd.Close()
+	ids := make([]uint64, len(r.l.admin))
+	votes := map[uint64]int{}
 	for i, addr := range r.l.admin {
-		asking, cancel := context.WithTimeout(ctx, time.Second)
-		status, err := etcd.Status(asking, addr)
+		asked, cancel := context.WithTimeout(ctx, time.Second)
+		status, err := etcd.Status(asked, addr)
 		cancel()
-		if err == nil && status.Leader == status.Header.MemberId {
-			return do(etcd, i)
+		if err == nil { // else it is down, or stopped
+			ids[i] = status.Header.MemberId
+			votes[status.Leader]++
 		}
 	}
-	return errNotNow
+	return slices.IndexFunc(ids, func(id uint64) bool { return id != 0 && votes[id] > len(ids)/2 }), nil
 }
 
 // noSpace has etcd refuse what would make it larger, as when its quota is exceeded.
 func noSpace(ctx context.Context, r *run, rnd *rand.Rand) error {
-	return r.leader(ctx, func(etcd *clientv3.Client, i int) error {
+	return r.leader(ctx, func(i int) error {
+		etcd, err := r.l.client()
+		if err != nil {
+			return err
+		}
+		defer etcd.Close()
 		asking, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		status, err := etcd.Status(asking, r.l.admin[i])
