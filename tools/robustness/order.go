@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -382,9 +383,9 @@ func (s *clientSection) asked() time.Time {
 func lockHistories(answers []answer, epochs []*epoch) (all []*lockHistory) {
 	sections := clientSections(answers)
 	for i, e := range epochs {
-		until := time.Unix(1<<40, 0)
+		until, above := time.Unix(1<<40, 0), int64(math.MaxInt64)
 		if i+1 < len(epochs) {
-			until = epochs[i+1].from
+			until, above = epochs[i+1].from, epochs[i+1].since
 		}
 		of := map[string]*lockHistory{}
 		history := func(lock string) *lockHistory {
@@ -403,8 +404,8 @@ func lockHistories(answers []answer, epochs []*epoch) (all []*lockHistory) {
 			}
 		}
 		for _, s := range sections {
-			if len(s.appends) > 0 && s.granted.Before(until) {
-				history(s.lock).take(s, e.from, until)
+			if len(s.appends) > 0 && s.token <= above {
+				history(s.lock).take(s, e, until)
 			}
 		}
 		for _, lock := range slices.Sorted(maps.Keys(of)) {
@@ -417,12 +418,12 @@ func lockHistories(answers []answer, epochs []*epoch) (all []*lockHistory) {
 	return all
 }
 
-// take takes in a section.
-func (h *lockHistory) take(s *clientSection, from, until time.Time) {
-	done, refused := s.outcome(from, until)
+// take takes in a section, which was granted in an epoch or before it.
+func (h *lockHistory) take(s *clientSection, e *epoch, until time.Time) {
+	done, refused := s.outcome(e.from, until)
 	one := &step{published: true, token: s.token, may: s.may(), called: s.asked().UnixNano()}
 	switch {
-	case s.granted.Before(from): // or nobody tells of its grant
+	case s.token <= e.since:
 		if h.restored && !refused {
 			h.old = append(h.old, one)
 		}

@@ -37,12 +37,15 @@ func (h told) read(asked, answered int64, file, text string) told {
 	return h.call(asked, answered, answer{Call: callRead, File: file, Got: int64(len(text)), Sum: crc32.ChecksumIEEE([]byte(text))})
 }
 
+// afterRestore is what tokens are above that are granted after a restore.
+const afterRestore = 50
+
 // orderOf judges a history, with restores at some moments.
 func orderOf(t *testing.T, h told, restores ...int64) (v *verdicts, drawn string) {
 	t.Helper()
 	epochs := []*epoch{{from: moment(0)}}
 	for _, at := range restores {
-		epochs = append(epochs, &epoch{from: moment(at)})
+		epochs = append(epochs, &epoch{from: moment(at), since: afterRestore})
 	}
 	v, drawn = &verdicts{}, filepath.Join(t.TempDir(), "order.html")
 	if err := v.order(h, epochs, time.Minute, drawn); err != nil {
@@ -123,6 +126,14 @@ func TestOrder(t *testing.T) {
 		},
 		"restored, and doubled": {
 			both.read(40, 41, "log", one).section(42, 46, 99, 1, ok).read(47, 48, "log", one+two+record("a", 99, 0)+record("a", 99, 0)), []int64{30}, true,
+		},
+		"restored, and granted after it to who has waited since before": {
+			both.read(30, 30, "log", one).section(29, 43, 98, 1, ok).section(29, 45, 99, 1, ok).
+				read(46, 47, "log", one+record("a", 98, 0)+record("a", 99, 0)), []int64{30}, false,
+		},
+		"restored, and lost of who has waited since before": {
+			both.read(30, 30, "log", one).section(29, 43, 98, 1, ok).section(29, 45, 99, 1, ok).
+				read(46, 47, "log", one+record("a", 99, 0)), []int64{30}, true,
 		},
 		"lost before it was restored": {both.read(20, 21, "log", one).read(40, 41, "log", one+two), []int64{30}, true},
 	} {

@@ -64,7 +64,8 @@ type sectionID struct {
 type epoch struct {
 	from    time.Time // when it began
 	changes []change
-	cut     bool // by a restore
+	cut     bool  // by a restore
+	since   int64 // tokens of what is granted in it are above this
 
 	compactions []compaction // by the run
 	tight       []span       // when etcd may have had no space
@@ -131,7 +132,7 @@ func (t *truth) restore(snapshot, rev int64) {
 	defer t.mu.Unlock()
 	kept := slices.DeleteFunc(slices.Clone(t.current().changes), func(c change) bool { return c.rev > snapshot })
 	t.current().cut = true
-	t.epochs = append(t.epochs, &epoch{from: time.Now(), changes: kept})
+	t.epochs = append(t.epochs, &epoch{from: time.Now(), since: rev, changes: kept})
 	t.rev = rev
 }
 
@@ -200,7 +201,7 @@ func (t *truth) soFar() []*epoch {
 	defer t.mu.Unlock()
 	epochs := make([]*epoch, len(t.epochs))
 	for i, e := range t.epochs {
-		epochs[i] = &epoch{from: e.from, changes: e.changes[:len(e.changes):len(e.changes)], cut: e.cut, compactions: slices.Clone(e.compactions), tight: slices.Clone(e.tight)}
+		epochs[i] = &epoch{from: e.from, since: e.since, changes: e.changes[:len(e.changes):len(e.changes)], cut: e.cut, compactions: slices.Clone(e.compactions), tight: slices.Clone(e.tight)}
 	}
 	return epochs
 }
