@@ -54,8 +54,8 @@ func (o options) inside(dir string) (code int) {
 	return code
 }
 
-// canBeApart says which faults there are not, and why, and reports whether there are all that namespaces
-// are needed for.
+// canBeApart says which faults there are not, and why, and reports whether there are all those that
+// namespaces are needed for.
 func (o options) canBeApart() bool {
 	if err := canTrace(); err != nil {
 		fmt.Fprintf(o.out, "without %s: %.200v\n", slowDisk, err)
