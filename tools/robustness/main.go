@@ -264,7 +264,10 @@ func (r *run) breakThings(ctx context.Context, last time.Duration, restores int)
 	counts = map[string]int{}
 	all := faults(r.l)
 	began := time.Now()
-	for restored := 0; time.Since(began) < last; {
+	enough := func() bool { // a fault may take longer than a short run
+		return time.Since(began) >= last && (made(counts) >= leastFaults || time.Since(began) > 3*last)
+	}
+	for restored := 0; !enough(); {
 		pause(ctx, time.Duration(r.rand.IntN(2500))*time.Millisecond)
 		for _, w := range r.workers {
 			if !w.running() {
@@ -289,6 +292,16 @@ func (r *run) breakThings(ctx context.Context, last time.Duration, restores int)
 		}
 	}
 	return counts, nil
+}
+
+// made is how many faults have been made.
+func made(counts map[string]int) (n int) {
+	for name, count := range counts {
+		if name != paired && !strings.HasPrefix(name, notMade) {
+			n += count
+		}
+	}
+	return n
 }
 
 // inflict makes faults at once, and counts those that could be made.
@@ -472,13 +485,8 @@ const (
 )
 
 func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int) {
-	broken := 0
+	broken := made(counts)
 	printCounts(r.out, counts)
-	for name := range counts {
-		if name != paired && !strings.HasPrefix(name, notMade) {
-			broken += counts[name]
-		}
-	}
 	printCounts(r.out, v.answers)
 	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", broken, v.checked, sections, len(v.untrue))
 	fmt.Fprintf(r.out, "%d publications and reads put in order\n", v.ordered)
