@@ -15,9 +15,9 @@
 // snapshot (faults.go); etcd loses its leader, its quorum, its space and its history
 // (faults_etcd.go); messages are lost, doubled and held back (faults_messages.go), certificates and
 // policies changed (secured.go), networks cut (cuts.go), and disks filled, slowed and lost
-// (disk.go). Half of the time two are at once. What really happened is what a watch of all of etcd's keys says (truth.go);
-// of the servers' own code it uses nothing, and knows only the keys, as docs/protocol.md lists
-// them.
+// (disk.go). Half of the time two are at once. What really happened is what a watch of all of
+// etcd's keys says (truth.go); of the servers' own code it uses nothing, and knows only the keys,
+// as docs/protocol.md lists them.
 //
 // Then every answer is judged (judge.go): success was answered only for what happened, a definite
 // refusal only for what did not, and whose outcome was called unknown is counted. Each change of
@@ -30,6 +30,6 @@
 // their own, to see that a checker finds each (hunt.go).
 //
 // The exit code is 0 if all answers were true, 1 if one was not, 2 if the run proves nothing: too
-// few calls or faults, etcd could not be watched, a fault never did anything, or the order of most calls was not
-// found in time.
+// few calls or faults, etcd could not be watched, a fault never did anything, or the order of most
+// calls was not found in time.
 package main
