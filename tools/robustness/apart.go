@@ -55,10 +55,10 @@ func (o options) inside(dir string) (code int) {
 }
 
 // canBeApart says which faults there are not, and why, and reports whether there are all those that
-// namespaces are needed for.
-func (o options) canBeApart() bool {
-	if err := canTrace(); err != nil {
-		fmt.Fprintf(o.out, "without %s: %.200v\n", slowDisk, err)
+// namespaces are needed for. untraced is why syncs cannot be delayed, or nil.
+func (o options) canBeApart(untraced error) bool {
+	if untraced != nil {
+		fmt.Fprintf(o.out, "without %s: %.200v\n", slowDisk, untraced)
 	}
 	err := errors.New("-netns=false")
 	if o.netns {

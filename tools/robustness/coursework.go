@@ -25,18 +25,6 @@ type courseworkWorker struct {
 	counter int
 }
 
-func newCourseworkWorker(h *history, r *rand.Rand, to reach) (*courseworkWorker, error) {
-	conns, err := to.conns()
-	if err != nil {
-		return nil, err
-	}
-	w := &courseworkWorker{h: h, rand: r}
-	for _, conn := range conns {
-		w.servers = append(w.servers, lockservice.NewLockServiceClient(conn))
-	}
-	return w, nil
-}
-
 func (w *courseworkWorker) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		ictx, cancel := context.WithTimeout(ctx, 2*time.Second)

@@ -89,7 +89,7 @@ func (r *run) cutByRole(ctx context.Context, name string, leads bool, rnd *rand.
 		if err := r.cut(ctx, name, last, bothWays(r.l.memberSpaces[i], others...)); err != nil || !leads {
 			return err
 		}
-		if now, err := r.whoLeads(ctx); err == nil && now >= 0 && now != i {
+		if now := r.whoLeads(ctx); now >= 0 && now != i {
 			r.effects.add("(leader cut off: another one leads)")
 		}
 		return nil

@@ -121,12 +121,7 @@ func loseVolume(ctx context.Context, r *run, rnd *rand.Rand) error {
 	defer r.l.replacing.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	etcd, err := r.l.client()
-	if err != nil {
-		return err
-	}
-	defer etcd.Close()
-	i := rnd.IntN(len(r.l.members))
+	etcd, i := r.watching.etcd, rnd.IntN(len(r.l.members))
 	old, err := r.l.replace(ctx, etcd, i)
 	if err != nil {
 		return err
@@ -252,7 +247,7 @@ func disks(l *layout) (list []fault) {
 	if len(l.volumes) > 0 {
 		list = append(list, fault{fullDisk, 3, fullDisks})
 	}
-	if canTrace() == nil {
+	if l.traced {
 		list = append(list, fault{slowDisk, 2, delaySyncs})
 	}
 	return append(list, fault{stuttering, 2, stutter}, fault{lostVolume, 2, loseVolume})

@@ -37,45 +37,32 @@ func etcdFaults() []fault {
 
 // leader does something to the member that leads, by its number.
 func (r *run) leader(ctx context.Context, do func(member int) error) error {
-	i, err := r.whoLeads(ctx)
-	if err == nil && i < 0 {
-		err = errNotNow
+	if i := r.whoLeads(ctx); i >= 0 {
+		return do(i)
 	}
-	if err != nil {
-		return err
-	}
-	return do(i)
+	return errNotNow
 }
 
 // whoLeads is which member most others take for the leader; -1: no one.
-func (r *run) whoLeads(ctx context.Context) (int, error) {
-	etcd, err := r.l.client()
-	if err != nil {
-		return -1, err
-	}
-	defer etcd.Close()
+func (r *run) whoLeads(ctx context.Context) int {
 	ids := make([]uint64, len(r.l.admin))
 	votes := map[uint64]int{}
 	for i, addr := range r.l.admin {
 		asked, cancel := context.WithTimeout(ctx, time.Second)
-		status, err := etcd.Status(asked, addr)
+		status, err := r.watching.etcd.Status(asked, addr)
 		cancel()
 		if err == nil { // else it is down, or stopped
 			ids[i] = status.Header.MemberId
 			votes[status.Leader]++
 		}
 	}
-	return slices.IndexFunc(ids, func(id uint64) bool { return id != 0 && votes[id] > len(ids)/2 }), nil
+	return slices.IndexFunc(ids, func(id uint64) bool { return id != 0 && votes[id] > len(ids)/2 })
 }
 
 // noSpace has etcd refuse what would make it larger, as when its quota is exceeded.
 func noSpace(ctx context.Context, r *run, rnd *rand.Rand) error {
 	return r.leader(ctx, func(i int) error {
-		etcd, err := r.l.client()
-		if err != nil {
-			return err
-		}
-		defer etcd.Close()
+		etcd := r.watching.etcd
 		asking, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		status, err := etcd.Status(asking, r.l.admin[i])
@@ -111,14 +98,10 @@ func noSpace(ctx context.Context, r *run, rnd *rand.Rand) error {
 // compacted drops the history that the run has seen, and what the members keep of it on disk, while
 // servers may not have seen it.
 func compacted(ctx context.Context, r *run, rnd *rand.Rand) error {
-	etcd, err := r.l.client()
-	if err != nil {
-		return err
-	}
-	defer etcd.Close()
 	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err = etcd.Compact(asking, r.truth.compacting())
+	etcd := r.watching.etcd
+	_, err := etcd.Compact(asking, r.truth.compacting())
 	if err == nil {
 		_, err = etcd.Defragment(asking, pick(rnd, r.l.admin))
 	}

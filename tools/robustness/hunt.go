@@ -98,15 +98,17 @@ func buildMutants(dir string) (p programs, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.dlm, p.worker = filepath.Join(dir, "dlm-mutants"), filepath.Join(dir, "worker-mutants")
+	if p, err = programsIn(dir); err != nil {
+		return p, err
+	}
+	p.worker = filepath.Join(dir, "worker-mutants")
 	if err := goBuild(p.dlm, module+"/cmd/dlm", "-overlay", file); err != nil {
 		return p, err
 	}
 	if err := goBuild(p.worker, module+"/tools/robustness", "-overlay", file); err != nil {
 		return p, err
 	}
-	p.etcd, err = buildEtcd(dir)
-	return p, err
+	return p, p.buildEtcd()
 }
 
 // hunt runs a mutant until it is found, with one member of etcd and two servers: what it takes that

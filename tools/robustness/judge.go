@@ -17,7 +17,8 @@ type verdicts struct {
 	void               []string
 	// Writes to plain stores by commands of dlm lock, and how many of them were refused.
 	written, refusedWrites int
-	last                   *facts // of the last epoch; nil: something in it was impossible
+	facts                  []*facts // of each epoch, as far as nothing in one was impossible
+	last                   *facts   // of the last epoch; nil: something in it was impossible
 }
 
 // accusation is something that may not be.
@@ -75,14 +76,12 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 			v.untrue = append(v.untrue, accusation{checker: byTransitions, text: err.Error()})
 			return v
 		}
+		v.facts = append(v.facts, f)
 		if i == len(epochs)-1 {
 			v.last = f
 		}
 		published := f.publications()
-		until := time.Now()
-		if i+1 < len(epochs) {
-			until = epochs[i+1].from
-		}
+		until := endOf(epochs, i)
 		for _, a := range answers {
 			if a.Answered.Before(e.from) || !a.Answered.Before(until) {
 				continue

@@ -45,6 +45,7 @@ type layout struct {
 	net          *network // nil: all are in the run's own
 	memberSpaces []*space
 	serverSpaces []*space
+	traced       bool       // syncs to disk can be delayed
 	volumes      []string   // each member's, if they have file systems of their own
 	replacing    sync.Mutex // of a member
 }
@@ -63,31 +64,32 @@ func moduleDir() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// build builds what a layout needs; the worker is this very program.
-func build(dir string, separate bool) (p programs, err error) {
-	root, err := moduleDir()
-	if err != nil {
-		return p, err
-	}
-	if p.worker, err = os.Executable(); err != nil {
-		return p, err
-	}
-	p.dlm, p.etcdutl = filepath.Join(dir, "dlm"), filepath.Join(dir, "etcdutl")
-	if err := goBuild(p.dlm, module+"/cmd/dlm"); err != nil {
-		return p, err
-	}
-	if separate {
-		if p.etcd, err = buildEtcd(dir); err != nil {
-			return p, err
-		}
-	}
-	return p, goBuild(p.etcdutl, "go.etcd.io/etcd/etcdutl/v3", "-modfile", filepath.Join(root, "tools/etcdutl/go.mod"))
+// programsIn are the programs of a directory; the worker is this very program.
+func programsIn(dir string) (p programs, err error) {
+	in := func(name string) string { return filepath.Join(dir, name) }
+	p.dlm, p.etcd, p.etcdutl = in("dlm"), in("etcd"), in("etcdutl")
+	p.worker, err = os.Executable()
+	return p, err
 }
 
-func buildEtcd(dir string) (out string, err error) {
-	out = filepath.Join(dir, "etcd")
-	return out, goBuild(out, "go.etcd.io/etcd/server/v3")
+// build builds what a layout needs, which is separate from etcd or has it in its servers.
+func (p programs) build(separate bool) error {
+	root, err := moduleDir()
+	if err != nil {
+		return err
+	}
+	if err := goBuild(p.dlm, module+"/cmd/dlm"); err != nil {
+		return err
+	}
+	if separate {
+		if err := p.buildEtcd(); err != nil {
+			return err
+		}
+	}
+	return goBuild(p.etcdutl, "go.etcd.io/etcd/etcdutl/v3", "-modfile", filepath.Join(root, "tools/etcdutl/go.mod"))
 }
+
+func (p programs) buildEtcd() error { return goBuild(p.etcd, "go.etcd.io/etcd/server/v3") }
 
 func goBuild(out, pkg string, flags ...string) error {
 	args := append(append([]string{"build", "-o", out}, flags...), pkg)

@@ -128,18 +128,23 @@ func (o options) inDir(do func(dir string) (int, error)) int {
 }
 
 func (o options) in(ctx context.Context, dir string) (code int, err error) {
-	bin, err := build(dir, o.layout == "external")
+	bin, err := programsIn(dir)
 	if err != nil {
 		return 2, err
 	}
-	l := &layout{dir: dir, bin: bin, lossy: o.layout != "secured"}
-	switch {
-	case os.Getenv(apartEnv) != "":
+	untraced := canTrace()
+	l := &layout{dir: dir, bin: bin, lossy: o.layout != "secured", traced: untraced == nil}
+	if os.Getenv(apartEnv) != "" { // they have been built
 		if l.net, err = newNetwork(); err != nil {
 			return 2, err
 		}
-	case o.canBeApart():
-		return o.again(dir)
+	} else {
+		if err := bin.build(o.layout == "external"); err != nil {
+			return 2, err
+		}
+		if o.canBeApart(untraced) {
+			return o.again(dir)
+		}
 	}
 	switch o.layout {
 	case "embedded":

@@ -383,9 +383,9 @@ func (s *clientSection) asked() time.Time {
 func lockHistories(answers []answer, epochs []*epoch) (all []*lockHistory) {
 	sections := clientSections(answers)
 	for i, e := range epochs {
-		until, above := time.Unix(1<<40, 0), int64(math.MaxInt64)
+		until, above := endOf(epochs, i), int64(math.MaxInt64)
 		if i+1 < len(epochs) {
-			until, above = epochs[i+1].from, epochs[i+1].since
+			above = epochs[i+1].since
 		}
 		of := map[string]*lockHistory{}
 		history := func(lock string) *lockHistory {

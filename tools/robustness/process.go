@@ -20,14 +20,13 @@ type process struct {
 	env  []string // besides the run's own
 	log  string   // a file that its output is added to
 
-	mu      sync.Mutex
-	cmd     *exec.Cmd
-	input   io.WriteCloser // its end tells a worker to end
-	ended   chan struct{}
-	stopped bool  // by SIGSTOP
-	aside   bool  // not to be started, by a fault
-	asked   bool  // to end
-	codes   []int // with which it ended and was not asked to
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	input io.WriteCloser // its end tells a worker to end
+	ended chan struct{}
+	aside bool  // not to be started, by a fault
+	asked bool  // to end
+	codes []int // with which it ended and was not asked to
 }
 
 func (p *process) start() error {
@@ -54,7 +53,7 @@ func (p *process) start() error {
 		return err
 	}
 	ended := make(chan struct{})
-	p.cmd, p.ended, p.stopped, p.asked = cmd, ended, false, false
+	p.cmd, p.ended, p.asked = cmd, ended, false
 	go func() {
 		_ = cmd.Wait()
 		p.mu.Lock()
@@ -88,7 +87,6 @@ func (p *process) signal(sig syscall.Signal) {
 	if p.cmd != nil {
 		_ = p.cmd.Process.Signal(sig) // it may have ended
 		p.asked = p.asked || sig != syscall.SIGSTOP && sig != syscall.SIGCONT
-		p.stopped = sig == syscall.SIGSTOP
 	}
 }
 

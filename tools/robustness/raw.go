@@ -37,15 +37,8 @@ type rawWorker struct {
 }
 
 func newRawWorker(h *history, r *rand.Rand, to reach) (*rawWorker, error) {
-	conns, err := to.conns()
-	if err != nil {
-		return nil, err
-	}
-	w := &rawWorker{h: h, rand: r, own: map[sectionID]bool{}}
-	for _, conn := range conns {
-		w.servers = append(w.servers, dlmv1.NewLockServiceClient(conn))
-	}
-	return w, nil
+	servers, err := clientsOf(to, dlmv1.NewLockServiceClient)
+	return &rawWorker{h: h, rand: r, own: map[sectionID]bool{}, servers: servers}, err
 }
 
 func (w *rawWorker) run(ctx context.Context) {

@@ -36,8 +36,8 @@ func (to reach) config(ttl time.Duration) client.Config {
 	return client.Config{Endpoints: to.endpoints, TTL: ttl, ConnectTimeout: 5 * time.Second, TLS: to.tls}
 }
 
-// conns are connections to each of the servers.
-func (to reach) conns() (all []*grpc.ClientConn, err error) {
+// clientsOf are clients of some API, one of each server.
+func clientsOf[C any](to reach, of func(grpc.ClientConnInterface) C) (all []C, err error) {
 	creds := insecure.NewCredentials()
 	if to.tls != nil {
 		creds = credentials.NewTLS(to.tls)
@@ -47,7 +47,7 @@ func (to reach) conns() (all []*grpc.ClientConn, err error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, conn)
+		all = append(all, of(conn))
 	}
 	return all, nil
 }

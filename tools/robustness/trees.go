@@ -194,14 +194,11 @@ func plainWrites(dir, lock string) (all []plainWrite, err error) {
 // that dlm lock hears of it, and then SIGTERM, and SIGKILL.
 const treeLate = 10 * time.Second
 
-// trees judges what dlm lock answered, and what its commands wrote to plain stores.
+// trees judges what dlm lock answered, and what its commands wrote to plain stores, by the facts of
+// all epochs.
 func (v *verdicts) trees(answers []answer, epochs []*epoch, dir string) error {
-	for _, e := range epochs {
-		f, err := e.facts()
-		if err != nil {
-			return fmt.Errorf("what became of trees: %w", err)
-		}
-		until := endOf(e, epochs)
+	for i, e := range epochs {
+		f, until := v.facts[i], endOf(epochs, i)
 		for _, a := range answers {
 			if a.Call == callTree && !a.Asked.Before(e.from) && a.Answered.Before(until) {
 				v.treeEnd(a, f.sections[sectionID{a.Lock, a.Token}])
@@ -220,16 +217,6 @@ func (v *verdicts) trees(answers []answer, epochs []*epoch, dir string) error {
 		}
 	}
 	return nil
-}
-
-// endOf is when an epoch was over.
-func endOf(e *epoch, epochs []*epoch) time.Time {
-	for i, other := range epochs[:len(epochs)-1] {
-		if other == e {
-			return epochs[i+1].from
-		}
-	}
-	return time.Unix(1<<40, 0)
 }
 
 // treeEnd judges the end of a dlm lock whose command ran under a section; s is nil if it is not

@@ -79,6 +79,14 @@ func (e *epoch) full(at time.Time) bool {
 	return slices.ContainsFunc(e.tight, func(s span) bool { return at.After(s.from) && (s.to.IsZero() || at.Before(s.to)) })
 }
 
+// endOf is when an epoch was over; after all that is known, if it is not.
+func endOf(epochs []*epoch, i int) time.Time {
+	if i+1 < len(epochs) {
+		return epochs[i+1].from
+	}
+	return time.Unix(1<<40, 0)
+}
+
 // compaction is when etcd's history up to a revision may have been dropped.
 type compaction struct {
 	rev int64

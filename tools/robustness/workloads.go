@@ -11,6 +11,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/client"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	lockservice "github.com/distributed-lock-manager/dlm/facade/api/lock_service"
 )
 
 // workload is what a worker process does besides sections through the SDK and the API.
@@ -56,21 +57,10 @@ func (w workload) together(n int, run func(context.Context, *rand.Rand)) func(co
 
 // coursework is two clients of the coursework's API.
 func (w workload) coursework() (func(context.Context), error) {
-	var users []*courseworkWorker
-	for i := range 2 {
-		user, err := newCourseworkWorker(w.h, rand.New(rand.NewPCG(w.seed, uint64(400+i))), w.to)
-		if err != nil {
-			return nil, err
-		}
-		users = append(users, user)
-	}
-	return func(ctx context.Context) {
-		var running sync.WaitGroup
-		for _, user := range users {
-			running.Go(func() { user.run(ctx) })
-		}
-		running.Wait()
-	}, nil
+	servers, err := clientsOf(w.to, lockservice.NewLockServiceClient)
+	return w.together(2, func(ctx context.Context, r *rand.Rand) {
+		(&courseworkWorker{h: w.h, rand: r, servers: servers}).run(ctx)
+	}), err
 }
 
 // trees is two users of dlm lock.
@@ -146,20 +136,13 @@ func (w workload) wait(ctx context.Context, c *client.Client, r *rand.Rand) bool
 // sessions begins many sessions, some with a place in a queue, and ends few: the others are
 // dropped without a word.
 func (w workload) sessions() (func(context.Context), error) {
-	conns, err := w.to.conns()
-	if err != nil {
-		return nil, err
-	}
-	var servers []dlmv1.LockServiceClient
-	for _, conn := range conns {
-		servers = append(servers, dlmv1.NewLockServiceClient(conn))
-	}
+	servers, err := clientsOf(w.to, dlmv1.NewLockServiceClient)
 	return w.together(1, func(ctx context.Context, r *rand.Rand) {
 		for ctx.Err() == nil {
 			w.drop(ctx, r, servers[r.IntN(len(servers))])
 			pause(ctx, time.Duration(r.IntN(60))*time.Millisecond)
 		}
-	}), nil
+	}), err
 }
 
 // drop begins a session, and leaves it.

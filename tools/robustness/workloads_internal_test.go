@@ -104,11 +104,11 @@ func TestCourseworkWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newCourseworkWorker(h, rand.New(rand.NewPCG(1, 2)), reach{endpoints: []string{listener.Addr().String()}})
+	servers, err := clientsOf(reach{endpoints: []string{listener.Addr().String()}}, lockservice.NewLockServiceClient)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.id = 7
+	w := &courseworkWorker{h: h, rand: rand.New(rand.NewPCG(1, 2)), servers: servers, id: 7}
 	for range 20 {
 		w.section(t.Context(), time.Now())
 	}
