@@ -24,4 +24,6 @@ type Local interface {
 	// meanwhile, so that a leader first hands its office over. It cannot be broken off once it has
 	// begun. After an error the file is as it was.
 	Defragment(ctx context.Context) error
+	// LeaderChanged returns a channel that is closed when this member next hears of a new leader.
+	LeaderChanged() <-chan struct{}
 }

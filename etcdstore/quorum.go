@@ -29,7 +29,8 @@ const (
 
 // probe is the watchdog. A watch on an etcd that lost its quorum says nothing, so somebody has to
 // ask: a linearizable read, twice a second, which only a quorum can answer. Its revisions also date
-// the history to be compacted.
+// the history to be compacted. Of a new leader the member in this process tells: what its
+// predecessor still owed is then not waited for until the next question, see Health.Led.
 //
 // It ends for good when the store must serve nothing any more: see wentback.go. That does not end
 // by itself, however high the revision gets.
@@ -39,6 +40,7 @@ func (s *Store) probe() {
 	past := newHistory(s.history)
 	slow := 0 // questions in a row that a member with a leader did not answer in time
 	for {
+		elected := s.leaderChanged()
 		rev, err := s.ask()
 		if s.ctx.Err() != nil {
 			return
@@ -70,9 +72,18 @@ func (s *Store) probe() {
 		case <-s.ctx.Done():
 			return
 		case <-s.seen.Noticed():
+		case <-elected:
 		case <-tick.C:
 		}
 	}
+}
+
+// leaderChanged is closed when there is a new leader; nil: nobody tells of that.
+func (s *Store) leaderChanged() <-chan struct{} {
+	if s.local == nil {
+		return nil
+	}
+	return s.local.LeaderChanged()
 }
 
 // why is what is the matter with etcd, in words if there are any, when a read of it has failed.

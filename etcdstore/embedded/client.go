@@ -114,6 +114,9 @@ func (l *Local) Defragment(ctx context.Context) error {
 	return l.etcd.Defragment()
 }
 
+// LeaderChanged returns a channel that is closed when this member next hears of a new leader.
+func (l *Local) LeaderChanged() <-chan struct{} { return l.etcd.LeaderChangedNotify() }
+
 var errStopped = errors.New("etcd has stopped")
 
 // Follow calls tell with every change of the keys from one to before another, from a revision on:
