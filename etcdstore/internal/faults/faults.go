@@ -233,6 +233,9 @@ func (l *Local) Follow(
 // Defragment does nothing.
 func (l *Local) Defragment(context.Context) error { return nil }
 
+// LeaderChanged tells nothing: there is one member.
+func (l *Local) LeaderChanged() <-chan struct{} { return nil }
+
 type remote struct {
 	pb.KVClient
 	f *Faults
