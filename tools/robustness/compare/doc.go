@@ -65,7 +65,9 @@
 //     is set, as in client-go's example: else a lock would be free only LeaseDuration after its
 //     release. With it a holder that cannot renew is told only once it has tried to release, for
 //     up to 1 s more. One that was paused has a whole RenewDeadline from when it runs again; if the
-//     Lease is free by then it is renewed, whoever held it meanwhile, and nothing is told.
+//     Lease is free by then it is renewed, whoever held it meanwhile, and nothing is told. And a
+//     release goes by what was seen last: before the next renewal, it clears a Lease that somebody
+//     else holds by then, and whoever tries next holds it beside him.
 //     The second row has a token besides: leaseTransitions. client-go hands none to its user, who
 //     reads the Lease when told to lead, and goes on if it names him. It is sound so: who takes a
 //     Lease over writes the count that he has read and one more, in an update that fails if the

@@ -58,7 +58,7 @@ func startKubernetes(b *builds, dir string) (*service, error) {
 // as well.
 func (b *builds) kubernetes() (binary, release string, err error) {
 	module := filepath.Join(b.root, kubeModule)
-	ask := func(args ...string) (string, error) {
+	goSays := func(args ...string) (string, error) {
 		cmd := exec.Command("go", args...)
 		cmd.Dir = module
 		var said strings.Builder
@@ -70,10 +70,10 @@ func (b *builds) kubernetes() (binary, release string, err error) {
 		}
 		return strings.TrimSpace(string(out)), nil
 	}
-	if release, err = ask("list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"); err != nil {
+	if release, err = goSays("list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"); err != nil {
 		return "", "", err
 	}
-	binary, err = ask("tool", "-n", "kube-apiserver")
+	binary, err = goSays("tool", "-n", "kube-apiserver")
 	return binary, release, err
 }
 
