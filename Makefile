@@ -175,7 +175,7 @@ mutants: bin/robustness ## break the protocol's rules one by one, and see that e
 	bin/robustness -mutants $(ARGS)
 
 .PHONY: robustness-compare
-robustness-compare: ## put other systems' locks under the same faults as dlm's, and tell what became of the data (a quarter of an hour); skips what is not installed
+robustness-compare: ## put other systems' locks under the same faults as dlm's, and tell what became of the data (a quarter of an hour, and longer the first time, which builds kube-apiserver); skips what is not installed
 	@mkdir -p bin
 	cd tools/robustness/compare && $(GO) build -o ../../../bin/robustness-compare . && ../../../bin/robustness-compare $(ARGS)
 

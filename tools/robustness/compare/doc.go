@@ -57,6 +57,25 @@
 //     for certain, and that what is guarded has to check the key's revision. There is a row without
 //     any check, one that asks the session whether it has ended before each write, and one whose
 //     store checks that revision.
+//   - Kubernetes' leader election, by client-go on a Lease, "does not guarantee that only one
+//     client is acting as a leader (a.k.a. fencing)", says its package comment. Its user works
+//     until a context ends, which is asked before each write. LeaseDuration is the TTL, 2 s;
+//     RenewDeadline 1.3 s and RetryPeriod 0.4 s are about in the proportions of Kubernetes' own
+//     15 s, 10 s and 2 s. Waits are tried again after 0.4 s to 0.9 s, in no order. ReleaseOnCancel
+//     is set, as in client-go's example: else a lock would be free only LeaseDuration after its
+//     release. With it a holder that cannot renew is told only once it has tried to release, for
+//     up to 1 s more. One that was paused has a whole RenewDeadline from when it runs again; if the
+//     Lease is free by then it is renewed, whoever held it meanwhile, and nothing is told. And a
+//     release goes by what was seen last: before the next renewal, it clears a Lease that somebody
+//     else holds by then, and whoever tries next holds it beside him.
+//     The second row has a token besides: leaseTransitions. client-go hands none to its user, who
+//     reads the Lease when told to lead, and goes on if it names him. It is sound so: who takes a
+//     Lease over writes the count that he has read and one more, in an update that fails if the
+//     Lease has changed since. But identities have to be unique, as each hold's is here, since
+//     somebody of the same name renews, and counts nothing; the count has to be read before what is
+//     guarded, and not again, since a hold may be lost and come back; and the Lease may never be
+//     deleted, since the next one counts from 0. The Lease's resourceVersion, read in the same way,
+//     would stand that too.
 //   - Redis' page on locks asks for fencing tokens where it matters, and warns that a lock may be
 //     gone although its holder lives; it has a way to use several independent servers, while here
 //     is one, with every write on disk. redsync and rueidislock are two Go clients. redsync leaves
@@ -72,10 +91,12 @@
 //     of two writes: a section that breaks off in between is torn there as behind any lock. dlm's
 //     own files are published whole or not at all.
 //
-// Only etcd's revision is checked by the store beside dlm's token: it is what its documentation
-// asks for. Each service is a single server: what its replication does when members fail is another
-// question. The leases of Kubernetes' leader election are left out: they need an API server, and
-// their package says by itself that it does not fence.
+// Besides dlm's token the store checks etcd's revision, which its documentation asks for, and
+// leaseTransitions, which no documentation calls a token. Each service is a single server: what its
+// replication does when members fail is another question.
+//
+// kube-apiserver is built as deploy/kubernetes/apiserver says, with Go modules from their proxy.
+// That takes some minutes, more on a busy machine, and the go command's cache keeps it.
 //
 // The exit code is 1 if dlm lost or accepted anything in either row, or tore anything in its own
 // files; else 2 if a row is void; else 0, whatever the others did.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -68,13 +69,19 @@ func (p *process) await(within time.Duration) bool {
 	}
 }
 
-// freeAddr is an address of the loopback interface that nobody listens on just now.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freeAddr is an address of the loopback interface that nobody listens on just now. Its port is
+// below those that systems give to whoever asks for any: none of these is to take it before the
+// service that it is for listens there.
+func freeAddr() (addr string, err error) {
+	for range 100 {
+		addr = fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000))
+		l, listening := net.Listen("tcp", addr)
+		if listening == nil {
+			return addr, l.Close()
+		}
+		err = listening
 	}
-	return l.Addr().String(), l.Close()
+	return "", err
 }
 
 // awaitPort waits until a process accepts connections.

@@ -30,6 +30,8 @@ func subjects() []subject {
 		{name: "etcd Mutex", check: "nothing", start: startEtcd, open: etcdUnchecked},
 		{name: "etcd Mutex, session asked", check: "session.Done() by the worker", start: startEtcd, open: etcdAsked},
 		{name: "etcd Mutex, revision checked", check: "the key's create revision by the store", start: startEtcd, open: etcdRevision},
+		{name: "Kubernetes, LeaseLock", check: "its context by the worker", start: startKubernetes, open: leaseUnchecked},
+		{name: "Kubernetes, LeaseLock, transitions checked", check: "its context by the worker, and leaseTransitions by the store", start: startKubernetes, open: leaseTransitions},
 		{name: "Redis, redsync", check: "nothing", start: startRedis, open: openRedsync},
 		{name: "Redis, rueidislock", check: "its context by the worker", start: startRedis, open: openRueidislock},
 		{name: "ZooKeeper, zk.Lock", check: "nothing", start: startZooKeeper, open: openZooKeeper},
@@ -45,6 +47,7 @@ type service struct {
 	settings string // with its version
 	process  *process
 	stop     syscall.Signal
+	below    *service // that this one needs; nil: none
 }
 
 // skipped is why a subject cannot be tried here.
@@ -266,11 +269,15 @@ func startDLM(b *builds, dir string) (*service, error) {
 	return s, err
 }
 
-// end stops a service.
-func (s *service) end() error {
-	if !s.process.await(0) {
+// end stops a service, and then the one below.
+func (s *service) end() (err error) {
+	if s.process.await(0) {
+		err = errors.Join(errors.New("the service has ended by itself"), s.process.err)
+	} else {
 		s.process.end(s.stop)
-		return nil
 	}
-	return errors.Join(errors.New("the service has ended by itself"), s.process.err)
+	if s.below != nil {
+		err = errors.Join(err, s.below.end())
+	}
+	return err
 }
