@@ -1,0 +1,52 @@
+package publish
+
+// batchSteps have two publishes share a transaction.
+func (m *model) batchSteps(s *state, out func(step, state)) {
+	if !m.batches {
+		return
+	}
+	for f := range int8(servers) {
+		for a := range m.scripts {
+			for b := range m.scripts {
+				if a != b {
+					m.batch(s, f, [2]int8{int8(a), int8(b)}, out)
+				}
+			}
+		}
+	}
+}
+
+// batch has the calls in hand of two clients be published together.
+func (m *model) batch(s *state, f int8, both [2]int8, out func(step, state)) {
+	sent := *s
+	var ts [2]txn
+	var ds [2]delivery
+	for i, c := range both {
+		at := s.clients[c].at
+		if s.clients[c].status == ended {
+			return
+		}
+		way := m.scripts[c].calls[at]
+		if way != 'P' && way != 'B' {
+			return
+		}
+		ds[i] = m.deliver(&sent, c, at, way)
+		ts[i] = m.transaction(&sent, c, ds[i], f, way)
+		if ts[i].write == nil {
+			return
+		}
+	}
+	if ds[0].lane == ds[1].lane {
+		return // they put one note
+	}
+	n := sent.commit(ts[:]...)
+	for i := range both {
+		m.judge(&n, ds[i], 'P', published)
+	}
+	e := step{what: "publishes together, the second one is that of", server: f + 1, client: both[1] + 1, answer: published}
+	m.told(&sent, n, f, ts[0], out, e, func(n *state) {
+		for i, c := range both {
+			m.reply(n, c, 'P', ts[i])
+		}
+	})
+}

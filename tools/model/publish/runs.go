@@ -1,0 +1,98 @@
+package publish
+
+import "github.com/distributed-lock-manager/dlm/tools/model/search"
+
+func (m *model) look(limit int) search.Report {
+	x := search.Machine[state, step]{
+		Start: m.start(), Steps: m.steps,
+		Broken: func(s *state) bool { return s.broken != harmless },
+	}
+	if m.progress {
+		x.Served = (*state).served
+	}
+	return x.Search(limit).Report(func(s *state, isStuck bool) string {
+		if isStuck {
+			return stuck.String()
+		}
+		return s.broken.String()
+	})
+}
+
+// opened is a configuration in which a hole is open.
+type opened struct {
+	id, what string
+	model    model
+	want     harm
+}
+
+// lanes gives each client a lane of its own.
+func lanes(calls ...string) (scripts []script) {
+	for lane, c := range calls {
+		scripts = append(scripts, script{int8(lane), c})
+	}
+	return scripts
+}
+
+// twoSessions sends the same publish under two sessions.
+func twoSessions() []script { return []script{{0, "P"}, {0, "P"}} }
+
+func holes() []opened {
+	one := func(h hole, calls string, b budget) model { return model{scripts: lanes(calls), left: b, open: h} }
+	return []opened{
+		{"P1", "a fold drops the note with the bundle", one(foldTakesNote, "P", budget{duplicates: 1}), twice},
+		{"P2a", "a note is forgotten by a clock alone", one(forgottenNotCompared, "P", budget{duplicates: 1, forgets: 1}), twice},
+		{"P2b", "born is believed, though the server has not heard of that revision", one(bornIsBelieved, "P", budget{duplicates: 1, forgets: 1}), twice},
+		{"P2c", "without born each server takes what it has seen itself", one(bornIsFilledIn, "P", budget{duplicates: 1, forgets: 1}), twice},
+		{"P4", "the session is not compared", model{scripts: lanes("P", "AL"), left: budget{duplicates: 1, expiries: 1}, open: sessionNotCompared}, untrue},
+		{"P5", "BUSY is taken to be final", model{scripts: lanes("B", "AL"), left: budget{duplicates: 1}, open: busyIsFinal}, untrue},
+		{"P11", "a server's counter begins again when it starts again", model{scripts: lanes("B", "B"), left: budget{crashes: 1}, open: counterBeginsAgain}, outOfOrder},
+		{"P12", "what a server has folded through is when it wrote, not when it read", model{scripts: lanes("B", "B"), inSteps: true, reads: true, open: throughAtWrite}, missed},
+		{"P13", "SESSION_EXPIRED is final, though it was sent under another session as well", model{scripts: twoSessions(), left: budget{expiries: 1}, open: sessionsEndIsFinal}, untrue},
+		{"P14a", "waited/ is not compared", model{scripts: lanes("AL", "AL", "B"), open: waitedNotCompared}, overtaken},
+		{"P14b", "it is not compared that nobody holds the lock", model{scripts: lanes("AR", "B"), open: lockNotCompared}, outOfOrder},
+	}
+}
+
+// Holes returns the runs in which a rule is left out.
+func Holes() (runs []search.Run) {
+	for _, h := range holes() {
+		shut := h.model
+		shut.open = closed
+		runs = append(runs, search.Run{Name: h.id, What: h.what, Want: h.want.String(), Look: h.model.look, LookClosed: shut.look})
+	}
+	return runs
+}
+
+func small() []model {
+	return []model{
+		{name: "publish: one, every fault", scripts: lanes("P"), progress: true, inSteps: true, reads: true, left: budget{2, 1, 1, 1, 1}},
+		{name: "publish: busy, withdrawn, a holder", scripts: lanes("BW", "AL"), progress: true, left: budget{duplicates: 1, forgets: 1}},
+		{name: "publish: busy, the lane's next, a holder", scripts: lanes("BP", "AR"), progress: true, left: budget{duplicates: 1}},
+		{name: "publish: two together, every fault", scripts: lanes("P", "B"), progress: true, inSteps: true, batches: true, left: budget{1, 1, 0, 1, 0}},
+		{name: "publish: the same under two sessions", scripts: twoSessions(), progress: true, left: budget{duplicates: 2, expiries: 1, forgets: 1}},
+		{name: "publish: the same under two sessions, withdrawn", scripts: []script{{0, "PW"}, {0, "BW"}}, progress: true, left: budget{duplicates: 2, expiries: 1, forgets: 1}},
+	}
+}
+
+func large() []model {
+	return []model{
+		{name: "publish: busy, withdrawn, a holder, more faults", scripts: lanes("BW", "AL"), progress: true, left: budget{2, 1, 0, 1, 0}},
+		{name: "publish: busy, the lane's next, a holder, more faults", scripts: lanes("BP", "AR"), progress: true, left: budget{2, 0, 0, 1, 0}},
+		{name: "publish: three numbers of a lane, and a holder", scripts: lanes("BPW", "AR"), progress: true, left: budget{1, 0, 0, 1, 0}},
+		{name: "publish: two holders", scripts: lanes("AR", "AL", "P"), progress: true},
+		{name: "publish: a holder and two together", scripts: lanes("AR", "P", "B"), progress: true, batches: true},
+	}
+}
+
+// Closed returns the runs of the rules as they are, which hold; of the large ones too, if asked
+// for.
+func Closed(all bool) (runs []search.Run) {
+	models := small()
+	if all {
+		models = append(models, large()...)
+	}
+	for _, m := range models {
+		runs = append(runs, search.Run{Name: m.name, Look: m.look})
+	}
+	return runs
+}
