@@ -27,7 +27,7 @@ func (m *model) batch(s *state, f int8, both [2]int8, out func(step, state)) {
 			return
 		}
 		way := m.scripts[c].calls[at]
-		if way != 'P' && way != 'B' {
+		if way != 'P' && way != 'B' && (way != 'C' || m.open != conditionBesidePublish) {
 			return
 		}
 		ds[i] = m.deliver(&sent, c, at, way)

@@ -11,7 +11,7 @@ func (m *model) callSteps(s *state, c int8, out func(step, state)) {
 		}
 		kind := m.scripts[c].calls[at]
 		for f := range int8(servers) {
-			if kind == 'W' && f > 0 {
+			if (kind == 'W' || kind == 'V') && f > 0 {
 				continue // it does not matter which
 			}
 			for _, way := range ways(kind) {
@@ -81,8 +81,8 @@ func (m *model) deliver(s *state, c, at int8, way byte) delivery {
 	if way == 'W' {
 		at--
 	}
-	d := delivery{id: idOf(x.lane, at), lane: x.lane, number: at + 1, client: c, session: way != 'B'}
-	if way == 'A' || way == 'w' || way == 'R' || way == 'L' {
+	d := delivery{id: idOf(x.lane, at), lane: x.lane, number: at + 1, client: c, session: way != 'B' && way != 'C'}
+	if way == 'A' || way == 'w' || way == 'R' || way == 'L' || way == 'V' {
 		d.id = none
 		return d
 	}
@@ -90,7 +90,7 @@ func (m *model) deliver(s *state, c, at int8, way byte) delivery {
 	if *born == 0 {
 		*born = s.now
 	}
-	d.born = *born
+	d.born, d.expect = *born, s.clients[c].expect
 	switch m.open {
 	case bornIsBelieved:
 		d.born = 100
@@ -114,6 +114,10 @@ func (m *model) transaction(s *state, c int8, d delivery, f int8, way byte) txn 
 		return m.release(s, c, way == 'R', f)
 	case 'W':
 		return m.withdraw(s, d)
+	case 'V':
+		return txn{answer: ok}
+	case 'C':
+		return m.publishIf(s, d, f)
 	}
 	return m.publish(s, d, f)
 }
@@ -125,12 +129,19 @@ func (m *model) reply(s *state, c int8, way byte, t txn) {
 	case sessionExpired, lost, outcomeUnknown:
 		x.status = ended
 		return
+	case published:
+		if m.conditions && way != 'C' {
+			x.expect = s.notes[m.scripts[c].lane].version
+		}
 	case ok:
 		if t.grants && s.lock.who == c && (way == 'A' || way == 'w') {
 			t.token = s.now
 		}
 		if t.token != 0 {
 			x.token = t.token
+		}
+		if way == 'V' {
+			x.expect = s.last
 		}
 	}
 	x.at++
@@ -153,8 +164,8 @@ func (m *model) judge(s *state, d delivery, way byte, a answer) {
 		for number := range d.number - 1 { // what its lane has given up
 			s.settle(idOf(d.lane, number))
 		}
-	case withdrawn:
-		if is {
+	case withdrawn, conflict:
+		if is || a == conflict && s.last == d.expect {
 			s.fail(untrue)
 		}
 		s.settle(d.id)

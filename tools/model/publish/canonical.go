@@ -3,6 +3,7 @@ package publish
 import (
 	"math/bits"
 	"slices"
+	"strings"
 )
 
 // canonical gives states that differ in nothing that matters the same form.
@@ -13,21 +14,21 @@ func (m *model) canonical(s *state) {
 		}
 	}
 	m.forgetBorn(s)
-	if !m.reads {
+	if !m.reads && !m.conditions {
 		s.latest = 0
-		for f := range s.servers {
-			s.servers[f].through = 0
-		}
 	}
 	if s.left.forgets == 0 {
 		for lane := range s.notes {
 			s.notes[lane].put = 0
 		}
 	}
-	for lane := range s.notes {
-		s.notes[lane].version = version{}
+	if !m.conditions {
+		s.last = version{}
+		for lane := range s.notes {
+			s.notes[lane].version = version{}
+		}
 	}
-	s.last = version{}
+	m.forgetKnown(s)
 	if !m.inSteps {
 		s.head = 0
 	}
@@ -60,6 +61,32 @@ func (m *model) forgetBorn(s *state) {
 			if at >= s.forgotten {
 				s.born[lane][number] = 0
 			}
+		}
+	}
+}
+
+// forgetKnown drops what a server knows that it can use no more: latest/L has moved since, or only
+// conditions depend on it that are answered.
+func (m *model) forgetKnown(s *state) {
+	asked := false
+	for c, x := range m.scripts {
+		y := s.clients[c]
+		open := y.status != ended || s.left.duplicates > 0
+		asked = asked || open && strings.IndexByte(x.calls, 'C') >= 0
+		if !open {
+			s.clients[c].expect = version{}
+		}
+	}
+	for f := range s.servers {
+		k := &s.servers[f].known
+		if !asked || k.latest != s.latest && m.open == closed {
+			*k = known{}
+		}
+		if s.left.forgets == 0 && k.at >= s.forgotten {
+			k.at = s.forgotten // all that it is compared with
+		}
+		if !m.reads {
+			s.servers[f].through = 0
 		}
 	}
 }
@@ -112,11 +139,14 @@ func (s *state) revisions(f func(*revision)) {
 			f(&v.fold.takes[j].token)
 		}
 		f(&v.through)
+		f(&v.known.at)
+		f(&v.known.latest)
+		f(&v.known.last.token)
 	}
 }
 
 // bytes is a server as a row of numbers, by which two are put in order.
-func (v *server) bytes() (row [24]int8) {
+func (v *server) bytes() (row [32]int8) {
 	next := 0
 	put := func(b int8) {
 		row[next] = b
@@ -142,5 +172,9 @@ func (v *server) bytes() (row [24]int8) {
 		put(int8(x.id))
 	}
 	put(int8(v.through))
+	put(int8(v.known.at))
+	put(int8(v.known.latest))
+	put(int8(v.known.last.token))
+	put(v.known.last.n)
 	return row
 }

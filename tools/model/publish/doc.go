@@ -10,8 +10,9 @@
 //	withdraw, withdraw.go
 //	forget, forget.go                    notes, with the horizon that is raised
 //	fold and read, fold.go               bundles beside the markers of held sections; latest/L
+//	conditions, condition.go             on the lock's version
 //
-// Conditions, and publishes that wait, are not here yet. Who holds the lock beside them is in
+// Publishes that wait are not here yet. Who holds the lock beside them is in
 // holder.go, as far as it matters here: package main above this one looks closer.
 //
 // # What a state is
@@ -38,15 +39,16 @@
 // No id is published twice. Nobody is told that a publish took effect, or never will, if that is
 // not so: WITHDRAWN is final, and so is SESSION_EXPIRED for whoever sent it under that session
 // only; after SUPERSEDED and OUTCOME_UNKNOWN it is as it is; a lane's next publish ends what was
-// sent before it. BUSY says nothing. Nobody is overtaken. No two sections have one token, but publishes
-// of one commit, which n tells apart. What a reader gets after folding is what was published, in
-// that order, and a read by latest/L misses nothing. With progress: from every state all clients
-// can be answered, and the lock be freed.
+// sent before it. BUSY says nothing. Nobody is overtaken. No two sections have one token, but
+// publishes of one commit, which n tells apart. A condition is met at the revision at which it is
+// published on, and CONFLICT is final, and told for one that is false. What a reader gets after
+// folding is what was published, in that order, and a read by latest/L misses nothing. With
+// progress: from every state all clients can be answered, and the lock be freed.
 //
 // # What is left out
 //
 // Time, sizes, space, values and files; staged records, sweeps and commits of held sections, the
 // truth about their ends, restores: see package main. Session ids never come back. Clients of a
 // lane keep to its rules: they number upwards, one at a time, and a publish that is sent again is born
-// when it was first.
+// when it was first, and under the same condition.
 package publish

@@ -49,6 +49,7 @@ const (
 	queued                // it stands in the queue
 	published
 	busy
+	conflict
 	withdrawn
 	superseded
 	outcomeUnknown
@@ -58,7 +59,7 @@ const (
 
 func (a answer) String() string {
 	return [...]string{
-		"nothing", "ok", "queued", "PUBLISHED", "BUSY", "WITHDRAWN", "SUPERSEDED", "OUTCOME_UNKNOWN",
+		"nothing", "ok", "queued", "PUBLISHED", "BUSY", "CONFLICT", "WITHDRAWN", "SUPERSEDED", "OUTCOME_UNKNOWN",
 		"SESSION_EXPIRED", "LOCK_EXPIRED",
 	}[a]
 }

@@ -11,6 +11,7 @@ func (m *model) forgetSteps(s *state, out func(step, state)) {
 	if s.left.forgets == 0 {
 		return
 	}
+	m.forgetLatest(s, out)
 	for lane, x := range s.notes {
 		if x.number == 0 {
 			continue

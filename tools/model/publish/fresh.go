@@ -8,6 +8,7 @@ type delivery struct {
 	born    revision
 	client  int8
 	session bool // one is given: the client's
+	expect  version
 }
 
 // fresh is the compare by which nothing is published twice, and by which a withdrawal, and the next

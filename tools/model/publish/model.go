@@ -14,7 +14,9 @@ type model struct {
 	inSteps  bool // a fold reads in one step, and writes in another, by either server
 	batches  bool // two publishes may share a transaction
 	reads    bool // a server answers reads by latest/L
-	open     hole
+	// Publishes have conditions: there are calls V and C.
+	conditions bool
+	open       hole
 }
 
 // script is what a client does, in order, a letter for each call. Its position there is a publish's
@@ -26,6 +28,8 @@ type model struct {
 //	P  publish under the session, without a wait
 //	B  publish without a session
 //	W  withdraw the publish before
+//	V  read the lock's version
+//	C  publish without a session, if nothing was published since that version
 type script struct {
 	lane  int8
 	calls string
@@ -47,6 +51,11 @@ const (
 	sessionsEndIsFinal
 	waitedNotCompared
 	lockNotCompared
+	versionIsToken
+	latestForgotten
+	conditionBesidePublish
+	conflictWithoutNote
+	conflictByKnown
 )
 
 // harm is what a hole does.
@@ -60,6 +69,7 @@ const (
 	overtaken
 	sharedToken
 	missed
+	notMet
 	stuck
 )
 
@@ -68,6 +78,7 @@ func (h harm) String() string {
 		"none", "a publish takes effect twice", "a client is told what is not so",
 		"what is read is not what was published", "somebody is overtaken",
 		"two sections have one token", "a read misses what is published",
+		"it is published, and its condition is false",
 		"somebody is never served",
 	}[h]
 }
@@ -142,6 +153,7 @@ func (m *model) steps(s *state, yield func(step, *state)) {
 		m.holdSteps(s, f, out)
 		m.foldSteps(s, f, out)
 		m.readSteps(s, f, out)
+		m.knowSteps(s, f, out)
 	}
 	m.batchSteps(s, out)
 	m.forgetSteps(s, out)

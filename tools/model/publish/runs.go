@@ -45,9 +45,14 @@ func holes() []opened {
 		{"P2c", "without born each server takes what it has seen itself", one(bornIsFilledIn, "P", budget{duplicates: 1, forgets: 1}), twice},
 		{"P4", "the session is not compared", model{scripts: lanes("P", "AL"), left: budget{duplicates: 1, expiries: 1}, open: sessionNotCompared}, untrue},
 		{"P5", "BUSY is taken to be final", model{scripts: lanes("B", "AL"), left: budget{duplicates: 1}, open: busyIsFinal}, untrue},
+		{"P8", "a version is the token alone", model{scripts: lanes("BC", "B"), conditions: true, batches: true, open: versionIsToken}, notMet},
+		{"P9", "that there was no latest/L is taken to mean that there was none since", model{scripts: lanes("C", "B"), conditions: true, left: budget{forgets: 1}, open: latestForgotten}, notMet},
+		{"P10", "a condition shares a transaction with a publish that it is about", model{scripts: lanes("C", "B"), conditions: true, batches: true, open: conditionBesidePublish}, notMet},
 		{"P11", "a server's counter begins again when it starts again", model{scripts: lanes("B", "B"), left: budget{crashes: 1}, open: counterBeginsAgain}, outOfOrder},
 		{"P12", "what a server has folded through is when it wrote, not when it read", model{scripts: lanes("B", "B"), inSteps: true, reads: true, open: throughAtWrite}, missed},
 		{"P13", "SESSION_EXPIRED is final, though it was sent under another session as well", model{scripts: twoSessions(), left: budget{expiries: 1}, open: sessionsEndIsFinal}, untrue},
+		{"P15a", "CONFLICT is told for a condition that an earlier delivery has made false", model{scripts: lanes("C"), conditions: true, left: budget{duplicates: 1}, open: conflictWithoutNote}, untrue},
+		{"P15b", "CONFLICT is told by what the server knew before the publish was sent", model{scripts: lanes("VC", "B"), conditions: true, open: conflictByKnown}, untrue},
 		{"P14a", "waited/ is not compared", model{scripts: lanes("AL", "AL", "B"), open: waitedNotCompared}, overtaken},
 		{"P14b", "it is not compared that nobody holds the lock", model{scripts: lanes("AR", "B"), open: lockNotCompared}, outOfOrder},
 	}
@@ -71,6 +76,9 @@ func small() []model {
 		{name: "publish: two together, every fault", scripts: lanes("P", "B"), progress: true, inSteps: true, batches: true, left: budget{1, 1, 0, 1, 0}},
 		{name: "publish: the same under two sessions", scripts: twoSessions(), progress: true, left: budget{duplicates: 2, expiries: 1, forgets: 1}},
 		{name: "publish: the same under two sessions, withdrawn", scripts: []script{{0, "PW"}, {0, "BW"}}, progress: true, left: budget{duplicates: 2, expiries: 1, forgets: 1}},
+		{name: "publish: on a condition, and one without", scripts: lanes("VC", "B"), progress: true, conditions: true, batches: true, left: budget{duplicates: 1, forgets: 2}},
+		{name: "publish: after its own version, and one without", scripts: lanes("BC", "B"), progress: true, conditions: true, batches: true, left: budget{duplicates: 1, forgets: 1}},
+		{name: "publish: on a condition, and a holder", scripts: lanes("VC", "AR"), progress: true, conditions: true, left: budget{forgets: 1}},
 	}
 }
 
@@ -80,6 +88,9 @@ func large() []model {
 		{name: "publish: busy, the lane's next, a holder, more faults", scripts: lanes("BP", "AR"), progress: true, left: budget{2, 0, 0, 1, 0}},
 		{name: "publish: three numbers of a lane, and a holder", scripts: lanes("BPW", "AR"), progress: true, left: budget{1, 0, 0, 1, 0}},
 		{name: "publish: two holders", scripts: lanes("AR", "AL", "P"), progress: true},
+		{name: "publish: two on a condition", scripts: lanes("VC", "VC"), progress: true, conditions: true, left: budget{duplicates: 1, forgets: 2}},
+		{name: "publish: on a condition, and a holder, more faults", scripts: lanes("VCW", "AR"), progress: true, conditions: true, left: budget{duplicates: 1, forgets: 1}},
+		{name: "publish: the same on a condition from two", scripts: []script{{0, "C"}, {0, "C"}, {1, "BC"}}, progress: true, conditions: true, left: budget{duplicates: 1, forgets: 1}},
 		{name: "publish: a holder and two together", scripts: lanes("AR", "P", "B"), progress: true, batches: true},
 	}
 }

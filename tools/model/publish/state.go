@@ -96,6 +96,7 @@ type server struct {
 	fold   fold
 	// It has folded what there was at this revision, and before.
 	through revision
+	known   known
 	counter int8 // hole: it begins again with each start
 }
 
