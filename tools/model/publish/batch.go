@@ -27,12 +27,12 @@ func (m *model) batch(s *state, f int8, both [2]int8, out func(step, state)) {
 			return
 		}
 		way := m.scripts[c].calls[at]
-		if way != 'P' && way != 'B' && (way != 'C' || m.open != conditionBesidePublish) {
+		if !m.mayShare(way) {
 			return
 		}
 		ds[i] = m.deliver(&sent, c, at, way)
 		ts[i] = m.transaction(&sent, c, ds[i], f, way)
-		if ts[i].write == nil {
+		if ts[i].write == nil || ts[i].answer == queued {
 			return
 		}
 	}
@@ -41,12 +41,26 @@ func (m *model) batch(s *state, f int8, both [2]int8, out func(step, state)) {
 	}
 	n := sent.commit(ts[:]...)
 	for i := range both {
-		m.judge(&n, ds[i], 'P', published)
+		m.judge(&n, ds[i], 'P', ts[i].answer)
 	}
 	e := step{what: "publishes together, the second one is that of", server: f + 1, client: both[1] + 1, answer: published}
 	m.told(&sent, n, f, ts[0], out, e, func(n *state) {
 		for i, c := range both {
-			m.reply(n, c, 'P', ts[i])
+			m.reply(n, c, m.scripts[c].calls[s.clients[c].at], ts[i])
 		}
 	})
+}
+
+// mayShare reports whether a call may share a transaction with a publish. Neither may one on a
+// condition that is about the other, nor an acquire, whose section would have the same token.
+func (m *model) mayShare(way byte) bool {
+	switch way {
+	case 'P', 'B', 'Q':
+		return true
+	case 'C':
+		return m.open == conditionBesidePublish
+	case 'A':
+		return m.open == publishBesideAcquire
+	}
+	return false
 }

@@ -21,11 +21,14 @@ func (m *model) callSteps(s *state, c int8, out func(step, state)) {
 	}
 }
 
-// ways are the transactions that a call may come to, in any order: the letter of the first is the
-// call's own.
+// ways are the transactions that a call may come to, in any order. One that waits has another one
+// for that.
 func ways(kind byte) []byte {
-	if kind == 'A' {
+	switch kind {
+	case 'A':
 		return []byte{'A', 'w'}
+	case 'Q', 'D':
+		return []byte{kind, 'p'}
 	}
 	return []byte{kind}
 }
@@ -35,11 +38,17 @@ func (m *model) callStep(s *state, c, at, f int8, way byte, late bool, out func(
 	sent := *s
 	d := m.deliver(&sent, c, at, way)
 	t := m.transaction(&sent, c, d, f, way)
+	if t.answer == busy && (way == 'Q' || way == 'D' || way == 'p') {
+		return // it waits
+	}
 	if t.answer == nothing {
 		sent.retry(f, t, out)
 		return
 	}
 	n := sent.commit(t)
+	if way == 'p' && t.answer == queued && !d.conditional {
+		n.servers[f].payload[c] = at + 1
+	}
 	m.judge(&n, d, way, t.answer)
 	e := step{what: "executes", server: f + 1, client: c + 1, call: m.scripts[c].calls[at], answer: t.answer, late: late}
 	if late {
@@ -82,6 +91,7 @@ func (m *model) deliver(s *state, c, at int8, way byte) delivery {
 		at--
 	}
 	d := delivery{id: idOf(x.lane, at), lane: x.lane, number: at + 1, client: c, session: way != 'B' && way != 'C'}
+	d.conditional = x.calls[at] == 'C' || x.calls[at] == 'D'
 	if way == 'A' || way == 'w' || way == 'R' || way == 'L' || way == 'V' {
 		d.id = none
 		return d
@@ -116,8 +126,10 @@ func (m *model) transaction(s *state, c int8, d delivery, f int8, way byte) txn 
 		return m.withdraw(s, d)
 	case 'V':
 		return txn{answer: ok}
-	case 'C':
+	case 'C', 'D':
 		return m.publishIf(s, d, f)
+	case 'p':
+		return m.placed(s, d, f)
 	}
 	return m.publish(s, d, f)
 }
@@ -130,7 +142,7 @@ func (m *model) reply(s *state, c int8, way byte, t txn) {
 		x.status = ended
 		return
 	case published:
-		if m.conditions && way != 'C' {
+		if m.conditions && way != 'C' && way != 'D' {
 			x.expect = s.notes[m.scripts[c].lane].version
 		}
 	case ok:

@@ -29,6 +29,7 @@ func (m *model) canonical(s *state) {
 		}
 	}
 	m.forgetKnown(s)
+	m.forgetPayload(s)
 	if !m.inSteps {
 		s.head = 0
 	}
@@ -72,7 +73,7 @@ func (m *model) forgetKnown(s *state) {
 	for c, x := range m.scripts {
 		y := s.clients[c]
 		open := y.status != ended || s.left.duplicates > 0
-		asked = asked || open && strings.IndexByte(x.calls, 'C') >= 0
+		asked = asked || open && strings.ContainsAny(x.calls, "CD")
 		if !open {
 			s.clients[c].expect = version{}
 		}
@@ -87,6 +88,19 @@ func (m *model) forgetKnown(s *state) {
 		}
 		if !m.reads {
 			s.servers[f].through = 0
+		}
+	}
+}
+
+// forgetPayload drops what is published only at a place that nobody can take any more.
+func (m *model) forgetPayload(s *state) {
+	for c, x := range s.clients {
+		for f := range s.servers {
+			at := &s.servers[f].payload[c]
+			calling := x.status != ended && x.at == *at-1
+			if s.queue[c] == 0 && s.left.duplicates == 0 && !calling {
+				*at = 0
+			}
 		}
 	}
 }
@@ -176,5 +190,8 @@ func (v *server) bytes() (row [32]int8) {
 	put(int8(v.known.latest))
 	put(int8(v.known.last.token))
 	put(v.known.last.n)
+	for _, at := range v.payload {
+		put(at)
+	}
 	return row
 }

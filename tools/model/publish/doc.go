@@ -11,9 +11,12 @@
 //	forget, forget.go                    notes, with the horizon that is raised
 //	fold and read, fold.go               bundles beside the markers of held sections; latest/L
 //	conditions, condition.go             on the lock's version
+//	place, finish, refuse, place.go      publishes that wait
+//	run, run.go                          several of them by whoever passes the lock on
 //
-// Publishes that wait are not here yet. Who holds the lock beside them is in
-// holder.go, as far as it matters here: package main above this one looks closer.
+// A configuration whose scripts have none of a later one's calls shows a step alone. Who holds the
+// lock beside publishes is in holder.go, as far as it matters here: package main above this one
+// looks closer. What may share a transaction is in batch.go.
 //
 // # What a state is
 //
@@ -22,7 +25,8 @@
 // with a script of calls. A publish is named by a lane and a number, and a client's calls are those
 // of a lane; two clients of one lane are two deliveries of the same publishes, under two sessions.
 // Each transaction looks at its compares and writes in one step: its rule is in the comment, as in
-// the design. What a server decides in its memory is a step of its own.
+// the design. What a server knows, and the payload of the publishes that wait there, is in its
+// memory, and may be old when it is used.
 //
 // Of a section only its version, (token, n), and its id are there. A state keeps what is published
 // and not folded twice: as keys, and as it really happened; a fold must take the oldest. What is
@@ -47,8 +51,9 @@
 //
 // # What is left out
 //
-// Time, sizes, space, values and files; staged records, sweeps and commits of held sections, the
-// truth about their ends, restores: see package main. Session ids never come back. Clients of a
-// lane keep to its rules: they number upwards, one at a time, and a publish that is sent again is born
-// when it was first, and under the same condition.
+// Conditions on files: they are evaluated on the same state, and compared by the same key, as one
+// on the lock. Time, sizes, space, values and files; staged records, sweeps and commits of held
+// sections, the truth about their ends, restores: see package main. Session ids never come back.
+// Clients of a lane keep to its rules: they number upwards, one at a time, and a publish that is
+// sent again is born when it was first, and under the same condition.
 package publish

@@ -8,7 +8,9 @@ type delivery struct {
 	born    revision
 	client  int8
 	session bool // one is given: the client's
-	expect  version
+
+	conditional bool
+	expect      version
 }
 
 // fresh is the compare by which nothing is published twice, and by which a withdrawal, and the next

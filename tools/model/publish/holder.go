@@ -1,5 +1,7 @@
 package publish
 
+import "strings"
+
 // Who holds the lock beside those that publish. That protocol has a model of its own, which looks
 // closer: package main above this one.
 
@@ -39,8 +41,8 @@ func (m *model) wait(s *state, c int8) txn {
 // grant makes a client the holder, with whatever else is written.
 func (s *state) grant(c int8, besides func(*state)) txn {
 	return txn{answer: ok, grants: true, write: func(n *state) {
-		for i, at := range s.queue {
-			if int8(i) != c && at != 0 && (s.queue[c] == 0 || at < s.queue[c]) {
+		for i, at := range n.queue {
+			if int8(i) != c && at != 0 && (n.queue[c] == 0 || at < n.queue[c]) {
 				n.fail(overtaken)
 			}
 		}
@@ -53,9 +55,13 @@ func (s *state) grant(c int8, besides func(*state)) txn {
 	}}
 }
 
-// pass moves the lock on, with an ending: to the first waiter, or to nobody. A waiter that only the
-// server's own changes show is not served: others may stand before it.
-func (m *model) pass(s *state, f int8) txn {
+// pass moves the lock on, with an ending: to a run, to the first waiter, or to nobody. A waiter that only the
+// server's own changes show is not served: others may stand before it. What passes it on may publish
+// for a lane: see run.
+func (m *model) pass(s *state, f, lane int8) txn {
+	if t, is := m.run(s, f, lane); is {
+		return t
+	}
 	v := &s.servers[f].mirror
 	switch c, waits := v.first(); {
 	case waits && v.queue[c] <= v.seen && s.queue[c] != v.queue[c]:
@@ -75,7 +81,7 @@ func (m *model) release(s *state, c int8, data bool, f int8) txn {
 	if s.lock.token != token {
 		return txn{answer: lost}
 	}
-	t := m.pass(s, f)
+	t := m.pass(s, f, noLane)
 	if t.write == nil {
 		return t
 	}
@@ -94,11 +100,17 @@ func (m *model) release(s *state, c int8, data bool, f int8) txn {
 // promote serves the first waiter of a free lock.
 //
 //	if   c(locks/L)=0, and its place
-//	then grant it
+//	then grant it, or a run
 func (m *model) promote(s *state, f int8) txn {
 	v := &s.servers[f].mirror
 	c, waits := v.first()
-	if !waits || v.lock.token != 0 || s.lock.token != 0 || v.queue[c] > v.seen || s.queue[c] != v.queue[c] {
+	if !waits || v.lock.token != 0 || s.lock.token != 0 {
+		return txn{}
+	}
+	if t, is := m.run(s, f, noLane); is {
+		return t
+	}
+	if v.queue[c] > v.seen || s.queue[c] != v.queue[c] {
 		return txn{}
 	}
 	return s.grant(c, func(*state) {})
@@ -110,7 +122,7 @@ func (m *model) holdSteps(s *state, f int8, out func(step, state)) {
 		m.done(s, f, t, out, step{what: "promotes", server: f + 1})
 	}
 	if s.lock.token != 0 && s.left.evictions > 0 {
-		if t := m.pass(s, f); t.write != nil {
+		if t := m.pass(s, f, noLane); t.write != nil {
 			x := *s
 			x.left.evictions--
 			m.done(&x, f, t, out, step{what: "evicts", server: f + 1, client: s.lock.who + 1})
@@ -121,7 +133,7 @@ func (m *model) holdSteps(s *state, f int8, out func(step, state)) {
 // heartbeatSteps end what a client does not list: what it was granted, or queued for, by a call
 // that came late.
 func (m *model) heartbeatSteps(s *state, c int8, out func(step, state)) {
-	if s.clients[c].status != ended {
+	if m.lists(s, c) {
 		return
 	}
 	if s.queue[c] != 0 {
@@ -132,13 +144,19 @@ func (m *model) heartbeatSteps(s *state, c int8, out func(step, state)) {
 		return
 	}
 	for f := range int8(servers) {
-		t := m.pass(s, f)
+		t := m.pass(s, f, noLane)
 		if t.write == nil {
 			s.retry(f, t, out)
 			continue
 		}
 		m.done(s, f, t, out, step{what: "a heartbeat ends the hold of", server: f + 1, client: c + 1})
 	}
+}
+
+// lists reports whether a client's heartbeat lists its acquisition: it waits, or holds the lock.
+func (m *model) lists(s *state, c int8) bool {
+	x := s.clients[c]
+	return x.status != ended && strings.IndexByte("ARLQD", m.scripts[c].calls[x.at]) >= 0
 }
 
 // done commits a transaction of a server, which may then know its own change, or not.

@@ -14,7 +14,7 @@ type model struct {
 	inSteps  bool // a fold reads in one step, and writes in another, by either server
 	batches  bool // two publishes may share a transaction
 	reads    bool // a server answers reads by latest/L
-	// Publishes have conditions: there are calls V and C.
+	// Publishes have conditions: there are calls V, C and D.
 	conditions bool
 	open       hole
 }
@@ -30,6 +30,10 @@ type model struct {
 //	W  withdraw the publish before
 //	V  read the lock's version
 //	C  publish without a session, if nothing was published since that version
+//	Q  publish under the session, and wait
+//	D  as C, and wait
+//
+// A client has one call at most of A, Q and D: each would be a request of its own.
 type script struct {
 	lane  int8
 	calls string
@@ -56,6 +60,12 @@ const (
 	conditionBesidePublish
 	conflictWithoutNote
 	conflictByKnown
+	placeWithoutFresh
+	refuseWithoutFresh
+	runPastOthers
+	runAndGrant
+	publishBesideAcquire
+	runTakesLaneTwice
 )
 
 // harm is what a hole does.
@@ -70,6 +80,7 @@ const (
 	sharedToken
 	missed
 	notMet
+	parked
 	stuck
 )
 
@@ -78,7 +89,7 @@ func (h harm) String() string {
 		"none", "a publish takes effect twice", "a client is told what is not so",
 		"what is read is not what was published", "somebody is overtaken",
 		"two sections have one token", "a read misses what is published",
-		"it is published, and its condition is false",
+		"it is published, and its condition is false", "what is published takes a place",
 		"somebody is never served",
 	}[h]
 }
@@ -154,6 +165,7 @@ func (m *model) steps(s *state, yield func(step, *state)) {
 		m.foldSteps(s, f, out)
 		m.readSteps(s, f, out)
 		m.knowSteps(s, f, out)
+		m.takeOutSteps(s, f, out)
 	}
 	m.batchSteps(s, out)
 	m.forgetSteps(s, out)

@@ -43,8 +43,12 @@ func holes() []opened {
 		{"P2a", "a note is forgotten by a clock alone", one(forgottenNotCompared, "P", budget{duplicates: 1, forgets: 1}), twice},
 		{"P2b", "born is believed, though the server has not heard of that revision", one(bornIsBelieved, "P", budget{duplicates: 1, forgets: 1}), twice},
 		{"P2c", "without born each server takes what it has seen itself", one(bornIsFilledIn, "P", budget{duplicates: 1, forgets: 1}), twice},
+		{"P3", "a place is taken without a look at the id", model{scripts: lanes("Q", "AL"), left: budget{duplicates: 1}, open: placeWithoutFresh}, parked},
 		{"P4", "the session is not compared", model{scripts: lanes("P", "AL"), left: budget{duplicates: 1, expiries: 1}, open: sessionNotCompared}, untrue},
 		{"P5", "BUSY is taken to be final", model{scripts: lanes("B", "AL"), left: budget{duplicates: 1}, open: busyIsFinal}, untrue},
+		{"P6", "a run takes places past somebody else's", model{scripts: lanes("AL", "Q"), open: runPastOthers}, overtaken},
+		{"P7a", "a run shares a transaction with a grant to the next", model{scripts: lanes("AL", "Q"), open: runAndGrant}, sharedToken},
+		{"P7b", "a publish shares a transaction with an acquire", model{scripts: lanes("AL", "B"), batches: true, open: publishBesideAcquire}, sharedToken},
 		{"P8", "a version is the token alone", model{scripts: lanes("BC", "B"), conditions: true, batches: true, open: versionIsToken}, notMet},
 		{"P9", "that there was no latest/L is taken to mean that there was none since", model{scripts: lanes("C", "B"), conditions: true, left: budget{forgets: 1}, open: latestForgotten}, notMet},
 		{"P10", "a condition shares a transaction with a publish that it is about", model{scripts: lanes("C", "B"), conditions: true, batches: true, open: conditionBesidePublish}, notMet},
@@ -53,6 +57,8 @@ func holes() []opened {
 		{"P13", "SESSION_EXPIRED is final, though it was sent under another session as well", model{scripts: twoSessions(), left: budget{expiries: 1}, open: sessionsEndIsFinal}, untrue},
 		{"P15a", "CONFLICT is told for a condition that an earlier delivery has made false", model{scripts: lanes("C"), conditions: true, left: budget{duplicates: 1}, open: conflictWithoutNote}, untrue},
 		{"P15b", "CONFLICT is told by what the server knew before the publish was sent", model{scripts: lanes("VC", "B"), conditions: true, open: conflictByKnown}, untrue},
+		{"P15c", "a placed publish is refused for a condition that an earlier delivery has made false", model{scripts: []script{{0, "D"}, {0, "D"}}, conditions: true, open: refuseWithoutFresh}, untrue},
+		{"P16", "a run takes a place of the lane that it, or what it is part of, publishes for already", model{scripts: []script{{0, "Q"}, {0, "Q"}}, open: runTakesLaneTwice}, twice},
 		{"P14a", "waited/ is not compared", model{scripts: lanes("AL", "AL", "B"), open: waitedNotCompared}, overtaken},
 		{"P14b", "it is not compared that nobody holds the lock", model{scripts: lanes("AR", "B"), open: lockNotCompared}, outOfOrder},
 	}
@@ -79,6 +85,9 @@ func small() []model {
 		{name: "publish: on a condition, and one without", scripts: lanes("VC", "B"), progress: true, conditions: true, batches: true, left: budget{duplicates: 1, forgets: 2}},
 		{name: "publish: after its own version, and one without", scripts: lanes("BC", "B"), progress: true, conditions: true, batches: true, left: budget{duplicates: 1, forgets: 1}},
 		{name: "publish: on a condition, and a holder", scripts: lanes("VC", "AR"), progress: true, conditions: true, left: budget{forgets: 1}},
+		{name: "publish: one that waits, every fault", scripts: lanes("Q"), progress: true, left: budget{2, 1, 1, 1, 1}},
+		{name: "publish: one that waits, a holder", scripts: lanes("Q", "AR"), progress: true, left: budget{expiries: 1}},
+		{name: "publish: two that wait", scripts: lanes("Q", "Q"), progress: true, batches: true, left: budget{duplicates: 1}},
 	}
 }
 
@@ -91,6 +100,13 @@ func large() []model {
 		{name: "publish: two on a condition", scripts: lanes("VC", "VC"), progress: true, conditions: true, left: budget{duplicates: 1, forgets: 2}},
 		{name: "publish: on a condition, and a holder, more faults", scripts: lanes("VCW", "AR"), progress: true, conditions: true, left: budget{duplicates: 1, forgets: 1}},
 		{name: "publish: the same on a condition from two", scripts: []script{{0, "C"}, {0, "C"}, {1, "BC"}}, progress: true, conditions: true, left: budget{duplicates: 1, forgets: 1}},
+		{name: "publish: one that waits, a holder, more faults", scripts: lanes("Q", "AR"), progress: true, left: budget{duplicates: 1, expiries: 1, evictions: 1}},
+		{name: "publish: two that wait, and a holder", scripts: lanes("Q", "Q", "AL"), progress: true, left: budget{}},
+		{name: "publish: one that waits, two holders", scripts: lanes("Q", "AR", "AL"), progress: true, left: budget{}},
+		{name: "publish: one that waits, withdrawn, a holder", scripts: lanes("QW", "AL"), progress: true, left: budget{duplicates: 1, forgets: 1}},
+		{name: "publish: on a condition, and wait, a holder", scripts: lanes("D", "AR", "B"), progress: true, conditions: true},
+		{name: "publish: the same, waiting under two sessions", scripts: []script{{0, "Q"}, {0, "Q"}, {1, "AL"}}, progress: true, left: budget{expiries: 1}},
+		{name: "publish: the same on a condition, waiting under two", scripts: []script{{0, "D"}, {0, "D"}, {1, "AR"}}, progress: true, conditions: true},
 		{name: "publish: a holder and two together", scripts: lanes("AR", "P", "B"), progress: true, batches: true},
 	}
 }

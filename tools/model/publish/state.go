@@ -97,7 +97,8 @@ type server struct {
 	// It has folded what there was at this revision, and before.
 	through revision
 	known   known
-	counter int8 // hole: it begins again with each start
+	payload [clients]int8 // 1 + the call that waits; 0: it has none
+	counter int8          // hole: it begins again with each start
 }
 
 // mirror is what a server takes to be so.
