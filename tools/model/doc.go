@@ -6,7 +6,7 @@
 //
 // Who may end a session that lingers, and what a client is told of a loss, are machines of another
 // shape: packages linger and told, below this one. What is designed and not built yet has its model
-// too: package publish. Package search is what they share.
+// too: packages publish and life. Package search is what they share.
 //
 // # What a state is
 //

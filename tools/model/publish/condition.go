@@ -51,9 +51,9 @@ func (m *model) publishIf(s *state, d delivery, f int8) txn {
 	return t
 }
 
-// conflict is told for a condition that is false, as is read for this very delivery: what the server
-// knew before may be older than what is expected. With it the note is read: it may be false because
-// of an earlier delivery. It is final, for no version comes back.
+// conflict is told for a condition that is false, as is read for this very delivery: what the
+// server knew before may be older than what is expected. With it the note is read: it may be false
+// because of an earlier delivery. It is final, for no version comes back.
 //
 //	at one revision: the outcome rule, as far as the note; the condition is false
 func (m *model) conflict(s *state, d delivery) txn {

@@ -55,9 +55,9 @@ func (s *state) grant(c int8, besides func(*state)) txn {
 	}}
 }
 
-// pass moves the lock on, with an ending: to a run, to the first waiter, or to nobody. A waiter that only the
-// server's own changes show is not served: others may stand before it. What passes it on may publish
-// for a lane: see run.
+// pass moves the lock on, with an ending: to a run, to the first waiter, or to nobody. A waiter
+// that only the server's own changes show is not served: others may stand before it. What passes it
+// on may publish for a lane: see run.
 func (m *model) pass(s *state, f, lane int8) txn {
 	if t, is := m.run(s, f, lane); is {
 		return t

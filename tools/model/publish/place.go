@@ -1,8 +1,8 @@
 package publish
 
-// placed is a publish that waits, through a server that found the lock held, or waited for: it takes
-// a place, and when that has come to be the hold, it is finished. The server keeps what is to be
-// published in its memory.
+// placed is a publish that waits, through a server that found the lock held, or waited for: it
+// takes a place, and when that has come to be the hold, it is finished. The server keeps what is to
+// be published in its memory.
 func (m *model) placed(s *state, d delivery, f int8) txn {
 	if s.lock.token != 0 && s.lock.who == d.client {
 		return m.finish(s, d, f)

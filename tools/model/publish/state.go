@@ -18,7 +18,7 @@ type state struct {
 	now       revision
 	lock      hold                       // locks/L
 	queue     [clients]revision          // queue/L//S.r: its CreateRevision; 0: absent
-	waited    revision                   // waited/L: its ModRevision; 0: absent, or all have seen it
+	waited    revision                   // waited/L: its ModRevision; 0: all have seen it
 	gone      [clients]bool              // sessions/S is not there any more
 	sections  [most]section              // commits/L//T, and bundles/L//n.server
 	notes     [clients]note              // applied/L//lane
