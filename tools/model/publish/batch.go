@@ -55,7 +55,7 @@ func (m *model) batch(s *state, f int8, both [2]int8, out func(step, state)) {
 // condition that is about the other, nor an acquire, whose section would have the same token.
 func (m *model) mayShare(way byte) bool {
 	switch way {
-	case 'P', 'B', 'Q':
+	case 'P', 'B', 'N', 'Q':
 		return true
 	case 'C':
 		return m.open == conditionBesidePublish

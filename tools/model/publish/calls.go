@@ -90,7 +90,8 @@ func (m *model) deliver(s *state, c, at int8, way byte) delivery {
 	if way == 'W' {
 		at--
 	}
-	d := delivery{id: idOf(x.lane, at), lane: x.lane, number: at + 1, client: c, session: way != 'B' && way != 'C'}
+	d := delivery{id: idOf(x.lane, at), lane: x.lane, number: at + 1, client: c, session: way != 'B' && way != 'C' && way != 'N'}
+	d.empty = way == 'N'
 	d.conditional = x.calls[at] == 'C' || x.calls[at] == 'D'
 	if way == 'A' || way == 'w' || way == 'R' || way == 'L' || way == 'V' {
 		d.id = none
@@ -153,7 +154,7 @@ func (m *model) reply(s *state, c int8, way byte, t txn) {
 			x.token = t.token
 		}
 		if way == 'V' {
-			x.expect = s.last
+			x.expect = m.tells(s)
 		}
 	}
 	x.at++
@@ -177,10 +178,12 @@ func (m *model) judge(s *state, d delivery, way byte, a answer) {
 			s.settle(idOf(d.lane, number))
 		}
 	case withdrawn, conflict:
-		if is || a == conflict && s.last == d.expect {
+		if is || a == conflict && m.tells(s) == d.expect {
 			s.fail(untrue)
 		}
-		s.settle(d.id)
+		if a != conflict || d.expect != (version{}) || m.open == noVersionIsFinal {
+			s.settle(d.id)
+		}
 	case sessionExpired:
 		if is {
 			s.fail(untrue)

@@ -23,7 +23,7 @@ func (m *model) canonical(s *state) {
 		}
 	}
 	if !m.conditions {
-		s.last = version{}
+		s.last, s.tells, s.files = version{}, version{}, false
 		for lane := range s.notes {
 			s.notes[lane].version = version{}
 		}
@@ -123,7 +123,7 @@ func (v *mirror) forgetSeen(s *state) {
 
 // revisions calls f with each of them.
 func (s *state) revisions(f func(*revision)) {
-	for _, r := range []*revision{&s.now, &s.lock.token, &s.waited, &s.latest, &s.forgotten, &s.head, &s.last.token} {
+	for _, r := range []*revision{&s.now, &s.lock.token, &s.waited, &s.latest, &s.forgotten, &s.head, &s.last.token, &s.tells.token} {
 		f(r)
 	}
 	for i := range s.sections {
@@ -156,6 +156,7 @@ func (s *state) revisions(f func(*revision)) {
 		f(&v.known.at)
 		f(&v.known.latest)
 		f(&v.known.last.token)
+		f(&v.known.really.token)
 	}
 }
 
@@ -190,6 +191,8 @@ func (v *server) bytes() (row [32]int8) {
 	put(int8(v.known.latest))
 	put(int8(v.known.last.token))
 	put(v.known.last.n)
+	put(int8(v.known.really.token))
+	put(v.known.really.n)
 	for _, at := range v.payload {
 		put(at)
 	}

@@ -6,7 +6,27 @@ type known struct {
 	is     bool
 	at     revision
 	latest revision // m(latest/L) as of then
-	last   version  // of the lock
+	last   version  // of the lock, as it was told
+	really version  // as it really was
+}
+
+// know is what a server reads in one transaction.
+func (m *model) know(s *state) known {
+	return known{is: true, at: s.now, latest: s.latest, last: m.tells(s), really: s.last}
+}
+
+// tells is a lock's version. Heads do not have it: a section may have no operations.
+func (m *model) tells(s *state) version {
+	if m.open != versionByHeads {
+		return s.tells
+	}
+	v := s.tells
+	for _, x := range s.sections {
+		if x.token != 0 {
+			v = x.version
+		}
+	}
+	return v
 }
 
 // meets reports whether a lock's version is the one that is expected.
@@ -42,25 +62,30 @@ func (m *model) publishIf(s *state, d delivery, f int8) txn {
 	}
 	publishes := t.write
 	t.write = func(n *state) {
-		if n.last != d.expect {
+		met := s.tells == d.expect
+		if m.open == versionByHeads {
+			met = n.last == d.expect // s.tells is not latest/L's
+		}
+		if n.last != k.really || !met {
 			n.fail(notMet)
 		}
 		publishes(n)
-		n.servers[f].known = known{is: true, at: n.now, latest: n.latest, last: n.last}
+		n.servers[f].known = m.know(n)
 	}
 	return t
 }
 
 // conflict is told for a condition that is false, as is read for this very delivery: what the
 // server knew before may be older than what is expected. With it the note is read: it may be false
-// because of an earlier delivery. It is final, for no version comes back.
+// because of an earlier delivery. It is final, for no version comes back; but none may: latest/L is
+// forgotten.
 //
 //	at one revision: the outcome rule, as far as the note; the condition is false
 func (m *model) conflict(s *state, d delivery) txn {
 	if !m.fresh(s, d) && m.open != conflictWithoutNote {
 		return txn{answer: m.outcome(s, d)}
 	}
-	if m.meets(s.last, d.expect) {
+	if m.meets(m.tells(s), d.expect) {
 		return txn{}
 	}
 	return txn{answer: conflict}
@@ -70,22 +95,23 @@ func (m *model) conflict(s *state, d delivery) txn {
 func (m *model) knowSteps(s *state, f int8, out func(step, state)) {
 	if m.conditions {
 		n := *s
-		n.servers[f].known = known{is: true, at: s.now, latest: s.latest, last: s.last}
+		n.servers[f].known = m.know(s)
 		out(step{what: "reads the lock's version", server: f + 1}, n)
 	}
 }
 
-// forgetLatest drops latest/L, if nothing is published that is not folded.
+// forgetLatest drops latest/L, if the lock has no files, and nothing is published that is not
+// folded.
 //
-//	if   m(latest/L) unchanged since it was seen that nothing is to be folded; m(forgotten)
+//	if   m(latest/L) unchanged since that was seen; m(forgotten)
 //	then delete it, raise forgotten to its ModRevision
 func (m *model) forgetLatest(s *state, out func(step, state)) {
-	if s.latest == 0 || s.sections[0].token != 0 {
+	if s.latest == 0 || s.sections[0].token != 0 || s.files {
 		return
 	}
 	out(step{what: "latest/L is forgotten"}, s.commit(txn{write: func(n *state) {
 		n.left.forgets--
 		n.forgotten = max(n.forgotten, n.latest)
-		n.latest = 0
+		n.latest, n.tells = 0, version{}
 	}}))
 }

@@ -35,14 +35,22 @@ func (m *model) putBundle(n *state, d delivery, f int8, held revision) {
 			n.fail(sharedToken)
 		}
 	}
-	b := section{version: v, id: d.id}
+	b := section{version: v, id: d.id, empty: d.empty}
 	if m.open == counterBeginsAgain {
 		n.servers[f].counter++
 		b.key = 1 + f*8 + n.servers[f].counter
 	}
 	n.add(b)
 	n.notes[d.lane] = note{number: d.number, version: v, put: n.now}
+	m.touch(n, v)
+}
+
+// touch puts latest/L.
+func (m *model) touch(n *state, v version) {
 	n.latest = n.now
+	if m.open != versionByHeads {
+		n.tells = v
+	}
 }
 
 // add publishes a section: it is one more key, and what really happened.

@@ -45,9 +45,10 @@
 // only; after SUPERSEDED and OUTCOME_UNKNOWN it is as it is; a lane's next publish ends what was
 // sent before it. BUSY says nothing. Nobody is overtaken. No two sections have one token, but
 // publishes of one commit, which n tells apart. A condition is met at the revision at which it is
-// published on, and CONFLICT is final, and told for one that is false. What a reader gets after
-// folding is what was published, in that order, and a read by latest/L misses nothing. With
-// progress: from every state all clients can be answered, and the lock be freed.
+// published on, and CONFLICT is told for one that is false; it is final, but for who expects that
+// there is no version. What a reader gets after folding is what was published, in that order, and a
+// read by latest/L misses nothing. With progress: from every state all clients can be answered, and
+// the lock be freed.
 //
 // # What is left out
 //

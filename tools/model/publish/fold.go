@@ -72,6 +72,12 @@ func (m *model) write(s *state, at fold) txn {
 			if x != s.unfolded[i] {
 				n.fail(outOfOrder)
 			}
+			if !x.empty {
+				n.files = true
+				if m.open == versionByHeads {
+					n.tells = x.version
+				}
+			}
 			drop(&n.sections, x)
 			drop(&n.unfolded, x)
 			if m.open == foldTakesNote {

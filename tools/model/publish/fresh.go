@@ -8,6 +8,7 @@ type delivery struct {
 	born    revision
 	client  int8
 	session bool // one is given: the client's
+	empty   bool // it has no operations
 
 	conditional bool
 	expect      version

@@ -90,7 +90,7 @@ func (m *model) release(s *state, c int8, data bool, f int8) txn {
 	t.write = func(n *state) {
 		if data {
 			n.add(section{version: version{token: token}, id: heldBy(c)})
-			n.latest = n.now
+			m.touch(n, version{token: token})
 		}
 		passed(n)
 	}

@@ -27,6 +27,7 @@ type model struct {
 //	L  release: it has none
 //	P  publish under the session, without a wait
 //	B  publish without a session
+//	N  as B, and it has no operations
 //	W  withdraw the publish before
 //	V  read the lock's version
 //	C  publish without a session, if nothing was published since that version
@@ -66,6 +67,8 @@ const (
 	runAndGrant
 	publishBesideAcquire
 	runTakesLaneTwice
+	versionByHeads
+	noVersionIsFinal
 )
 
 // harm is what a hole does.

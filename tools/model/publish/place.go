@@ -47,10 +47,10 @@ func (m *model) finish(s *state, d delivery, f int8) txn {
 	if t.write == nil {
 		return t
 	}
-	refuses := d.conditional && !m.meets(s.last, d.expect)
+	refuses := d.conditional && !m.meets(m.tells(s), d.expect)
 	token, passes := s.lock.token, t.write
 	t = txn{answer: published, write: func(n *state) {
-		if d.conditional && n.last != d.expect {
+		if d.conditional && m.tells(n) != d.expect {
 			n.fail(notMet)
 		}
 		m.putBundle(n, d, f, token)

@@ -50,7 +50,7 @@ func holes() []opened {
 		{"P7a", "a run shares a transaction with a grant to the next", model{scripts: lanes("AL", "Q"), open: runAndGrant}, sharedToken},
 		{"P7b", "a publish shares a transaction with an acquire", model{scripts: lanes("AL", "B"), batches: true, open: publishBesideAcquire}, sharedToken},
 		{"P8", "a version is the token alone", model{scripts: lanes("BC", "B"), conditions: true, batches: true, open: versionIsToken}, notMet},
-		{"P9", "that there was no latest/L is taken to mean that there was none since", model{scripts: lanes("C", "B"), conditions: true, left: budget{forgets: 1}, open: latestForgotten}, notMet},
+		{"P9", "that there was no latest/L is taken to mean that there was none since", model{scripts: lanes("C", "N"), conditions: true, left: budget{forgets: 1}, open: latestForgotten}, notMet},
 		{"P10", "a condition shares a transaction with a publish that it is about", model{scripts: lanes("C", "B"), conditions: true, batches: true, open: conditionBesidePublish}, notMet},
 		{"P11", "a server's counter begins again when it starts again", model{scripts: lanes("B", "B"), left: budget{crashes: 1}, open: counterBeginsAgain}, outOfOrder},
 		{"P12", "what a server has folded through is when it wrote, not when it read", model{scripts: lanes("B", "B"), inSteps: true, reads: true, open: throughAtWrite}, missed},
@@ -59,6 +59,8 @@ func holes() []opened {
 		{"P15b", "CONFLICT is told by what the server knew before the publish was sent", model{scripts: lanes("VC", "B"), conditions: true, open: conflictByKnown}, untrue},
 		{"P15c", "a placed publish is refused for a condition that an earlier delivery has made false", model{scripts: []script{{0, "D"}, {0, "D"}}, conditions: true, open: refuseWithoutFresh}, untrue},
 		{"P16", "a run takes a place of the lane that it, or what it is part of, publishes for already", model{scripts: []script{{0, "Q"}, {0, "Q"}}, open: runTakesLaneTwice}, twice},
+		{"P17", "a lock's version is that of its heads: a section without operations leaves none", model{scripts: lanes("BC", "N"), conditions: true, open: versionByHeads}, notMet},
+		{"P18", "CONFLICT is final for who expects no version: latest/L is forgotten", model{scripts: lanes("C", "N"), conditions: true, left: budget{duplicates: 1, forgets: 1}, open: noVersionIsFinal}, untrue},
 		{"P14a", "waited/ is not compared", model{scripts: lanes("AL", "AL", "B"), open: waitedNotCompared}, overtaken},
 		{"P14b", "it is not compared that nobody holds the lock", model{scripts: lanes("AR", "B"), open: lockNotCompared}, outOfOrder},
 	}
@@ -82,7 +84,7 @@ func small() []model {
 		{name: "publish: two together, every fault", scripts: lanes("P", "B"), progress: true, inSteps: true, batches: true, left: budget{1, 1, 0, 1, 0}},
 		{name: "publish: the same under two sessions", scripts: twoSessions(), progress: true, left: budget{duplicates: 2, expiries: 1, forgets: 1}},
 		{name: "publish: the same under two sessions, withdrawn", scripts: []script{{0, "PW"}, {0, "BW"}}, progress: true, left: budget{duplicates: 2, expiries: 1, forgets: 1}},
-		{name: "publish: on a condition, and one without", scripts: lanes("VC", "B"), progress: true, conditions: true, batches: true, left: budget{duplicates: 1, forgets: 2}},
+		{name: "publish: on a condition, and one without", scripts: lanes("VC", "N"), progress: true, conditions: true, batches: true, left: budget{duplicates: 1, forgets: 2}},
 		{name: "publish: after its own version, and one without", scripts: lanes("BC", "B"), progress: true, conditions: true, batches: true, left: budget{duplicates: 1, forgets: 1}},
 		{name: "publish: on a condition, and a holder", scripts: lanes("VC", "AR"), progress: true, conditions: true, left: budget{forgets: 1}},
 		{name: "publish: one that waits, every fault", scripts: lanes("Q"), progress: true, left: budget{2, 1, 1, 1, 1}},
@@ -107,6 +109,10 @@ func large() []model {
 		{name: "publish: on a condition, and wait, a holder", scripts: lanes("D", "AR", "B"), progress: true, conditions: true},
 		{name: "publish: the same, waiting under two sessions", scripts: []script{{0, "Q"}, {0, "Q"}, {1, "AL"}}, progress: true, left: budget{expiries: 1}},
 		{name: "publish: the same on a condition, waiting under two", scripts: []script{{0, "D"}, {0, "D"}, {1, "AR"}}, progress: true, conditions: true},
+		{name: "publish: one that waits, withdrawn, another one", scripts: lanes("QW", "Q"), progress: true, left: budget{1, 1, 0, 1, 0}},
+		{name: "publish: two on a condition, waiting", scripts: lanes("D", "D"), progress: true, conditions: true, left: budget{duplicates: 1, expiries: 1}},
+		{name: "publish: two numbers under two sessions, one waiting", scripts: []script{{0, "BQ"}, {0, "BQ"}}, progress: true, left: budget{1, 1, 0, 1, 0}},
+		{name: "publish: one that waits, after its own version", scripts: lanes("Q", "BC"), progress: true, conditions: true, batches: true, left: budget{1, 1, 0, 1, 0}},
 		{name: "publish: a holder and two together", scripts: lanes("AR", "P", "B"), progress: true, batches: true},
 	}
 }

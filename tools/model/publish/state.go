@@ -23,6 +23,8 @@ type state struct {
 	sections  [most]section              // commits/L//T, and bundles/L//n.server
 	notes     [clients]note              // applied/L//lane
 	latest    revision                   // latest/L: its ModRevision
+	tells     version                    // its value: the last version of the lock
+	files     bool                       // there are heads: something was folded that is not empty
 	forgotten revision                   // its value
 	head      revision                   // files/L//F: its ModRevision
 	born      [clients][numbers]revision // of each publish, by lane and number: the client's own
@@ -60,8 +62,9 @@ func (v version) before(w version) bool {
 // section is what is published, as a marker or a bundle. Its version's token 0: there is none.
 type section struct {
 	version
-	id  id
-	key int8 // of a bundle: what tells it from others of the same server
+	id    id
+	empty bool // it has no operations
+	key   int8 // of a bundle: what tells it from others of the same server
 }
 
 // id names a publish: the k-th call of a lane. The section that a client held is named after the
