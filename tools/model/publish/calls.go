@@ -46,7 +46,7 @@ func (m *model) callStep(s *state, c, at, f int8, way byte, late bool, out func(
 		return
 	}
 	n := sent.commit(t)
-	if way == 'p' && t.answer == queued && !d.conditional {
+	if way == 'p' && t.answer == queued {
 		n.servers[f].payload[c] = at + 1
 	}
 	m.judge(&n, d, way, t.answer)

@@ -22,6 +22,9 @@ func (m *model) faultSteps(s *state, out func(step, state)) {
 		n := *s
 		n.left.crashes--
 		n.servers[f] = server{mirror: mirror{lock: s.lock, queue: s.queue, seen: s.now}}
+		if m.open == forgottenBeginsAgain {
+			n.forgotten = 0
+		}
 		out(step{what: "crashes, and starts again", server: f + 1}, n)
 	}
 }

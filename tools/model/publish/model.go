@@ -69,6 +69,7 @@ const (
 	runTakesLaneTwice
 	versionByHeads
 	noVersionIsFinal
+	forgottenBeginsAgain
 )
 
 // harm is what a hole does.
@@ -169,6 +170,7 @@ func (m *model) steps(s *state, yield func(step, *state)) {
 		m.readSteps(s, f, out)
 		m.knowSteps(s, f, out)
 		m.takeOutSteps(s, f, out)
+		m.finishSteps(s, f, out)
 	}
 	m.batchSteps(s, out)
 	m.forgetSteps(s, out)

@@ -29,7 +29,7 @@ func (m *model) run(s *state, f, lane int8) (t txn, is bool) {
 		}
 		at := places[c]
 		places[c] = 0
-		if v.payload[c] == 0 {
+		if v.payload[c] == 0 || m.call(c, v.payload[c]) == 'D' {
 			if m.open == runPastOthers {
 				continue
 			}
@@ -39,7 +39,7 @@ func (m *model) run(s *state, f, lane int8) (t txn, is bool) {
 			return txn{failed: func(v *mirror) { v.queue[c] = 0 }}, true
 		}
 		x := *s
-		d := m.deliver(&x, c, v.payload[c]-1, 'Q')
+		d := m.deliver(&x, c, v.payload[c]-1, 'p')
 		if !m.fresh(s, d) || taken[d.lane] {
 			break
 		}
@@ -65,6 +65,31 @@ func (m *model) run(s *state, f, lane int8) (t txn, is bool) {
 	}}, true
 }
 
+// call is the letter of what a payload is of.
+func (m *model) call(c, payload int8) byte { return m.scripts[c].calls[payload-1] }
+
+// finishSteps finish what a server has the payload of, when its mirror shows that it was granted.
+func (m *model) finishSteps(s *state, f int8, out func(step, state)) {
+	v := &s.servers[f]
+	c := s.lock.who
+	if s.lock.token == 0 || v.mirror.lock != s.lock || v.payload[c] == 0 {
+		return
+	}
+	x := *s
+	d := m.deliver(&x, c, v.payload[c]-1, 'p')
+	t := m.finish(s, d, f)
+	if t.write == nil {
+		s.retry(f, t, out)
+		return
+	}
+	done := t.write
+	t.write = func(n *state) {
+		done(n)
+		m.judge(n, d, 'p', t.answer)
+	}
+	m.done(s, f, t, out, step{what: "finishes, with the payload of", server: f + 1, client: c + 1, answer: t.answer})
+}
+
 // takeOutSteps drop the place of a publish that is not fresh any more.
 //
 //	if   its place, and not fresh
@@ -75,7 +100,7 @@ func (m *model) takeOutSteps(s *state, f int8, out func(step, state)) {
 			continue
 		}
 		x := *s
-		if d := m.deliver(&x, int8(c), at-1, 'Q'); !m.fresh(s, d) {
+		if d := m.deliver(&x, int8(c), at-1, 'p'); !m.fresh(s, d) {
 			m.done(s, f, txn{write: func(n *state) { n.queue[c] = 0 }}, out,
 				step{what: "takes out the place of", server: f + 1, client: int8(c) + 1})
 		}

@@ -43,6 +43,7 @@ func holes() []opened {
 		{"P2a", "a note is forgotten by a clock alone", one(forgottenNotCompared, "P", budget{duplicates: 1, forgets: 1}), twice},
 		{"P2b", "born is believed, though the server has not heard of that revision", one(bornIsBelieved, "P", budget{duplicates: 1, forgets: 1}), twice},
 		{"P2c", "without born each server takes what it has seen itself", one(bornIsFilledIn, "P", budget{duplicates: 1, forgets: 1}), twice},
+		{"P2d", "forgotten begins again at 0, when a server makes it anew", one(forgottenBeginsAgain, "P", budget{duplicates: 1, forgets: 1, crashes: 1}), twice},
 		{"P3", "a place is taken without a look at the id", model{scripts: lanes("Q", "AL"), left: budget{duplicates: 1}, open: placeWithoutFresh}, parked},
 		{"P4", "the session is not compared", model{scripts: lanes("P", "AL"), left: budget{duplicates: 1, expiries: 1}, open: sessionNotCompared}, untrue},
 		{"P5", "BUSY is taken to be final", model{scripts: lanes("B", "AL"), left: budget{duplicates: 1}, open: busyIsFinal}, untrue},
