@@ -5,7 +5,8 @@
 // at larger ones.
 //
 // Who may end a session that lingers, and what a client is told of a loss, are machines of another
-// shape: packages linger and told, below this one. Package search is what they share.
+// shape: packages linger and told, below this one. What is designed and not built yet has its model
+// too: packages publish and life. Package search is what they share.
 //
 // # What a state is
 //

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/distributed-lock-manager/dlm/tools/model/life"
 	"github.com/distributed-lock-manager/dlm/tools/model/linger"
+	"github.com/distributed-lock-manager/dlm/tools/model/publish"
 	"github.com/distributed-lock-manager/dlm/tools/model/search"
 	"github.com/distributed-lock-manager/dlm/tools/model/told"
 )
@@ -57,6 +60,10 @@ func run(args []string, out, errs io.Writer) int {
 			t.row(search.Run{Name: m.name}, m.wander(*walks, 120, *seed).report())
 		}
 	}
+	t.head("hole of what is designed")
+	t.rows(slices.Concat(publish.Holes(), life.Holes()), *only)
+	t.head("what is designed, and not built")
+	t.rows(slices.Concat(publish.Closed(true), life.Closed(true)), *only)
 	if t.wrong > 0 {
 		fmt.Fprintf(out, "\n%d of %d are not as they should be\n", t.wrong, t.count)
 		return 1
