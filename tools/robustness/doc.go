@@ -9,15 +9,15 @@
 //
 // A run starts the servers of a layout and worker processes, which take locks, append, end their
 // sections in every way, repeat calls through other servers, late and twice, and write down each
-// answer (history.go). Some run dlm lock (trees.go), or are the coursework's (coursework.go), or
-// only wait, or begin sessions and drop them (workloads.go). Meanwhile processes are killed,
-// stopped and restarted, connections cut, holders evicted, and the cluster is restored from a
-// snapshot (faults.go); etcd loses its leader, its quorum, its space and its history
-// (faults_etcd.go); messages are lost, doubled and held back (faults_messages.go), certificates and
-// policies changed (secured.go), networks cut (cuts.go), and disks filled, slowed and lost
-// (disk.go). Half of the time two are at once. What really happened is what a watch of all of
-// etcd's keys says (truth.go); of the servers' own code it uses nothing, and knows only the keys,
-// as docs/protocol.md lists them.
+// answer (history.go). Some append what follows on what they have read (chain.go). Some run dlm
+// lock (trees.go), or are the coursework's (coursework.go), or only wait, or begin sessions and
+// drop them (workloads.go). Meanwhile processes are killed, stopped and restarted, connections cut,
+// holders evicted, and the cluster is restored from a snapshot (faults.go); etcd loses its leader,
+// its quorum, its space and its history (faults_etcd.go); messages are lost, doubled and held back
+// (faults_messages.go), certificates and policies changed (secured.go), networks cut (cuts.go), and
+// disks filled, slowed and lost (disk.go). Half of the time two are at once. What really happened
+// is what a watch of all of etcd's keys says (truth.go); of the servers' own code it uses nothing,
+// and knows only the keys, as docs/protocol.md lists them.
 //
 // Then every answer is judged (judge.go): success was answered only for what happened, a definite
 // refusal only for what did not, and whose outcome was called unknown is counted. Each change of

@@ -487,6 +487,7 @@ func free(ctx context.Context, c *client.Client) error {
 const (
 	leastAnswers = 300
 	leastFaults  = 2
+	leastLinks   = 10
 )
 
 func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int) {
@@ -496,6 +497,7 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", broken, v.checked, sections, len(v.untrue))
 	fmt.Fprintf(r.out, "%d publications and reads put in order\n", v.ordered)
 	fmt.Fprintf(r.out, "%d writes below dlm lock, %d of them refused by their token\n", v.written, v.refusedWrites)
+	fmt.Fprintf(r.out, "%d links of a chain, each by who had read those before\n", v.linked)
 	for _, void := range v.void {
 		fmt.Fprintln(r.out, "VOID", void)
 	}
@@ -513,7 +515,7 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	case len(idle) > 0:
 		fmt.Fprintln(r.out, "never seen to do anything:", strings.Join(idle, ", "))
 		return 2
-	case v.checked < leastAnswers || broken < leastFaults:
+	case v.checked < leastAnswers || broken < leastFaults || v.linked < leastLinks:
 		fmt.Fprintln(r.out, "too little happened to prove anything")
 		return 2
 	case v.unordered > v.ordered:
