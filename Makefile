@@ -156,11 +156,13 @@ robustness-short: bin/robustness ## break a real cluster of each layout at rando
 	bin/robustness -layout secured -for 20s -seed 1
 	bin/robustness -mutants -only quick
 
+UPGRADE_FROM ?=
+
 .PHONY: robustness
-robustness: bin/robustness ## the same for longer, and with all of the broken rules (a quarter of an hour)
-	bin/robustness -layout embedded -for 1m
-	bin/robustness -layout external -for 1m
-	bin/robustness -layout secured -for 1m
+robustness: bin/robustness ## the same for longer, and with all of the broken rules (a quarter of an hour); UPGRADE_FROM=REV to begin with the servers of a commit
+	bin/robustness -layout embedded -for 1m -upgrade-from '$(UPGRADE_FROM)'
+	bin/robustness -layout external -for 1m -upgrade-from '$(UPGRADE_FROM)'
+	bin/robustness -layout secured -for 1m -upgrade-from '$(UPGRADE_FROM)'
 	bin/robustness -mutants
 
 SEEDS ?= 1-10

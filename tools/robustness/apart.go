@@ -41,7 +41,7 @@ func (o options) again(dir string) (code int, err error) {
 func (o options) args() []string {
 	return []string{
 		"-layout", o.layout, "-for", o.last.String(), "-seed", fmt.Sprint(o.seed), "-restores", fmt.Sprint(o.restores),
-		"-results", o.results,
+		"-results", o.results, "-upgrade-from", o.upgradeFrom,
 	}
 }
 
