@@ -4,6 +4,8 @@
 //	go run ./tools/robustness -layout embedded -for 10m -seed 1
 //	go run ./tools/robustness -layout external -for 10m
 //	go run ./tools/robustness -layout secured -for 10m
+//	go run ./tools/robustness -regressions tools/robustness/testdata/seeds
+//	go run ./tools/robustness -layout embedded -upgrade-from REV
 //	go run ./tools/robustness -seeds 1-10 -for 5m -results results.jsonl
 //	go run ./tools/robustness -mutants
 //
@@ -26,8 +28,10 @@
 // have to have an order that explains them (order.go). In the end every file has to hold the
 // published sections, whole, in order, and nothing else, and nothing may be left of who has gone.
 //
-// With -mutants the rules of docs/protocol.md are broken one by one (mutants.go), in binaries of
-// their own, to see that a checker finds each (hunt.go).
+// With -upgrade-from the servers are those of a commit at first, and are replaced by those of this
+// version, and back (upgrade.go). With -regressions the runs of a file are made once more
+// (regressions.go). With -mutants the rules of docs/protocol.md are broken one by one (mutants.go),
+// in binaries of their own, to see that a checker finds each (hunt.go).
 //
 // The exit code is 0 if all answers were true, 1 if one was not, 2 if the run proves nothing: too
 // few calls or faults, etcd could not be watched, a fault never did anything, or the order of most

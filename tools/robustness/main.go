@@ -42,21 +42,25 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "`names` of mutants, by commas; quick: those that are found within seconds; empty: all")
 	flag.StringVar(&o.keep, "keep", "", "`directory` for logs and histories; empty: a temporary one, kept if the run fails")
 	flag.StringVar(&o.seeds, "seeds", "", "instead of -layout and -seed: run all layouts with each of these, such as 1,4,10-20")
+	flag.StringVar(&o.regressions, "regressions", "", "instead: the runs of a `file`, which have once found something, a line each")
 	flag.StringVar(&o.results, "results", "", "`file` that results are added to; with -seeds, what is in it is not run again")
 	flag.StringVar(&o.upgradeFrom, "upgrade-from", "", "`commit` whose servers the run begins with; they are replaced one after the other by those of this version, and back")
 	flag.BoolVar(&o.netns, "netns", true, "cut networks and fill disks, where that can be had: root on Linux, in namespaces of their own")
 	flag.Parse()
-	if flag.NArg() > 0 || o.last <= 0 || o.restores < 0 || o.only != "" && !o.mutants || o.upgradeFrom != "" && o.mutants || o.seeds != "" && (o.mutants || o.results == "") {
-		fmt.Fprintln(os.Stderr, "no arguments, a time to break things, -only with -mutants alone, -upgrade-from without, and -seeds with -results")
+	if flag.NArg() > 0 || !o.goTogether() {
+		fmt.Fprintln(os.Stderr, "no arguments, a time to break things, one of -mutants, -seeds and -regressions, "+
+			"-only with -mutants alone, -upgrade-from without, and -seeds with -results")
 		os.Exit(64)
 	}
-	o.restores = min(o.restores, max(1, int(o.last/time.Minute)))
 	o.out = os.Stdout
 	if dir := os.Getenv(apartEnv); dir != "" {
 		os.Exit(o.inside(dir))
 	}
 	if o.mutants {
 		os.Exit(o.inDir(o.runMutants))
+	}
+	if o.regressions != "" {
+		os.Exit(o.runRegressions(context.Background()))
 	}
 	if o.seeds != "" {
 		os.Exit(o.series(context.Background()))
@@ -78,6 +82,19 @@ type options struct {
 	out      io.Writer
 
 	upgradeFrom string
+	regressions string
+}
+
+// goTogether reports whether the flags can be meant.
+func (o options) goTogether() bool {
+	instead := 0 // of one run
+	for _, other := range []bool{o.mutants, o.seeds != "", o.regressions != ""} {
+		if other {
+			instead++
+		}
+	}
+	return o.last > 0 && o.restores >= 0 && instead <= 1 && (o.only == "" || o.mutants) &&
+		(o.upgradeFrom == "" || !o.mutants) && (o.seeds == "" || o.results != "")
 }
 
 // run is one run.
@@ -102,8 +119,17 @@ func layouts() []string { return []string{"embedded", "external", "secured"} }
 
 // run returns the exit code: see the package comment.
 func (o options) run(ctx context.Context) int {
+	o.restores = min(o.restores, max(1, int(o.last/time.Minute)))
 	fmt.Fprintf(o.out, "%s, %v, seed %d\n", o.layout, o.last, o.seed)
-	return o.inDir(func(dir string) (int, error) { return o.in(ctx, dir) })
+	return o.ended(o.inDir(func(dir string) (int, error) { return o.in(ctx, dir) }))
+}
+
+// ended says how a run that has failed is made again, and returns its exit code.
+func (o options) ended(code int) int {
+	if code != 0 {
+		fmt.Fprintln(o.out, "once more: go run ./tools/robustness", strings.Join(o.args(), " "))
+	}
+	return code
 }
 
 // inDir does something in the directory for logs and histories, and returns the exit code.
