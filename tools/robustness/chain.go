@@ -54,7 +54,10 @@ func (w *sdkWorker) extend(ctx context.Context, c *client.Client) {
 		token := l.Token()
 		appended, err := w.readAndAppend(ctx, c, l)
 		if err != nil || w.rand.IntN(4) > 0 || w.commit(ctx, l) != nil {
-			w.end(ctx, l, appended)
+			// A release that is refused, as by an etcd that is full, leaves the lock held.
+			if w.end(ctx, l, appended) != nil && l.Context().Err() == nil {
+				_ = w.discard(ctx, l, appended)
+			}
 			return
 		}
 		if l.Token() == token { // published, and lost: what comes now has no token

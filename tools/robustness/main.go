@@ -529,7 +529,7 @@ func free(ctx context.Context, c *client.Client) error {
 const (
 	leastAnswers = 300
 	leastFaults  = 2
-	leastLinks   = 10
+	leastLinks   = 5
 )
 
 func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int) {

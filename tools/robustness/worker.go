@@ -161,7 +161,7 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 	if w.rand.IntN(50) == 0 {
 		pause(ctx, time.Duration(w.rand.IntN(4000))*time.Millisecond)
 	}
-	w.end(ctx, l, appended)
+	_ = w.end(ctx, l, appended)
 }
 
 // append adds the nth record to a section.
@@ -184,14 +184,19 @@ func (w *sdkWorker) commit(ctx context.Context, l *client.Lock) error {
 }
 
 // end releases a section, or sometimes discards it.
-func (w *sdkWorker) end(ctx context.Context, l *client.Lock, appended bool) {
+func (w *sdkWorker) end(ctx context.Context, l *client.Lock, appended bool) error {
 	end := answer{Call: callRelease, Lock: l.Name(), Token: l.Token(), Appended: appended}
 	if w.rand.IntN(6) == 0 {
-		end.Call = callDiscard
-		_ = w.call(end, func(*answer) error { return l.Discard(context.WithoutCancel(ctx)) })
-		return
+		return w.discard(ctx, l, appended)
 	}
-	_ = w.call(end, func(*answer) error { return l.Unlock(context.WithoutCancel(ctx)) })
+	return w.call(end, func(*answer) error { return l.Unlock(context.WithoutCancel(ctx)) })
+}
+
+// discard drops a section.
+func (w *sdkWorker) discard(ctx context.Context, l *client.Lock, appended bool) error {
+	return w.call(answer{Call: callDiscard, Lock: l.Name(), Token: l.Token(), Appended: appended}, func(*answer) error {
+		return l.Discard(context.WithoutCancel(ctx))
+	})
 }
 
 // read reads one of a lock's files, whole.
