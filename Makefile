@@ -153,14 +153,17 @@ bin/robustness:
 robustness-short: bin/robustness ## break a real cluster of each layout at random for a while, check every answer, and see that broken rules are found out (four minutes)
 	bin/robustness -layout embedded -for 20s -seed 1
 	bin/robustness -layout external -for 20s -seed 1
-	bin/robustness -layout secured -for 20s -seed 1
+	bin/robustness -layout secured -for 15s -seed 1
 	bin/robustness -mutants -only quick
 
+UPGRADE_FROM ?=
+
 .PHONY: robustness
-robustness: bin/robustness ## the same for longer, and with all of the broken rules (a quarter of an hour)
-	bin/robustness -layout embedded -for 1m
-	bin/robustness -layout external -for 1m
-	bin/robustness -layout secured -for 1m
+robustness: bin/robustness ## the same for longer, with what has once found something, and with all of the broken rules (a quarter of an hour); UPGRADE_FROM=REV to begin with the servers of a commit
+	bin/robustness -layout embedded -for 1m -upgrade-from '$(UPGRADE_FROM)'
+	bin/robustness -layout external -for 1m -upgrade-from '$(UPGRADE_FROM)'
+	bin/robustness -layout secured -for 1m -upgrade-from '$(UPGRADE_FROM)'
+	bin/robustness -regressions tools/robustness/testdata/seeds
 	bin/robustness -mutants
 
 SEEDS ?= 1-10

@@ -23,7 +23,7 @@ func (o options) again(dir string) (code int, err error) {
 	// The child ends with the thread that has started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.Command(self, o.args()...)
+	cmd := exec.Command(self, append(o.args(), "-results", o.results)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, o.out, os.Stderr
 	cmd.Env = append(os.Environ(), apartEnv+"="+dir)
 	cmd.SysProcAttr = apart()
@@ -35,14 +35,6 @@ func (o options) again(dir string) (code int, err error) {
 		return 2, fmt.Errorf("the run in namespaces of its own: %w", err)
 	}
 	return 0, nil
-}
-
-// args are the flags that have another process make this very run, which may be one of a series.
-func (o options) args() []string {
-	return []string{
-		"-layout", o.layout, "-for", o.last.String(), "-seed", fmt.Sprint(o.seed), "-restores", fmt.Sprint(o.restores),
-		"-results", o.results,
-	}
 }
 
 // inside is a run in namespaces of its own; see again.
@@ -63,9 +55,6 @@ func (o options) canBeApart(untraced error) bool {
 	err := errors.New("-netns=false")
 	if o.netns {
 		err = cannotBeApart()
-	}
-	if err == nil && o.layout == "secured" {
-		err = errors.New("the certificates are for loopback addresses")
 	}
 	if err == nil {
 		return true

@@ -24,6 +24,7 @@ var errNotNow = errors.New("not now")
 // faults are what a run of a layout chooses from, by weight.
 func faults(l *layout) []fault {
 	all := append(processFaults(l.separate()), etcdFaults()...)
+	all = append(all, upgrades(l)...)
 	if len(l.messages) > 0 {
 		all = append(all, messageFaults()...)
 	}

@@ -16,7 +16,7 @@ func lockNames() (names []string) {
 	for i := range locks {
 		names = append(names, fmt.Sprint("lock", i))
 	}
-	return append(names, courseworkLock)
+	return append(names, courseworkLock, chainLock)
 }
 
 // fileNames are the files of a lock.

@@ -17,6 +17,7 @@ type verdicts struct {
 	void               []string
 	// Writes to plain stores by commands of dlm lock, and how many of them were refused.
 	written, refusedWrites int
+	linked                 int      // links of the chain, in the last epoch
 	facts                  []*facts // of each epoch, as far as nothing in one was impossible
 	last                   *facts   // of the last epoch; nil: something in it was impossible
 }
@@ -38,6 +39,7 @@ const (
 	byOrder       = "order"       // what clients tell of one lock, by itself
 	byCoursework  = "coursework"  // what the coursework's API answered
 	byTrees       = "trees"       // what commands did under dlm lock
+	byChain       = "chain"       // what sections append to what they have read
 	byRest        = "rest"        // what is left when everybody has gone
 )
 
@@ -81,6 +83,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 			v.last = f
 		}
 		published := f.publications()
+		v.chain(published[chainFile()], f)
 		until := endOf(epochs, i)
 		for _, a := range answers {
 			if a.Answered.Before(e.from) || !a.Answered.Before(until) {

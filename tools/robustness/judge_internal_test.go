@@ -367,3 +367,26 @@ func TestRestoredTruth(t *testing.T) {
 		t.Errorf("a record has %d lines; want one", lines)
 	}
 }
+
+// That etcd had no space before a restore is known after it, when what the snapshot has is judged
+// again.
+func TestRestoredSpace(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		full   []span
+		untrue int
+	}{
+		"no space":     {[]span{{from: time.Unix(40, 0), to: time.Unix(42, 0)}}, 0},
+		"space enough": {nil, 2},
+	} {
+		tr := newTruth()
+		tr.epochs[0].changes = append(past().changes,
+			change{rev: 40, created: 40, key: fmt.Sprintf("staged/b//%016x/9", 23), value: []byte("\x01\x03log" + record("b", 23, 0)), seen: time.Unix(40, 0)},
+			change{rev: 41, key: "locks/b", deleted: true, seen: time.Unix(41, 0)})
+		tr.epochs[0].tight = test.full
+		tr.restore(41, 1000)
+		if v := judge(nil, tr.soFar(), true); len(v.untrue) != test.untrue {
+			t.Errorf("ended without a word, %s: got %v; want %d untrue", name, v.untrue, test.untrue)
+		}
+	}
+}

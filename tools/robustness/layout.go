@@ -51,7 +51,10 @@ type layout struct {
 }
 
 // programs are the binaries that a run needs.
-type programs struct{ dlm, etcd, etcdutl, worker string }
+type programs struct {
+	dlm, etcd, etcdutl, worker string
+	earlier                    string // dlm of another version; empty: there is none
+}
 
 const module = "github.com/distributed-lock-manager/dlm"
 
@@ -137,7 +140,7 @@ func embedded(l *layout, flags ...string) error {
 		}
 		_, peer, _ := strings.Cut(peers[i], "=")
 		p := &process{name: fmt.Sprint("server ", i), log: log, env: l.env, args: append(s.command(
-			l.bin.dlm, "server", "--listen", listen, "--data-dir", dir, "--cluster-name", fmt.Sprint("dlm-", i),
+			l.bin.first(), "server", "--listen", listen, "--data-dir", dir, "--cluster-name", fmt.Sprint("dlm-", i),
 			"--cluster-members", strings.Join(peers, ","), "--cluster-peer-listen", peer, "--cluster-client-listen", loopback,
 			"--etcd-history", kept.String(),
 			"--coursework-ttl", courseworkTTL.String(), s.plain(),
@@ -204,7 +207,7 @@ func external(l *layout, members int) error {
 		}
 		l.serverSpaces = append(l.serverSpaces, s)
 		l.servers = append(l.servers, &process{name: fmt.Sprint("server ", i), log: filepath.Join(l.dir, fmt.Sprint("server", i, ".log")), env: l.env, args: s.command(
-			l.bin.dlm, "server", "--listen", listen, "--etcd-endpoints", strings.Join(endpoints, ","), "--etcd-history", kept.String(),
+			l.bin.first(), "server", "--listen", listen, "--etcd-endpoints", strings.Join(endpoints, ","), "--etcd-history", kept.String(),
 			"--coursework-ttl", courseworkTTL.String(), s.plain(),
 		)})
 		if err := l.before(listen); err != nil {

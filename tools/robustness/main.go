@@ -42,20 +42,25 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "`names` of mutants, by commas; quick: those that are found within seconds; empty: all")
 	flag.StringVar(&o.keep, "keep", "", "`directory` for logs and histories; empty: a temporary one, kept if the run fails")
 	flag.StringVar(&o.seeds, "seeds", "", "instead of -layout and -seed: run all layouts with each of these, such as 1,4,10-20")
+	flag.StringVar(&o.regressions, "regressions", "", "instead: the runs of a `file`, which have once found something, a line each")
 	flag.StringVar(&o.results, "results", "", "`file` that results are added to; with -seeds, what is in it is not run again")
+	flag.StringVar(&o.upgradeFrom, "upgrade-from", "", "`commit` whose servers the run begins with; they are replaced one after the other by those of this version, and back")
 	flag.BoolVar(&o.netns, "netns", true, "cut networks and fill disks, where that can be had: root on Linux, in namespaces of their own")
 	flag.Parse()
-	if flag.NArg() > 0 || o.last <= 0 || o.restores < 0 || o.only != "" && !o.mutants || o.seeds != "" && (o.mutants || o.results == "") {
-		fmt.Fprintln(os.Stderr, "no arguments, a time to break things, -only with -mutants alone, and -seeds with -results")
+	if flag.NArg() > 0 || !o.goTogether() {
+		fmt.Fprintln(os.Stderr, "no arguments, a time to break things, one of -mutants, -seeds and -regressions, "+
+			"-only with -mutants alone, -upgrade-from without, and -seeds with -results")
 		os.Exit(64)
 	}
-	o.restores = min(o.restores, max(1, int(o.last/time.Minute)))
 	o.out = os.Stdout
 	if dir := os.Getenv(apartEnv); dir != "" {
 		os.Exit(o.inside(dir))
 	}
 	if o.mutants {
 		os.Exit(o.inDir(o.runMutants))
+	}
+	if o.regressions != "" {
+		os.Exit(o.runRegressions(context.Background()))
 	}
 	if o.seeds != "" {
 		os.Exit(o.series(context.Background()))
@@ -75,6 +80,21 @@ type options struct {
 	results  string
 	netns    bool
 	out      io.Writer
+
+	upgradeFrom string
+	regressions string
+}
+
+// goTogether reports whether the flags can be meant.
+func (o options) goTogether() bool {
+	instead := 0 // of one run
+	for _, other := range []bool{o.mutants, o.seeds != "", o.regressions != ""} {
+		if other {
+			instead++
+		}
+	}
+	return o.last > 0 && o.restores >= 0 && instead <= 1 && (o.only == "" || o.mutants) &&
+		(o.upgradeFrom == "" || !o.mutants) && (o.seeds == "" || o.results != "")
 }
 
 // run is one run.
@@ -88,6 +108,7 @@ type run struct {
 	starting sync.Mutex
 	effects  effects // of faults that can be seen to work
 	started  int
+	upgraded bool // servers are of this version, and were of an earlier one
 	out      io.Writer
 }
 
@@ -98,8 +119,17 @@ func layouts() []string { return []string{"embedded", "external", "secured"} }
 
 // run returns the exit code: see the package comment.
 func (o options) run(ctx context.Context) int {
+	o.restores = min(o.restores, max(1, int(o.last/time.Minute)))
 	fmt.Fprintf(o.out, "%s, %v, seed %d\n", o.layout, o.last, o.seed)
-	return o.inDir(func(dir string) (int, error) { return o.in(ctx, dir) })
+	return o.ended(o.inDir(func(dir string) (int, error) { return o.in(ctx, dir) }))
+}
+
+// ended says how a run that has failed is made again, and returns its exit code.
+func (o options) ended(code int) int {
+	if code != 0 {
+		fmt.Fprintln(o.out, "once more: go run ./tools/robustness", strings.Join(o.args(), " "))
+	}
+	return code
 }
 
 // inDir does something in the directory for logs and histories, and returns the exit code.
@@ -132,6 +162,9 @@ func (o options) in(ctx context.Context, dir string) (code int, err error) {
 	if err != nil {
 		return 2, err
 	}
+	if o.upgradeFrom != "" {
+		bin.earlier = bin.dlm + "-earlier"
+	}
 	untraced := canTrace()
 	l := &layout{dir: dir, bin: bin, lossy: o.layout != "secured", traced: untraced == nil}
 	if os.Getenv(apartEnv) != "" { // they have been built
@@ -140,6 +173,11 @@ func (o options) in(ctx context.Context, dir string) (code int, err error) {
 		}
 	} else {
 		if err := bin.build(o.layout == "external"); err != nil {
+			return 2, err
+		}
+		if o.upgradeFrom == "" {
+			fmt.Fprintf(o.out, "without %s: no -upgrade-from\n", upgraded)
+		} else if err := bin.buildEarlier(o.upgradeFrom); err != nil {
 			return 2, err
 		}
 		if o.canBeApart(untraced) {
@@ -179,7 +217,7 @@ func (o options) in(ctx context.Context, dir string) (code int, err error) {
 	code = r.report(v, counts, sections)
 	if code != 2 {
 		err = keepResult(o.results, result{
-			Layout: o.layout, Seed: o.seed, Last: o.last.String(),
+			Layout: o.layout, Seed: o.seed, Last: o.last.String(), UpgradeFrom: o.upgradeFrom,
 			Faults: counts, Answers: v.answers, Judged: v.checked, Sections: sections, Untrue: len(v.untrue),
 		})
 		if err != nil {
@@ -270,7 +308,8 @@ func (r *run) breakThings(ctx context.Context, last time.Duration, restores int)
 	all := faults(r.l)
 	began := time.Now()
 	enough := func() bool { // a fault may take longer than a short run
-		return time.Since(began) >= last && (made(counts) >= leastFaults || time.Since(began) > 3*last)
+		few := made(counts) < leastFaults || tooFewUpgrades(r.l, counts)
+		return time.Since(began) >= last && (!few || time.Since(began) > 3*last)
 	}
 	for restored := 0; !enough(); {
 		pause(ctx, time.Duration(r.rand.IntN(2500))*time.Millisecond)
@@ -288,6 +327,9 @@ func (r *run) breakThings(ctx context.Context, last time.Duration, restores int)
 			continue
 		}
 		chosen := []fault{choose(r.rand, all)}
+		if due := upgradeDue(r.l, counts, time.Since(began), last); len(due) > 0 {
+			chosen = due
+		}
 		if other := choose(r.rand, all); other.name != chosen[0].name && r.rand.IntN(2) == 0 {
 			chosen = append(chosen, other)
 			counts[paired]++
@@ -487,6 +529,7 @@ func free(ctx context.Context, c *client.Client) error {
 const (
 	leastAnswers = 300
 	leastFaults  = 2
+	leastLinks   = 5
 )
 
 func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int) {
@@ -496,6 +539,7 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", broken, v.checked, sections, len(v.untrue))
 	fmt.Fprintf(r.out, "%d publications and reads put in order\n", v.ordered)
 	fmt.Fprintf(r.out, "%d writes below dlm lock, %d of them refused by their token\n", v.written, v.refusedWrites)
+	fmt.Fprintf(r.out, "%d links of a chain, each by who had read those before\n", v.linked)
 	for _, void := range v.void {
 		fmt.Fprintln(r.out, "VOID", void)
 	}
@@ -513,7 +557,7 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	case len(idle) > 0:
 		fmt.Fprintln(r.out, "never seen to do anything:", strings.Join(idle, ", "))
 		return 2
-	case v.checked < leastAnswers || broken < leastFaults:
+	case v.checked < leastAnswers || broken < leastFaults || v.linked < leastLinks || tooFewUpgrades(r.l, counts):
 		fmt.Fprintln(r.out, "too little happened to prove anything")
 		return 2
 	case v.unordered > v.ordered:

@@ -24,10 +24,12 @@ type result struct {
 	Judged   int            `json:"judged"`
 	Sections int            `json:"sections"` // since the last restore
 	Untrue   int            `json:"untrue"`
+
+	UpgradeFrom string `json:"upgradeFrom,omitempty"` // a commit; empty: servers are of one version
 }
 
 func (r result) is(o options) bool {
-	return r.Layout == o.layout && r.Seed == o.seed && r.Last == o.last.String()
+	return r.Layout == o.layout && r.Seed == o.seed && r.Last == o.last.String() && r.UpgradeFrom == o.upgradeFrom
 }
 
 // series runs every layout with each of the seeds, but for what is in the file of results already,

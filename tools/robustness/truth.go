@@ -138,9 +138,10 @@ func (t *truth) compacting() int64 {
 func (t *truth) restore(snapshot, rev int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	kept := slices.DeleteFunc(slices.Clone(t.current().changes), func(c change) bool { return c.rev > snapshot })
-	t.current().cut = true
-	t.epochs = append(t.epochs, &epoch{from: time.Now(), since: rev, changes: kept})
+	before := t.current()
+	kept := slices.DeleteFunc(slices.Clone(before.changes), func(c change) bool { return c.rev > snapshot })
+	before.cut = true
+	t.epochs = append(t.epochs, &epoch{from: time.Now(), since: rev, changes: kept, tight: slices.Clone(before.tight)})
 	t.rev = rev
 }
 

@@ -53,6 +53,9 @@ func work(args []string) error {
 		running.Go(func() { (&sdkWorker{h: h, to: to, rand: rand.New(rand.NewPCG(*seed, uint64(i)))}).run(ctx) })
 	}
 	for i := range 2 {
+		running.Go(func() { (&sdkWorker{h: h, to: to, rand: rand.New(rand.NewPCG(*seed, uint64(400+i)))}).links(ctx) })
+	}
+	for i := range 2 {
 		w, err := newRawWorker(h, rand.New(rand.NewPCG(*seed, uint64(100+i))), to)
 		if err != nil {
 			return err
@@ -79,17 +82,7 @@ type sdkWorker struct {
 
 func (w *sdkWorker) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		cfg := w.to.config(time.Duration(2+w.rand.IntN(6)) * time.Second)
-		shuffled := slices.Clone(cfg.Endpoints)
-		w.rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		cfg.Endpoints = shuffled
-		if w.rand.IntN(2) == 0 {
-			cfg.Linger = time.Duration(1000+w.rand.IntN(1000)) * time.Millisecond
-		}
-		c, err := client.Open(cfg)
-		if err != nil {
-			panic(err)
-		}
+		c := w.open()
 		for range 1 + w.rand.IntN(40) {
 			w.section(ctx, c)
 			if w.rand.IntN(3) == 0 {
@@ -100,9 +93,24 @@ func (w *sdkWorker) run(ctx context.Context) {
 	}
 }
 
-// section is one hold, from its acquire to its end.
-func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
-	lock := lockName(w.rand)
+// open opens a client, which prefers some server.
+func (w *sdkWorker) open() *client.Client {
+	cfg := w.to.config(time.Duration(2+w.rand.IntN(6)) * time.Second)
+	shuffled := slices.Clone(cfg.Endpoints)
+	w.rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	cfg.Endpoints = shuffled
+	if w.rand.IntN(2) == 0 {
+		cfg.Linger = time.Duration(1000+w.rand.IntN(1000)) * time.Millisecond
+	}
+	c, err := client.Open(cfg)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+// acquire tries to get a lock or waits for it; nil: it was not to be had.
+func (w *sdkWorker) acquire(ctx context.Context, c *client.Client, lock string) *client.Lock {
 	a := answer{Call: callAcquire, Asked: time.Now(), Lock: lock, Sends: 0}
 	var l *client.Lock
 	var err error
@@ -117,18 +125,24 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 			w.h.add(a)
 			pause(ctx, 50*time.Millisecond)
 		}
-		return
+		return nil
 	}
 	a.Got = l.Token()
 	w.h.add(a)
+	return l
+}
+
+// section is one hold, from its acquire to its end.
+func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
+	lock := lockName(w.rand)
+	l := w.acquire(ctx, c, lock)
+	if l == nil {
+		return
+	}
 	appended := false
 	for n := range w.rand.IntN(6) {
 		token := l.Token()
-		data := record(lock, token, n)
-		err := w.call(answer{Call: callAppend, Lock: lock, Token: token, Data: data}, func(*answer) error {
-			return l.Append(ctx, fileOf(lock, n), []byte(data))
-		})
-		if err != nil {
+		if w.append(ctx, l, n, record(lock, token, n)) != nil {
 			break
 		}
 		appended = true
@@ -136,13 +150,7 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 			pause(ctx, time.Duration(w.rand.IntN(400))*time.Millisecond)
 		}
 		if w.rand.IntN(6) == 0 {
-			err := w.call(answer{Call: callCommit, Lock: lock, Token: token, Appended: true}, func(a *answer) error {
-				err := l.Commit(ctx)
-				if err == nil && l.Token() != token {
-					a.Got = l.Token()
-				}
-				return err
-			})
+			err := w.commit(ctx, l)
 			appended = appended && err != nil
 			if err == nil && l.Token() == token { // published, and lost: what comes now has no token
 				_ = l.Unlock(context.WithoutCancel(ctx))
@@ -153,13 +161,42 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 	if w.rand.IntN(50) == 0 {
 		pause(ctx, time.Duration(w.rand.IntN(4000))*time.Millisecond)
 	}
-	end := answer{Call: callRelease, Lock: lock, Token: l.Token(), Appended: appended}
+	_ = w.end(ctx, l, appended)
+}
+
+// append adds the nth record to a section.
+func (w *sdkWorker) append(ctx context.Context, l *client.Lock, n int, data string) error {
+	return w.call(answer{Call: callAppend, Lock: l.Name(), Token: l.Token(), Data: data}, func(*answer) error {
+		return l.Append(ctx, fileOf(l.Name(), n), []byte(data))
+	})
+}
+
+// commit publishes what a section has. If it has the same token after that, it is lost.
+func (w *sdkWorker) commit(ctx context.Context, l *client.Lock) error {
+	token := l.Token()
+	return w.call(answer{Call: callCommit, Lock: l.Name(), Token: token, Appended: true}, func(a *answer) error {
+		err := l.Commit(ctx)
+		if err == nil && l.Token() != token {
+			a.Got = l.Token()
+		}
+		return err
+	})
+}
+
+// end releases a section, or sometimes discards it.
+func (w *sdkWorker) end(ctx context.Context, l *client.Lock, appended bool) error {
+	end := answer{Call: callRelease, Lock: l.Name(), Token: l.Token(), Appended: appended}
 	if w.rand.IntN(6) == 0 {
-		end.Call = callDiscard
-		_ = w.call(end, func(*answer) error { return l.Discard(context.WithoutCancel(ctx)) })
-		return
+		return w.discard(ctx, l, appended)
 	}
-	_ = w.call(end, func(*answer) error { return l.Unlock(context.WithoutCancel(ctx)) })
+	return w.call(end, func(*answer) error { return l.Unlock(context.WithoutCancel(ctx)) })
+}
+
+// discard drops a section.
+func (w *sdkWorker) discard(ctx context.Context, l *client.Lock, appended bool) error {
+	return w.call(answer{Call: callDiscard, Lock: l.Name(), Token: l.Token(), Appended: appended}, func(*answer) error {
+		return l.Discard(context.WithoutCancel(ctx))
+	})
 }
 
 // read reads one of a lock's files, whole.

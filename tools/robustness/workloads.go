@@ -35,11 +35,13 @@ func chosenWorkloads(r *rand.Rand, secured bool) []func(workload) (run func(cont
 
 // victim is a lock to take from its holder: mostly one of those that are used most.
 func victim(r *rand.Rand) string {
-	switch r.IntN(6) {
+	switch r.IntN(7) {
 	case 0:
 		return treeLock(r)
 	case 1:
 		return courseworkLock
+	case 2:
+		return chainLock
 	}
 	return lockName(r)
 }
