@@ -74,7 +74,9 @@ func (l *Lock) Unlock(ctx context.Context) error {
 // Discard drops the section and gives the lock up. If the lock has been lost there is nothing to
 // drop, and Discard succeeds. A second Discard returns what the first did.
 //
-//   - nil: the section is not published and never will be.
+//   - nil: the section is not published and never will be. After a Commit that its caller has not
+//     waited for that is what has been appended since, if the Commit went through: [Lock.Token]
+//     then is another one.
 //   - [ErrPublished]: an earlier release, refused at first, went through after all.
 //   - [ErrOutcomeUnknown]: it is not known whether an earlier release, refused at first, went
 //     through.

@@ -53,7 +53,14 @@ func (w *sdkWorker) extend(ctx context.Context, c *client.Client) {
 	for {
 		token := l.Token()
 		appended, err := w.readAndAppend(ctx, c, l)
-		if err != nil || w.rand.IntN(4) > 0 || w.commit(ctx, l) != nil {
+		commits := err == nil && w.rand.IntN(4) == 0
+		if commits {
+			err = w.commit(ctx, l)
+		}
+		if commits && w.leaves(ctx, l) {
+			return
+		}
+		if err != nil || !commits {
 			// A release that is refused, as by an etcd that is full, leaves the lock held.
 			if w.end(ctx, l, appended) != nil && l.Context().Err() == nil {
 				_ = w.discard(ctx, l, appended)

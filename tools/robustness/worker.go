@@ -151,6 +151,9 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 		}
 		if w.rand.IntN(6) == 0 {
 			err := w.commit(ctx, l)
+			if w.leaves(ctx, l) {
+				return
+			}
 			appended = appended && err != nil
 			if err == nil && l.Token() == token { // published, and lost: what comes now has no token
 				_ = l.Unlock(context.WithoutCancel(ctx))
@@ -181,6 +184,17 @@ func (w *sdkWorker) commit(ctx context.Context, l *client.Lock) error {
 		}
 		return err
 	})
+}
+
+// leaves gives a lock up, and writes nothing down, if ctx has ended: a commit that was broken off by
+// that goes on, and whether what is ended now is its section or the next one is not known. It
+// reports whether it did.
+func (w *sdkWorker) leaves(ctx context.Context, l *client.Lock) bool {
+	if ctx.Err() == nil {
+		return false
+	}
+	_ = l.Unlock(context.WithoutCancel(ctx))
+	return true
 }
 
 // end releases a section, or sometimes discards it.
