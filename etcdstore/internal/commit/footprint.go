@@ -11,12 +11,13 @@ type Footprint struct {
 	Keys   []string
 	Ranges [][2]string // from, end
 	Touch  string      // put along; others may as well
+	Shares string      // not written by any other; others may rely on that as well
 	Bytes  int         // about how much it puts
 }
 
 // footprint finds out what a transaction may write.
 func (t Txn) footprint() Footprint {
-	f := Footprint{Touch: t.Touch}
+	f := Footprint{Touch: t.Touch, Shares: t.Shares}
 	if t.Besides != "" {
 		f.Keys = append(f.Keys, t.Besides)
 	}
@@ -54,11 +55,18 @@ type writes struct {
 	keys    map[string]struct{}
 	ranges  [][2]string
 	touched map[string]struct{}
+	shared  map[string]struct{} // nil: none is
 }
 
 func (w *writes) add(f Footprint) {
 	if f.Touch != "" {
 		w.touched[f.Touch] = struct{}{}
+	}
+	if f.Shares != "" {
+		if w.shared == nil {
+			w.shared = map[string]struct{}{}
+		}
+		w.shared[f.Shares] = struct{}{}
 	}
 	for _, k := range f.Keys {
 		w.keys[k] = struct{}{}
@@ -66,10 +74,19 @@ func (w *writes) add(f Footprint) {
 	w.ranges = append(w.ranges, f.Ranges...)
 }
 
-// meet reports whether a transaction may write a key in common with them, and which key, or range
-// of keys by its first, of the transaction that is.
+// meet reports whether a transaction may write a key in common with them, or one of both a key that
+// the other relies on, and which key, or range of keys by its first, of the transaction that is. No
+// range has keys that are relied on.
 func (w *writes) meet(f Footprint) (key string, met bool) {
 	for _, k := range f.Keys {
+		if _, ok := w.keys[k]; ok || within(k, w.ranges) {
+			return k, true
+		}
+		if _, ok := w.shared[k]; ok {
+			return k, true
+		}
+	}
+	if k := f.Shares; k != "" {
 		if _, ok := w.keys[k]; ok || within(k, w.ranges) {
 			return k, true
 		}

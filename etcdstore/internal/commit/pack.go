@@ -1,6 +1,8 @@
 package commit
 
 import (
+	"slices"
+
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -15,7 +17,7 @@ const (
 
 // Small reports whether a transaction may go into a batch with others.
 func (t Txn) Small() bool {
-	return max(len(t.WithAlive().If), len(t.Then), len(t.Else)) <= packOps && t.footprint().Bytes <= batchBytes/16
+	return max(len(t.whole().If), len(t.Then), len(t.Else)) <= packOps && t.footprint().Bytes <= batchBytes/16
 }
 
 // batch is transactions that are committed together.
@@ -33,6 +35,7 @@ type batch struct {
 type pack struct {
 	Txn
 	members []*member
+	shared  []string // whose SharedIf is among the compares
 }
 
 func newBatch() *batch {
@@ -59,13 +62,16 @@ func (b *batch) members() (all []*member) {
 // full reports whether there is no room for one more, which may be a pack of its own, and touch a
 // key.
 func (b *batch) full() bool {
-	return b.size == batchMembers || len(b.packs)+len(b.touched)+2 > batchPacks
+	return b.size == batchMembers || b.ops()+2 > batchPacks
 }
 
 // halfFull reports whether half of what there is room for has joined.
 func (b *batch) halfFull() bool {
-	return b.size >= batchMembers/2 || len(b.packs)+len(b.touched)+2 > batchPacks/2
+	return b.size >= batchMembers/2 || b.ops()+2 > batchPacks/2
 }
+
+// ops is about how many operations the batch's transaction has.
+func (b *batch) ops() int { return len(b.packs) + len(b.touched)/packOps }
 
 func (b *batch) share() share { return share{b.size, len(b.packs), b.bytes} }
 
@@ -81,16 +87,43 @@ func (b *batch) add(m *member) {
 	}
 	t := m.made()
 	if len(t.Else) > 0 || m.apart {
-		b.packs = append(b.packs, &pack{Txn: t.WithAlive(), members: []*member{m}})
+		b.packs = append(b.packs, &pack{Txn: t.whole(), members: []*member{m}})
 		return
 	}
-	if p := b.open; p != nil && len(p.If)+len(t.If) <= packOps && len(p.Then)+len(t.Then) <= packOps {
-		p.If, p.Then = append(p.If, t.If...), append(p.Then, t.Then...)
-		p.members = append(p.members, m)
+	if p := b.open; p != nil && p.takes(t) {
+		p.add(t, m)
 		return
 	}
-	b.open = &pack{Txn: Txn{If: t.If[:len(t.If):len(t.If)], Then: t.Then[:len(t.Then):len(t.Then)]}, members: []*member{m}}
+	b.open = packOf(t, m)
 	b.packs = append(b.packs, b.open)
+}
+
+// packOf is a pack of one, which leaves the transaction as it is.
+func packOf(t Txn, m *member) *pack {
+	p := &pack{Txn: Txn{If: t.If[:len(t.If):len(t.If)], Then: t.Then[:len(t.Then):len(t.Then)]}, members: []*member{m}}
+	if t.Shares != "" {
+		p.shared = []string{t.Shares}
+		p.If = append(p.If, t.SharedIf...)
+	}
+	return p
+}
+
+// takes reports whether a pack has room for one more.
+func (p *pack) takes(t Txn) bool {
+	ifs := len(p.If) + len(t.If)
+	if !slices.Contains(p.shared, t.Shares) {
+		ifs += len(t.SharedIf)
+	}
+	return ifs <= packOps && len(p.Then)+len(t.Then) <= packOps
+}
+
+func (p *pack) add(t Txn, m *member) {
+	if t.Shares != "" && !slices.Contains(p.shared, t.Shares) {
+		p.shared = append(p.shared, t.Shares)
+		p.If = append(p.If, t.SharedIf...)
+	}
+	p.If, p.Then = append(p.If, t.If...), append(p.Then, t.Then...)
+	p.members = append(p.members, m)
 }
 
 // flat reports whether the batch is a single pack, and the transaction that pack's.
@@ -105,9 +138,14 @@ func (b *batch) txn() (t Txn) {
 			t.Then = append(t.Then, p.Op())
 		}
 	}
+	var touches []*pb.RequestOp
 	for key := range b.touched {
-		t.Then = append(t.Then, op.Put(key, ""))
+		touches = append(touches, op.Put(key, ""))
 	}
+	if len(touches) > packOps {
+		touches = Nested(touches)
+	}
+	t.Then = append(t.Then, touches...)
 	return t
 }
 

@@ -88,8 +88,8 @@ func TestBatchBounds(t *testing.T) {
 		{"members", batchMembers, func(key string) Txn { return put(key) }},
 		{"bytes", 16, heavy},
 		{"packs", batchPacks - 1, func(key string) Txn { return otherwise(put(key)) }}, // room for a key that is touched is kept
-		{"packs and keys that they touch", batchPacks / 2, touching},
-		{"the widest", batchPacks / 2, func(key string) Txn {
+		{"packs and keys that they touch", batchPacks * packOps / (packOps + 1), touching},
+		{"the widest", batchPacks * packOps / (packOps + 1), func(key string) Txn {
 			t := wide(key, packOps-1, packOps)
 			t.Else, t.Touch, t.Alive = []*pb.RequestOp{op.Get(key)}, "touched-"+key, "session"
 			return t
@@ -117,6 +117,42 @@ func TestBatchBounds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What relies on a key goes with any number of others that do, whose common compares a pack has
+// once, and with nothing that writes it.
+func TestShares(t *testing.T) {
+	t.Parallel()
+	relying := func(key string) Txn {
+		return Txn{
+			If: []*pb.Compare{op.Absent(key)}, Then: put(key).Then,
+			Shares: "lock", SharedIf: []*pb.Compare{op.Absent("lock"), op.Absent("queue")},
+		}
+	}
+	withRig(t, func(r *rig) {
+		n := packOps - 2
+		all, calls := r.together(numbered(n, relying)...)
+		if len(calls) != 1 || len(calls[0].Compare) != packOps || len(nestedIn(calls[0])) > 0 {
+			r.Errorf("%d that rely on a key: %d calls, the first with %d compares; want one, with %d", n, len(calls), len(calls[0].Compare), packOps)
+		}
+		for i, a := range all {
+			if a.err != nil || !a.resp.Succeeded {
+				r.Errorf("%d: %v, %v", i, a.resp, a.err)
+			}
+		}
+		for _, order := range [][]Txn{{relying("a"), put("lock")}, {put("lock"), relying("b")}} {
+			if _, calls = r.together(order...); len(calls) != 2 {
+				r.Errorf("with one that writes the key etcd was called %d times; want twice", len(calls))
+			}
+		}
+		// The key is there by now: both fail in company, run again apart, and fail by what they share.
+		all, _ = r.together(relying("c"), relying("d"))
+		for i, a := range all {
+			if a.err != nil || a.resp.Succeeded {
+				r.Errorf("without what they rely on, %d: %v, %v", i, a.resp, a.err)
+			}
+		}
+	})
 }
 
 // Small says what may go with others, whatever they are.

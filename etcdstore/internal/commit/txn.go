@@ -27,6 +27,12 @@ type Txn struct {
 	Patient bool   // it is in no hurry
 	Besides string // a key that nothing else in its batch may write either; empty: none
 
+	// Shares is a key that the transaction relies on, and none in its batch may write; empty: none.
+	// Any number may share it. What all of them compare is SharedIf, which a pack has once: it is
+	// not the same for each, but whichever of them holds proves it for all.
+	Shares   string
+	SharedIf []*pb.Compare
+
 	// Touch is a key that is put along, once for all of its batch, whatever comes of them; empty:
 	// none. Only a batch that is not nested, and does not hold, puts nothing at all.
 	Touch string
@@ -57,8 +63,19 @@ func (t Txn) WithAlive() Txn {
 	return t
 }
 
+// whole is the transaction with all that it compares.
+func (t Txn) whole() Txn {
+	if len(t.SharedIf) > 0 {
+		t.If, t.SharedIf = slices.Concat(t.SharedIf, t.If), nil
+	}
+	return t.WithAlive()
+}
+
 // Request is the transaction in etcd's words.
 func (t Txn) Request() *pb.TxnRequest {
+	if len(t.SharedIf) > 0 {
+		t.If = slices.Concat(t.SharedIf, t.If)
+	}
 	return &pb.TxnRequest{Compare: t.If, Success: t.Then, Failure: t.Else}
 }
 

@@ -72,6 +72,13 @@ func NotHeldOn(key string, lease clientv3.LeaseID) *pb.Compare {
 	return c
 }
 
+// ValueBelow holds while a key is there and its value sorts before another.
+func ValueBelow(key, before string) *pb.Compare {
+	return &pb.Compare{
+		Key: []byte(key), Result: pb.Compare_LESS, Target: pb.Compare_VALUE, TargetUnion: &pb.Compare_Value{Value: []byte(before)},
+	}
+}
+
 // Between holds while a key's value sorts after one and before another.
 func Between(key, after, before string) []*pb.Compare {
 	value := func(result pb.Compare_CompareResult, than string) *pb.Compare {
