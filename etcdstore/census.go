@@ -89,6 +89,13 @@ func (c *Census) Add(kv *mvccpb.KeyValue) {
 		}
 	} else if sec, ok := k.parseSection(k.allMarkers(), key); ok {
 		c.section(sec).published = true
+	} else if _, lock, err := k.bundleOf(kv); err == nil {
+		c.counts.Unfolded++
+		ops, _ := decodeBundle(kv.Value)
+		for _, o := range ops {
+			c.counts.Bytes += int64(len(o.Data))
+			c.files[k.head(lock, o.File)] = struct{}{}
+		}
 	}
 }
 

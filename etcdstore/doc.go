@@ -10,7 +10,7 @@
 // docs/protocol.md is the account for a reader without the code: why each compare is there, and how
 // a pause, a duplicate and a crash are survived. In the code, acquire.go draws the path of one
 // call, mirror.go says what is remembered and how far it may be trusted, feed.go how watchers are
-// told, and plain.go how calls are started.
+// told, plain.go how calls are started, and publish.go how a section is published in one call.
 //
 // # Keys
 //
@@ -42,12 +42,20 @@
 //	release    if   guard; c(staged/L//T/r)>0 of the last appends r that it names;
 //	                with a waiter: its key at its CreateRevision, its session alive
 //	           then put locks/L on the waiter's lease and delete its key, or delete locks/L;
-//	                put commits/L//T, with S as its value, if appended
+//	                put commits/L//T, with S as its value, and latest/L, if appended
 //	           else a waiter that vanished: the next; the guard holds, and one of them is not
 //	                there: ErrDataLoss; otherwise the truth rule
+//	publish    if   c(locks/L)=0, m(waited/L) as acquire has it; nothing in the bundle's slot;
+//	                applied/L//lane is below the number, or absent with forgotten not above born
+//	           then put bundles/L//slot and applied/L//lane; with it put latest/L
+//	           else what applied/L//lane says of the number; ErrOutcomeUnknown if it is above it, or
+//	                forgotten is above born; Occupied
+//	withdraw   if   the same of the lane
+//	           then put applied/L//lane, withdrawn
+//	           else as publish
 //	commit     if   guard; c(staged/L//T/r)>0 of the last appends r that it names
 //	           then put locks/L again with prev=T: its revision is the next token;
-//	                put commits/L//T, with S as its value, if appended
+//	                put commits/L//T, with S as its value, and latest/L, if appended
 //	           else the same holder with prev=T: the same answer; otherwise as release
 //	discard    as release, without the marker and the last appends, with undone/L//T if appended
 //	evict      if   m(locks/L)=T
@@ -62,8 +70,8 @@
 //	           then delete staged/L//T/, put undone/L//T unless a note is there
 //	fold       if   m(commits/L//T) of some sections, the oldest, and m(files/L//F) of every file
 //	                touched are unchanged; of many files: no m(files/L//) is later than these reads
-//	           then put chunks; in the last step move the heads, delete the markers and each
-//	                staged/L//T/
+//	           then put chunks; in the last step move the heads, delete the markers, each
+//	                staged/L//T/ and the bundles
 //	attach     if   m(sessions/S) is unchanged since it was read, with at < n and not over
 //	           then put sessions/S with at = n: A is this revision; renew the lease
 //	           else read again; ErrSessionExpired if over
@@ -74,6 +82,8 @@
 //	           then delete notes older than a day, raise horizon to their tokens
 //	           if   m(waited/L) is unchanged, nothing under queue/L//
 //	           then delete waited/L
+//	           if   m(forgotten), and m(applied/L//lane) of lanes that are old, are unchanged
+//	           then delete these, raise forgotten to the highest of their revisions
 //
 // Whether anybody waits for a free lock could be asked of the queue alone, but etcd passes over
 // each key that was ever deleted there until history is dropped, thousands of a busy lock. So

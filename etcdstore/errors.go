@@ -57,6 +57,10 @@ var (
 	// without records.
 	ErrNoSpace = commit.ErrNoSpace
 
+	// ErrFeatureOff: the cluster does not do that before a feature is switched on: see
+	// [EnableFeature].
+	ErrFeatureOff = errors.New("not switched on")
+
 	// ErrEtcdDenies: etcd does not allow this to the server's user.
 	ErrEtcdDenies = errors.New("etcd does not allow it to the server's user")
 
@@ -106,3 +110,14 @@ func NotByThisCall(err error) bool {
 type notByThisCall struct{ error }
 
 func (e notByThisCall) Unwrap() error { return e.error }
+
+// ChangedNothing reports whether an error that would be indeterminate says besides that the call has
+// not taken effect, and will not. For want of it nothing is said.
+func ChangedNothing(err error) bool {
+	_, is := errors.AsType[changedNothing](err)
+	return is
+}
+
+type changedNothing struct{ error }
+
+func (e changedNothing) Unwrap() error { return e.error }

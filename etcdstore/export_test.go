@@ -64,9 +64,9 @@ func (s *Store) FoldTogether(ctx context.Context, lock string, tokens ...int64) 
 			return 0, err
 		}
 		rev = marker.Header.Revision
-		secs = append(secs, publishedSection{token: token, marker: marker.Kvs[0].ModRevision, records: records})
+		secs = append(secs, publishedSection{Version: Version{Token: token}, marker: marker.Kvs[0].ModRevision, records: records})
 	}
-	return s.fold(ctx, lock, secs, rev)
+	return s.fold(ctx, lock, oldestSections{secs, tokens[len(tokens)-1], rev})
 }
 
 // Feature reports whether a feature is on, as far as the store has read.
@@ -110,3 +110,6 @@ func (s *Store) Nears(lock string, token int64) { s.mirror.nears(sectionKey{lock
 
 // Remembers reports whether what has happened after a revision can be told without etcd.
 func (s *Store) Remembers(since int64) bool { return s.mirror.feed.recent.has(since) }
+
+// Forget drops the notes of lanes that are old at a time.
+func (s *Store) Forget(ctx context.Context, now time.Time) error { return s.forget(ctx, now) }

@@ -24,10 +24,15 @@ const (
 	featureLinger = "linger"
 	// featureNumbered: the highest client's number is kept in cluster/numbered alone.
 	featureNumbered = "numbered"
+	// featurePublish: sections that are published in one call. An older server would fold without
+	// them, and answer reads without them.
+	featurePublish = "publish"
 )
 
 // Features are those that this version knows, in order.
-func Features() []string { return []string{featureBare, featureLinger, featureNumbered} }
+func Features() []string {
+	return []string{featureBare, featureLinger, featureNumbered, featurePublish}
+}
 
 // featuresValue is what is switched on.
 type featuresValue struct {
@@ -168,7 +173,12 @@ func EnableFeature(ctx context.Context, etcd *clientv3.Client, prefix, name stri
 			clientv3.Compare(clientv3.ModRevision(k.allServers()), "<", st.rev+1).WithPrefix(),
 			clientv3.Compare(clientv3.ModRevision(k.meta()), "<", st.rev+1),
 			clientv3.Compare(clientv3.ModRevision(k.meta()), ">", 0),
-		).Then(clientv3.OpPut(k.features(), encode(featuresValue{On: on}))).Commit()
+		).Then(
+			clientv3.OpPut(k.features(), encode(featuresValue{On: on})),
+			clientv3.OpTxn( // of featurePublish
+				[]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(k.forgotten()), "=", 0)},
+				[]clientv3.Op{clientv3.OpPut(k.forgotten(), hex16(0))}, nil),
+		).Commit()
 		if err != nil {
 			return fmt.Errorf("switch %s on: %w", quoted(name), err)
 		}

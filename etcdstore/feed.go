@@ -203,6 +203,29 @@ func (f *feed) leaveTail(lock string, t *tail) {
 	f.left()
 }
 
+// wink has the tails of a lock look whether something was published.
+func (f *feed) wink(lock string) {
+	if f.takers.Load() == 0 {
+		return
+	}
+	f.joining.Lock()
+	defer f.joining.Unlock()
+	for t := range f.tails[lock] {
+		signal(t.wink)
+	}
+}
+
+// winkAll is wink for the tails of all locks.
+func (f *feed) winkAll() {
+	f.joining.Lock()
+	defer f.joining.Unlock()
+	for _, tails := range f.tails {
+		for t := range tails {
+			signal(t.wink)
+		}
+	}
+}
+
 // left drops what nobody is told any more. joining is held.
 func (f *feed) left() {
 	if f.takers.Add(-1) > 0 {

@@ -116,8 +116,8 @@ func TestWatchersCostEtcdNothing(t *testing.T) {
 	if got := reads.Load(); got != asked {
 		t.Errorf("%d reads of locks and notes; want %d", got, asked)
 	}
-	if opened, open := s.Watches(); opened != 1 || open != 1 {
-		t.Errorf("%d watches were opened and %d are open; want 1", opened, open)
+	if opened, open := s.Watches(); opened != 2 || open != 2 {
+		t.Errorf("%d watches were opened and %d are open; want one, and another for all tails", opened, open)
 	}
 	cancel()
 	tails.Wait()

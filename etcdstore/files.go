@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
@@ -46,7 +45,7 @@ func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit
 	if h.rev == 0 {
 		return Piece{}, fmt.Errorf("%w: %s of lock %s", ErrFileNotFound, quoted(file), quoted(lock))
 	}
-	p := Piece{Offset: offset, Size: h.Size, Token: h.Token}
+	p := Piece{Offset: offset, Size: h.Size, Token: h.Token, N: h.N}
 	if offset < h.Size {
 		p.Data, err = s.bytes(ctx, lock, file, h.headValue, offset, min(offset+int64(limit), h.Size))
 	}
@@ -57,31 +56,37 @@ func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit
 // that are not folded yet are folded first, or it is [ErrNoSpace]. One that is published meanwhile
 // may be in it, and is not waited for. A file that does not exist has a head of revision 0.
 func (s *Store) published(ctx context.Context, lock, file string) (head, error) {
-	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{
-		op.Get(s.keys.head(lock, file)),
-		op.Range(op.Last(s.keys.markers(lock))),
-	}})
+	told, whole := s.features.on(featurePublish), int64(0)
+	if told {
+		whole = s.heads.wholeAsOf(lock)
+	}
+	var read commit.Txn
+	if whole == 0 {
+		read.Then = s.lookForNewest(lock)
+	}
+	read.Then = append(read.Then, op.Get(s.keys.head(lock, file)), op.GetKey(s.keys.latest(lock)))
+	resp, err := s.engine.Commit(ctx, read)
 	if err != nil {
 		return head{}, err
 	}
-	if marker := op.First(resp, 1); marker != nil {
-		last, err := s.lastMarked(ctx, lock, marker)
-		if err != nil {
-			return head{}, err
+	n := len(read.Then)
+	kv, latest := op.First(resp, n-2), op.First(resp, n-1)
+	switch {
+	case whole > 0 && (latest == nil || latest.ModRevision <= whole):
+	case whole == 0 && op.First(resp, 0) == nil && op.First(resp, 1) == nil:
+		err = s.foldNewest(ctx, lock, resp, told) // which is nothing, and remembered
+	default:
+		if err = s.space.foldable(); err == nil && whole == 0 {
+			err = s.foldNewest(ctx, lock, resp, told)
+		} else if err == nil {
+			err = s.foldAll(ctx, lock)
 		}
-		if last > 0 {
-			if err := s.space.foldable(); err != nil {
-				return head{}, err
-			}
-			if err := s.foldUpTo(ctx, lock, last); err != nil {
-				return head{}, err
-			}
+		if err == nil {
 			return s.headOf(ctx, lock, file)
 		}
 	}
-	kv := op.First(resp, 0)
-	if kv == nil {
-		return head{}, nil
+	if err != nil || kv == nil {
+		return head{}, err
 	}
 	return parseHead(kv)
 }
@@ -154,10 +159,12 @@ func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send 
 	if offset < 0 {
 		return fmt.Errorf("%w: offset %d: want 0 or more", ErrInvalidArgument, offset)
 	}
-	// A section is published with a change of its lock's key. What is published from now on is
-	// told, and what was before is in what is read next.
+	// A section is published with a change of its lock's key, or of latest/L. What is published from
+	// now on is told, and what was before is in what is read next.
 	t := s.mirror.feed.joinTail(lock)
 	defer s.mirror.feed.leaveTail(lock, t)
+	s.tails.join(s)
+	defer s.tails.leave()
 	for {
 		var err error
 		if offset, err = s.catchUp(ctx, lock, file, offset, send); err != nil {
@@ -247,7 +254,7 @@ func (s *Store) listFiles(ctx context.Context, lock string, limit int, after str
 			s.quarantine.add(string(kv.Key), err)
 			continue
 		}
-		found[string(kv.Key)] = File{Lock: lock, Name: name, Size: h.Size, Token: h.Token}
+		found[string(kv.Key)] = File{Lock: lock, Name: name, Size: h.Size, Token: h.Token, N: h.N}
 	}
 	if resp.More {
 		last = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
@@ -273,10 +280,7 @@ func (s *Store) listFiles(ctx context.Context, lock string, limit int, after str
 // something is malformed.
 func (s *Store) findAndFold(ctx context.Context) error {
 	var locks []string
-	if err := s.sections(ctx, s.keys.allMarkers(), func(k sectionKey) string {
-		locks = append(locks, k.lock)
-		return clientv3.GetPrefixRangeEnd(s.keys.markers(k.lock))
-	}); err != nil {
+	if err := s.unfoldedLocks(ctx, func(lock string) { locks = append(locks, lock) }); err != nil {
 		return err
 	}
 	for _, lock := range locks {

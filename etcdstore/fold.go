@@ -81,15 +81,47 @@ func (s *Store) foldLater(lock string) {
 
 // foldAll folds every section of a lock that is published now.
 func (s *Store) foldAll(ctx context.Context, lock string) error {
-	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Range(op.Last(s.keys.markers(lock)))}})
-	if err != nil || op.First(resp, 0) == nil {
+	told := s.features.on(featurePublish)
+	resp, err := s.engine.Commit(ctx, commit.Txn{Then: s.lookForNewest(lock)})
+	if err != nil {
 		return err
 	}
-	last, err := s.lastMarked(ctx, lock, op.First(resp, 0))
-	if err != nil || last == 0 {
-		return err
+	return s.foldNewest(ctx, lock, resp, told)
+}
+
+// lookForNewest reads the last sections of a lock that are published and not folded.
+func (s *Store) lookForNewest(lock string) []*pb.RequestOp {
+	bundles := op.Prefix(s.keys.bundles(lock))
+	bundles.KeysOnly = true
+	return []*pb.RequestOp{op.Range(op.Last(s.keys.markers(lock))), op.Range(bundles)}
+}
+
+// foldNewest folds the sections of a lock up to those that lookForNewest has found, by the first
+// two answers of a transaction. told: before that was asked, all servers told by latest/L what they
+// publish.
+func (s *Store) foldNewest(ctx context.Context, lock string, resp *pb.TxnResponse, told bool) error {
+	var newest int64
+	if marker := op.First(resp, 0); marker != nil {
+		last, err := s.lastMarked(ctx, lock, marker)
+		if err != nil {
+			return err
+		}
+		newest = last
 	}
-	return s.foldUpTo(ctx, lock, last)
+	for _, kv := range op.Ranged(resp, 1) {
+		if sec, _, err := s.keys.bundleOf(kv); err == nil {
+			newest = max(newest, sec.Token)
+		}
+	}
+	if newest > 0 {
+		if err := s.foldUpTo(ctx, lock, newest); err != nil {
+			return err
+		}
+	}
+	if told {
+		s.heads.whole(lock, resp.Header.Revision)
+	}
+	return nil
 }
 
 // foldUpTo folds a lock's published sections, oldest first, up to a token. One goroutine of a store
@@ -100,22 +132,22 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 		return err
 	}
 	defer unlock()
+	overtaken := false
 	for {
-		oldest, rev, err := s.oldest(ctx, lock, token)
-		if err != nil {
-			return err
+		oldest, err := s.oldest(ctx, lock, token, overtaken)
+		if err == nil && len(oldest.secs) > 0 {
+			oldest.through, err = s.fold(ctx, lock, oldest)
 		}
-		if len(oldest) > 0 {
-			through, err := s.fold(ctx, lock, oldest, rev)
-			if err != nil && !errors.Is(err, errOvertaken) {
-				return fmt.Errorf("fold %s: %w", quoted(lock), err)
-			} else if err != nil || through < token {
-				continue
-			}
+		overtaken = errors.Is(err, errOvertaken)
+		switch {
+		case overtaken:
+		case err != nil:
+			return fmt.Errorf("fold %s: %w", quoted(lock), err)
+		case oldest.through >= token:
+			s.heads.folded(lock, token, oldest.rev)
+			s.space.folded(lock, token)
+			return nil
 		}
-		s.heads.folded(lock, token, rev)
-		s.space.folded(lock, token)
-		return nil
 	}
 }
 
@@ -123,31 +155,41 @@ func (s *Store) foldUpTo(ctx context.Context, lock string, token int64) error {
 // remembered of a head was wrong.
 var errOvertaken = errors.New("overtaken")
 
-// fold folds the oldest sections of a lock, as they were at a revision, all in one step. If that is
-// too much for one step, it folds the first of them alone, in as many as that takes. It returns the
-// token of the last section that it has folded.
+// fold folds the oldest sections of a lock, all in one step. If that is too much for one step, it
+// folds the first of them alone, in as many as that takes. It returns the token up to which all are
+// folded then.
 //
 // Only a single section may take several steps. If a fold is broken off between two, whoever takes
 // it up must put the same chunks; and what several sections come to depends on which of them are
 // folded together: 5 with 6 fills a chunk that 5 alone does not.
+//
+// Of a section that was held the marker is compared. A bundle is not: whoever folds it puts the
+// heads of all its files. So if they are as they were when the bundle was there, it was not folded
+// since; and heads that are newer than that are not gone by.
 //
 // A section has more files than its bound if its client went back and forth between servers, each
 // of which counts by itself. What compares and moves as many heads etcd does not take. So instead
 // of its own heads all of the lock's are compared, as one range: none was put since the revision,
 // so that each is what was read after it, and is not to be remembered from before. And they are
 // moved by transactions inside the last one.
-func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection, rev int64) (through int64, err error) {
+func (s *Store) fold(ctx context.Context, lock string, o oldestSections) (through int64, err error) {
+	secs, rev := o.secs, o.rev
 	var guard []*pb.Compare
 	var files []string
-	sizes, tokens := map[string]int{}, map[string]int64{}
+	sizes, versions := map[string]int{}, map[string]Version{}
+	bundled := false
 	for _, sec := range secs {
-		guard = append(guard, op.ModifiedAt(s.keys.marker(lock, sec.token), sec.marker))
+		if sec.bundle == "" {
+			guard = append(guard, op.ModifiedAt(s.keys.marker(lock, sec.Token), sec.marker))
+		} else {
+			bundled = true
+		}
 		for _, r := range sec.records {
-			if _, ok := tokens[r.file]; !ok {
+			if _, ok := versions[r.file]; !ok {
 				files = append(files, r.file)
 			}
 			sizes[r.file] += len(r.data)
-			tokens[r.file] = sec.token
+			versions[r.file] = sec.Version
 		}
 	}
 	bytes := make(map[string][]byte, len(files))
@@ -176,34 +218,43 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection, 
 		if !many {
 			guard = append(guard, op.ModifiedAt(key, f.rev))
 		}
+		if bundled && f.rev > rev {
+			s.heads.drop(key)
+			return 0, errOvertaken
+		}
 		puts, err := s.grow(ctx, lock, file, &f.headValue, bytes[file])
 		if err != nil {
 			return 0, err
 		}
-		f.Token = tokens[file]
+		f.Token, f.N = versions[file].Token, versions[file].N
 		chunks = append(chunks, puts...)
 		last = append(last, op.Put(key, encode(f.headValue)))
 		grown[i] = f
 	}
 	// The last step moves the heads, and does away with what the file now has.
 	for _, sec := range secs {
-		last = append(last, op.Delete(s.keys.marker(lock, sec.token)), op.DeletePrefix(s.keys.records(lock, sec.token)))
+		if sec.bundle != "" {
+			last = append(last, op.Delete(sec.bundle))
+			continue
+		}
+		last = append(last, op.Delete(s.keys.marker(lock, sec.Token)), op.DeletePrefix(s.keys.records(lock, sec.Token)))
 	}
+	inParts := many || bundled && len(last) > stepOps/2
 	steps := split(chunks)
-	if n := len(steps); n > 0 && len(steps[n-1])+len(last) <= stepOps {
+	if n := len(steps); n > 0 && (inParts && n == 1 && bundled || len(steps[n-1])+len(last) <= stepOps) {
 		last = append(steps[n-1], last...)
 		steps = steps[:n-1]
 	}
 	if len(steps) > 0 && len(secs) > 1 {
-		return s.fold(ctx, lock, secs[:1], rev)
+		return s.fold(ctx, lock, o.first(1))
 	}
 	for _, ops := range append(steps, last) {
 		bytes := bytesOf(ops)
-		if many {
+		if inParts {
 			ops = commit.Nested(ops)
 		}
 		t, run := commit.Txn{If: guard, Then: ops}, s.engine.Alone // a large one would hold up a batch
-		if !many && t.Small() {
+		if !inParts && t.Small() {
 			run = s.engine.Commit
 		}
 		if err := s.awaitRoom(ctx, lock, bytes); err != nil {
@@ -226,7 +277,7 @@ func (s *Store) fold(ctx context.Context, lock string, secs []publishedSection, 
 		grown[i].rev = rev
 		s.heads.set(s.keys.head(lock, file), grown[i])
 	}
-	return secs[len(secs)-1].token, nil
+	return o.through, nil
 }
 
 // head is a file's head and the revision it is from, 0 if the file does not exist.

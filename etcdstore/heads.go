@@ -12,6 +12,7 @@ type heads struct {
 	files     map[string]head        // by the head's key
 	published map[string]publication // by lock
 	through   map[string]int64       // by lock: all sections up to this token are folded, or never will be published
+	asOf      map[string]int64       // by lock: what was published up to this revision is folded
 }
 
 // publication is a section that this store published, the latest of its lock.
@@ -67,6 +68,24 @@ func (h *heads) rest(lock string) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.through[lock] + 1
+}
+
+// whole notes that what was published of a lock up to a revision is folded. Whatever is published
+// later puts latest/L. Of a server that does not do so nobody relies on this: see featurePublish.
+func (h *heads) whole(lock string, rev int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.asOf == nil || len(h.asOf) >= maxHeads {
+		h.asOf = map[string]int64{}
+	}
+	h.asOf[lock] = max(h.asOf[lock], rev)
+}
+
+// wholeAsOf is up to which revision all that was published of a lock is folded; 0: not known.
+func (h *heads) wholeAsOf(lock string) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asOf[lock]
 }
 
 // get returns a file's head, if it is remembered.

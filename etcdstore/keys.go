@@ -16,6 +16,10 @@ import (
 //	queue/<lock>//<session>.<request>      a waiter
 //	sessions/<session>                     a session
 //	waited/<lock>                          put with each place that is taken, at times in vain
+//	bundles/<lock>//<server>.<slot>        a section that was published in one call
+//	applied/<lock>//<lane>                 what became of the last publish of a lane
+//	forgotten                              no note of a lane's is certain to be there up to this revision
+//	latest/<lock>                          put whenever something may have been published
 //	staged/<lock>//<token>/<request>       a record
 //	commits/<lock>//<token>                the section is readable
 //	undone/<lock>//<token>                 the section was not published
@@ -46,16 +50,22 @@ func (k keys) lock(lock string) string       { return string(k) + "locks/" + loc
 func (k keys) queue(lock string) string      { return string(k) + "queue/" + lock + "//" }
 func (k keys) session(session string) string { return string(k) + "sessions/" + session }
 func (k keys) waited(lock string) string     { return k.allWaited() + lock }
-func (k keys) horizon() string               { return string(k) + "horizon" }
-func (k keys) meta() string                  { return string(k) + "cluster/meta" }
-func (k keys) features() string              { return string(k) + "cluster/features" }
-func (k keys) server(lease string) string    { return k.allServers() + lease }
-func (k keys) turn() string                  { return string(k) + "cluster/defragment" }
-func (k keys) secret() string                { return string(k) + "cluster/secret" }
-func (k keys) numbered() string              { return string(k) + "cluster/numbered" }
-func (k keys) numberedBefore() string        { return string(k) + "numbered" }
-func (k keys) client(id int32) string        { return k.allClients() + fmt.Sprintf("%08x", uint32(id)) }
-func (k keys) allClients() string            { return string(k) + "clients/" }
+func (k keys) latest(lock string) string     { return k.allLatest() + lock }
+func (k keys) bundles(lock string) string    { return k.allBundles() + lock + "//" }
+func (k keys) applied(lock string, lane Lane) string {
+	return k.allApplied() + lock + "//" + hex.EncodeToString(lane[:])
+}
+func (k keys) forgotten() string          { return string(k) + "forgotten" }
+func (k keys) horizon() string            { return string(k) + "horizon" }
+func (k keys) meta() string               { return string(k) + "cluster/meta" }
+func (k keys) features() string           { return string(k) + "cluster/features" }
+func (k keys) server(lease string) string { return k.allServers() + lease }
+func (k keys) turn() string               { return string(k) + "cluster/defragment" }
+func (k keys) secret() string             { return string(k) + "cluster/secret" }
+func (k keys) numbered() string           { return string(k) + "cluster/numbered" }
+func (k keys) numberedBefore() string     { return string(k) + "numbered" }
+func (k keys) client(id int32) string     { return k.allClients() + fmt.Sprintf("%08x", uint32(id)) }
+func (k keys) allClients() string         { return string(k) + "clients/" }
 
 // parseClient parses what client makes.
 func (k keys) parseClient(key string) (id int32, ok bool) {
@@ -92,6 +102,9 @@ func (k keys) chunks(lock, file string) string {
 func (k keys) allLocks() string   { return string(k) + "locks/" }
 func (k keys) allQueues() string  { return string(k) + "queue/" }
 func (k keys) allWaited() string  { return string(k) + "waited/" }
+func (k keys) allLatest() string  { return string(k) + "latest/" }
+func (k keys) allBundles() string { return string(k) + "bundles/" }
+func (k keys) allApplied() string { return string(k) + "applied/" }
 func (k keys) allStaged() string  { return string(k) + "staged/" }
 func (k keys) allMarkers() string { return string(k) + "commits/" }
 func (k keys) allNotes() string   { return string(k) + "undone/" }
@@ -103,7 +116,8 @@ func (k keys) allServers() string { return string(k) + "cluster/servers/" }
 // key. Another store's prefix must not begin so behind this one.
 func families() []string {
 	return []string{
-		"chunks/", "clients/", "cluster/", "commits/", "files/", "locks/", "queue/", "sessions/", "staged/", "undone/", "waited/",
+		"applied/", "bundles/", "chunks/", "clients/", "cluster/", "commits/", "files/", "latest/", "locks/", "queue/", "sessions/",
+		"staged/", "undone/", "waited/",
 	}
 }
 
@@ -156,6 +170,41 @@ func (k keys) parseLock(key string) (lock string, ok bool) {
 func (k keys) parseWaited(key string) (lock string, ok bool) {
 	lock, ok = strings.CutPrefix(key, k.allWaited())
 	return lock, ok && isLock(lock)
+}
+
+// parseLatest parses the key that is put with whatever is published.
+func (k keys) parseLatest(key string) (lock string, ok bool) {
+	lock, ok = strings.CutPrefix(key, k.allLatest())
+	return lock, ok && isLock(lock)
+}
+
+// bundle is the key of a section that a store publishes in one call.
+func (k keys) bundle(lock, server string, slot int) string {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], uint32(slot)) //nolint:gosec // a slot is below maxSlots
+	return k.bundles(lock) + server + "." + hex.EncodeToString(b[:])
+}
+
+// parseBundle parses what bundle makes.
+func (k keys) parseBundle(key string) (lock, server string, slot int, ok bool) {
+	lock, name, ok := k.cut(key, k.allBundles())
+	if !ok {
+		return "", "", 0, false
+	}
+	server, slot8, ok := strings.Cut(name, ".")
+	_, isServer := parseHex16(server)
+	n, err := strconv.ParseUint(slot8, 16, 31)
+	return lock, server, int(n), ok && isServer && err == nil && len(slot8) == 8 && lowerHex(slot8) && n < maxSlots
+}
+
+// parseApplied parses the key of a lane's note.
+func (k keys) parseApplied(key string) (lock string, lane Lane, ok bool) {
+	lock, name, ok := k.cut(key, k.allApplied())
+	if !ok {
+		return "", Lane{}, false
+	}
+	n, err := hex.Decode(lane[:], []byte(name[:min(len(name), 2*len(lane))]))
+	return lock, lane, err == nil && n == len(lane) && len(name) == 2*len(lane) && lowerHex(name)
 }
 
 // parseSession parses a session's key.

@@ -29,6 +29,8 @@ import (
 //	a marker     publishes nothing
 //	a record     with a key of another form is in no file; one that cannot be read, under a key as a
 //	             client's append has it, may have been acknowledged: its section is not folded
+//	a bundle     may have been acknowledged, and is folded by nobody, nor what is published after it
+//	a lane       its next publish is refused
 //	a head       its file can neither be read nor grow, nor what is published after that
 //
 // Tokens are revisions. So what is about a token was put after it, and a higher one is malformed.
@@ -63,6 +65,8 @@ func (kd kind) span(k keys) (from, end string) {
 // kinds are all kinds, in the order of their keys.
 func kinds() []kind {
 	return []kind{
+		{name: "lane", key: "applied/", check: checkApplied, loses: "what became of the last publish of its lane"},
+		{name: "bundle", key: "bundles/", page: 16, check: checkBundle, loses: "what was published with it"},
 		{name: "chunk", key: "chunks/", check: checkChunk, keysOnly: true},
 		{name: "client", key: "clients/", check: checkClient, keysOnly: true},
 		{name: "turn", key: "cluster/defragment", check: checkTurn},
@@ -73,7 +77,9 @@ func kinds() []kind {
 		{name: "server", key: "cluster/servers/", check: checkServer},
 		{name: "marker", key: "commits/", check: checkMarker, loses: "what its section has appended"},
 		{name: "head", key: "files/", check: checkHead, loses: "its file"},
+		{name: "forgotten", key: "forgotten", check: checkForgotten, cluster: true},
 		{name: "horizon", key: "horizon", check: checkDecimal(64), cluster: true},
+		{name: "latest", key: "latest/", check: checkLatest, keysOnly: true},
 		{name: "holder", key: "locks/", check: checkHolder},
 		{name: "number", key: "numbered", check: checkDecimal(32), cluster: true},
 		{name: "waiter", key: "queue/", check: checkPlace},
@@ -164,6 +170,36 @@ func checkWaited(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
 		return "", errKey
 	}
 	return lock, nil
+}
+
+func checkLatest(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
+	lock, ok := k.parseLatest(string(kv.Key))
+	if !ok {
+		return "", errKey
+	}
+	return lock, nil
+}
+
+func checkApplied(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
+	lock, _, ok := k.parseApplied(string(kv.Key))
+	if !ok {
+		return k.lockIn(k.allApplied(), kv), errKey
+	}
+	_, err = decodeLaneNote(kv.Value)
+	return lock, err
+}
+
+func checkBundle(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
+	_, lock, err = k.bundleOf(kv)
+	if err == nil {
+		_, err = decodeBundle(kv.Value)
+	}
+	return lock, err
+}
+
+func checkForgotten(_ keys, kv *mvccpb.KeyValue) (string, error) {
+	_, err := forgottenIn(kv)
+	return "", err
 }
 
 // sectionOf returns the section that a record, a marker or a note belongs to.

@@ -157,7 +157,7 @@ func (s *Store) makeMeta(ctx context.Context, above []*pb.Compare) (rev int64, e
 	}
 	if len(found.Kvs) == 0 {
 		t.If = append(t.If, op.Empty(string(s.keys)))
-		t.Then = append(t.Then, op.Put(s.keys.features(), encode(featuresValue{On: Features()})))
+		t.Then = append(t.Then, op.Put(s.keys.features(), encode(featuresValue{On: Features()})), op.Put(s.keys.forgotten(), hex16(0)))
 	}
 	resp, err := s.apply(ctx, t.Request())
 	if err != nil || !resp.Succeeded {

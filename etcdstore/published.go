@@ -23,6 +23,11 @@ const (
 	mergeSections = 8
 	mergeFiles    = 8
 	mergeBytes    = 64 << 10
+
+	// The bounds of those that were published in one call, which are many and small.
+	mergeBundles     = 256
+	mergeBundleFiles = 48
+	mergeBundleBytes = 256 << 10
 )
 
 // record is one staged record.
@@ -84,7 +89,7 @@ func (s *Store) marked(markers []*mvccpb.KeyValue) (secs []publishedSection, odd
 			odd++
 			continue
 		}
-		secs = append(secs, publishedSection{token: sec.token, marker: kv.ModRevision})
+		secs = append(secs, publishedSection{Version: Version{Token: sec.token}, marker: kv.ModRevision})
 	}
 	return secs, odd
 }
@@ -115,18 +120,50 @@ func (s *Store) lastMarked(ctx context.Context, lock string, marker *mvccpb.KeyV
 	if len(secs) == 0 {
 		return 0, err
 	}
-	return secs[len(secs)-1].token, nil
+	return secs[len(secs)-1].Token, nil
 }
 
-// publishedSection is one that is to be folded.
+// publishedSection is one that is to be folded: one that was held, or a bundle.
 type publishedSection struct {
-	token   int64
-	marker  int64 // its marker's revision
+	Version
+	marker  int64  // its marker's revision
+	bundle  string // its key; empty: it was held
 	records []record
 }
 
+// compare says which of two sections was published first.
+func (sec publishedSection) compare(other publishedSection) int {
+	return cmp.Or(cmp.Compare(sec.Token, other.Token), cmp.Compare(sec.N, other.N))
+}
+
+// oldestSections are the oldest published sections of a lock that are not folded, in order, as many
+// as are folded together.
+type oldestSections struct {
+	secs []publishedSection
+	// through is a token up to which there are no others. The last sections of a token may be left
+	// for the next fold.
+	through int64
+	rev     int64 // as of which they were read
+}
+
+// upTo is through if a fold has the first n sections only.
+func (o oldestSections) upTo(n int) int64 {
+	if n == len(o.secs) {
+		return o.through
+	}
+	if o.secs[n].Token == o.secs[n-1].Token {
+		return o.secs[n].Token - 1
+	}
+	return o.secs[n-1].Token
+}
+
+// first is the oldest n of them.
+func (o oldestSections) first(n int) oldestSections {
+	return oldestSections{o.secs[:n], o.upTo(n), o.rev}
+}
+
 // oldest reads the oldest published sections of a lock, up to a token: as many as are folded
-// together, as they are at one revision, which it returns with them.
+// together, as they are at one revision.
 //
 // If it was this store that published under that token, it knows at which revision, and the read is
 // serializable: the etcd member that it speaks to looks into its own state, and asks no other
@@ -140,39 +177,47 @@ type publishedSection struct {
 //	                       the member is at 50, etcd at 60: all up to 45 is there. What
 //	                       another store has folded since, the guard of the fold finds.
 //
-// If another store published it, this one does not know how far the member has to be.
-func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []publishedSection, rev int64, err error) {
+// If another store published it, this one does not know how far the member has to be. sure: it asks
+// the quorum.
+func (s *Store) oldest(ctx context.Context, lock string, token int64, sure bool) (o oldestSections, err error) {
 	latest := s.heads.latest(lock)
-	here := latest.token == token
-	markers, staged := op.Prefix(s.keys.markers(lock)), op.Prefix(s.keys.records(lock, token))
+	here := latest.token == token && !sure
+	markers, staged, bundles := op.Prefix(s.keys.markers(lock)), op.Prefix(s.keys.records(lock, token)), op.Prefix(s.keys.bundles(lock))
 	least := s.heads.rest(lock)
 	markers.Key, markers.KeysOnly, markers.Limit = []byte(s.keys.marker(lock, least)), true, mergeSections
 	staged.Key, staged.Limit = []byte(s.keys.records(lock, least)), recordsPage // what was lost and is not swept yet comes along
-	markers.Serializable, staged.Serializable = here, here
-	read := commit.Txn{Then: []*pb.RequestOp{op.Range(markers), op.Range(staged)}}
+	bundles.KeysOnly = true
+	read := commit.Txn{Then: []*pb.RequestOp{op.Range(markers), op.Range(staged), op.Range(bundles)}}
+	markers.Serializable, staged.Serializable, bundles.Serializable = here, here, here
 	resp, err := s.engine.Commit(ctx, read)
 	if here && err == nil && resp.Header.Revision < latest.rev {
-		markers.Serializable, staged.Serializable = false, false
+		markers.Serializable, staged.Serializable, bundles.Serializable = false, false, false
 		resp, err = s.engine.Commit(ctx, read)
 	}
 	if err != nil {
-		return nil, 0, err
+		return o, err
 	}
-	rev = resp.Header.Revision
+	o.rev, o.through = resp.Header.Revision, token
 	secs, odd := s.marked(op.Ranged(resp, 0))
-	if odd > 0 && resp.Responses[0].GetResponseRange().More {
-		if secs, err = s.scanMarked(ctx, lock, least, rev); err != nil {
-			return nil, 0, err
+	more := resp.Responses[0].GetResponseRange().More
+	if odd > 0 && more {
+		if secs, err = s.scanMarked(ctx, lock, least, o.rev); err != nil {
+			return o, err
 		}
+		more = len(secs) > mergeSections
 		secs = secs[:min(mergeSections, len(secs))]
 	}
-	secs = slices.DeleteFunc(secs, func(sec publishedSection) bool { return sec.token > token })
-	if len(secs) == 0 {
-		return nil, rev, nil
+	if n := len(secs); more && n > 0 {
+		o.through = min(token, secs[n-1].Token)
 	}
-	if resp.Responses[1].GetResponseRange().More { // more records than a page has: one section alone
-		secs[0].records, err = s.records(ctx, lock, secs[0].token)
-		return secs[:1], rev, err
+	o.secs = append(secs, s.bundled(lock, op.Ranged(resp, 2), o.rev)...)
+	o.secs = slices.DeleteFunc(o.secs, func(sec publishedSection) bool { return sec.Token > o.through })
+	slices.SortFunc(o.secs, publishedSection.compare)
+	if len(o.secs) == 0 {
+		return o, nil
+	}
+	if resp.Responses[1].GetResponseRange().More { // more records than a page has: of the sections that were held one alone
+		return s.oldestOfMany(ctx, lock, o)
 	}
 	kvs := map[int64][]*mvccpb.KeyValue{}
 	for _, kv := range op.Ranged(resp, 1) {
@@ -180,18 +225,120 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64) (secs []pu
 			kvs[sec.token] = append(kvs[sec.token], kv)
 		}
 	}
-	bytes, files := 0, map[string]bool{}
-	for i := range secs {
-		if secs[i].records, err = s.inOrder(kvs[secs[i].token]); err != nil {
-			return nil, 0, err
+	for i := range o.secs {
+		if sec := &o.secs[i]; sec.bundle == "" {
+			if sec.records, err = s.inOrder(kvs[sec.Token]); err != nil {
+				return o, err
+			}
 		}
-		for _, r := range secs[i].records {
+	}
+	return s.together(ctx, lock, o)
+}
+
+// oldestOfMany cuts the sections before the first that was held, or behind that if it is the first:
+// it is folded alone.
+func (s *Store) oldestOfMany(ctx context.Context, lock string, o oldestSections) (oldestSections, error) {
+	held := slices.IndexFunc(o.secs, func(sec publishedSection) bool { return sec.bundle == "" })
+	switch {
+	case held > 0:
+		return s.together(ctx, lock, o.first(held))
+	case held < 0:
+		return s.together(ctx, lock, o)
+	}
+	var err error
+	o.secs[0].records, err = s.records(ctx, lock, o.secs[0].Token)
+	return o.first(1), err
+}
+
+// bundled returns the sections that bundles are, as they were at a revision.
+func (s *Store) bundled(lock string, kvs []*mvccpb.KeyValue, rev int64) (secs []publishedSection) {
+	there := make(map[string]struct{}, len(kvs))
+	for _, kv := range kvs {
+		sec, _, err := s.keys.bundleOf(kv)
+		if err != nil {
+			s.quarantine.add(string(kv.Key), err)
+			continue
+		}
+		there[sec.bundle] = struct{}{}
+		secs = append(secs, sec)
+	}
+	s.bundles.left(lock, rev, func(key string) bool {
+		_, is := there[key]
+		return is
+	})
+	return secs
+}
+
+// together cuts the sections where a fold would have too much, and gets what the bundles do.
+func (s *Store) together(ctx context.Context, lock string, o oldestSections) (oldestSections, error) {
+	o = o.first(min(len(o.secs), mergeBundles))
+	if err := s.contents(ctx, lock, o.secs); err != nil {
+		return o, err
+	}
+	bytes, files, held := 0, map[string]bool{}, 0
+	for i, sec := range o.secs {
+		mostBytes, mostFiles := mergeBytes, mergeFiles
+		if sec.bundle == "" {
+			held++
+		}
+		if held == 0 {
+			mostBytes, mostFiles = mergeBundleBytes, mergeBundleFiles
+		}
+		for _, r := range sec.records {
 			bytes += len(r.data)
 			files[r.file] = true
 		}
-		if i > 0 && (bytes > mergeBytes || len(files) > mergeFiles) {
-			return secs[:i], rev, nil
+		if i > 0 && (bytes > mostBytes || len(files) > mostFiles) {
+			return o.first(i), nil
 		}
 	}
-	return secs, rev, nil
+	return o, nil
+}
+
+// contents gets what bundles do: from memory if they are this store's own, else from etcd.
+// [errOvertaken]: one of them is folded meanwhile.
+func (s *Store) contents(ctx context.Context, lock string, secs []publishedSection) error {
+	var missing []int
+	for i := range secs {
+		sec := &secs[i]
+		if sec.bundle == "" {
+			continue
+		}
+		if ops, known := s.bundles.get(lock, sec.bundle, sec.Token); known {
+			sec.records = recordsOf(ops)
+		} else {
+			missing = append(missing, i)
+		}
+	}
+	for part := range slices.Chunk(missing, recordsPage/16) {
+		var gets []*pb.RequestOp
+		for _, i := range part {
+			gets = append(gets, op.Get(secs[i].bundle))
+		}
+		resp, err := s.engine.Commit(ctx, commit.Txn{Then: gets})
+		if err != nil {
+			return err
+		}
+		for n, i := range part {
+			kv := op.First(resp, n)
+			if kv == nil || kv.ModRevision != secs[i].Token {
+				return errOvertaken
+			}
+			ops, err := decodeBundle(kv.Value)
+			if err != nil {
+				return malformedKey(kv, err)
+			}
+			secs[i].records = recordsOf(ops)
+		}
+	}
+	return nil
+}
+
+// recordsOf are the records that operations come to.
+func recordsOf(ops []Operation) []record {
+	rs := make([]record, len(ops))
+	for i, o := range ops {
+		rs[i] = record{file: o.File, data: o.Data}
+	}
+	return rs
 }

@@ -17,7 +17,9 @@ func (s *Store) serve(up bool) {
 	up = up && s.seen.Err() == nil
 	s.health.Set(up)
 	if !up {
-		s.mirror.endWaits(s.engine.Unserved())
+		why := s.engine.Unserved()
+		s.mirror.endWaits(why)
+		s.bundles.endWaits(why, false)
 	}
 }
 

@@ -398,8 +398,10 @@ func (s *Store) evictOverdue(ctx context.Context, k sectionKey) error {
 // folds to nothing.
 //
 // It says whose section it is, so that nobody else who asks under this token is told success.
+//
+// With it comes what readers and tails look at, who need not look for markers then.
 func (s *Store) marker(c session, sec Section) []*pb.RequestOp {
-	return []*pb.RequestOp{op.Put(s.keys.marker(sec.Lock, sec.Token), c.id)}
+	return []*pb.RequestOp{op.Put(s.keys.marker(sec.Lock, sec.Token), c.id), op.Put(s.keys.latest(sec.Lock), "")}
 }
 
 // note keeps that, and why, a section was not published.

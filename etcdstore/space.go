@@ -120,9 +120,12 @@ func (s *Store) room() error {
 
 // roomFor is [ErrNoSpace] if there is no room for a record, and for folding it. Otherwise it counts
 // it: until some time after its answer, of which hadRoom tells.
-func (s *Store) roomFor(r Record) error {
+func (s *Store) roomFor(r Record) error { return s.roomForBytes(int64(len(r.Data))) }
+
+// roomForBytes is roomFor for data of so many bytes.
+func (s *Store) roomForBytes(n int64) error {
 	open := s.usage.bytes()
-	p, n := s.space, int64(len(r.Data))
+	p := s.space
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open = open
@@ -134,7 +137,9 @@ func (s *Store) roomFor(r Record) error {
 }
 
 // hadRoom notes that a record is in etcd's file, or will not be.
-func (s *Store) hadRoom(r Record) { s.space.answered(takes(int64(len(r.Data)))) }
+func (s *Store) hadRoom(r Record) { s.hadRoomForBytes(int64(len(r.Data))) }
+
+func (s *Store) hadRoomForBytes(n int64) { s.space.answered(takes(n)) }
 
 // answered notes that something is put that was counted, or will not be.
 func (p *space) answered(bytes int64) {

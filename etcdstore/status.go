@@ -38,6 +38,7 @@ func (s *Store) inspect(ctx context.Context, lock string) (LockInfo, error) {
 		op.Range(op.Last(s.keys.notes(lock))),
 		op.Range(op.Count(s.keys.heads(lock))),
 		op.Range(op.Count(s.keys.markers(lock))),
+		op.Range(op.Count(s.keys.bundles(lock))),
 	}})
 	if err != nil {
 		return LockInfo{}, err
@@ -49,7 +50,7 @@ func (s *Store) inspect(ctx context.Context, lock string) (LockInfo, error) {
 	}
 	info.LastUndone = undoneText(op.First(resp, 3))
 	if info.Holder == nil {
-		if info.QueueLength == 0 && count(4) == 0 && count(5) == 0 && info.LastUndone == "" {
+		if info.QueueLength == 0 && count(4) == 0 && count(5) == 0 && count(6) == 0 && info.LastUndone == "" {
 			return LockInfo{}, fmt.Errorf("%w: %s is free, and has no files", ErrLockNotFound, quoted(lock))
 		}
 		return info, nil

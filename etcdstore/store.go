@@ -94,6 +94,8 @@ type Store struct {
 	inspects   *shared               // of crowded locks
 	silences   *silences             // sessions by when they were heard of last
 	quarantine *quarantine           // malformed keys that were met
+	bundles    *bundles              // that this store has published
+	tails      tails                 // how many there are
 	asked      chan struct{}         // of size 1: the watch is to say how far it has come
 	listings   *listings             // what was listed lately
 	ages       *ages                 // of heartbeats that other servers have heard
@@ -170,6 +172,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		voucher:    newVoucher(),
 		inspects:   newShared(),
 		quarantine: newQuarantine(),
+		bundles:    newBundles(),
 		asked:      make(chan struct{}, 1),
 		listings:   newListings(),
 		ages:       newAges(),
@@ -279,6 +282,7 @@ func (s *Store) Close() error {
 	s.starting.Unlock()
 	s.cancel()
 	s.mirror.endWaits(ErrClosed) // or what waits would be waited for
+	s.bundles.endWaits(ErrClosed, true)
 	s.lingers.stop()
 	s.running.Wait()
 	s.mirror.stop()

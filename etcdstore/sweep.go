@@ -150,7 +150,7 @@ func (s *Store) tidy() {
 	defer tick.Stop()
 	var waited int64
 	for {
-		err := errors.Join(s.findFolds(s.ctx), s.findOrphans(s.ctx), s.dropNotes(s.ctx, time.Now().Add(-noteKept)), s.dropWaited(s.ctx, &waited))
+		err := errors.Join(s.findFolds(s.ctx), s.findOrphans(s.ctx), s.dropNotes(s.ctx, time.Now().Add(-noteKept)), s.dropWaited(s.ctx, &waited), s.forget(s.ctx, time.Now()))
 		if err != nil && s.ctx.Err() == nil {
 			s.log.Debug("tidying was cut short", "err", err)
 		}
@@ -163,11 +163,35 @@ func (s *Store) tidy() {
 }
 
 // findFolds asks for every lock with a published section to be folded.
-func (s *Store) findFolds(ctx context.Context) error {
-	return s.sections(ctx, s.keys.allMarkers(), func(k sectionKey) (next string) {
-		s.folds.add(k.lock)
+func (s *Store) findFolds(ctx context.Context) error { return s.unfoldedLocks(ctx, s.folds.add) }
+
+// unfoldedLocks finds the locks of which something is published and not folded. One may be found
+// twice.
+func (s *Store) unfoldedLocks(ctx context.Context, found func(lock string)) error {
+	err := s.sections(ctx, s.keys.allMarkers(), func(k sectionKey) (next string) {
+		found(k.lock)
 		return clientv3.GetPrefixRangeEnd(s.keys.markers(k.lock))
 	})
+	if err != nil {
+		return err
+	}
+	sc := scanOf(s.keys.allBundles(), 1)
+	sc.keysOnly = true
+	for resp, err := range s.pages(ctx, sc) {
+		if err != nil {
+			return err
+		}
+		for _, kv := range resp.Kvs {
+			_, lock, err := s.keys.bundleOf(kv)
+			if err != nil {
+				s.quarantine.add(string(kv.Key), err)
+				continue
+			}
+			found(lock)
+			sc.from = clientv3.GetPrefixRangeEnd(s.keys.bundles(lock))
+		}
+	}
+	return nil
 }
 
 // findOrphans asks for every section with records that does not look held to be swept.

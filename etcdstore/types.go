@@ -211,17 +211,25 @@ type LockInfo struct {
 type File struct {
 	Lock  string
 	Name  string
-	Size  int64 // in bytes
-	Token int64 // of the last section published to it
+	Size  int64  // in bytes
+	Token int64  // of the last section published to it
+	N     uint32 // which of that token: see [Version]
 }
 
 // Piece is a run of a file's bytes.
 type Piece struct {
 	Data   []byte
-	Offset int64 // of Data in the file, in bytes
-	Size   int64 // of the file at that moment, in bytes
-	Token  int64 // of the last section published to it
+	Offset int64  // of Data in the file, in bytes
+	Size   int64  // of the file at that moment, in bytes
+	Token  int64  // of the last section published to it
+	N      uint32 // which of that token: see [Version]
 }
+
+// Version is that of the last section published to the file.
+func (f File) Version() Version { return Version{f.Token, f.N} }
+
+// Version is that of the last section published to the file.
+func (p Piece) Version() Version { return Version{p.Token, p.N} }
 
 // EventType is what happened to a lock.
 type EventType int

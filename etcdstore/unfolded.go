@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -18,8 +18,8 @@ import (
 
 // unfolded is what the published sections of a lock have for a file that is not in it yet.
 type unfolded struct {
-	data  []byte
-	token int64 // of the last of them
+	data []byte
+	last Version // the last of them
 }
 
 // unfoldedOf reads the files of a lock as they will be when all that is published is folded: their
@@ -37,7 +37,7 @@ func (s *Store) unfoldedOf(ctx context.Context, lock string, refusal error) (hea
 func (s *Store) unfoldedNow(ctx context.Context, lock string, refusal error) (map[string]head, map[string]unfolded, error) {
 	markers := op.Prefix(s.keys.markers(lock))
 	markers.KeysOnly = true
-	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Range(op.Prefix(s.keys.heads(lock))), op.Range(markers)}})
+	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Range(op.Prefix(s.keys.heads(lock))), op.Range(markers), op.Range(op.Prefix(s.keys.bundles(lock)))}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,17 +51,31 @@ func (s *Store) unfoldedNow(ctx context.Context, lock string, refusal error) (ma
 	}
 	total := 0
 	secs, _ := s.marked(op.Ranged(resp, 1))
-	for _, sec := range secs { // in the order of their tokens
-		token := sec.token
-		records, err := s.recordsAt(ctx, lock, token, resp.Header.Revision)
+	for _, kv := range op.Ranged(resp, 2) {
+		sec, _, err := s.keys.bundleOf(kv)
 		if err != nil {
-			return nil, nil, err
+			continue
+		}
+		ops, err := decodeBundle(kv.Value)
+		if err != nil {
+			return nil, nil, malformedKey(kv, err)
+		}
+		sec.records = recordsOf(ops)
+		secs = append(secs, sec)
+	}
+	slices.SortFunc(secs, publishedSection.compare)
+	for _, sec := range secs {
+		records := sec.records
+		if sec.bundle == "" {
+			if records, err = s.recordsAt(ctx, lock, sec.Token, resp.Header.Revision); err != nil {
+				return nil, nil, err
+			}
 		}
 		for _, r := range records {
 			if total += len(r.data); total > MaxSection {
 				return nil, nil, refusal
 			}
-			rest[r.file] = unfolded{append(rest[r.file].data, r.data...), token}
+			rest[r.file] = unfolded{append(rest[r.file].data, r.data...), sec.Version}
 		}
 	}
 	return heads, rest, nil
@@ -78,7 +92,10 @@ func (s *Store) readUnfolded(ctx context.Context, lock, file string, offset int6
 	if !known && !more {
 		return Piece{}, fmt.Errorf("%w: %s of lock %s", ErrFileNotFound, quoted(file), quoted(lock))
 	}
-	p := Piece{Offset: offset, Size: h.Size + int64(len(rest.data)), Token: max(h.Token, rest.token)}
+	p := Piece{Offset: offset, Size: h.Size + int64(len(rest.data)), Token: h.Token, N: h.N}
+	if more {
+		p.Token, p.N = rest.last.Token, rest.last.N
+	}
 	upto := min(offset+int64(limit), p.Size)
 	if offset < h.Size {
 		if p.Data, err = s.bytes(ctx, lock, file, h.headValue, offset, min(upto, h.Size)); err != nil {
@@ -97,10 +114,7 @@ func (s *Store) filesUnfolded(ctx context.Context, lock string, refusal error) (
 	locks := []string{lock}
 	if lock == "" {
 		locks = nil
-		if err := s.sections(ctx, s.keys.allMarkers(), func(k sectionKey) string {
-			locks = append(locks, k.lock)
-			return clientv3.GetPrefixRangeEnd(s.keys.markers(k.lock))
-		}); err != nil {
+		if err := s.unfoldedLocks(ctx, func(lock string) { locks = append(locks, lock) }); err != nil {
 			return nil, err
 		}
 	}
@@ -115,7 +129,7 @@ func (s *Store) filesUnfolded(ctx context.Context, lock string, refusal error) (
 		}
 		for file, r := range rest {
 			h := heads[file]
-			files[s.keys.head(l, file)] = File{Lock: l, Name: file, Size: h.Size + int64(len(r.data)), Token: max(h.Token, r.token)}
+			files[s.keys.head(l, file)] = File{Lock: l, Name: file, Size: h.Size + int64(len(r.data)), Token: r.last.Token, N: r.last.N}
 		}
 	}
 	return files, nil

@@ -157,6 +157,8 @@ type headValue struct {
 	Chunk int64 `json:"chunk"` // the most bytes in one of its chunks, fixed when the file is made
 	Last  int64 `json:"last"`  // where its last chunk begins
 	Token int64 `json:"token"` // the last section published to it
+
+	N uint32 `json:"n,omitempty"` // which of that token; 0: it was held
 }
 
 // The bounds of heads. All that there are have chunkSize; a chunk that is much smaller would make

@@ -66,6 +66,8 @@
 //	            forgetWaited
 //	attach      package linger    Store.Heartbeat
 //	linger      package linger    in the background, after a stream's close
+//	publish     package publish   Store.Publish
+//	withdraw    package publish   Store.Withdraw
 //
 // The truth rule is in past.go. What moves a lock on, in release, discard and evict, is pass.
 // A batch of two transactions is in batch.go.

@@ -235,10 +235,8 @@ func sites() []site {
 				guard = append(guard, op.ModifiedAt(key, f.rev))
 			}
 `},
-		{"etcdstore/fold.go", `	for _, sec := range secs {
-		last = append(last, op.Delete(s.keys.marker(lock, sec.token)), op`, `	for _, sec := range secs {
-		if !mutated("fold-keeps-marker") {
-			last = append(last, op.Delete(s.keys.marker(lock, sec.token)))
+		{"etcdstore/fold.go", `		last = append(last, op.Delete(s.keys.marker(lock, sec.Token)), op`, `		if !mutated("fold-keeps-marker") {
+			last = append(last, op.Delete(s.keys.marker(lock, sec.Token)))
 		}
 		last = append(last, op`},
 		{"etcdstore/fold.go", `	var guard []*pb.Compare
@@ -258,12 +256,14 @@ func sites() []site {
 	if errors.Is(err, ErrLockExpired) {
 `},
 		{"client/outbox.go", `		c.sent = now
-		c.sends++
+		if !l.untaken {
+			c.sends++
 `, `		if a := c.message().GetAppend(); a != nil && c.sends > 0 && mutated("sdk-repeats-under-another-request") {
 			a.Request += "0"
 		}
 		c.sent = now
-		c.sends++
+		if !l.untaken {
+			c.sends++
 `},
 	}
 }

@@ -1,6 +1,6 @@
 // Package publish looks at sections that are published in one call: acquire, operations and release
 // are one transaction, which only compares that nobody holds the lock or waits for it. It is the
-// model of a design, of which the service has nothing yet.
+// model of a design, of which the service has the first four of the steps below.
 //
 // # What is modelled of the design
 //

@@ -1,0 +1,408 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
+	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
+)
+
+// A section whose content is known in advance needs no holder: it is published in one transaction,
+// as if its lock had been acquired, appended under, and released. It does not write the lock's key,
+// it only compares that nobody holds the lock and nobody waits for it. So any number of stores
+// publish to one lock without meeting, and what one store is asked together is one commit, whose
+// revision is the token of them all:
+//
+//	publish   nobody holds l,           put bundles/l//<server>.0    token 45, N 1
+//	          nobody waits for it,      put applied/l//<lane>
+//	          it is fresh               put latest/l, once
+//	publish   the same                  put bundles/l//<server>.1    token 45, N 2
+//
+// Never does a grant share a revision with a publish of the same lock, for then two sections would
+// have one token: see [commit.Txn].Shares.
+//
+// Tokens say the order of publication still. A publish at 45 needs the lock free, so that no held
+// section has its token below 45 and its marker above.
+
+// PublishArgs are the arguments of [Store.Publish].
+type PublishArgs struct {
+	PublishID
+	Lock       string
+	Operations []Operation // in this order; none: the section publishes nothing, and has a version
+}
+
+// PublishOutcome is what became of a publish.
+type PublishOutcome int
+
+// The outcomes of [Store.Publish] and [Store.Withdraw].
+const (
+	Published PublishOutcome = iota + 1
+	Occupied                 // so far it is not, for the lock is held or waited for
+	Withdrawn                // it is not, and never will be
+)
+
+// Publication is what came of a publish that did not fail.
+type Publication struct {
+	Outcome PublishOutcome
+	Version Version // of the section, if it is published
+	Holder  *Holder // Occupied: who held the lock; nil: nobody just then
+}
+
+// publishing is a publish on its way.
+type publishing struct {
+	s    *Store
+	ctx  context.Context
+	args PublishArgs
+	told func(Publication, error)
+
+	bytes int64 // of data
+	slot  int
+	key   string // of the bundle
+}
+
+// StartPublish is [Store.Publish] without the wait for its end. done is called once, from whichever
+// goroutine, and must not block: plain.go has its contract.
+func (s *Store) StartPublish(ctx context.Context, args PublishArgs, done func(Publication, error)) {
+	p := &publishing{s: s, ctx: ctx, args: args, told: done}
+	for _, o := range args.Operations {
+		p.bytes += int64(len(o.Data))
+	}
+	if err := p.check(); err != nil {
+		done(Publication{}, err)
+		return
+	}
+	if !s.engine.Serving() {
+		done(Publication{}, changedNothing{s.engine.Unserved()})
+		return
+	}
+	s.bundles.enter(ctx, args.Lock, func(slot int, err error) {
+		if err != nil {
+			p.told(Publication{}, err)
+			return
+		}
+		p.slot = slot
+		p.begin()
+	})
+}
+
+// Publish publishes a section in one call, if nobody holds its lock and nobody waits for it. Without
+// an error it returns what came of it, by its Outcome:
+//
+//   - [Published]: all of it can be read, whole, once, by this call or an earlier one of the same
+//     id, under that version.
+//   - [Occupied]: not so far. An earlier delivery of the same id may still come; the next publish
+//     of the lane rules that out, and so does [Store.Withdraw].
+//   - [Withdrawn]: it is not, and never will be.
+//
+// Otherwise the error is
+//
+//   - [ErrOutcomeUnknown]: a later publish of the lane has come first, or it was first sent so long
+//     ago that what became of it is forgotten. It will not be published from now on.
+//   - [ErrFeatureOff]: the cluster does not publish in one call yet.
+//   - [ErrTooLarge], [ErrQuota]: it has more than [MaxPublish] bytes, or more than [MaxOperations]
+//     operations or [MaxPublishFiles] files. Nothing was asked of etcd.
+//   - [ErrNoSpace]: etcd is (nearly) full. A repeat of what is published is not refused.
+//   - [ErrWentBack]: etcd has not come to the revision yet at which it was born.
+//   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
+//   - any other, ctx's included: indeterminate. A repeat finds out.
+//
+// A repeat has the same id and the same operations, and may be made through any store. If so much
+// of the lock is published that it waits to be folded, it waits for that.
+func (s *Store) Publish(ctx context.Context, args PublishArgs) (Publication, error) {
+	return finish(ctx, func(done func(Publication, error)) { s.StartPublish(ctx, args, done) })
+}
+
+func (p *publishing) check() error {
+	args := p.args
+	if err := errors.Join(CheckLock(args.Lock), args.PublishID.check()); err != nil {
+		return err
+	}
+	if p.bytes > MaxPublish {
+		return fmt.Errorf("%w: a publish of %d bytes: want at most %d", ErrTooLarge, p.bytes, MaxPublish)
+	}
+	if n := len(args.Operations); n > MaxOperations {
+		return fmt.Errorf("%w: a publish of %d operations: want at most %d", ErrQuota, n, MaxOperations)
+	}
+	files := map[string]struct{}{}
+	for _, o := range args.Operations {
+		if err := checkFile(o.File); err != nil {
+			return err
+		}
+		if files[o.File] = struct{}{}; len(files) > MaxPublishFiles {
+			return fmt.Errorf("%w: a publish to more than %d files", ErrQuota, MaxPublishFiles)
+		}
+	}
+	return p.s.publishes()
+}
+
+// publishes is [ErrFeatureOff] before sections can be published in one call.
+func (s *Store) publishes() error {
+	if !s.features.on(featurePublish) {
+		return fmt.Errorf("%w: sections are not published in one call before the feature %q is", ErrFeatureOff, featurePublish)
+	}
+	return nil
+}
+
+// begin tries the plain transaction, if the lock looks free. A lane's first publish is taken to have
+// no note, and any other to have one: what is otherwise is resolved.
+func (p *publishing) begin() {
+	s, args := p.s, p.args
+	since, vacant := s.mirror.vacant(args.Lock)
+	if !vacant {
+		p.look()
+		return
+	}
+	if args.Born > s.seen.Highest() || s.roomForBytes(p.bytes) != nil {
+		p.resolve()
+		return
+	}
+	if p.args.Born == 0 {
+		p.args.Born = s.seen.Highest()
+	}
+	noted, unnoted := s.fresh(args.Lock, p.args.PublishID)
+	t := commit.Txn{
+		If: noted, Then: p.puts(), Touch: s.keys.latest(args.Lock), Caller: callerOf(p.ctx),
+		Shares:   s.keys.lock(args.Lock),
+		SharedIf: []*pb.Compare{op.Absent(s.keys.lock(args.Lock)), op.ModifiedBy(s.keys.waited(args.Lock), since)},
+		Refuse: func() error {
+			if _, vacant := s.mirror.vacant(args.Lock); !vacant {
+				return errTaken
+			}
+			return nil
+		},
+	}
+	if args.Number == 1 {
+		t.If = unnoted
+	}
+	t.If = append(t.If, p.slotFree()...)
+	s.engine.Submit(t, func(resp *pb.TxnResponse, err error) {
+		s.hadRoomForBytes(p.bytes)
+		if errors.Is(err, errTaken) {
+			p.look()
+			return
+		}
+		switch outcomeOf(resp, err) {
+		case plainDone:
+			p.told(p.published(resp.Header.Revision), nil)
+		case plainFailed:
+			p.leave(!commit.NotSent(err))
+			p.told(Publication{}, notPublished(err))
+		case plainUnclear:
+			p.resolve()
+		}
+	})
+}
+
+// notPublished is the error of a publish whose transaction failed. It is not made up of two: what
+// was tried before it has certainly come to nothing.
+func notPublished(err error) error {
+	if commit.NotSent(err) {
+		err = changedNothing{err}
+	}
+	return fmt.Errorf("publish: %w", err)
+}
+
+// look only reads what became of the publish, and who holds the lock, if that looks held or waited
+// for. It writes nothing, so that any number of them share a batch.
+func (p *publishing) look() {
+	s, args := p.s, p.args
+	p.leave(false)
+	read := commit.Txn{
+		Then:   append(s.lookAtLane(args.Lock, args.Lane), op.Get(s.keys.lock(args.Lock)), op.Range(op.Any(s.keys.queue(args.Lock)))),
+		Caller: callerOf(p.ctx),
+	}
+	s.engine.Submit(read, func(resp *pb.TxnResponse, err error) {
+		if err != nil {
+			p.told(Publication{}, fmt.Errorf("publish: %w", err))
+			return
+		}
+		said, err := s.laneSays(args.PublishID, op.First(resp, 0), op.First(resp, 1))
+		holder := op.First(resp, 2)
+		switch {
+		case err != nil:
+			p.told(Publication{}, err)
+		case said != nil:
+			p.told(*said, nil)
+		case holder == nil && op.First(resp, 3) == nil: // free after all
+			resolve(p.ctx, s, p.resolved, p.told)
+		default:
+			p.told(Publication{Outcome: Occupied, Holder: holderOf(holder)}, nil)
+		}
+	})
+}
+
+// leave gives the publish's slot back. used: there may be something in it.
+func (p *publishing) leave(used bool) { p.s.bundles.leave(p.args.Lock, p.slot, used) }
+
+// puts is what the publish puts: the bundle, unless it does nothing, and the lane's note.
+func (p *publishing) puts() []*pb.RequestOp {
+	p.key = p.s.keys.bundle(p.args.Lock, p.s.bundles.server, p.slot)
+	note := laneNote{number: p.args.Number, N: slotN(p.slot), At: millis(time.Now())}
+	puts := []*pb.RequestOp{op.Put(p.s.keys.applied(p.args.Lock, p.args.Lane), note.encode())}
+	if len(p.args.Operations) > 0 {
+		puts = append(puts, op.Put(p.key, encodeBundle(p.args.Operations)))
+	}
+	return puts
+}
+
+// slotFree holds while there is no bundle in the publish's slot, which would be lost. There is one
+// if this store has been told nothing of a publish that it made.
+func (p *publishing) slotFree() []*pb.Compare {
+	if len(p.args.Operations) == 0 {
+		return nil
+	}
+	return []*pb.Compare{op.Absent(p.key)}
+}
+
+// published notes that the publish has published its section.
+func (p *publishing) published(rev int64) Publication {
+	s, lock := p.s, p.args.Lock
+	if len(p.args.Operations) > 0 {
+		s.bundles.put(lock, p.key, ownBundle{rev, p.slot, p.args.Operations, p.bytes})
+		s.publish(lock, rev, rev, p.bytes)
+		s.mirror.feed.wink(lock)
+	} else {
+		p.leave(false)
+	}
+	return Publication{Outcome: Published, Version: Version{rev, slotN(p.slot)}}
+}
+
+// resolve makes the publish anew, as a repeat, with transactions that deal with whatever they find.
+func (p *publishing) resolve() {
+	p.leave(false)
+	resolve(p.ctx, p.s, p.resolved, p.told)
+}
+
+func (p *publishing) resolved(ctx context.Context) (Publication, error) {
+	s, args := p.s, p.args
+	if err := s.reached(ctx, args.Born); err != nil {
+		return Publication{}, err
+	}
+	for {
+		if err := s.roomForBytes(p.bytes); err != nil {
+			return s.publishedBefore(ctx, args.Lock, args.PublishID, err)
+		}
+		out, again, err := p.attempt(ctx)
+		s.hadRoomForBytes(p.bytes)
+		if errors.Is(err, ErrNoSpace) {
+			return s.publishedBefore(ctx, args.Lock, args.PublishID, err)
+		}
+		if err != nil || !again {
+			return out, err
+		}
+	}
+}
+
+// reached is [ErrWentBack] if etcd has not come to a revision that a client says it has seen.
+func (s *Store) reached(ctx context.Context, rev int64) error {
+	if rev <= s.seen.Highest() {
+		return nil
+	}
+	resp, err := s.get(ctx, s.keys.meta())
+	if err != nil {
+		return err
+	}
+	return s.wentBack(rev, resp.Header.Revision)
+}
+
+// attempt makes the publish, or finds out why it is not to be made. again: neither, but the next one
+// will.
+func (p *publishing) attempt(ctx context.Context) (out Publication, again bool, err error) {
+	s, args := p.s, p.args
+	if args.Born == 0 {
+		args.Born = s.seen.Highest()
+	}
+	p.slot = s.bundles.take(args.Lock)
+	puts, lock := p.puts(), s.keys.lock(args.Lock)
+	resp, err := s.engine.Commit(ctx, commit.Txn{
+		If:    []*pb.Compare{op.Absent(lock), op.Empty(s.keys.queue(args.Lock))},
+		Then:  s.ifFresh(args.Lock, args.PublishID, p.slotFree(), puts),
+		Else:  append([]*pb.RequestOp{op.Get(lock)}, s.lookAtLane(args.Lock, args.Lane)...),
+		Touch: s.keys.latest(args.Lock), Shares: lock,
+	})
+	switch {
+	case err != nil:
+		p.leave(!commit.NotSent(err))
+		return Publication{}, false, notPublished(err)
+	case resp.Succeeded && wasFresh(resp):
+		return p.published(resp.Header.Revision), false, nil
+	}
+	note, horizon := op.First(resp, 1), op.First(resp, 2)
+	said, err := s.laneSays(args.PublishID, note, horizon)
+	taken := err == nil && said == nil && resp.Succeeded && horizon != nil // its slot is
+	p.leave(taken)
+	switch {
+	case err != nil:
+		return Publication{}, false, err
+	case said != nil:
+		return *said, false, nil
+	case !resp.Succeeded:
+		return Publication{Outcome: Occupied, Holder: holderOf(op.First(resp, 0))}, false, nil
+	case horizon == nil:
+		err = s.remember(ctx, resp.Header.Revision)
+	}
+	return Publication{}, true, err
+}
+
+// publishedBefore is the refusal of a publish, unless it was made or ruled out before.
+func (s *Store) publishedBefore(ctx context.Context, lock string, id PublishID, refusal error) (Publication, error) {
+	resp, err := s.engine.Commit(ctx, commit.Txn{Then: s.lookAtLane(lock, id.Lane)})
+	if err != nil {
+		return Publication{}, err
+	}
+	said, err := s.laneSays(id, op.First(resp, 0), op.First(resp, 1))
+	if err != nil || said == nil {
+		return Publication{}, errors.Join(err, refusal)
+	}
+	return *said, nil
+}
+
+// Withdraw rules a publish out, or finds out that it was made. It returns by Outcome
+//
+//   - [Published]: it came too late.
+//   - [Withdrawn]: it is not published, and never will be.
+//
+// and otherwise the errors of [Store.Publish]. It may be repeated, through any store.
+func (s *Store) Withdraw(ctx context.Context, lock string, id PublishID) (Publication, error) {
+	ctx = urgent(ctx)
+	if err := errors.Join(CheckLock(lock), id.check(), s.publishes()); err != nil {
+		return Publication{}, err
+	}
+	if err := s.reached(ctx, id.Born); err != nil {
+		return Publication{}, err
+	}
+	if id.Born == 0 {
+		id.Born = s.seen.Highest()
+	}
+	note := laneNote{number: id.Number, Withdrawn: true, At: millis(time.Now())}
+	put := []*pb.RequestOp{op.Put(s.keys.applied(lock, id.Lane), note.encode())}
+	for {
+		resp, err := s.engine.Commit(ctx, commit.Txn{Then: s.ifFresh(lock, id, nil, put)})
+		switch {
+		case errors.Is(err, ErrNoSpace):
+			return s.publishedBefore(ctx, lock, id, err)
+		case err != nil:
+			return Publication{}, fmt.Errorf("withdraw: %w", err)
+		case wasFresh(resp):
+			return Publication{Outcome: Withdrawn}, nil
+		}
+		said, err := s.laneSays(id, op.First(resp, 1), op.First(resp, 2))
+		if err != nil {
+			return Publication{}, err
+		}
+		if said != nil {
+			return *said, nil
+		}
+		if op.First(resp, 2) == nil {
+			err = s.remember(ctx, resp.Header.Revision)
+		}
+		if err != nil {
+			return Publication{}, err
+		}
+	}
+}
