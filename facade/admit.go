@@ -150,7 +150,7 @@ func lasts(method string, req any) bool {
 func starts(method string) bool {
 	switch method {
 	case dlmv1.LockService_Acquire_FullMethodName, dlmv1.LockService_Release_FullMethodName,
-		dlmv1.LockService_Append_FullMethodName:
+		dlmv1.LockService_Append_FullMethodName, dlmv1.LockService_Publish_FullMethodName:
 		return true
 	}
 	return false

@@ -33,6 +33,10 @@ func (c *muxed) dispatch(req *dlmv1.StreamRequest) error {
 		return begin(c, dlmv1.LockService_Discard_FullMethodName, r.Discard, apart(c, s.Discard))
 	case *dlmv1.StreamRequest_Append:
 		return begin(c, dlmv1.LockService_Append_FullMethodName, r.Append, s.startAppend)
+	case *dlmv1.StreamRequest_Publish:
+		return begin(c, dlmv1.LockService_Publish_FullMethodName, r.Publish, s.startPublish)
+	case *dlmv1.StreamRequest_Withdraw:
+		return begin(c, dlmv1.LockService_Withdraw_FullMethodName, r.Withdraw, apart(c, s.Withdraw))
 	case *dlmv1.StreamRequest_Read:
 		return begin(c, dlmv1.LockService_Read_FullMethodName, r.Read, apart(c, s.Read))
 	case *dlmv1.StreamRequest_ListFiles:
@@ -119,6 +123,10 @@ func encodeAnswer(number uint64, resp any, err error) *dlmv1.StreamResponse {
 		to.Response = &dlmv1.StreamResponse_Discard{Discard: r}
 	case *dlmv1.AppendResponse:
 		to.Response = &dlmv1.StreamResponse_Append{Append: r}
+	case *dlmv1.PublishResponse:
+		to.Response = &dlmv1.StreamResponse_Publish{Publish: r}
+	case *dlmv1.WithdrawResponse:
+		to.Response = &dlmv1.StreamResponse_Withdraw{Withdraw: r}
 	case *dlmv1.ReadResponse:
 		to.Response = &dlmv1.StreamResponse_Read{Read: r}
 	case *dlmv1.ListFilesResponse:

@@ -79,6 +79,51 @@ func decodeSection(req interface {
 	return sec
 }
 
+// decodePublishID returns what names a publish. A lane of another length is none.
+func decodePublishID(req interface {
+	GetLane() []byte
+	GetNumber() uint64
+	GetBorn() int64
+}) etcdstore.PublishID {
+	id := etcdstore.PublishID{Number: req.GetNumber(), Born: req.GetBorn()}
+	if len(req.GetLane()) == len(id.Lane) {
+		copy(id.Lane[:], req.GetLane())
+	}
+	return id
+}
+
+// decodeOperations refuses what is to be done if it is not known, which a later client may send.
+func decodeOperations(all []*dlmv1.Operation) ([]etcdstore.Operation, error) {
+	operations := make([]etcdstore.Operation, len(all))
+	for i, o := range all {
+		if _, ok := o.GetDo().(*dlmv1.Operation_Append); !ok {
+			return nil, fmt.Errorf("%w: operation %d says nothing that this server knows how to do", etcdstore.ErrInvalidArgument, i+1)
+		}
+		operations[i] = etcdstore.Operation{File: o.GetFile(), Data: o.GetAppend()}
+	}
+	return operations, nil
+}
+
+// encodeVersion returns nil for none.
+func encodeVersion(v etcdstore.Version) *dlmv1.Version {
+	if v.Token == 0 {
+		return nil
+	}
+	return &dlmv1.Version{Token: v.Token, N: v.N}
+}
+
+func encodePublishOutcome(o etcdstore.PublishOutcome) dlmv1.PublishResponse_Outcome {
+	switch o {
+	case etcdstore.Published:
+		return dlmv1.PublishResponse_OUTCOME_PUBLISHED
+	case etcdstore.Occupied:
+		return dlmv1.PublishResponse_OUTCOME_BUSY
+	case etcdstore.Withdrawn:
+		return dlmv1.PublishResponse_OUTCOME_WITHDRAWN
+	}
+	return dlmv1.PublishResponse_OUTCOME_UNSPECIFIED
+}
+
 func encodeAll[From, To any](all []From, encode func(From) To) []To {
 	encoded := make([]To, len(all))
 	for i, one := range all {
@@ -112,7 +157,7 @@ func encodeOutcome(o etcdstore.Outcome) dlmv1.AcquireResponse_Outcome {
 }
 
 func encodeFile(f etcdstore.File) *dlmv1.File {
-	return &dlmv1.File{Lock: f.Lock, Name: f.Name, Size: f.Size, Token: f.Token}
+	return &dlmv1.File{Lock: f.Lock, Name: f.Name, Size: f.Size, Token: f.Token, Version: encodeVersion(f.Version())}
 }
 
 func encodeLock(l etcdstore.LockInfo) *dlmv1.Lock {

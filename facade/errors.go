@@ -70,6 +70,7 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		{etcdstore.ErrFormatTooNew, codes.Unavailable, "FORMAT_TOO_NEW"},
 		{etcdstore.ErrPrefixNested, codes.Unavailable, "PREFIX_NESTED"},
 		{errNoAudit, codes.Unavailable, "AUDIT"},
+		{etcdstore.ErrFeatureOff, codes.Unimplemented, "UNIMPLEMENTED"},
 		{errUnimplemented, codes.Unimplemented, "UNIMPLEMENTED"},
 		{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE"},
 		{context.Canceled, codes.Canceled, "CANCELLED"},
@@ -125,6 +126,9 @@ func refuse(err error) *refusal {
 	if etcdstore.NotByThisCall(err) {
 		more = map[string]string{notByThisCall: "true"}
 	}
+	if errors.Is(err, errNoAudit) || etcdstore.ChangedNothing(err) {
+		more = map[string]string{changedNothing: "true"}
+	}
 	if errors.Is(err, errSessionsEnd) {
 		more = map[string]string{sessionsEnd: "true"}
 	}
@@ -137,6 +141,10 @@ func refuse(err error) *refusal {
 // notByThisCall is the key of an ErrorInfo's metadata under which OUTCOME_UNKNOWN says that it was
 // not the very call that it answers which ended the section.
 const notByThisCall = "not_by_this_call"
+
+// changedNothing is the key of an ErrorInfo's metadata under which an error that would be
+// indeterminate by its code says that the call has not taken effect.
+const changedNothing = "changed_nothing"
 
 // sessionsEnd is the key of an ErrorInfo's metadata under which UNAUTHENTICATED says that the
 // sessions of whoever is refused are ended as well.

@@ -64,6 +64,10 @@ func (u unruly) StartAppend(ctx context.Context, record etcdstore.Record, done f
 	u.scripted.StartAppend(ctx, record, func(rev int64, err error) { u.say(func() { done(rev, err) }) })
 }
 
+func (u unruly) StartPublish(ctx context.Context, args etcdstore.PublishArgs, done func(etcdstore.Publication, error)) {
+	u.scripted.StartPublish(ctx, args, func(p etcdstore.Publication, err error) { u.say(func() { done(p, err) }) })
+}
+
 // Each message of a stream has one answer under its number: of its own kind if the store succeeds,
 // else an error with the reason that the store's error has. Whatever the message is, and whatever
 // the store does.

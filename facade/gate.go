@@ -185,6 +185,9 @@ func (g *gate) allowed(c *call, view *auth.View, need auth.Need, req any) error 
 		} else {
 			ok = view.Allows(need.Verb, lock)
 		}
+		if also, more := auth.AlsoOf(c.method); ok && more {
+			need.Verb, ok = also, view.Allows(also, lock)
+		}
 	case auth.Somewhere:
 		ok = view.Somewhere(need.Verb)
 	case auth.Cluster:
@@ -230,7 +233,8 @@ func mutates(method string) bool {
 	case dlmv1.LockService_Init_FullMethodName, dlmv1.LockService_Close_FullMethodName,
 		dlmv1.LockService_Acquire_FullMethodName, dlmv1.LockService_Cancel_FullMethodName,
 		dlmv1.LockService_Release_FullMethodName, dlmv1.LockService_Commit_FullMethodName, dlmv1.LockService_Discard_FullMethodName,
-		dlmv1.LockService_Append_FullMethodName, dlmv1.LockService_Evict_FullMethodName, dlmv1.LockService_Repair_FullMethodName,
+		dlmv1.LockService_Append_FullMethodName, dlmv1.LockService_Publish_FullMethodName, dlmv1.LockService_Withdraw_FullMethodName,
+		dlmv1.LockService_Evict_FullMethodName, dlmv1.LockService_Repair_FullMethodName,
 		lockservice.LockService_ClientInit_FullMethodName, lockservice.LockService_ClientClose_FullMethodName,
 		lockservice.LockService_LockAcquire_FullMethodName, lockservice.LockService_LockRelease_FullMethodName,
 		lockservice.LockService_FileAppend_FullMethodName:
@@ -262,6 +266,10 @@ func (g *gate) redact(c *call, resp any) {
 	view := c.caller.standing(policy).view
 	switch r := resp.(type) {
 	case *dlmv1.AcquireResponse:
+		if r.GetHolder() != nil && !view.Allows(auth.Inspect, g.lockOf(c.method, c.req)) {
+			r.Holder = nil
+		}
+	case *dlmv1.PublishResponse:
 		if r.GetHolder() != nil && !view.Allows(auth.Inspect, g.lockOf(c.method, c.req)) {
 			r.Holder = nil
 		}

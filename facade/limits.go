@@ -225,6 +225,8 @@ func keeps(req any) int {
 	switch r := req.(type) {
 	case *dlmv1.AppendRequest:
 		return callBytes + recordBytes(len(r.GetData()))
+	case *dlmv1.PublishRequest:
+		return callBytes + elementBytes*len(r.GetOperations()) + recordBytes(publishedBytes(r))
 	case *lockservice.FileArgs:
 		return callBytes + recordBytes(len(r.GetContent()))
 	case *dlmv1.ReadRequest:
@@ -243,6 +245,14 @@ func keeps(req any) int {
 func recordBytes(n int) int {
 	const copies = 4
 	return n + (copies-1)*min(n, etcdstore.MaxRecord)
+}
+
+// publishedBytes is how many bytes of data a publish has.
+func publishedBytes(r *dlmv1.PublishRequest) (n int) {
+	for _, o := range r.GetOperations() {
+		n += len(o.GetAppend())
+	}
+	return n
 }
 
 // readBytes is how many bytes of a file a Read may answer with.

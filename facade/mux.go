@@ -286,6 +286,8 @@ func held(req *dlmv1.StreamRequest) int {
 	switch r := req.GetRequest().(type) {
 	case *dlmv1.StreamRequest_Append:
 		return len(r.Append.GetData())
+	case *dlmv1.StreamRequest_Publish:
+		return publishedBytes(r.Publish)
 	case *dlmv1.StreamRequest_Read:
 		return readBytes(r.Read)
 	}

@@ -86,6 +86,36 @@ rules:
 	}
 }
 
+// Who may append what others hold may not publish what nobody does, nor who may only hold.
+func TestPublishTakesTwoPermissions(t *testing.T) {
+	s := secure(t, nil, `
+rules:
+  - identity: spiffe:spiffe://example.org/reader
+    locks: [appends]
+    allow: [append]
+  - identity: spiffe:spiffe://example.org/reader
+    locks: [acquires]
+    allow: [acquire]
+  - identity: spiffe:spiffe://example.org/reader
+    locks: [both]
+    allow: [acquire, append]
+`)
+	client := dlmv1.NewLockServiceClient(s.as("reader"))
+	for lock, want := range map[string]codes.Code{
+		"appends": codes.PermissionDenied, "acquires": codes.PermissionDenied, "neither": codes.PermissionDenied, "both": codes.OK,
+	} {
+		if _, err := client.Publish(t.Context(), &dlmv1.PublishRequest{Lock: lock}); status.Code(err) != want {
+			t.Errorf("Publish to %s: %v, want %v", lock, err, want)
+		}
+		if _, err := client.Withdraw(t.Context(), &dlmv1.WithdrawRequest{Lock: lock}); status.Code(err) != want {
+			t.Errorf("Withdraw from %s: %v, want %v", lock, err, want)
+		}
+		if calls := s.calls.take(); (want == codes.OK) != (len(calls) == 2) {
+			t.Errorf("%s: the store was asked: %v", lock, calls)
+		}
+	}
+}
+
 // methodsServed are those of a server that has everything.
 func methodsServed() (methods []string) {
 	server := grpc.NewServer()

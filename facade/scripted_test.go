@@ -70,6 +70,16 @@ func (s scripted) StartAppend(ctx context.Context, _ etcdstore.Record, done func
 	s.start(func() { done(9, s.do(ctx, "Append")) })
 }
 
+func (s scripted) StartPublish(ctx context.Context, _ etcdstore.PublishArgs, done func(etcdstore.Publication, error)) {
+	s.start(func() {
+		done(etcdstore.Publication{Outcome: etcdstore.Published, Version: etcdstore.Version{Token: 9, N: 1}}, s.do(ctx, "Publish"))
+	})
+}
+
+func (s scripted) Withdraw(ctx context.Context, _ string, _ etcdstore.PublishID) (etcdstore.Publication, error) {
+	return etcdstore.Publication{Outcome: etcdstore.Withdrawn}, s.do(ctx, "Withdraw")
+}
+
 func (s scripted) Read(ctx context.Context, _, _ string, _ int64, _ int) (etcdstore.Piece, error) {
 	return s.read, s.do(ctx, "Read")
 }

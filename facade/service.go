@@ -118,12 +118,24 @@ func (s *service) Append(ctx context.Context, req *dlmv1.AppendRequest) (*dlmv1.
 	return await(ctx, s.startAppend, req)
 }
 
+func (s *service) Publish(ctx context.Context, req *dlmv1.PublishRequest) (*dlmv1.PublishResponse, error) {
+	return await(ctx, s.startPublish, req)
+}
+
+func (s *service) Withdraw(ctx context.Context, req *dlmv1.WithdrawRequest) (*dlmv1.WithdrawResponse, error) {
+	p, err := s.store.Withdraw(ctx, req.GetLock(), decodePublishID(req))
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.WithdrawResponse{Published: encodeVersion(p.Version)}, nil
+}
+
 func (s *service) Read(ctx context.Context, req *dlmv1.ReadRequest) (*dlmv1.ReadResponse, error) {
 	piece, err := s.store.Read(ctx, req.GetLock(), req.GetFile(), req.GetOffset(), int(req.GetLimit()))
 	if err != nil {
 		return nil, err
 	}
-	return &dlmv1.ReadResponse{Data: piece.Data, Size: piece.Size, Token: piece.Token}, nil
+	return &dlmv1.ReadResponse{Data: piece.Data, Size: piece.Size, Token: piece.Token, Version: encodeVersion(piece.Version())}, nil
 }
 
 func (s *service) ListFiles(ctx context.Context, req *dlmv1.ListFilesRequest) (*dlmv1.ListFilesResponse, error) {

@@ -63,6 +63,24 @@ func (s *service) startAppend(ctx context.Context, req *dlmv1.AppendRequest, don
 	}, func(rev int64, err error) { done(&dlmv1.AppendResponse{Revision: rev}, err) })
 }
 
+func (s *service) startPublish(ctx context.Context, req *dlmv1.PublishRequest, done func(*dlmv1.PublishResponse, error)) {
+	operations, err := decodeOperations(req.GetOperations())
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	s.store.StartPublish(ctx, etcdstore.PublishArgs{PublishID: decodePublishID(req), Lock: req.GetLock(), Operations: operations},
+		func(p etcdstore.Publication, err error) {
+			if err != nil {
+				done(nil, err)
+				return
+			}
+			done(&dlmv1.PublishResponse{
+				Outcome: encodePublishOutcome(p.Outcome), Version: encodeVersion(p.Version), Holder: encodeHolder(p.Holder),
+			}, nil)
+		})
+}
+
 // await starts a call and returns its result, or why ctx ended first.
 func await[Req, Resp any](ctx context.Context, start starter[Req, Resp], req *Req) (*Resp, error) {
 	type result struct {

@@ -10,7 +10,7 @@ import (
 // Store is what the facade serves: the methods of an etcdstore.Store. It checks the arguments that
 // it is given, and ends a call when its context ends; an acquisition keeps its place nevertheless.
 //
-// Acquire, Release and Append are started: the method returns at once, and the store calls done
+// Acquire, Release, Append and Publish are started: the method returns at once, and the store calls done
 // with the result, once, from any of its goroutines, in which done must neither block nor take
 // time: other clients' work waits behind it. A call that was started and does not wait is ended by
 // the store itself, also if its context has no deadline.
@@ -26,6 +26,9 @@ type Store interface {
 	StartRelease(ctx context.Context, section etcdstore.Section, done func(error))
 	Commit(ctx context.Context, section etcdstore.Section) (token int64, err error)
 	Discard(ctx context.Context, section etcdstore.Section) (published bool, err error)
+
+	StartPublish(ctx context.Context, args etcdstore.PublishArgs, done func(etcdstore.Publication, error))
+	Withdraw(ctx context.Context, lock string, id etcdstore.PublishID) (etcdstore.Publication, error)
 
 	StartAppend(ctx context.Context, record etcdstore.Record, done func(rev int64, err error))
 	Read(ctx context.Context, lock, file string, offset int64, limit int) (etcdstore.Piece, error)

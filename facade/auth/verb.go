@@ -103,6 +103,9 @@ func NeedOf(method string) (need Need, found bool) {
 		lockservice.LockService_FileAppend_FullMethodName, lockservice.LockService_LockRelease_FullMethodName: // which publishes
 		return Need{Append, OfLock}, true
 
+	case dlmv1.LockService_Publish_FullMethodName, dlmv1.LockService_Withdraw_FullMethodName: // and Acquire: see AlsoOf
+		return Need{Append, OfLock}, true
+
 	case dlmv1.LockService_Read_FullMethodName, dlmv1.LockService_Tail_FullMethodName,
 		dlmv1.LockService_ListFiles_FullMethodName: // of all locks: wherever it is allowed
 		return Need{Read, OfLock}, true
@@ -123,4 +126,15 @@ func NeedOf(method string) (need Need, found bool) {
 		return Need{Admin, Cluster}, true
 	}
 	return Need{}, false
+}
+
+// AlsoOf returns another verb that a method's calls need where their need's is, if there is one. A
+// publish is all that a holder does who appends, and whoever may append only what others hold may
+// not.
+func AlsoOf(method string) (also Verb, found bool) {
+	switch method {
+	case dlmv1.LockService_Publish_FullMethodName, dlmv1.LockService_Withdraw_FullMethodName:
+		return Acquire, true
+	}
+	return 0, false
 }

@@ -15,6 +15,8 @@ const (
 	MaxHeartbeat = 512 << 10
 	// MaxAppend is room for the largest record, and what goes with it.
 	MaxAppend = 1<<20 + MaxControl
+	// MaxPublish is room for the most operations, with the longest names, and their data.
+	MaxPublish = 1<<20 + 64<<10
 	// MaxOld bounds the appends of the coursework's API, whose clients have an answer of that for
 	// one that is too large.
 	MaxOld = 16 << 20
@@ -30,6 +32,8 @@ func limit(d protoreflect.MessageDescriptor) int {
 		return MaxHeartbeat
 	case "dlm.v1.AppendRequest":
 		return MaxAppend
+	case "dlm.v1.PublishRequest":
+		return MaxPublish
 	case "lock_service.file_args":
 		return MaxOld
 	}

@@ -27,7 +27,8 @@
 //   INTERNAL                                              INTERNAL
 // UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL are indeterminate: the call may have taken effect. Repeat it,
 // with the same ids, through any server: every call of this API may be repeated, and each says what a repeat does. The
-// other codes are definite: the call changed nothing.
+// other codes are definite: the call changed nothing. Of the indeterminate ones some have the metadata
+// changed_nothing = "true" in their ErrorInfo: that call has certainly not taken effect.
 //
 // Limits. LIMIT: what the server has for all of its clients, or for this one, is taken. The ErrorInfo's metadata names the
 // limit under `limit`, RetryInfo says when to ask again at the earliest. Any call may be refused so, but Heartbeat, Close,
@@ -197,6 +198,63 @@ func (AcquireResponse_Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{10, 0}
 }
 
+// Outcome says what became of it.
+type PublishResponse_Outcome int32
+
+const (
+	// Never sent.
+	PublishResponse_OUTCOME_UNSPECIFIED PublishResponse_Outcome = 0
+	// It is published, now or before, under `version`.
+	PublishResponse_OUTCOME_PUBLISHED PublishResponse_Outcome = 1
+	// So far it is not: the lock is held or waited for.
+	PublishResponse_OUTCOME_BUSY PublishResponse_Outcome = 2
+	// It is not published, and never will be: it was withdrawn.
+	PublishResponse_OUTCOME_WITHDRAWN PublishResponse_Outcome = 3
+)
+
+// Enum value maps for PublishResponse_Outcome.
+var (
+	PublishResponse_Outcome_name = map[int32]string{
+		0: "OUTCOME_UNSPECIFIED",
+		1: "OUTCOME_PUBLISHED",
+		2: "OUTCOME_BUSY",
+		3: "OUTCOME_WITHDRAWN",
+	}
+	PublishResponse_Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED": 0,
+		"OUTCOME_PUBLISHED":   1,
+		"OUTCOME_BUSY":        2,
+		"OUTCOME_WITHDRAWN":   3,
+	}
+)
+
+func (x PublishResponse_Outcome) Enum() *PublishResponse_Outcome {
+	p := new(PublishResponse_Outcome)
+	*p = x
+	return p
+}
+
+func (x PublishResponse_Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PublishResponse_Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_dlm_v1_dlm_proto_enumTypes[2].Descriptor()
+}
+
+func (PublishResponse_Outcome) Type() protoreflect.EnumType {
+	return &file_dlm_v1_dlm_proto_enumTypes[2]
+}
+
+func (x PublishResponse_Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PublishResponse_Outcome.Descriptor instead.
+func (PublishResponse_Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{24, 0}
+}
+
 // Type says what happened.
 type Event_Type int32
 
@@ -250,11 +308,11 @@ func (x Event_Type) String() string {
 }
 
 func (Event_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_dlm_v1_dlm_proto_enumTypes[2].Descriptor()
+	return file_dlm_v1_dlm_proto_enumTypes[3].Descriptor()
 }
 
 func (Event_Type) Type() protoreflect.EnumType {
-	return &file_dlm_v1_dlm_proto_enumTypes[2]
+	return &file_dlm_v1_dlm_proto_enumTypes[3]
 }
 
 func (x Event_Type) Number() protoreflect.EnumNumber {
@@ -263,7 +321,7 @@ func (x Event_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Event_Type.Descriptor instead.
 func (Event_Type) EnumDescriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{41, 0}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{47, 0}
 }
 
 // InitRequest asks for a session.
@@ -1699,6 +1757,408 @@ func (x *AppendResponse) GetRevision() int64 {
 	return 0
 }
 
+// Version says which section was the last that was published to a file, or to a lock.
+type Version struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The section's token. Those that were published in one call may share one.
+	Token int64 `protobuf:"varint,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Which of those that share it, in their order, from 1. 0: the section was held.
+	N             uint32 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Version) Reset() {
+	*x = Version{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Version) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Version) ProtoMessage() {}
+
+func (x *Version) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Version.ProtoReflect.Descriptor instead.
+func (*Version) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Version) GetToken() int64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *Version) GetN() uint32 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+// Operation is one thing that a section does to a file.
+type Operation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The file's name.
+	File string `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	// What is done.
+	//
+	// Types that are valid to be assigned to Do:
+	//
+	//	*Operation_Append
+	Do            isOperation_Do `protobuf_oneof:"do"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Operation) Reset() {
+	*x = Operation{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Operation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Operation) ProtoMessage() {}
+
+func (x *Operation) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Operation.ProtoReflect.Descriptor instead.
+func (*Operation) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Operation) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *Operation) GetDo() isOperation_Do {
+	if x != nil {
+		return x.Do
+	}
+	return nil
+}
+
+func (x *Operation) GetAppend() []byte {
+	if x != nil {
+		if x, ok := x.Do.(*Operation_Append); ok {
+			return x.Append
+		}
+	}
+	return nil
+}
+
+type isOperation_Do interface {
+	isOperation_Do()
+}
+
+type Operation_Append struct {
+	// The bytes are appended. Empty: the file exists from then on, with nothing added.
+	Append []byte `protobuf:"bytes,2,opt,name=append,proto3,oneof"`
+}
+
+func (*Operation_Append) isOperation_Do() {}
+
+// PublishRequest publishes a section in one call.
+type PublishRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lock's name.
+	Lock string `protobuf:"bytes,1,opt,name=lock,proto3" json:"lock,omitempty"`
+	// 16 bytes that the client has chosen at random for what it publishes to this lock one after the other.
+	Lane []byte `protobuf:"bytes,2,opt,name=lane,proto3" json:"lane,omitempty"`
+	// From 1, and higher with each publish of the lane.
+	Number uint64 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	// A revision that the client had seen in any answer before it first sent this, and as high as it knows. With it a repeat
+	// is never taken for a new publish, however late it comes. 0: it is known as a repeat for some time only, a day if there
+	// are not very many lanes.
+	Born int64 `protobuf:"varint,4,opt,name=born,proto3" json:"born,omitempty"`
+	// In this order, 256 at most, of 50 files at most, with 1 MiB of data in all. None: nothing is published, and the lock has
+	// a new version.
+	Operations    []*Operation `protobuf:"bytes,5,rep,name=operations,proto3" json:"operations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishRequest) Reset() {
+	*x = PublishRequest{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishRequest) ProtoMessage() {}
+
+func (x *PublishRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
+func (*PublishRequest) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PublishRequest) GetLock() string {
+	if x != nil {
+		return x.Lock
+	}
+	return ""
+}
+
+func (x *PublishRequest) GetLane() []byte {
+	if x != nil {
+		return x.Lane
+	}
+	return nil
+}
+
+func (x *PublishRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *PublishRequest) GetBorn() int64 {
+	if x != nil {
+		return x.Born
+	}
+	return 0
+}
+
+func (x *PublishRequest) GetOperations() []*Operation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+// PublishResponse is what became of a publish.
+type PublishResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What became of it.
+	Outcome PublishResponse_Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=dlm.v1.PublishResponse_Outcome" json:"outcome,omitempty"`
+	// The section's. Absent: it is not published.
+	Version *Version `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Busy: who holds the lock. Absent: nobody at that moment, or published.
+	Holder        *Holder `protobuf:"bytes,3,opt,name=holder,proto3" json:"holder,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishResponse) Reset() {
+	*x = PublishResponse{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishResponse) ProtoMessage() {}
+
+func (x *PublishResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
+func (*PublishResponse) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *PublishResponse) GetOutcome() PublishResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return PublishResponse_OUTCOME_UNSPECIFIED
+}
+
+func (x *PublishResponse) GetVersion() *Version {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *PublishResponse) GetHolder() *Holder {
+	if x != nil {
+		return x.Holder
+	}
+	return nil
+}
+
+// WithdrawRequest rules a publish out. It names it as PublishRequest does.
+type WithdrawRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lock's name.
+	Lock string `protobuf:"bytes,1,opt,name=lock,proto3" json:"lock,omitempty"`
+	// As in PublishRequest.
+	Lane []byte `protobuf:"bytes,2,opt,name=lane,proto3" json:"lane,omitempty"`
+	// As in PublishRequest.
+	Number uint64 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	// As in PublishRequest.
+	Born          int64 `protobuf:"varint,4,opt,name=born,proto3" json:"born,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawRequest) Reset() {
+	*x = WithdrawRequest{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawRequest) ProtoMessage() {}
+
+func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawRequest) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WithdrawRequest) GetLock() string {
+	if x != nil {
+		return x.Lock
+	}
+	return ""
+}
+
+func (x *WithdrawRequest) GetLane() []byte {
+	if x != nil {
+		return x.Lane
+	}
+	return nil
+}
+
+func (x *WithdrawRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *WithdrawRequest) GetBorn() int64 {
+	if x != nil {
+		return x.Born
+	}
+	return 0
+}
+
+// WithdrawResponse is what became of the publish.
+type WithdrawResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version of its section, if it had been published. Absent: it is not published, and never will be.
+	Published     *Version `protobuf:"bytes,1,opt,name=published,proto3" json:"published,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawResponse) Reset() {
+	*x = WithdrawResponse{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawResponse) ProtoMessage() {}
+
+func (x *WithdrawResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawResponse) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *WithdrawResponse) GetPublished() *Version {
+	if x != nil {
+		return x.Published
+	}
+	return nil
+}
+
 // ReadRequest asks for a piece of a file.
 type ReadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1716,7 +2176,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[21]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1728,7 +2188,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[21]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1741,7 +2201,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{21}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReadRequest) GetLock() string {
@@ -1780,14 +2240,16 @@ type ReadResponse struct {
 	// The file's size in bytes at that moment.
 	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	// The token of the last section published to the file.
-	Token         int64 `protobuf:"varint,3,opt,name=token,proto3" json:"token,omitempty"`
+	Token int64 `protobuf:"varint,3,opt,name=token,proto3" json:"token,omitempty"`
+	// The version of that section.
+	Version       *Version `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadResponse) Reset() {
 	*x = ReadResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[22]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +2261,7 @@ func (x *ReadResponse) String() string {
 func (*ReadResponse) ProtoMessage() {}
 
 func (x *ReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[22]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +2274,7 @@ func (x *ReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
 func (*ReadResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{22}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReadResponse) GetData() []byte {
@@ -1836,6 +2298,13 @@ func (x *ReadResponse) GetToken() int64 {
 	return 0
 }
 
+func (x *ReadResponse) GetVersion() *Version {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
 // TailRequest follows a file.
 type TailRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1851,7 +2320,7 @@ type TailRequest struct {
 
 func (x *TailRequest) Reset() {
 	*x = TailRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[23]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +2332,7 @@ func (x *TailRequest) String() string {
 func (*TailRequest) ProtoMessage() {}
 
 func (x *TailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[23]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +2345,7 @@ func (x *TailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailRequest.ProtoReflect.Descriptor instead.
 func (*TailRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{23}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TailRequest) GetLock() string {
@@ -1913,7 +2382,7 @@ type TailResponse struct {
 
 func (x *TailResponse) Reset() {
 	*x = TailResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1925,7 +2394,7 @@ func (x *TailResponse) String() string {
 func (*TailResponse) ProtoMessage() {}
 
 func (x *TailResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1938,7 +2407,7 @@ func (x *TailResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailResponse.ProtoReflect.Descriptor instead.
 func (*TailResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{24}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TailResponse) GetData() []byte {
@@ -1970,7 +2439,7 @@ type ListFilesRequest struct {
 
 func (x *ListFilesRequest) Reset() {
 	*x = ListFilesRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2451,7 @@ func (x *ListFilesRequest) String() string {
 func (*ListFilesRequest) ProtoMessage() {}
 
 func (x *ListFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2464,7 @@ func (x *ListFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFilesRequest.ProtoReflect.Descriptor instead.
 func (*ListFilesRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{25}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListFilesRequest) GetLock() string {
@@ -2032,7 +2501,7 @@ type ListFilesResponse struct {
 
 func (x *ListFilesResponse) Reset() {
 	*x = ListFilesResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2044,7 +2513,7 @@ func (x *ListFilesResponse) String() string {
 func (*ListFilesResponse) ProtoMessage() {}
 
 func (x *ListFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2057,7 +2526,7 @@ func (x *ListFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFilesResponse.ProtoReflect.Descriptor instead.
 func (*ListFilesResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{26}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListFilesResponse) GetFiles() []*File {
@@ -2084,14 +2553,16 @@ type File struct {
 	// Its published size in bytes.
 	Size int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
 	// The token of the last section published to it.
-	Token         int64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
+	Token int64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
+	// The version of that section.
+	Version       *Version `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2103,7 +2574,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2116,7 +2587,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{27}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *File) GetLock() string {
@@ -2147,6 +2618,13 @@ func (x *File) GetToken() int64 {
 	return 0
 }
 
+func (x *File) GetVersion() *Version {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
 // InspectRequest asks about a lock.
 type InspectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2158,7 +2636,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2170,7 +2648,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2183,7 +2661,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{28}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *InspectRequest) GetLock() string {
@@ -2204,7 +2682,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2216,7 +2694,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2229,7 +2707,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{29}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *InspectResponse) GetLock() *Lock {
@@ -2248,7 +2726,7 @@ type InspectClusterRequest struct {
 
 func (x *InspectClusterRequest) Reset() {
 	*x = InspectClusterRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2260,7 +2738,7 @@ func (x *InspectClusterRequest) String() string {
 func (*InspectClusterRequest) ProtoMessage() {}
 
 func (x *InspectClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2273,7 +2751,7 @@ func (x *InspectClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectClusterRequest.ProtoReflect.Descriptor instead.
 func (*InspectClusterRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{30}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{36}
 }
 
 // InspectClusterResponse is how that etcd is.
@@ -2297,7 +2775,7 @@ type InspectClusterResponse struct {
 
 func (x *InspectClusterResponse) Reset() {
 	*x = InspectClusterResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2309,7 +2787,7 @@ func (x *InspectClusterResponse) String() string {
 func (*InspectClusterResponse) ProtoMessage() {}
 
 func (x *InspectClusterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2322,7 +2800,7 @@ func (x *InspectClusterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectClusterResponse.ProtoReflect.Descriptor instead.
 func (*InspectClusterResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{31}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *InspectClusterResponse) GetCluster() string {
@@ -2388,7 +2866,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2878,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2891,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{32}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Member) GetId() string {
@@ -2475,7 +2953,7 @@ type MemberStatus struct {
 
 func (x *MemberStatus) Reset() {
 	*x = MemberStatus{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2965,7 @@ func (x *MemberStatus) String() string {
 func (*MemberStatus) ProtoMessage() {}
 
 func (x *MemberStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2978,7 @@ func (x *MemberStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberStatus.ProtoReflect.Descriptor instead.
 func (*MemberStatus) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{33}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *MemberStatus) GetVersion() string {
@@ -2553,7 +3031,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +3043,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +3056,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{34}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListRequest) GetPrefix() string {
@@ -2640,7 +3118,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2652,7 +3130,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2665,7 +3143,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{35}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListResponse) GetLocks() []*Lock {
@@ -2710,7 +3188,7 @@ type Lock struct {
 
 func (x *Lock) Reset() {
 	*x = Lock{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2722,7 +3200,7 @@ func (x *Lock) String() string {
 func (*Lock) ProtoMessage() {}
 
 func (x *Lock) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2735,7 +3213,7 @@ func (x *Lock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lock.ProtoReflect.Descriptor instead.
 func (*Lock) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{36}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Lock) GetName() string {
@@ -2808,7 +3286,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +3298,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +3311,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{37}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Holder) GetSession() string {
@@ -2920,7 +3398,7 @@ type Waiter struct {
 
 func (x *Waiter) Reset() {
 	*x = Waiter{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2932,7 +3410,7 @@ func (x *Waiter) String() string {
 func (*Waiter) ProtoMessage() {}
 
 func (x *Waiter) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2945,7 +3423,7 @@ func (x *Waiter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiter.ProtoReflect.Descriptor instead.
 func (*Waiter) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{38}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Waiter) GetSession() string {
@@ -3004,7 +3482,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3016,7 +3494,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3029,7 +3507,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{39}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WatchRequest) GetPrefix() string {
@@ -3061,7 +3539,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3073,7 +3551,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3086,7 +3564,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{40}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WatchResponse) GetEvents() []*Event {
@@ -3132,7 +3610,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3144,7 +3622,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3157,7 +3635,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{41}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Event) GetType() Event_Type {
@@ -3245,7 +3723,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3257,7 +3735,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3270,7 +3748,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{42}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *EvictRequest) GetLock() string {
@@ -3305,7 +3783,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3317,7 +3795,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3330,7 +3808,7 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{43}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *EvictResponse) GetEvicted() *Holder {
@@ -3351,7 +3829,7 @@ type ListProblemsRequest struct {
 
 func (x *ListProblemsRequest) Reset() {
 	*x = ListProblemsRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3363,7 +3841,7 @@ func (x *ListProblemsRequest) String() string {
 func (*ListProblemsRequest) ProtoMessage() {}
 
 func (x *ListProblemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3376,7 +3854,7 @@ func (x *ListProblemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProblemsRequest.ProtoReflect.Descriptor instead.
 func (*ListProblemsRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{44}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListProblemsRequest) GetPageToken() string {
@@ -3403,7 +3881,7 @@ type ListProblemsResponse struct {
 
 func (x *ListProblemsResponse) Reset() {
 	*x = ListProblemsResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3415,7 +3893,7 @@ func (x *ListProblemsResponse) String() string {
 func (*ListProblemsResponse) ProtoMessage() {}
 
 func (x *ListProblemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3428,7 +3906,7 @@ func (x *ListProblemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProblemsResponse.ProtoReflect.Descriptor instead.
 func (*ListProblemsResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{45}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListProblemsResponse) GetProblems() []*Problem {
@@ -3484,7 +3962,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3974,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3987,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{46}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Problem) GetKey() []byte {
@@ -3581,7 +4059,7 @@ type RepairRequest struct {
 
 func (x *RepairRequest) Reset() {
 	*x = RepairRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3593,7 +4071,7 @@ func (x *RepairRequest) String() string {
 func (*RepairRequest) ProtoMessage() {}
 
 func (x *RepairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3606,7 +4084,7 @@ func (x *RepairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairRequest.ProtoReflect.Descriptor instead.
 func (*RepairRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{47}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RepairRequest) GetKey() []byte {
@@ -3634,7 +4112,7 @@ type RepairResponse struct {
 
 func (x *RepairResponse) Reset() {
 	*x = RepairResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[48]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3646,7 +4124,7 @@ func (x *RepairResponse) String() string {
 func (*RepairResponse) ProtoMessage() {}
 
 func (x *RepairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[48]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3659,7 +4137,7 @@ func (x *RepairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairResponse.ProtoReflect.Descriptor instead.
 func (*RepairResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{48}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RepairResponse) GetRemoved() bool {
@@ -3678,7 +4156,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3690,7 +4168,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3703,7 +4181,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{49}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{55}
 }
 
 // SnapshotResponse is a part of a snapshot. The first has no data, and what the others have not.
@@ -3721,7 +4199,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3733,7 +4211,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3746,7 +4224,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{50}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SnapshotResponse) GetData() []byte {
@@ -3796,6 +4274,8 @@ type StreamRequest struct {
 	//	*StreamRequest_InspectCluster
 	//	*StreamRequest_ListProblems
 	//	*StreamRequest_Repair
+	//	*StreamRequest_Publish
+	//	*StreamRequest_Withdraw
 	Request isStreamRequest_Request `protobuf_oneof:"request"`
 	// The call's W3C trace context, as its header `traceparent` would have it: version 00, 55 bytes. Empty, or anything else: it
 	// has none. A unary call has that header. It changes nothing but what the server tells where it sends its traces.
@@ -3806,7 +4286,7 @@ type StreamRequest struct {
 
 func (x *StreamRequest) Reset() {
 	*x = StreamRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3818,7 +4298,7 @@ func (x *StreamRequest) String() string {
 func (*StreamRequest) ProtoMessage() {}
 
 func (x *StreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3831,7 +4311,7 @@ func (x *StreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
 func (*StreamRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{51}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *StreamRequest) GetCall() uint64 {
@@ -4001,6 +4481,24 @@ func (x *StreamRequest) GetRepair() *RepairRequest {
 	return nil
 }
 
+func (x *StreamRequest) GetPublish() *PublishRequest {
+	if x != nil {
+		if x, ok := x.Request.(*StreamRequest_Publish); ok {
+			return x.Publish
+		}
+	}
+	return nil
+}
+
+func (x *StreamRequest) GetWithdraw() *WithdrawRequest {
+	if x != nil {
+		if x, ok := x.Request.(*StreamRequest_Withdraw); ok {
+			return x.Withdraw
+		}
+	}
+	return nil
+}
+
 func (x *StreamRequest) GetTraceparent() string {
 	if x != nil {
 		return x.Traceparent
@@ -4097,6 +4595,16 @@ type StreamRequest_Repair struct {
 	Repair *RepairRequest `protobuf:"bytes,18,opt,name=repair,proto3,oneof"`
 }
 
+type StreamRequest_Publish struct {
+	// A call of Publish.
+	Publish *PublishRequest `protobuf:"bytes,20,opt,name=publish,proto3,oneof"`
+}
+
+type StreamRequest_Withdraw struct {
+	// A call of Withdraw.
+	Withdraw *WithdrawRequest `protobuf:"bytes,21,opt,name=withdraw,proto3,oneof"`
+}
+
 func (*StreamRequest_Init) isStreamRequest_Request() {}
 
 func (*StreamRequest_Heartbeat) isStreamRequest_Request() {}
@@ -4131,6 +4639,10 @@ func (*StreamRequest_ListProblems) isStreamRequest_Request() {}
 
 func (*StreamRequest_Repair) isStreamRequest_Request() {}
 
+func (*StreamRequest_Publish) isStreamRequest_Request() {}
+
+func (*StreamRequest_Withdraw) isStreamRequest_Request() {}
+
 // Lost tells, without being asked, that a hold or a whole session is over. It is sent only for sessions whose Init or
 // Heartbeat over this stream said takes_lost. It may come late, twice, and beside the answer to the call that ended the
 // hold: then the answer decides.
@@ -4153,7 +4665,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4165,7 +4677,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4178,7 +4690,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{52}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Lost) GetSession() string {
@@ -4234,7 +4746,7 @@ type Ending struct {
 
 func (x *Ending) Reset() {
 	*x = Ending{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[53]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4246,7 +4758,7 @@ func (x *Ending) String() string {
 func (*Ending) ProtoMessage() {}
 
 func (x *Ending) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[53]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4259,7 +4771,7 @@ func (x *Ending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ending.ProtoReflect.Descriptor instead.
 func (*Ending) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{53}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Ending) GetSession() string {
@@ -4319,6 +4831,8 @@ type StreamResponse struct {
 	//	*StreamResponse_ListProblems
 	//	*StreamResponse_Repair
 	//	*StreamResponse_Ending
+	//	*StreamResponse_Publish
+	//	*StreamResponse_Withdraw
 	Response      isStreamResponse_Response `protobuf_oneof:"response"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4326,7 +4840,7 @@ type StreamResponse struct {
 
 func (x *StreamResponse) Reset() {
 	*x = StreamResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[54]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4338,7 +4852,7 @@ func (x *StreamResponse) String() string {
 func (*StreamResponse) ProtoMessage() {}
 
 func (x *StreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[54]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4351,7 +4865,7 @@ func (x *StreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamResponse.ProtoReflect.Descriptor instead.
 func (*StreamResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{54}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *StreamResponse) GetCall() uint64 {
@@ -4548,6 +5062,24 @@ func (x *StreamResponse) GetEnding() *Ending {
 	return nil
 }
 
+func (x *StreamResponse) GetPublish() *PublishResponse {
+	if x != nil {
+		if x, ok := x.Response.(*StreamResponse_Publish); ok {
+			return x.Publish
+		}
+	}
+	return nil
+}
+
+func (x *StreamResponse) GetWithdraw() *WithdrawResponse {
+	if x != nil {
+		if x, ok := x.Response.(*StreamResponse_Withdraw); ok {
+			return x.Withdraw
+		}
+	}
+	return nil
+}
+
 type isStreamResponse_Response interface {
 	isStreamResponse_Response()
 }
@@ -4652,6 +5184,16 @@ type StreamResponse_Ending struct {
 	Ending *Ending `protobuf:"bytes,21,opt,name=ending,proto3,oneof"`
 }
 
+type StreamResponse_Publish struct {
+	// The answer to Publish.
+	Publish *PublishResponse `protobuf:"bytes,22,opt,name=publish,proto3,oneof"`
+}
+
+type StreamResponse_Withdraw struct {
+	// The answer to Withdraw.
+	Withdraw *WithdrawResponse `protobuf:"bytes,23,opt,name=withdraw,proto3,oneof"`
+}
+
 func (*StreamResponse_Error) isStreamResponse_Response() {}
 
 func (*StreamResponse_Init) isStreamResponse_Response() {}
@@ -4692,6 +5234,10 @@ func (*StreamResponse_Repair) isStreamResponse_Response() {}
 
 func (*StreamResponse_Ending) isStreamResponse_Response() {}
 
+func (*StreamResponse_Publish) isStreamResponse_Response() {}
+
+func (*StreamResponse_Withdraw) isStreamResponse_Response() {}
+
 // Error is a google.rpc.Status, field for field: one can be decoded as the other.
 type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4707,7 +5253,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[55]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4719,7 +5265,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[55]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4732,7 +5278,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{55}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Error) GetCode() int32 {
@@ -4871,16 +5417,48 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x04data\x18\x06 \x01(\fR\x04data\x12\x16\n" +
 	"\x06number\x18\a \x01(\x04R\x06number\",\n" +
 	"\x0eAppendResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision\"c\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\"-\n" +
+	"\aVersion\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\x03R\x05token\x12\f\n" +
+	"\x01n\x18\x02 \x01(\rR\x01n\"?\n" +
+	"\tOperation\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12\x18\n" +
+	"\x06append\x18\x02 \x01(\fH\x00R\x06appendB\x04\n" +
+	"\x02do\"\x97\x01\n" +
+	"\x0ePublishRequest\x12\x12\n" +
+	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
+	"\x04lane\x18\x02 \x01(\fR\x04lane\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x12\n" +
+	"\x04born\x18\x04 \x01(\x03R\x04born\x121\n" +
+	"\n" +
+	"operations\x18\x05 \x03(\v2\x11.dlm.v1.OperationR\n" +
+	"operations\"\x83\x02\n" +
+	"\x0fPublishResponse\x129\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x1f.dlm.v1.PublishResponse.OutcomeR\aoutcome\x12)\n" +
+	"\aversion\x18\x02 \x01(\v2\x0f.dlm.v1.VersionR\aversion\x12&\n" +
+	"\x06holder\x18\x03 \x01(\v2\x0e.dlm.v1.HolderR\x06holder\"b\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11OUTCOME_PUBLISHED\x10\x01\x12\x10\n" +
+	"\fOUTCOME_BUSY\x10\x02\x12\x15\n" +
+	"\x11OUTCOME_WITHDRAWN\x10\x03\"e\n" +
+	"\x0fWithdrawRequest\x12\x12\n" +
+	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
+	"\x04lane\x18\x02 \x01(\fR\x04lane\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x12\n" +
+	"\x04born\x18\x04 \x01(\x03R\x04born\"A\n" +
+	"\x10WithdrawResponse\x12-\n" +
+	"\tpublished\x18\x01 \x01(\v2\x0f.dlm.v1.VersionR\tpublished\"c\n" +
 	"\vReadRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x14\n" +
-	"\x05limit\x18\x04 \x01(\x05R\x05limit\"L\n" +
+	"\x05limit\x18\x04 \x01(\x05R\x05limit\"w\n" +
 	"\fReadResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\x03R\x05token\"M\n" +
+	"\x05token\x18\x03 \x01(\x03R\x05token\x12)\n" +
+	"\aversion\x18\x04 \x01(\v2\x0f.dlm.v1.VersionR\aversion\"M\n" +
 	"\vTailRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x16\n" +
@@ -4895,12 +5473,13 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"_\n" +
 	"\x11ListFilesResponse\x12\"\n" +
 	"\x05files\x18\x01 \x03(\v2\f.dlm.v1.FileR\x05files\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"X\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x83\x01\n" +
 	"\x04File\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x14\n" +
-	"\x05token\x18\x04 \x01(\x03R\x05token\"$\n" +
+	"\x05token\x18\x04 \x01(\x03R\x05token\x12)\n" +
+	"\aversion\x18\x05 \x01(\v2\x0f.dlm.v1.VersionR\aversion\"$\n" +
 	"\x0eInspectRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\"3\n" +
 	"\x0fInspectResponse\x12 \n" +
@@ -5021,7 +5600,7 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x10SnapshotResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x18\n" +
 	"\acluster\x18\x02 \x01(\tR\acluster\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x03R\brevision\"\xc4\a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\"\xaf\b\n" +
 	"\rStreamRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12)\n" +
 	"\x04init\x18\x02 \x01(\v2\x13.dlm.v1.InitRequestH\x00R\x04init\x128\n" +
@@ -5042,7 +5621,9 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x05evict\x18\x0f \x01(\v2\x14.dlm.v1.EvictRequestH\x00R\x05evict\x12H\n" +
 	"\x0finspect_cluster\x18\x10 \x01(\v2\x1d.dlm.v1.InspectClusterRequestH\x00R\x0einspectCluster\x12B\n" +
 	"\rlist_problems\x18\x11 \x01(\v2\x1b.dlm.v1.ListProblemsRequestH\x00R\flistProblems\x12/\n" +
-	"\x06repair\x18\x12 \x01(\v2\x15.dlm.v1.RepairRequestH\x00R\x06repair\x12 \n" +
+	"\x06repair\x18\x12 \x01(\v2\x15.dlm.v1.RepairRequestH\x00R\x06repair\x122\n" +
+	"\apublish\x18\x14 \x01(\v2\x16.dlm.v1.PublishRequestH\x00R\apublish\x125\n" +
+	"\bwithdraw\x18\x15 \x01(\v2\x17.dlm.v1.WithdrawRequestH\x00R\bwithdraw\x12 \n" +
 	"\vtraceparent\x18\x13 \x01(\tR\vtraceparentB\t\n" +
 	"\arequest\"\x82\x01\n" +
 	"\x04Lost\x12\x18\n" +
@@ -5055,7 +5636,7 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +
 	"\arequest\x18\x03 \x01(\tR\arequest\x126\n" +
-	"\thold_left\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bholdLeft\"\xaa\b\n" +
+	"\thold_left\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bholdLeft\"\x97\t\n" +
 	"\x0eStreamResponse\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12%\n" +
 	"\x05error\x18\x02 \x01(\v2\r.dlm.v1.ErrorH\x00R\x05error\x12*\n" +
@@ -5079,13 +5660,16 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x0finspect_cluster\x18\x12 \x01(\v2\x1e.dlm.v1.InspectClusterResponseH\x00R\x0einspectCluster\x12C\n" +
 	"\rlist_problems\x18\x13 \x01(\v2\x1c.dlm.v1.ListProblemsResponseH\x00R\flistProblems\x120\n" +
 	"\x06repair\x18\x14 \x01(\v2\x16.dlm.v1.RepairResponseH\x00R\x06repair\x12(\n" +
-	"\x06ending\x18\x15 \x01(\v2\x0e.dlm.v1.EndingH\x00R\x06endingB\n" +
+	"\x06ending\x18\x15 \x01(\v2\x0e.dlm.v1.EndingH\x00R\x06ending\x123\n" +
+	"\apublish\x18\x16 \x01(\v2\x17.dlm.v1.PublishResponseH\x00R\apublish\x126\n" +
+	"\bwithdraw\x18\x17 \x01(\v2\x18.dlm.v1.WithdrawResponseH\x00R\bwithdrawB\n" +
 	"\n" +
 	"\bresponse\"e\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12.\n" +
-	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails2\xf1\t\n" +
+	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails2\xec\n" +
+	"\n" +
 	"\vLockService\x121\n" +
 	"\x04Init\x12\x13.dlm.v1.InitRequest\x1a\x14.dlm.v1.InitResponse\x12@\n" +
 	"\tHeartbeat\x12\x18.dlm.v1.HeartbeatRequest\x1a\x19.dlm.v1.HeartbeatResponse\x124\n" +
@@ -5095,7 +5679,9 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\aRelease\x12\x16.dlm.v1.ReleaseRequest\x1a\x17.dlm.v1.ReleaseResponse\x127\n" +
 	"\x06Commit\x12\x15.dlm.v1.CommitRequest\x1a\x16.dlm.v1.CommitResponse\x12:\n" +
 	"\aDiscard\x12\x16.dlm.v1.DiscardRequest\x1a\x17.dlm.v1.DiscardResponse\x127\n" +
-	"\x06Append\x12\x15.dlm.v1.AppendRequest\x1a\x16.dlm.v1.AppendResponse\x121\n" +
+	"\x06Append\x12\x15.dlm.v1.AppendRequest\x1a\x16.dlm.v1.AppendResponse\x12:\n" +
+	"\aPublish\x12\x16.dlm.v1.PublishRequest\x1a\x17.dlm.v1.PublishResponse\x12=\n" +
+	"\bWithdraw\x12\x17.dlm.v1.WithdrawRequest\x1a\x18.dlm.v1.WithdrawResponse\x121\n" +
 	"\x04Read\x12\x13.dlm.v1.ReadRequest\x1a\x14.dlm.v1.ReadResponse\x123\n" +
 	"\x04Tail\x12\x13.dlm.v1.TailRequest\x1a\x14.dlm.v1.TailResponse0\x01\x12@\n" +
 	"\tListFiles\x12\x18.dlm.v1.ListFilesRequest\x1a\x19.dlm.v1.ListFilesResponse\x12:\n" +
@@ -5121,190 +5707,212 @@ func file_dlm_v1_dlm_proto_rawDescGZIP() []byte {
 	return file_dlm_v1_dlm_proto_rawDescData
 }
 
-var file_dlm_v1_dlm_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_dlm_v1_dlm_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_dlm_v1_dlm_proto_goTypes = []any{
 	(AcquisitionState_State)(0),    // 0: dlm.v1.AcquisitionState.State
 	(AcquireResponse_Outcome)(0),   // 1: dlm.v1.AcquireResponse.Outcome
-	(Event_Type)(0),                // 2: dlm.v1.Event.Type
-	(*InitRequest)(nil),            // 3: dlm.v1.InitRequest
-	(*Seen)(nil),                   // 4: dlm.v1.Seen
-	(*InitResponse)(nil),           // 5: dlm.v1.InitResponse
-	(*Acquisition)(nil),            // 6: dlm.v1.Acquisition
-	(*HeartbeatRequest)(nil),       // 7: dlm.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),      // 8: dlm.v1.HeartbeatResponse
-	(*AcquisitionState)(nil),       // 9: dlm.v1.AcquisitionState
-	(*CloseRequest)(nil),           // 10: dlm.v1.CloseRequest
-	(*CloseResponse)(nil),          // 11: dlm.v1.CloseResponse
-	(*AcquireRequest)(nil),         // 12: dlm.v1.AcquireRequest
-	(*AcquireResponse)(nil),        // 13: dlm.v1.AcquireResponse
-	(*CancelRequest)(nil),          // 14: dlm.v1.CancelRequest
-	(*CancelResponse)(nil),         // 15: dlm.v1.CancelResponse
-	(*ReleaseRequest)(nil),         // 16: dlm.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),        // 17: dlm.v1.ReleaseResponse
-	(*CommitRequest)(nil),          // 18: dlm.v1.CommitRequest
-	(*CommitResponse)(nil),         // 19: dlm.v1.CommitResponse
-	(*DiscardRequest)(nil),         // 20: dlm.v1.DiscardRequest
-	(*DiscardResponse)(nil),        // 21: dlm.v1.DiscardResponse
-	(*AppendRequest)(nil),          // 22: dlm.v1.AppendRequest
-	(*AppendResponse)(nil),         // 23: dlm.v1.AppendResponse
-	(*ReadRequest)(nil),            // 24: dlm.v1.ReadRequest
-	(*ReadResponse)(nil),           // 25: dlm.v1.ReadResponse
-	(*TailRequest)(nil),            // 26: dlm.v1.TailRequest
-	(*TailResponse)(nil),           // 27: dlm.v1.TailResponse
-	(*ListFilesRequest)(nil),       // 28: dlm.v1.ListFilesRequest
-	(*ListFilesResponse)(nil),      // 29: dlm.v1.ListFilesResponse
-	(*File)(nil),                   // 30: dlm.v1.File
-	(*InspectRequest)(nil),         // 31: dlm.v1.InspectRequest
-	(*InspectResponse)(nil),        // 32: dlm.v1.InspectResponse
-	(*InspectClusterRequest)(nil),  // 33: dlm.v1.InspectClusterRequest
-	(*InspectClusterResponse)(nil), // 34: dlm.v1.InspectClusterResponse
-	(*Member)(nil),                 // 35: dlm.v1.Member
-	(*MemberStatus)(nil),           // 36: dlm.v1.MemberStatus
-	(*ListRequest)(nil),            // 37: dlm.v1.ListRequest
-	(*ListResponse)(nil),           // 38: dlm.v1.ListResponse
-	(*Lock)(nil),                   // 39: dlm.v1.Lock
-	(*Holder)(nil),                 // 40: dlm.v1.Holder
-	(*Waiter)(nil),                 // 41: dlm.v1.Waiter
-	(*WatchRequest)(nil),           // 42: dlm.v1.WatchRequest
-	(*WatchResponse)(nil),          // 43: dlm.v1.WatchResponse
-	(*Event)(nil),                  // 44: dlm.v1.Event
-	(*EvictRequest)(nil),           // 45: dlm.v1.EvictRequest
-	(*EvictResponse)(nil),          // 46: dlm.v1.EvictResponse
-	(*ListProblemsRequest)(nil),    // 47: dlm.v1.ListProblemsRequest
-	(*ListProblemsResponse)(nil),   // 48: dlm.v1.ListProblemsResponse
-	(*Problem)(nil),                // 49: dlm.v1.Problem
-	(*RepairRequest)(nil),          // 50: dlm.v1.RepairRequest
-	(*RepairResponse)(nil),         // 51: dlm.v1.RepairResponse
-	(*SnapshotRequest)(nil),        // 52: dlm.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),       // 53: dlm.v1.SnapshotResponse
-	(*StreamRequest)(nil),          // 54: dlm.v1.StreamRequest
-	(*Lost)(nil),                   // 55: dlm.v1.Lost
-	(*Ending)(nil),                 // 56: dlm.v1.Ending
-	(*StreamResponse)(nil),         // 57: dlm.v1.StreamResponse
-	(*Error)(nil),                  // 58: dlm.v1.Error
-	(*durationpb.Duration)(nil),    // 59: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 60: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 61: google.protobuf.Any
+	(PublishResponse_Outcome)(0),   // 2: dlm.v1.PublishResponse.Outcome
+	(Event_Type)(0),                // 3: dlm.v1.Event.Type
+	(*InitRequest)(nil),            // 4: dlm.v1.InitRequest
+	(*Seen)(nil),                   // 5: dlm.v1.Seen
+	(*InitResponse)(nil),           // 6: dlm.v1.InitResponse
+	(*Acquisition)(nil),            // 7: dlm.v1.Acquisition
+	(*HeartbeatRequest)(nil),       // 8: dlm.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),      // 9: dlm.v1.HeartbeatResponse
+	(*AcquisitionState)(nil),       // 10: dlm.v1.AcquisitionState
+	(*CloseRequest)(nil),           // 11: dlm.v1.CloseRequest
+	(*CloseResponse)(nil),          // 12: dlm.v1.CloseResponse
+	(*AcquireRequest)(nil),         // 13: dlm.v1.AcquireRequest
+	(*AcquireResponse)(nil),        // 14: dlm.v1.AcquireResponse
+	(*CancelRequest)(nil),          // 15: dlm.v1.CancelRequest
+	(*CancelResponse)(nil),         // 16: dlm.v1.CancelResponse
+	(*ReleaseRequest)(nil),         // 17: dlm.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),        // 18: dlm.v1.ReleaseResponse
+	(*CommitRequest)(nil),          // 19: dlm.v1.CommitRequest
+	(*CommitResponse)(nil),         // 20: dlm.v1.CommitResponse
+	(*DiscardRequest)(nil),         // 21: dlm.v1.DiscardRequest
+	(*DiscardResponse)(nil),        // 22: dlm.v1.DiscardResponse
+	(*AppendRequest)(nil),          // 23: dlm.v1.AppendRequest
+	(*AppendResponse)(nil),         // 24: dlm.v1.AppendResponse
+	(*Version)(nil),                // 25: dlm.v1.Version
+	(*Operation)(nil),              // 26: dlm.v1.Operation
+	(*PublishRequest)(nil),         // 27: dlm.v1.PublishRequest
+	(*PublishResponse)(nil),        // 28: dlm.v1.PublishResponse
+	(*WithdrawRequest)(nil),        // 29: dlm.v1.WithdrawRequest
+	(*WithdrawResponse)(nil),       // 30: dlm.v1.WithdrawResponse
+	(*ReadRequest)(nil),            // 31: dlm.v1.ReadRequest
+	(*ReadResponse)(nil),           // 32: dlm.v1.ReadResponse
+	(*TailRequest)(nil),            // 33: dlm.v1.TailRequest
+	(*TailResponse)(nil),           // 34: dlm.v1.TailResponse
+	(*ListFilesRequest)(nil),       // 35: dlm.v1.ListFilesRequest
+	(*ListFilesResponse)(nil),      // 36: dlm.v1.ListFilesResponse
+	(*File)(nil),                   // 37: dlm.v1.File
+	(*InspectRequest)(nil),         // 38: dlm.v1.InspectRequest
+	(*InspectResponse)(nil),        // 39: dlm.v1.InspectResponse
+	(*InspectClusterRequest)(nil),  // 40: dlm.v1.InspectClusterRequest
+	(*InspectClusterResponse)(nil), // 41: dlm.v1.InspectClusterResponse
+	(*Member)(nil),                 // 42: dlm.v1.Member
+	(*MemberStatus)(nil),           // 43: dlm.v1.MemberStatus
+	(*ListRequest)(nil),            // 44: dlm.v1.ListRequest
+	(*ListResponse)(nil),           // 45: dlm.v1.ListResponse
+	(*Lock)(nil),                   // 46: dlm.v1.Lock
+	(*Holder)(nil),                 // 47: dlm.v1.Holder
+	(*Waiter)(nil),                 // 48: dlm.v1.Waiter
+	(*WatchRequest)(nil),           // 49: dlm.v1.WatchRequest
+	(*WatchResponse)(nil),          // 50: dlm.v1.WatchResponse
+	(*Event)(nil),                  // 51: dlm.v1.Event
+	(*EvictRequest)(nil),           // 52: dlm.v1.EvictRequest
+	(*EvictResponse)(nil),          // 53: dlm.v1.EvictResponse
+	(*ListProblemsRequest)(nil),    // 54: dlm.v1.ListProblemsRequest
+	(*ListProblemsResponse)(nil),   // 55: dlm.v1.ListProblemsResponse
+	(*Problem)(nil),                // 56: dlm.v1.Problem
+	(*RepairRequest)(nil),          // 57: dlm.v1.RepairRequest
+	(*RepairResponse)(nil),         // 58: dlm.v1.RepairResponse
+	(*SnapshotRequest)(nil),        // 59: dlm.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),       // 60: dlm.v1.SnapshotResponse
+	(*StreamRequest)(nil),          // 61: dlm.v1.StreamRequest
+	(*Lost)(nil),                   // 62: dlm.v1.Lost
+	(*Ending)(nil),                 // 63: dlm.v1.Ending
+	(*StreamResponse)(nil),         // 64: dlm.v1.StreamResponse
+	(*Error)(nil),                  // 65: dlm.v1.Error
+	(*durationpb.Duration)(nil),    // 66: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 67: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 68: google.protobuf.Any
 }
 var file_dlm_v1_dlm_proto_depIdxs = []int32{
-	59, // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
-	59, // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
-	4,  // 2: dlm.v1.InitRequest.seen:type_name -> dlm.v1.Seen
-	59, // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
-	6,  // 4: dlm.v1.HeartbeatRequest.unfinished:type_name -> dlm.v1.Acquisition
-	4,  // 5: dlm.v1.HeartbeatRequest.seen:type_name -> dlm.v1.Seen
-	59, // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
-	9,  // 7: dlm.v1.HeartbeatResponse.states:type_name -> dlm.v1.AcquisitionState
-	0,  // 8: dlm.v1.AcquisitionState.state:type_name -> dlm.v1.AcquisitionState.State
-	59, // 9: dlm.v1.AcquisitionState.hold_left:type_name -> google.protobuf.Duration
-	59, // 10: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
-	59, // 11: dlm.v1.AcquireRequest.max_hold:type_name -> google.protobuf.Duration
-	1,  // 12: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
-	40, // 13: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
-	59, // 14: dlm.v1.AcquireResponse.hold_left:type_name -> google.protobuf.Duration
-	30, // 15: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
-	39, // 16: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
-	35, // 17: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
-	36, // 18: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
-	39, // 19: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
-	40, // 20: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
-	41, // 21: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
-	60, // 22: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
-	60, // 23: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
-	59, // 24: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
-	59, // 25: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
-	60, // 26: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
-	44, // 27: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
-	2,  // 28: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
-	40, // 29: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
-	49, // 30: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
-	3,  // 31: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
-	7,  // 32: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
-	10, // 33: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
-	12, // 34: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
-	14, // 35: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
-	16, // 36: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
-	18, // 37: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
-	20, // 38: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
-	22, // 39: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
-	24, // 40: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
-	28, // 41: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
-	31, // 42: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
-	37, // 43: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
-	45, // 44: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
-	33, // 45: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
-	47, // 46: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
-	50, // 47: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
-	59, // 48: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
-	58, // 49: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
-	5,  // 50: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
-	8,  // 51: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
-	11, // 52: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
-	13, // 53: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
-	15, // 54: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
-	17, // 55: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
-	19, // 56: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
-	21, // 57: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
-	23, // 58: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
-	25, // 59: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
-	29, // 60: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
-	32, // 61: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
-	38, // 62: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
-	46, // 63: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
-	55, // 64: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
-	34, // 65: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
-	48, // 66: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
-	51, // 67: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
-	56, // 68: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
-	61, // 69: dlm.v1.Error.details:type_name -> google.protobuf.Any
-	3,  // 70: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
-	7,  // 71: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
-	10, // 72: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
-	12, // 73: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
-	14, // 74: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
-	16, // 75: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
-	18, // 76: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
-	20, // 77: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
-	22, // 78: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
-	24, // 79: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
-	26, // 80: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
-	28, // 81: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
-	31, // 82: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
-	37, // 83: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
-	33, // 84: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
-	42, // 85: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
-	45, // 86: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
-	47, // 87: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
-	50, // 88: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
-	52, // 89: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
-	54, // 90: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
-	5,  // 91: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
-	8,  // 92: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
-	11, // 93: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
-	13, // 94: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
-	15, // 95: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
-	17, // 96: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
-	19, // 97: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
-	21, // 98: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
-	23, // 99: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
-	25, // 100: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
-	27, // 101: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
-	29, // 102: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
-	32, // 103: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
-	38, // 104: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
-	34, // 105: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
-	43, // 106: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
-	46, // 107: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
-	48, // 108: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
-	51, // 109: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
-	53, // 110: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
-	57, // 111: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
-	91, // [91:112] is the sub-list for method output_type
-	70, // [70:91] is the sub-list for method input_type
-	70, // [70:70] is the sub-list for extension type_name
-	70, // [70:70] is the sub-list for extension extendee
-	0,  // [0:70] is the sub-list for field type_name
+	66,  // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
+	66,  // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
+	5,   // 2: dlm.v1.InitRequest.seen:type_name -> dlm.v1.Seen
+	66,  // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
+	7,   // 4: dlm.v1.HeartbeatRequest.unfinished:type_name -> dlm.v1.Acquisition
+	5,   // 5: dlm.v1.HeartbeatRequest.seen:type_name -> dlm.v1.Seen
+	66,  // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
+	10,  // 7: dlm.v1.HeartbeatResponse.states:type_name -> dlm.v1.AcquisitionState
+	0,   // 8: dlm.v1.AcquisitionState.state:type_name -> dlm.v1.AcquisitionState.State
+	66,  // 9: dlm.v1.AcquisitionState.hold_left:type_name -> google.protobuf.Duration
+	66,  // 10: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
+	66,  // 11: dlm.v1.AcquireRequest.max_hold:type_name -> google.protobuf.Duration
+	1,   // 12: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
+	47,  // 13: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
+	66,  // 14: dlm.v1.AcquireResponse.hold_left:type_name -> google.protobuf.Duration
+	26,  // 15: dlm.v1.PublishRequest.operations:type_name -> dlm.v1.Operation
+	2,   // 16: dlm.v1.PublishResponse.outcome:type_name -> dlm.v1.PublishResponse.Outcome
+	25,  // 17: dlm.v1.PublishResponse.version:type_name -> dlm.v1.Version
+	47,  // 18: dlm.v1.PublishResponse.holder:type_name -> dlm.v1.Holder
+	25,  // 19: dlm.v1.WithdrawResponse.published:type_name -> dlm.v1.Version
+	25,  // 20: dlm.v1.ReadResponse.version:type_name -> dlm.v1.Version
+	37,  // 21: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
+	25,  // 22: dlm.v1.File.version:type_name -> dlm.v1.Version
+	46,  // 23: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
+	42,  // 24: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
+	43,  // 25: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
+	46,  // 26: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
+	47,  // 27: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
+	48,  // 28: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
+	67,  // 29: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
+	67,  // 30: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
+	66,  // 31: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
+	66,  // 32: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
+	67,  // 33: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
+	51,  // 34: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
+	3,   // 35: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
+	47,  // 36: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
+	56,  // 37: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
+	4,   // 38: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
+	8,   // 39: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
+	11,  // 40: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
+	13,  // 41: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
+	15,  // 42: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
+	17,  // 43: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
+	19,  // 44: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
+	21,  // 45: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
+	23,  // 46: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
+	31,  // 47: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
+	35,  // 48: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
+	38,  // 49: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
+	44,  // 50: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
+	52,  // 51: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
+	40,  // 52: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
+	54,  // 53: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
+	57,  // 54: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
+	27,  // 55: dlm.v1.StreamRequest.publish:type_name -> dlm.v1.PublishRequest
+	29,  // 56: dlm.v1.StreamRequest.withdraw:type_name -> dlm.v1.WithdrawRequest
+	66,  // 57: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
+	65,  // 58: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
+	6,   // 59: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
+	9,   // 60: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
+	12,  // 61: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
+	14,  // 62: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
+	16,  // 63: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
+	18,  // 64: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
+	20,  // 65: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
+	22,  // 66: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
+	24,  // 67: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
+	32,  // 68: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
+	36,  // 69: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
+	39,  // 70: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
+	45,  // 71: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
+	53,  // 72: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
+	62,  // 73: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
+	41,  // 74: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
+	55,  // 75: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
+	58,  // 76: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
+	63,  // 77: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
+	28,  // 78: dlm.v1.StreamResponse.publish:type_name -> dlm.v1.PublishResponse
+	30,  // 79: dlm.v1.StreamResponse.withdraw:type_name -> dlm.v1.WithdrawResponse
+	68,  // 80: dlm.v1.Error.details:type_name -> google.protobuf.Any
+	4,   // 81: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
+	8,   // 82: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
+	11,  // 83: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
+	13,  // 84: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
+	15,  // 85: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
+	17,  // 86: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
+	19,  // 87: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
+	21,  // 88: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
+	23,  // 89: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
+	27,  // 90: dlm.v1.LockService.Publish:input_type -> dlm.v1.PublishRequest
+	29,  // 91: dlm.v1.LockService.Withdraw:input_type -> dlm.v1.WithdrawRequest
+	31,  // 92: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
+	33,  // 93: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
+	35,  // 94: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
+	38,  // 95: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
+	44,  // 96: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
+	40,  // 97: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
+	49,  // 98: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
+	52,  // 99: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
+	54,  // 100: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
+	57,  // 101: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
+	59,  // 102: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
+	61,  // 103: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
+	6,   // 104: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
+	9,   // 105: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
+	12,  // 106: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
+	14,  // 107: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
+	16,  // 108: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
+	18,  // 109: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
+	20,  // 110: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
+	22,  // 111: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
+	24,  // 112: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
+	28,  // 113: dlm.v1.LockService.Publish:output_type -> dlm.v1.PublishResponse
+	30,  // 114: dlm.v1.LockService.Withdraw:output_type -> dlm.v1.WithdrawResponse
+	32,  // 115: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
+	34,  // 116: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
+	36,  // 117: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
+	39,  // 118: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
+	45,  // 119: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
+	41,  // 120: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
+	50,  // 121: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
+	53,  // 122: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
+	55,  // 123: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
+	58,  // 124: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
+	60,  // 125: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
+	64,  // 126: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
+	104, // [104:127] is the sub-list for method output_type
+	81,  // [81:104] is the sub-list for method input_type
+	81,  // [81:81] is the sub-list for extension type_name
+	81,  // [81:81] is the sub-list for extension extendee
+	0,   // [0:81] is the sub-list for field type_name
 }
 
 func init() { file_dlm_v1_dlm_proto_init() }
@@ -5312,7 +5920,10 @@ func file_dlm_v1_dlm_proto_init() {
 	if File_dlm_v1_dlm_proto != nil {
 		return
 	}
-	file_dlm_v1_dlm_proto_msgTypes[51].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[22].OneofWrappers = []any{
+		(*Operation_Append)(nil),
+	}
+	file_dlm_v1_dlm_proto_msgTypes[57].OneofWrappers = []any{
 		(*StreamRequest_Init)(nil),
 		(*StreamRequest_Heartbeat)(nil),
 		(*StreamRequest_Close)(nil),
@@ -5330,8 +5941,10 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamRequest_InspectCluster)(nil),
 		(*StreamRequest_ListProblems)(nil),
 		(*StreamRequest_Repair)(nil),
+		(*StreamRequest_Publish)(nil),
+		(*StreamRequest_Withdraw)(nil),
 	}
-	file_dlm_v1_dlm_proto_msgTypes[54].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[60].OneofWrappers = []any{
 		(*StreamResponse_Error)(nil),
 		(*StreamResponse_Init)(nil),
 		(*StreamResponse_Heartbeat)(nil),
@@ -5352,14 +5965,16 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamResponse_ListProblems)(nil),
 		(*StreamResponse_Repair)(nil),
 		(*StreamResponse_Ending)(nil),
+		(*StreamResponse_Publish)(nil),
+		(*StreamResponse_Withdraw)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dlm_v1_dlm_proto_rawDesc), len(file_dlm_v1_dlm_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   56,
+			NumEnums:      4,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,7 +27,8 @@
 //   INTERNAL                                              INTERNAL
 // UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL are indeterminate: the call may have taken effect. Repeat it,
 // with the same ids, through any server: every call of this API may be repeated, and each says what a repeat does. The
-// other codes are definite: the call changed nothing.
+// other codes are definite: the call changed nothing. Of the indeterminate ones some have the metadata
+// changed_nothing = "true" in their ErrorInfo: that call has certainly not taken effect.
 //
 // Limits. LIMIT: what the server has for all of its clients, or for this one, is taken. The ErrorInfo's metadata names the
 // limit under `limit`, RetryInfo says when to ask again at the earliest. Any call may be refused so, but Heartbeat, Close,
@@ -87,6 +88,8 @@ const (
 	LockService_Commit_FullMethodName         = "/dlm.v1.LockService/Commit"
 	LockService_Discard_FullMethodName        = "/dlm.v1.LockService/Discard"
 	LockService_Append_FullMethodName         = "/dlm.v1.LockService/Append"
+	LockService_Publish_FullMethodName        = "/dlm.v1.LockService/Publish"
+	LockService_Withdraw_FullMethodName       = "/dlm.v1.LockService/Withdraw"
 	LockService_Read_FullMethodName           = "/dlm.v1.LockService/Read"
 	LockService_Tail_FullMethodName           = "/dlm.v1.LockService/Tail"
 	LockService_ListFiles_FullMethodName      = "/dlm.v1.LockService/ListFiles"
@@ -149,7 +152,20 @@ type LockServiceClient interface {
 	// the same request stages nothing more and succeeds. Errors: LOCK_EXPIRED, INVALID_NAME, INVALID_ARGUMENT,
 	// TOO_LARGE (the record), QUOTA (the section), NO_SPACE.
 	Append(ctx context.Context, in *AppendRequest, opts ...grpc.CallOption) (*AppendResponse, error)
-	// Read returns a piece of a file's published bytes. It sees every section whose release or commit was answered
+	// Publish publishes a section in one call: whole, in order, and once however often the call is repeated, through any
+	// server. It needs no session and takes no lock, but is refused while the lock is held or waited for: that is an answer,
+	// not an error. A repeat is the same message. Publishes of a lane come one after the other: the next is sent when the last
+	// is answered, or given up. What is answered with BUSY, or with an error, may still be published, by an earlier delivery of
+	// the same message: the next publish of the lane rules that out, and so does a Withdraw.
+	// Errors: OUTCOME_UNKNOWN (a later publish of the lane has come before, or this one is so old that what became of it is
+	// forgotten; it will not be published from now on), TOO_LARGE, QUOTA (operations, files), NO_SPACE, WENT_BACK, INVALID_NAME,
+	// INVALID_ARGUMENT, UNIMPLEMENTED (the cluster does not do it before its feature `publish` is switched on). The caller needs
+	// the right to acquire the lock and the right to append.
+	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
+	// Withdraw rules a publish out that was sent or not, or finds out that it was made. A repeat answers the same.
+	// Errors: OUTCOME_UNKNOWN, NO_SPACE, WENT_BACK, INVALID_NAME, INVALID_ARGUMENT, UNIMPLEMENTED, as of Publish.
+	Withdraw(ctx context.Context, in *WithdrawRequest, opts ...grpc.CallOption) (*WithdrawResponse, error)
+	// Read returns a piece of a file's published bytes. It sees every section whose release, commit or publish was answered
 	// before the read began. Errors: FILE_NOT_FOUND, INVALID_NAME, INVALID_ARGUMENT.
 	Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (*ReadResponse, error)
 	// Tail streams a file's published bytes from an offset on, and goes on as sections are published, until the caller
@@ -290,6 +306,26 @@ func (c *lockServiceClient) Append(ctx context.Context, in *AppendRequest, opts 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AppendResponse)
 	err := c.cc.Invoke(ctx, LockService_Append_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lockServiceClient) Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PublishResponse)
+	err := c.cc.Invoke(ctx, LockService_Publish_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lockServiceClient) Withdraw(ctx context.Context, in *WithdrawRequest, opts ...grpc.CallOption) (*WithdrawResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawResponse)
+	err := c.cc.Invoke(ctx, LockService_Withdraw_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -494,7 +530,20 @@ type LockServiceServer interface {
 	// the same request stages nothing more and succeeds. Errors: LOCK_EXPIRED, INVALID_NAME, INVALID_ARGUMENT,
 	// TOO_LARGE (the record), QUOTA (the section), NO_SPACE.
 	Append(context.Context, *AppendRequest) (*AppendResponse, error)
-	// Read returns a piece of a file's published bytes. It sees every section whose release or commit was answered
+	// Publish publishes a section in one call: whole, in order, and once however often the call is repeated, through any
+	// server. It needs no session and takes no lock, but is refused while the lock is held or waited for: that is an answer,
+	// not an error. A repeat is the same message. Publishes of a lane come one after the other: the next is sent when the last
+	// is answered, or given up. What is answered with BUSY, or with an error, may still be published, by an earlier delivery of
+	// the same message: the next publish of the lane rules that out, and so does a Withdraw.
+	// Errors: OUTCOME_UNKNOWN (a later publish of the lane has come before, or this one is so old that what became of it is
+	// forgotten; it will not be published from now on), TOO_LARGE, QUOTA (operations, files), NO_SPACE, WENT_BACK, INVALID_NAME,
+	// INVALID_ARGUMENT, UNIMPLEMENTED (the cluster does not do it before its feature `publish` is switched on). The caller needs
+	// the right to acquire the lock and the right to append.
+	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
+	// Withdraw rules a publish out that was sent or not, or finds out that it was made. A repeat answers the same.
+	// Errors: OUTCOME_UNKNOWN, NO_SPACE, WENT_BACK, INVALID_NAME, INVALID_ARGUMENT, UNIMPLEMENTED, as of Publish.
+	Withdraw(context.Context, *WithdrawRequest) (*WithdrawResponse, error)
+	// Read returns a piece of a file's published bytes. It sees every section whose release, commit or publish was answered
 	// before the read began. Errors: FILE_NOT_FOUND, INVALID_NAME, INVALID_ARGUMENT.
 	Read(context.Context, *ReadRequest) (*ReadResponse, error)
 	// Tail streams a file's published bytes from an offset on, and goes on as sections are published, until the caller
@@ -577,6 +626,12 @@ func (UnimplementedLockServiceServer) Discard(context.Context, *DiscardRequest) 
 }
 func (UnimplementedLockServiceServer) Append(context.Context, *AppendRequest) (*AppendResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Append not implemented")
+}
+func (UnimplementedLockServiceServer) Publish(context.Context, *PublishRequest) (*PublishResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Publish not implemented")
+}
+func (UnimplementedLockServiceServer) Withdraw(context.Context, *WithdrawRequest) (*WithdrawResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Withdraw not implemented")
 }
 func (UnimplementedLockServiceServer) Read(context.Context, *ReadRequest) (*ReadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Read not implemented")
@@ -793,6 +848,42 @@ func _LockService_Append_Handler(srv interface{}, ctx context.Context, dec func(
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LockServiceServer).Append(ctx, req.(*AppendRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LockService_Publish_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PublishRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LockServiceServer).Publish(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LockService_Publish_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LockServiceServer).Publish(ctx, req.(*PublishRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LockService_Withdraw_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LockServiceServer).Withdraw(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LockService_Withdraw_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LockServiceServer).Withdraw(ctx, req.(*WithdrawRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1023,6 +1114,14 @@ var LockService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Append",
 			Handler:    _LockService_Append_Handler,
+		},
+		{
+			MethodName: "Publish",
+			Handler:    _LockService_Publish_Handler,
+		},
+		{
+			MethodName: "Withdraw",
+			Handler:    _LockService_Withdraw_Handler,
 		},
 		{
 			MethodName: "Read",
