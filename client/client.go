@@ -28,6 +28,7 @@ type Client struct {
 	hooking *journal // what the hooks are told, which are as much the user's as the log's handler
 	atLoss  func()   // for tests: called when a session is lost, before its holders are told; nil: nothing
 	wire    *transport
+	lanes   lanes
 
 	closing  chan struct{}  // closed when Close begins
 	finished chan struct{}  // closed when it is done

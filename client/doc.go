@@ -17,6 +17,9 @@
 // process was stopped. Every call is repeated with the same ids until it is answered: this package
 // is the only layer that retries, do not wrap another one around it.
 //
+// What is known in advance needs no holder: [Client.Publish] publishes a whole section in one call,
+// while nobody holds the lock, with the same guarantee.
+//
 // # Limit
 //
 // Work other than appends is protected by time alone: [Lock.Context] ends before the lease can, but

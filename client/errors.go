@@ -82,6 +82,8 @@ var (
 	// changed. The client waits limits out by itself, so this is an error only when a lock's
 	// bounded wait is over.
 	ErrLimit = errors.New("limit reached")
+	// ErrUnimplemented: the servers do not do this, or not before a feature is switched on.
+	ErrUnimplemented = errors.New("not implemented by the servers")
 	// ErrNoSpace: the servers' storage is full, or nearly. Releases and discards without data go
 	// on.
 	ErrNoSpace = errors.New("no space")
@@ -98,7 +100,9 @@ type Error struct {
 	RetryAfter time.Duration // when to ask again at the earliest, as the server says; 0: it did not
 
 	notByThisCall bool // OUTCOME_UNKNOWN: the message that it answers has not ended the section
-	sessionsEnd   bool // UNAUTHENTICATED: the servers end the client's sessions as well
+	// changedNothing: the call has certainly not taken effect, though its code alone does not say so.
+	changedNothing bool
+	sessionsEnd    bool // UNAUTHENTICATED: the servers end the client's sessions as well
 }
 
 // Error returns what the server said.
@@ -166,6 +170,8 @@ func sentinel(reason string) error {
 		return ErrCompacted
 	case "NO_SPACE":
 		return ErrNoSpace
+	case "UNIMPLEMENTED":
+		return ErrUnimplemented
 	}
 	return nil
 }
@@ -220,6 +226,7 @@ func newError(code codes.Code, message string, details []*anypb.Any) *Error {
 			e.Reason = info.GetReason()
 			e.Limit = info.GetMetadata()["limit"]
 			e.notByThisCall = info.GetMetadata()["not_by_this_call"] == "true"
+			e.changedNothing = info.GetMetadata()["changed_nothing"] == "true"
 			e.sessionsEnd = info.GetMetadata()["sessions_end"] == "true"
 		case d.MessageIs(&retry) && d.UnmarshalTo(&retry) == nil:
 			e.RetryAfter = max(0, retry.GetRetryDelay().AsDuration())

@@ -44,6 +44,7 @@ type Op string
 const (
 	OpAcquire Op = "acquire" // Lock, TryLock, and Do, which begins with it
 	OpAppend  Op = "append"
+	OpPublish Op = "publish"
 	OpCommit  Op = "commit"
 	OpRelease Op = "release" // Unlock
 	OpDiscard Op = "discard"

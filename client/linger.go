@@ -40,6 +40,13 @@ func straight(stream grpc.ClientStream) bool {
 	return ok && len(seen) == 1 && seen[0] == own.String()
 }
 
+// accepted reports whether a server has taken a stream that has ended, and may have done what was
+// sent on it.
+func accepted(stream grpc.ClientStream) bool {
+	header, err := stream.Header()
+	return err != nil || len(header.Get(peerHeader)) > 0
+}
+
 // harmless reports whether a link's end makes no session linger. That is so if the server has
 // refused a call on it that it could not serve, or was closing down: then it does not mind that its
 // clients leave. And if it was the server's side that closed a straight connection, nobody saw this

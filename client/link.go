@@ -52,6 +52,7 @@ type link struct {
 	ended    bool          // its stream has, and was not given up before
 	upAt     time.Time
 	usefulAt time.Time // when it last carried an answer
+	untaken  bool      // its server has refused the stream
 	unable   bool      // it could not serve a call
 	received time.Time // the last message
 	asked    bool      // a sign of life is owed
@@ -121,10 +122,14 @@ func (l *link) serve() error {
 	defer sender.Wait()
 	defer l.cancel()
 	l.t.reached(l, straight(stream))
-	for {
+	for first := true; ; first = false {
 		msg, err := stream.Recv()
 		if err != nil {
-			return rpcError(err)
+			err := rpcError(err)
+			if first && err.Reason == "UNAUTHENTICATED" && !accepted(stream) {
+				l.t.unsent(l)
+			}
+			return err
 		}
 		l.t.answered(l, msg)
 	}

@@ -287,6 +287,8 @@ func (w *writer) scalar(fd protoreflect.FieldDescriptor) protoreflect.Value {
 		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(n)) //nolint:gosec // any number will do
 	case protoreflect.Int32Kind:
 		return protoreflect.ValueOfInt32(int32(n)) //nolint:gosec // any number will do
+	case protoreflect.Uint32Kind:
+		return protoreflect.ValueOfUint32(uint32(n)) //nolint:gosec // any number will do
 	case protoreflect.Uint64Kind:
 		return protoreflect.ValueOfUint64(uint64(n)) //nolint:gosec // any number will do
 	case protoreflect.Int64Kind:

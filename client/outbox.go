@@ -93,7 +93,9 @@ func (t *transport) next(l *link) []*dlmv1.StreamRequest {
 			c.link, c.began = l, now
 		}
 		c.sent = now
-		c.sends++
+		if !l.untaken {
+			c.sends++
+		}
 		c.numbers = append(c.numbers, t.number)
 		l.sentBytes += c.size
 		t.sendings[t.number] = sending{call: c, at: now, bytes: l.sentBytes}

@@ -16,7 +16,8 @@ type seen struct {
 	mu         sync.Mutex
 	cluster    string // empty: unknown, as of a server that says none
 	revision   int64
-	credential string // of the last session, to ask with
+	at         time.Time // when that was last raised
+	credential string    // of the last session, to ask with
 }
 
 // message is what is said of it; nil: nothing has been seen.
@@ -60,8 +61,26 @@ func (s *seen) take(msg *dlmv1.StreamResponse) {
 		rev = m.Commit.GetToken()
 	case *dlmv1.StreamResponse_Append:
 		rev = m.Append.GetRevision()
+	case *dlmv1.StreamResponse_Publish:
+		rev = m.Publish.GetVersion().GetToken()
 	}
-	s.revision = max(s.revision, rev)
+	if rev > s.revision {
+		s.revision, s.at = rev, time.Now()
+	}
+}
+
+// seenLately is how old the highest revision may be that a publish is born at: notes of publishes
+// are kept for longer.
+const seenLately = 5 * time.Minute
+
+// lately is the highest revision, if it is from some minutes ago at most; else 0.
+func (s *seen) lately(now time.Time) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.at) > seenLately {
+		return 0
+	}
+	return s.revision
 }
 
 // question is what a server is asked of which nothing is known yet. It ends nothing, for it names

@@ -194,6 +194,9 @@ func (t *transport) answered(l *link, msg *dlmv1.StreamResponse) {
 	if e := msg.GetError(); e != nil {
 		err := streamError(e)
 		if err.indeterminate() {
+			if err.changedNothing {
+				s.call.sends--
+			}
 			t.repeatRefused(l, s, err, now)
 			t.mu.Unlock()
 			return
@@ -328,4 +331,25 @@ func wake(ch chan<- struct{}) {
 	case ch <- struct{}{}:
 	default:
 	}
+}
+
+// unsent notes that a server has not taken a link's stream, so that what was sent on it has changed
+// nothing.
+func (t *transport) unsent(l *link) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l.untaken = true
+	for c := range t.calls {
+		if c.link == l {
+			c.sends -= len(c.numbers)
+			c.numbers = c.numbers[:0]
+		}
+	}
+}
+
+// sent reports whether a call was sent, or may have been, and may have taken effect.
+func (t *transport) sent(c *call) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return c.sends > 0
 }
