@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,11 @@ func newAppend(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "append [flags] LOCK FILE [TEXT]",
 		Short: "Append a line, or standard input, to a file",
-		Long: fmt.Sprintf(`Append TEXT and a newline to FILE of LOCK; without TEXT, standard input as it is. It takes the lock, appends, and
-releases: all of it appears at once, or nothing does. One call appends %d MiB at most.
+		Long: fmt.Sprintf(`Append TEXT and a newline to FILE of LOCK; without TEXT, standard input as it is. All of it appears at once, or nothing
+does. One call appends %d MiB at most.
+
+Up to 1 MiB is published without taking the lock, if nobody holds it and nobody waits for it. Otherwise, and with --try
+or --wait, it takes the lock, appends, and releases.
 
 Inside "dlm lock LOCK" it appends under the lock already held, and what it appends appears when that is released. It
 exits 70 if that lock was lost, and never takes it anew.`, etcdstore.MaxSection>>20),
@@ -78,6 +82,15 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 	if section != nil {
 		return orSignal(ctx, copyRecords(ctx, section, file, data))
 	}
+	if notOf == "" && !a.try && !a.waitSet {
+		var done bool
+		waiting := attending(ctx, cfg, c, a.streams)
+		data, done, err = publishAtOnce(ctx, c, lock, file, data)
+		waiting()
+		if done || err != nil {
+			return orSignal(ctx, err)
+		}
+	}
 	held, err := a.acquire(ctx, c, lock, a.streams)
 	if err != nil {
 		return orSignal(ctx, err)
@@ -104,6 +117,49 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 	ending, stop := signals.Hurry(context.WithoutCancel(ctx), hurryGrace)
 	defer stop()
 	return publish(ending, held)
+}
+
+// publishAtOnce publishes what there is to read, if that is little, and nobody is in the way. If it
+// is not done, it returns all that is still to be appended.
+func publishAtOnce(ctx context.Context, c *client.Client, lock, file string, from io.Reader) (rest io.Reader, done bool, err error) {
+	data, more, err := readSome(ctx, from)
+	if err != nil {
+		return nil, false, err
+	}
+	rest = bytes.NewReader(data)
+	if more {
+		return io.MultiReader(rest, from), false, nil
+	}
+	switch _, err = c.Publish(ctx, lock, client.Append(file, data)); {
+	case err == nil:
+		return nil, true, nil
+	case errors.Is(err, client.ErrBusy), errors.Is(err, client.ErrUnimplemented):
+		return rest, false, nil
+	}
+	return nil, false, err
+}
+
+// readSome reads as much as one publish may have, and a byte more if there is: then there is more.
+func readSome(ctx context.Context, from io.Reader) (data []byte, more bool, err error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	read := make(chan result, 1)
+	// This goroutine may outlive the call, as that of copyRecords.
+	go func() {
+		data, err := io.ReadAll(io.LimitReader(from, etcdstore.MaxPublish+1))
+		read <- result{data, err}
+	}()
+	select {
+	case r := <-read:
+		if r.err != nil {
+			return nil, false, fmt.Errorf("read standard input: %w", r.err)
+		}
+		return r.data, len(r.data) > etcdstore.MaxPublish, nil
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
 }
 
 // copyRecords appends everything there is to read, record by record. It returns when ctx ends, even

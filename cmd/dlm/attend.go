@@ -32,14 +32,22 @@ func (c *connection) opened(ctx context.Context, s *streams) (_ *client.Client, 
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	var attending sync.WaitGroup
-	attending.Go(func() { attend(ctx, cfg, opened.Limited, s) })
+	stop := attending(ctx, cfg, opened, s)
 	return opened, func() {
-		cancel()
-		attending.Wait()
+		stop()
 		_ = opened.Close()
 	}, nil
+}
+
+// attending has a client attended to until stop is called.
+func attending(ctx context.Context, cfg client.Config, c *client.Client, s *streams) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { attend(ctx, cfg, c.Limited, s) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // attend asks the servers how they are, and the client which limit it waits for, until ctx ends.

@@ -53,7 +53,7 @@ func TestFullDiskOfTheAudit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"method":"Discard","lock":"jobs/given"`, `"method":"Append","lock":"jobs/healed"`} {
+	for _, want := range []string{`"method":"Discard","lock":"jobs/given"`, `"method":"Publish","lock":"jobs/healed"`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("there is no line with %s:\n%s", want, text)
 		}

@@ -47,7 +47,7 @@ func TestAppendMoreThanASection(t *testing.T) {
 
 func TestAppendInterrupted(t *testing.T) {
 	t.Parallel()
-	cmd := dlm(t, "append", "interrupted", "file")
+	cmd := dlm(t, "append", "--wait", "1h", "interrupted", "file") // which takes the lock first
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -279,8 +279,8 @@ func TestTraceOfAnExternalEtcd(t *testing.T) {
 	cmd := command(t, s.addr, dlmPath, "append", "ext", "f", "x")
 	cmd.Env = append(cmd.Env, c.environ()...)
 	must(t, cmd)
-	acquire := c.one(t, "dlm", "dlm.acquire", rootOf(t, c, "dlm append"))
-	txn := c.one(t, "dlm-server", "etcd.txn", c.one(t, "dlm-server", "dlm.v1.LockService/Acquire", acquire))
+	publish := c.one(t, "dlm", "dlm.publish", rootOf(t, c, "dlm append"))
+	txn := c.one(t, "dlm-server", "etcd.txn", c.one(t, "dlm-server", "dlm.v1.LockService/Publish", publish))
 	c.one(t, "dlm-server", "etcdserverpb.KV/Txn", txn)
 	if err := s.stop(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
