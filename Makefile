@@ -78,6 +78,10 @@ endif
 bench: ## measure dlm beside etcd's own mutex, about two minutes; ARGS="--clients 1,16" are given to dlm bench
 	GO='$(GO)' tools/bench/bench.sh $(ARGS)
 
+.PHONY: bench-publish
+bench-publish: ## measure sections published in one call beside held ones and etcd, a quarter of an hour; ARGS="-short", ARGS="-only single"
+	$(GO) run ./tools/bench/publish $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: ## measure dlm beside etcd, Redis, ZooKeeper and PostgreSQL, more than an hour; installs them, as root
 	GO='$(GO)' tools/bench/peers.sh $(ARGS)
