@@ -229,14 +229,29 @@ func (b *bundles) leave(lock string, slot int, used bool) {
 	b.settle(lock, l)
 }
 
-// put notes a bundle, and with it the end of its publish.
-func (b *bundles) put(lock, key string, own ownBundle) {
+// put notes a bundle, and with it the end of its publish. It reports whether there are just so many
+// now that they are not to wait for more.
+func (b *bundles) put(lock, key string, own ownBundle) (many bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.of(lock)
 	l.asked--
+	was := l.many()
 	l.unfolded[key] = own
 	l.bytes += own.bytes
+	return !was && l.many()
+}
+
+// many reports whether so many are not folded that a fold does not wait for more.
+func (b *bundles) many(lock string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.locks[lock]
+	return l != nil && l.many()
+}
+
+func (l *lockBundles) many() bool {
+	return len(l.unfolded) >= mergeBundles || l.bytes >= mergeBundleBytes
 }
 
 // get is what a bundle of this store's does, if it is the one of that revision.

@@ -44,6 +44,7 @@ const (
 	smallChunk = 4 << 10  // a chunk that stays within this is grown by the next section, not followed by another
 	stepBytes  = 1 << 20  // the most bytes that one step puts, under etcd's 1.5 MiB a request
 	stepOps    = 100      // the most operations of one step, under etcd's 128
+	tailsPage  = 32       // the most chunks that are read at once
 )
 
 // A section within its bounds is folded by transactions that etcd takes as they are: the last one
@@ -63,7 +64,11 @@ func (s *Store) foldPublished(ctx context.Context, lock string) error {
 	if err := s.foldUpTo(ctx, lock, latest.token); err != nil {
 		return err
 	}
-	if s.heads.latest(lock).token != 0 { // published meanwhile
+	switch {
+	case s.heads.latest(lock).token == 0:
+	case s.bundles.many(lock): // published meanwhile
+		s.folds.add(lock)
+	default:
 		s.foldLater(lock)
 	}
 	return nil
@@ -222,14 +227,21 @@ func (s *Store) fold(ctx context.Context, lock string, o oldestSections) (throug
 			s.heads.drop(key)
 			return 0, errOvertaken
 		}
-		puts, err := s.grow(ctx, lock, file, &f.headValue, bytes[file])
+		grown[i] = f
+	}
+	tails, err := s.lastChunks(ctx, lock, files, grown, sizes)
+	if err != nil {
+		return 0, err
+	}
+	for i, file := range files {
+		f := &grown[i]
+		puts, err := s.grow(lock, file, &f.headValue, tails[file], bytes[file])
 		if err != nil {
 			return 0, err
 		}
 		f.Token, f.N = versions[file].Token, versions[file].N
 		chunks = append(chunks, puts...)
-		last = append(last, op.Put(key, encode(f.headValue)))
-		grown[i] = f
+		last = append(last, op.Put(s.keys.head(lock, file), encode(f.headValue)))
 	}
 	// The last step moves the heads, and does away with what the file now has.
 	for _, sec := range secs {
@@ -306,14 +318,44 @@ func parseHead(kv *mvccpb.KeyValue) (head, error) {
 	return head{v, kv.ModRevision}, nil
 }
 
+// lastChunks reads the last chunks of files that stay small with so many bytes more, as far as their
+// heads say that they are readable.
+func (s *Store) lastChunks(ctx context.Context, lock string, files []string, heads []head, more map[string]int) (map[string][]byte, error) {
+	var small []int
+	for i, file := range files {
+		if old := heads[i].Size - heads[i].Last; old > 0 && more[file] > 0 && old+int64(more[file]) <= smallChunk {
+			small = append(small, i)
+		}
+	}
+	tails := make(map[string][]byte, len(small))
+	for part := range slices.Chunk(small, tailsPage) {
+		var gets []*pb.RequestOp
+		for _, i := range part {
+			gets = append(gets, op.Get(s.keys.chunk(lock, files[i], heads[i].Last)))
+		}
+		resp, err := s.engine.Commit(ctx, commit.Txn{Then: gets})
+		if err != nil {
+			return nil, err
+		}
+		for n, i := range part {
+			kv, old := op.First(resp, n), heads[i].Size-heads[i].Last
+			if kv == nil || int64(len(kv.Value)) < old {
+				return nil, notWhole(lock, files[i], heads[i].Last)
+			}
+			tails[files[i]] = kv.Value[:old:old]
+		}
+	}
+	return tails, nil
+}
+
 // grow moves a head over new bytes, and returns the puts of the chunks that hold them. They depend
 // on nothing but the head, the bytes and what the head says is readable, so that whoever does it
 // again puts the same.
 //
-// A last chunk that stays small is put again with the new bytes behind the old, else thousands of
-// short sections would be as many keys. Of what is in it only the bytes within the head count:
-// behind them may be what a fold has left that was broken off.
-func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data []byte) ([]*pb.RequestOp, error) {
+// A last chunk that stays small, the tail, is put again with the new bytes behind the old, else
+// thousands of short sections would be as many keys. Of what is in it only the bytes within the
+// head count: behind them may be what a fold has left that was broken off.
+func (s *Store) grow(lock, file string, h *headValue, tail, data []byte) ([]*pb.RequestOp, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
@@ -321,16 +363,9 @@ func (s *Store) grow(ctx context.Context, lock, file string, h *headValue, data 
 		return nil, fmt.Errorf("%w: file %s of lock %s has %d bytes", ErrMalformed, quoted(file), quoted(lock), h.Size)
 	}
 	at := h.Size
-	if old := h.Size - h.Last; old > 0 && old+int64(len(data)) <= smallChunk {
-		resp, err := s.get(ctx, s.keys.chunk(lock, file, h.Last))
-		if err != nil {
-			return nil, err
-		}
-		if len(resp.Kvs) == 0 || int64(len(resp.Kvs[0].Value)) < old {
-			return nil, notWhole(lock, file, h.Last)
-		}
+	if len(tail) > 0 {
 		at = h.Last
-		data = append(resp.Kvs[0].Value[:old:old], data...)
+		data = append(tail, data...)
 	}
 	var puts []*pb.RequestOp
 	h.Size = at + int64(len(data))

@@ -263,8 +263,11 @@ func (p *publishing) slotFree() []*pb.Compare {
 func (p *publishing) published(rev int64) Publication {
 	s, lock := p.s, p.args.Lock
 	if len(p.args.Operations) > 0 {
-		s.bundles.put(lock, p.key, ownBundle{rev, p.slot, p.args.Operations, p.bytes})
+		many := s.bundles.put(lock, p.key, ownBundle{rev, p.slot, p.args.Operations, p.bytes})
 		s.publish(lock, rev, rev, p.bytes)
+		if many {
+			s.folds.add(lock)
+		}
 		s.mirror.feed.wink(lock)
 	} else {
 		p.leave(false)
