@@ -26,7 +26,7 @@ const (
 
 	// The bounds of those that were published in one call, which are many and small.
 	mergeBundles     = 256
-	mergeBundleFiles = 48
+	mergeBundleFiles = 80
 	mergeBundleBytes = 256 << 10
 )
 
