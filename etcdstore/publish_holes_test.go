@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore"
-	"github.com/distributed-lock-manager/dlm/etcdstore/internal/faults"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/internal/await"
 )
@@ -178,12 +177,7 @@ func TestP12PublishedDuringTheFold(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	s, other := openFaulty(t, etcd), openFaulty(t, etcd)
-	other.Before(func(_ context.Context, c faults.Call) error { // its folds come to nothing
-		if deletes("/dlm/bundles/")(c.Op) {
-			return faults.ErrLost
-		}
-		return nil
-	})
+	foldsNothing(other)
 	p := newPublisher(t, other, "l", 1)
 	p.publish(appendTo("f", "one;"))
 	reached, release := hold(t, s.Faults, deletes("/dlm/bundles/"))
