@@ -137,7 +137,7 @@ type ownBundle struct {
 // roomWait is a publish that waits for room. Whoever takes it off the list has it begin.
 type roomWait struct {
 	begin func(slot int, err error)
-	stop  func() bool // the watch over its context
+	stop  func() // the watch over its context
 }
 
 func newBundles() *bundles {
@@ -163,7 +163,8 @@ func (l *lockBundles) full() bool {
 }
 
 // enter has a publish begin, with a slot of its own, when there is room; at once, if there is.
-// begin is told an error if there will be none, or ctx ends before there is.
+// begin is told an error if there will be none, or ctx ends before there is, or there is none for
+// too long.
 func (b *bundles) enter(ctx context.Context, lock string, begin func(slot int, err error)) {
 	b.mu.Lock()
 	slot, err := 0, b.ended
@@ -171,7 +172,9 @@ func (b *bundles) enter(ctx context.Context, lock string, begin func(slot int, e
 		l := b.of(lock)
 		if l.full() {
 			w := &roomWait{begin: begin}
-			w.stop = context.AfterFunc(ctx, func() { b.giveUp(lock, w, context.Cause(ctx)) })
+			waiting, over := context.WithTimeoutCause(ctx, resolveTimeout, notFolded())
+			unwatch := context.AfterFunc(waiting, func() { b.giveUp(lock, w, context.Cause(waiting)) })
+			w.stop = func() { unwatch(); over() }
 			l.waiting = append(l.waiting, w)
 			b.mu.Unlock()
 			return
@@ -194,8 +197,14 @@ func (b *bundles) giveUp(lock string, w *roomWait, why error) {
 	}
 	b.mu.Unlock()
 	if waited {
+		w.stop()
 		w.begin(0, why)
 	}
+}
+
+// notFolded is what a publish comes to that has waited for too long.
+func notFolded() error {
+	return changedNothing{fmt.Errorf("%w: what was published before is not folded in time", ErrNoQuorum)}
 }
 
 // take is a slot for a publish that has had its turn.

@@ -113,3 +113,6 @@ func (s *Store) Remembers(since int64) bool { return s.mirror.feed.recent.has(si
 
 // Forget drops the notes of lanes that are old at a time.
 func (s *Store) Forget(ctx context.Context, now time.Time) error { return s.forget(ctx, now) }
+
+// UnfoldedMost is how many bundles of a lock a store leaves to be folded.
+const UnfoldedMost = unfoldedMost

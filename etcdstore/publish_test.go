@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -213,6 +214,40 @@ func foldsNothing(s *faulty) {
 		}
 		return nil
 	})
+}
+
+// What is published faster than it is folded waits for that, as long as its caller does.
+func TestPublishWaitsForTheFold(t *testing.T) {
+	t.Parallel()
+	s := openFaulty(t, startEtcd(t))
+	foldsNothing(s)
+	var all sync.WaitGroup
+	var published atomic.Int64
+	short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for lane := range 100 {
+		p := newPublisher(t, s, "l", byte(lane+1))
+		all.Go(func() {
+			for range 12 {
+				got, err := s.Publish(short, p.next(appendTo("f", "x")))
+				if err != nil {
+					return
+				}
+				if got.Outcome == etcdstore.Published {
+					published.Add(1)
+				}
+			}
+		})
+	}
+	storetest.Eventually(t, "so many that some wait", func() bool { return published.Load() == etcdstore.UnfoldedMost })
+	cancel()
+	all.Wait()
+	if n := published.Load(); n != etcdstore.UnfoldedMost {
+		t.Errorf("%d were published without a fold; want %d", n, etcdstore.UnfoldedMost)
+	}
+	s.Before(nil)
+	newPublisher(t, s, "l", 200).publish(appendTo("f", "y"))
+	storetest.WantContents(t, s, "l", "f", strings.Repeat("x", etcdstore.UnfoldedMost)+"y")
 }
 
 // While etcd is full what is published is read as it is, and a repeat of it is not refused.
