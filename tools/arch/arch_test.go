@@ -94,6 +94,7 @@ func layers() []layer {
 		{dir: "internal/sealed", not: []string{"go.etcd.io", "google.golang.org"}, link: []string{"testing"}},
 		{dir: "internal/reread", not: []string{"go.etcd.io", "google.golang.org"}, link: []string{"testing"}},
 		{dir: "tools/abuse", own: []string{"client", "facade/api"}, link: []string{"testing"}},
+		{dir: "tools/bench/publish", own: []string{"client"}, link: []string{"testing"}},
 		{dir: "tools/faultproxy", own: []string{"facade/api"}, link: []string{"go.etcd.io", "testing"}},
 		{dir: "tools/robustness", own: []string{"client", "facade/api", "tools/faultproxy"}, link: []string{"testing"}},
 		{dir: "tools/scenarios", own: []string{"facade/api", "tools/faultproxy"}, link: []string{"go.etcd.io", "testing"}},
