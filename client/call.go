@@ -122,24 +122,31 @@ func ask[M any](
 func askWith[M any](
 	ctx context.Context, t *transport, m *dlmv1.StreamRequest, pick func(*dlmv1.StreamResponse) *M, traceparent string,
 ) (*M, error) {
+	a, _ := t.answerTo(ctx, m, traceparent)
+	if a.err != nil {
+		return nil, a.err
+	}
+	if picked := pick(a.msg); picked != nil {
+		return picked, nil
+	}
+	return nil, errMalformed
+}
+
+// answerTo is the answer to a call that a healthy server answers at once, or with the error of ctx
+// if that ends first. sent: it may have taken effect, as far as the client knows.
+func (t *transport) answerTo(ctx context.Context, m *dlmv1.StreamRequest, traceparent string) (a answer, sent bool) {
 	answers := make(chan answer, 1)
 	c := &call{message: request(m), done: func(a answer) { answers <- a }, traceparent: traceparent}
 	if err := t.start(c); err != nil {
-		return nil, err
+		return answer{err: err}, false
 	}
 	select {
-	case a := <-answers:
-		if a.err != nil {
-			return nil, a.err
-		}
-		if picked := pick(a.msg); picked != nil {
-			return picked, nil
-		}
-		return nil, errMalformed
+	case a = <-answers:
 	case <-ctx.Done():
 		t.forget(c)
-		return nil, t.orLimit(c, ctx.Err())
+		a = answer{err: t.orLimit(c, ctx.Err())}
 	}
+	return a, t.sent(c)
 }
 
 // errMalformed is the error of an answer that does not fit its call.

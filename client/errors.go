@@ -100,7 +100,8 @@ type Error struct {
 	RetryAfter time.Duration // when to ask again at the earliest, as the server says; 0: it did not
 
 	notByThisCall bool // OUTCOME_UNKNOWN: the message that it answers has not ended the section
-	// changedNothing: the call has certainly not taken effect, though its code alone does not say so.
+	// changedNothing: the call has certainly not taken effect, though its code alone does not say
+	// so.
 	changedNothing bool
 	sessionsEnd    bool // UNAUTHENTICATED: the servers end the client's sessions as well
 }

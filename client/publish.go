@@ -23,20 +23,21 @@ func Append(file string, data []byte) *Operation {
 // holds the lock, or waits for it. Any number of clients may publish to one lock at once; each
 // section gets a version of its own, in the order in which they are read.
 //
-// It is for what is known in advance, 1 MiB in 256 operations on 50 files at most, and costs a
-// fifth of a Lock with an Append and an Unlock. What depends on what the files have needs a holder.
+// It is for what is known in advance, 1 MiB in 256 operations on 50 files at most, and costs one
+// commit of etcd's, where a Lock with an Append and an Unlock costs three. What depends on what the
+// files have needs a holder.
 //
 // Errors:
 //   - [ErrBusy]: the lock is held or waited for. Nothing was published, nor will it be.
 //   - [ErrTooLarge], [ErrQuota], [ErrNoSpace], [ErrInvalidName], [ErrInvalidArgument]: the same.
-//   - [ErrPermissionDenied], [ErrUnauthenticated]: the same, if it is not ErrOutcomeUnknown besides. It
-//     takes the right to acquire the lock, and that to append.
+//   - [ErrPermissionDenied], [ErrUnauthenticated]: the same, if it is not ErrOutcomeUnknown besides.
+//     It takes the right to acquire the lock, and that to append.
 //   - [ErrUnimplemented]: the servers do not publish in one call, or not yet: it takes the feature
 //     `publish` to be switched on. Nothing was published.
-//   - [ErrOutcomeUnknown]: whether it was published is not known. It will not be any more once a
-//     later Publish to the lock by this Client has returned.
-//   - [ErrUnavailable], [ErrClosed], that of ctx: if it is not ErrOutcomeUnknown besides, nothing was
-//     sent, and nothing was published.
+//   - [ErrOutcomeUnknown]: whether it was published, or still will be, is not known. Once the next
+//     Publish to the lock by this Client has been answered, with no other beside it, it will not.
+//   - [ErrUnavailable], [ErrClosed], that of ctx: if it is not ErrOutcomeUnknown besides, nothing
+//     was sent, and nothing was published.
 func (c *Client) Publish(ctx context.Context, lock string, operations ...*Operation) (*Version, error) {
 	call := Call{Op: OpPublish, Lock: lock}
 	for _, o := range operations {
@@ -106,28 +107,14 @@ func (c *Client) withdraw(ctx context.Context, m *dlmv1.PublishRequest, once boo
 	return nil, &BusyError{Lock: m.GetLock(), Holder: holder}
 }
 
-// askPublish is ask, with the answer as it came. Its error is [ErrOutcomeUnknown] as well if the
-// publish was sent, and the error does not say what became of it.
-func (c *Client) askPublish(ctx context.Context, m *dlmv1.PublishRequest, traceparent string) (a answer) {
+// askPublish sends a publish. Its error is [ErrOutcomeUnknown] as well if the publish was sent, and
+// the error does not say what became of it.
+func (c *Client) askPublish(ctx context.Context, m *dlmv1.PublishRequest, traceparent string) answer {
 	if err := ctx.Err(); err != nil {
 		return answer{err: err}
 	}
-	answers := make(chan answer, 1)
-	sent := &call{
-		message:     request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Publish{Publish: m}}),
-		done:        func(a answer) { answers <- a },
-		traceparent: traceparent,
-	}
-	if err := c.wire.start(sent); err != nil {
-		return answer{err: err}
-	}
-	select {
-	case a = <-answers:
-	case <-ctx.Done():
-		c.wire.forget(sent)
-		a = answer{err: c.wire.orLimit(sent, ctx.Err())}
-	}
-	if a.err != nil && !definite(a.err, a.once) && c.wire.sent(sent) {
+	a, sent := c.wire.answerTo(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Publish{Publish: m}}, traceparent)
+	if a.err != nil && sent && !definite(a.err, a.once) {
 		a.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, a.err)
 	}
 	return a

@@ -109,8 +109,8 @@ func published(token int64) *dlmv1.StreamResponse {
 	}}}
 }
 
-// publishing has a scripted server answer publishes by turns, the last answer for ever, and withdrawals
-// in one way.
+// publishing has a scripted server answer publishes by turns, the last answer for ever, and
+// withdrawals in one way.
 func publishing(withdrawn *dlmv1.Version, publishes ...*dlmv1.StreamResponse) func(*dlmv1.StreamRequest) *dlmv1.StreamResponse {
 	var mu sync.Mutex
 	return func(r *dlmv1.StreamRequest) *dlmv1.StreamResponse {

@@ -21,8 +21,8 @@ type (
 	EventType = dlmv1.Event_Type
 	// Operation is one thing that Publish does to a file: see [Append].
 	Operation = dlmv1.Operation
-	// Version says which section was the last that was published to a file: its token, and, of those
-	// that were published in one call, which of that token.
+	// Version says which section was the last that was published to a file: its token, and, of
+	// those that were published in one call, which of that token.
 	Version = dlmv1.Version
 	// File is one file of one lock.
 	File = dlmv1.File

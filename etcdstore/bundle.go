@@ -21,7 +21,8 @@ import (
 // comes first.
 
 // Version says which section was the last that was published to a file, or to a lock. Those that
-// were published in one call may share a token, and differ in N, from 1; N of one that was held is 0.
+// were published in one call may share a token, and differ in N, from 1; N of one that was held is
+// 0.
 type Version struct {
 	Token int64
 	N     uint32
@@ -204,7 +205,7 @@ func (b *bundles) giveUp(lock string, w *roomWait, why error) {
 
 // notFolded is what a publish comes to that has waited for too long.
 func notFolded() error {
-	return changedNothing{fmt.Errorf("%w: what was published before is not folded in time", ErrNoQuorum)}
+	return fmt.Errorf("%w: what was published before is not folded in time", ErrNoQuorum)
 }
 
 // take is a slot for a publish that has had its turn.

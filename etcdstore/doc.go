@@ -48,8 +48,8 @@
 //	publish    if   c(locks/L)=0, m(waited/L) as acquire has it; nothing in the bundle's slot;
 //	                applied/L//lane is below the number, or absent with forgotten not above born
 //	           then put bundles/L//slot and applied/L//lane; with it put latest/L
-//	           else what applied/L//lane says of the number; ErrOutcomeUnknown if it is above it, or
-//	                forgotten is above born; Occupied
+//	           else what applied/L//lane says of the number; ErrOutcomeUnknown if it is above
+//	                it, or forgotten is above born; Occupied
 //	withdraw   if   the same of the lane
 //	           then put applied/L//lane, withdrawn
 //	           else as publish

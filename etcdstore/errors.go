@@ -111,8 +111,8 @@ type notByThisCall struct{ error }
 
 func (e notByThisCall) Unwrap() error { return e.error }
 
-// ChangedNothing reports whether an error that would be indeterminate says besides that the call has
-// not taken effect, and will not. For want of it nothing is said.
+// ChangedNothing reports whether an error that would be indeterminate says besides that the call
+// has not taken effect, and will not. For want of it nothing is said.
 func ChangedNothing(err error) bool {
 	_, is := errors.AsType[changedNothing](err)
 	return is

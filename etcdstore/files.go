@@ -159,8 +159,8 @@ func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send 
 	if offset < 0 {
 		return fmt.Errorf("%w: offset %d: want 0 or more", ErrInvalidArgument, offset)
 	}
-	// A section is published with a change of its lock's key, or of latest/L. What is published from
-	// now on is told, and what was before is in what is read next.
+	// A section is published with a change of its lock's key, or of latest/L. What is published
+	// from now on is told, and what was before is in what is read next.
 	t := s.mirror.feed.joinTail(lock)
 	defer s.mirror.feed.leaveTail(lock, t)
 	s.tails.join(s)

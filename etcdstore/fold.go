@@ -318,8 +318,8 @@ func parseHead(kv *mvccpb.KeyValue) (head, error) {
 	return head{v, kv.ModRevision}, nil
 }
 
-// lastChunks reads the last chunks of files that stay small with so many bytes more, as far as their
-// heads say that they are readable.
+// lastChunks reads the last chunks of files that stay small with so many bytes more, as far as
+// their heads say that they are readable.
 func (s *Store) lastChunks(ctx context.Context, lock string, files []string, heads []head, more map[string]int) (map[string][]byte, error) {
 	var small []int
 	for i, file := range files {

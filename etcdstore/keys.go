@@ -18,7 +18,7 @@ import (
 //	waited/<lock>                          put with each place that is taken, at times in vain
 //	bundles/<lock>//<server>.<slot>        a section that was published in one call
 //	applied/<lock>//<lane>                 what became of the last publish of a lane
-//	forgotten                              no note of a lane's is certain to be there up to this revision
+//	forgotten                              up to this revision lanes may have no note
 //	latest/<lock>                          put whenever something may have been published
 //	staged/<lock>//<token>/<request>       a record
 //	commits/<lock>//<token>                the section is readable

@@ -92,21 +92,22 @@ func decodeLaneNote(b []byte) (v laneNote, err error) {
 	return v, nil
 }
 
-// fresh is what holds while a publish was neither made nor withdrawn, and neither was a later one
-// of its lane: if there is a note of the lane, and if there is none. The second relies on forgotten,
-// which has to be there.
-func (s *Store) fresh(lock string, id PublishID) (noted, unnoted []*pb.Compare) {
-	note := s.keys.applied(lock, id.Lane)
-	return []*pb.Compare{op.ValueBelow(note, id.number16())},
-		[]*pb.Compare{op.Absent(note), op.ValueBelow(s.keys.forgotten(), hex16(id.Born+1))}
+// freshNoted holds while a publish was neither made nor withdrawn, and neither was a later one of
+// its lane, if there is a note of that.
+func (s *Store) freshNoted(lock string, id PublishID) []*pb.Compare {
+	return []*pb.Compare{op.ValueBelow(s.keys.applied(lock, id.Lane), id.number16())}
+}
+
+// freshUnnoted is freshNoted if there is no note. It relies on forgotten, which has to be there.
+func (s *Store) freshUnnoted(lock string, id PublishID) []*pb.Compare {
+	return []*pb.Compare{op.Absent(s.keys.applied(lock, id.Lane)), op.ValueBelow(s.keys.forgotten(), hex16(id.Born+1))}
 }
 
 // ifFresh makes the transaction that puts something if a publish is fresh, in whichever way.
 // The second operation reads the lane's note, and the third what is forgotten.
 func (s *Store) ifFresh(lock string, id PublishID, besides []*pb.Compare, then []*pb.RequestOp) []*pb.RequestOp {
-	noted, unnoted := s.fresh(lock, id)
-	second := commit.Txn{If: append(noted, besides...), Then: then}
-	first := commit.Txn{If: append(unnoted, besides...), Then: then, Else: []*pb.RequestOp{second.Op()}}
+	second := commit.Txn{If: append(s.freshNoted(lock, id), besides...), Then: then}
+	first := commit.Txn{If: append(s.freshUnnoted(lock, id), besides...), Then: then, Else: []*pb.RequestOp{second.Op()}}
 	return append([]*pb.RequestOp{first.Op()}, s.lookAtLane(lock, id.Lane)...)
 }
 
@@ -162,8 +163,8 @@ func forgottenIn(kv *mvccpb.KeyValue) (int64, error) {
 }
 
 // remember makes forgotten, which was not there at a revision: no compare of its value holds before
-// it is. Somebody has deleted it, and what it said is not known. But no note was dropped without it,
-// and so none after that revision.
+// it is. Somebody has deleted it, and what it said is not known. But no note was dropped without
+// it, and so none after that revision.
 func (s *Store) remember(ctx context.Context, rev int64) error {
 	key := s.keys.forgotten()
 	_, err := s.engine.Commit(ctx, commit.Txn{If: []*pb.Compare{op.Absent(key)}, Then: []*pb.RequestOp{op.Put(key, hex16(rev))}})
@@ -178,8 +179,9 @@ const (
 	manyLanes   = 100_000
 )
 
-// forget drops the notes of lanes that are not used any more. Another store that does so at the same
-// time, or a publish of such a lane, is found by the compares, and the page left for the next time.
+// forget drops the notes of lanes that are not used any more. Another store that does so at the
+// same time, or a publish of such a lane, is found by the compares, and the page left for the next
+// time.
 func (s *Store) forget(ctx context.Context, now time.Time) error {
 	kept := laneKept
 	count, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Range(op.Count(s.keys.allApplied()))}})

@@ -29,7 +29,7 @@ import (
 //	a marker     publishes nothing
 //	a record     with a key of another form is in no file; one that cannot be read, under a key as a
 //	             client's append has it, may have been acknowledged: its section is not folded
-//	a bundle     may have been acknowledged, and is folded by nobody, nor what is published after it
+//	a bundle     may have been acknowledged, and is not folded, nor what is published after it
 //	a lane       its next publish is refused
 //	a head       its file can neither be read nor grow, nor what is published after that
 //

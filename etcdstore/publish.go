@@ -76,13 +76,13 @@ func (s *Store) StartPublish(ctx context.Context, args PublishArgs, done func(Pu
 		done(Publication{}, err)
 		return
 	}
-	if !s.engine.Serving() {
+	if !s.Serving() {
 		done(Publication{}, changedNothing{s.engine.Unserved()})
 		return
 	}
 	s.bundles.enter(ctx, args.Lock, func(slot int, err error) {
-		if err != nil {
-			p.told(Publication{}, err)
+		if err != nil { // nothing was asked of etcd
+			p.told(Publication{}, changedNothing{err})
 			return
 		}
 		p.slot = slot
@@ -90,8 +90,8 @@ func (s *Store) StartPublish(ctx context.Context, args PublishArgs, done func(Pu
 	})
 }
 
-// Publish publishes a section in one call, if nobody holds its lock and nobody waits for it. Without
-// an error it returns what came of it, by its Outcome:
+// Publish publishes a section in one call, if nobody holds its lock and nobody waits for it.
+// Without an error it returns what came of it, by its Outcome:
 //
 //   - [Published]: all of it can be read, whole, once, by this call or an earlier one of the same
 //     id, under that version.
@@ -148,8 +148,8 @@ func (s *Store) publishes() error {
 	return nil
 }
 
-// begin tries the plain transaction, if the lock looks free. A lane's first publish is taken to have
-// no note, and any other to have one: what is otherwise is resolved.
+// begin tries the plain transaction, if the lock looks free. A lane's first publish is taken to
+// have no note, and any other to have one: what is otherwise is resolved.
 func (p *publishing) begin() {
 	s, args := p.s, p.args
 	since, vacant := s.mirror.vacant(args.Lock)
@@ -164,9 +164,12 @@ func (p *publishing) begin() {
 	if p.args.Born == 0 {
 		p.args.Born = s.seen.Highest()
 	}
-	noted, unnoted := s.fresh(args.Lock, p.args.PublishID)
+	fresh := s.freshNoted
+	if args.Number == 1 {
+		fresh = s.freshUnnoted
+	}
 	t := commit.Txn{
-		If: noted, Then: p.puts(), Touch: s.keys.latest(args.Lock), Caller: callerOf(p.ctx),
+		If: fresh(args.Lock, p.args.PublishID), Then: p.puts(), Touch: s.keys.latest(args.Lock), Caller: callerOf(p.ctx),
 		Shares:   s.keys.lock(args.Lock),
 		SharedIf: []*pb.Compare{op.Absent(s.keys.lock(args.Lock)), op.ModifiedBy(s.keys.waited(args.Lock), since)},
 		Refuse: func() error {
@@ -175,9 +178,6 @@ func (p *publishing) begin() {
 			}
 			return nil
 		},
-	}
-	if args.Number == 1 {
-		t.If = unnoted
 	}
 	t.If = append(t.If, p.slotFree()...)
 	s.engine.Submit(t, func(resp *pb.TxnResponse, err error) {
@@ -217,8 +217,8 @@ func (p *publishing) look() {
 		Caller: callerOf(p.ctx),
 	}
 	s.engine.Submit(read, func(resp *pb.TxnResponse, err error) {
-		if err != nil {
-			p.told(Publication{}, fmt.Errorf("publish: %w", err))
+		if err != nil { // of what only reads
+			p.told(Publication{}, fmt.Errorf("publish: %w", changedNothing{err}))
 			return
 		}
 		said, err := s.laneSays(args.PublishID, op.First(resp, 0), op.First(resp, 1))
@@ -301,20 +301,8 @@ func (p *publishing) resolved(ctx context.Context) (Publication, error) {
 	}
 }
 
-// reached is [ErrWentBack] if etcd has not come to a revision that a client says it has seen.
-func (s *Store) reached(ctx context.Context, rev int64) error {
-	if rev <= s.seen.Highest() {
-		return nil
-	}
-	resp, err := s.get(ctx, s.keys.meta())
-	if err != nil {
-		return err
-	}
-	return s.wentBack(rev, resp.Header.Revision)
-}
-
-// attempt makes the publish, or finds out why it is not to be made. again: neither, but the next one
-// will.
+// attempt makes the publish, or finds out why it is not to be made. again: neither, but the next
+// one will.
 func (p *publishing) attempt(ctx context.Context) (out Publication, again bool, err error) {
 	s, args := p.s, p.args
 	if args.Born == 0 {

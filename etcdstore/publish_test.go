@@ -59,6 +59,18 @@ func (p *publisher) publish(ops ...etcdstore.Operation) (etcdstore.Version, etcd
 	return got.Version, args
 }
 
+// unanswered publishes through a store that is not told, and returns what was asked.
+func (p *publisher) unanswered(s *faulty, ops ...etcdstore.Operation) etcdstore.PublishArgs {
+	p.t.Helper()
+	lost := lose(s.Faults, puts("/dlm/bundles/"+p.lock))
+	args := p.next(ops...)
+	if _, err := s.Publish(storetest.Bounded(p.t), args); err == nil {
+		p.t.Fatal("Publish succeeded without a reply")
+	}
+	storetest.Await(p.t, "the lost reply", lost)
+	return args
+}
+
 // What is published in one call is read whole, in order, and once, however it is repeated.
 func TestPublish(t *testing.T) {
 	t.Parallel()
@@ -223,13 +235,13 @@ func TestPublishWaitsForTheFold(t *testing.T) {
 	foldsNothing(s)
 	var all sync.WaitGroup
 	var published atomic.Int64
-	short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for lane := range 100 {
 		p := newPublisher(t, s, "l", byte(lane+1))
 		all.Go(func() {
 			for range 12 {
-				got, err := s.Publish(short, p.next(appendTo("f", "x")))
+				got, err := s.Publish(ctx, p.next(appendTo("f", "x")))
 				if err != nil {
 					return
 				}

@@ -8,8 +8,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// tails has a store watch what is published, as long as it has a tail. What is published in one call
-// changes no lock, so that the mirror does not hear of it.
+// tails has a store watch what is published, as long as it has a tail. What is published in one
+// call changes no lock, so that the mirror does not hear of it.
 type tails struct {
 	mu     sync.Mutex
 	n      int

@@ -70,14 +70,19 @@ func (s *Store) check(ctx context.Context, seen Seen) error {
 	if seen.Cluster != "" && s.id != "" && seen.Cluster != s.id {
 		return fmt.Errorf("%w: this is cluster %s, and the client has begun with %s", ErrOtherCluster, s.id, quoted(seen.Cluster))
 	}
-	if seen.Revision <= s.seen.Highest() {
+	return s.reached(ctx, seen.Revision)
+}
+
+// reached is [ErrWentBack] if etcd has not come to a revision that a client says it has seen.
+func (s *Store) reached(ctx context.Context, rev int64) error {
+	if rev <= s.seen.Highest() {
 		return nil
 	}
 	resp, err := s.get(ctx, s.keys.meta())
 	if err != nil {
 		return err
 	}
-	return s.wentBack(seen.Revision, resp.Header.Revision)
+	return s.wentBack(rev, resp.Header.Revision)
 }
 
 // claimsLogged is how often it is logged, at most, that a client has seen more than there is:

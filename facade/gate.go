@@ -185,8 +185,8 @@ func (g *gate) allowed(c *call, view *auth.View, need auth.Need, req any) error 
 		} else {
 			ok = view.Allows(need.Verb, lock)
 		}
-		if also, more := auth.AlsoOf(c.method); ok && more {
-			need.Verb, ok = also, view.Allows(also, lock)
+		if ok && need.Holds {
+			need.Verb, ok = auth.Acquire, view.Allows(auth.Acquire, lock)
 		}
 	case auth.Somewhere:
 		ok = view.Somewhere(need.Verb)

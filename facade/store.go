@@ -10,8 +10,8 @@ import (
 // Store is what the facade serves: the methods of an etcdstore.Store. It checks the arguments that
 // it is given, and ends a call when its context ends; an acquisition keeps its place nevertheless.
 //
-// Acquire, Release, Append and Publish are started: the method returns at once, and the store calls done
-// with the result, once, from any of its goroutines, in which done must neither block nor take
+// Acquire, Release, Append and Publish are started: the method returns at once, and the store calls
+// done with the result, once, from any of its goroutines, in which done must neither block nor take
 // time: other clients' work waits behind it. A call that was started and does not wait is ended by
 // the store itself, also if its context has no deadline.
 type Store interface {

@@ -61,6 +61,9 @@ func ParseVerb(name string) (Verb, error) {
 type Need struct {
 	Verb  Verb
 	Scope Scope
+	// Holds: the verb [Acquire] as well, where the other is needed. A publish is all that a holder
+	// does who appends, and whoever may append only what others hold may not.
+	Holds bool
 }
 
 // Scope is where a verb has to be allowed.
@@ -97,44 +100,33 @@ func NeedOf(method string) (need Need, found bool) {
 		return Need{Scope: Owner}, true
 
 	case dlmv1.LockService_Acquire_FullMethodName, lockservice.LockService_LockAcquire_FullMethodName:
-		return Need{Acquire, OfLock}, true
+		return Need{Verb: Acquire, Scope: OfLock}, true
 
 	case dlmv1.LockService_Append_FullMethodName, dlmv1.LockService_Commit_FullMethodName,
 		lockservice.LockService_FileAppend_FullMethodName, lockservice.LockService_LockRelease_FullMethodName: // which publishes
-		return Need{Append, OfLock}, true
+		return Need{Verb: Append, Scope: OfLock}, true
 
-	case dlmv1.LockService_Publish_FullMethodName, dlmv1.LockService_Withdraw_FullMethodName: // and Acquire: see AlsoOf
-		return Need{Append, OfLock}, true
+	case dlmv1.LockService_Publish_FullMethodName, dlmv1.LockService_Withdraw_FullMethodName:
+		return Need{Verb: Append, Scope: OfLock, Holds: true}, true
 
 	case dlmv1.LockService_Read_FullMethodName, dlmv1.LockService_Tail_FullMethodName,
 		dlmv1.LockService_ListFiles_FullMethodName: // of all locks: wherever it is allowed
-		return Need{Read, OfLock}, true
+		return Need{Verb: Read, Scope: OfLock}, true
 
 	case dlmv1.LockService_Inspect_FullMethodName, lockservice.LockService_GetCurrentLockHolder_FullMethodName:
-		return Need{Inspect, OfLock}, true
+		return Need{Verb: Inspect, Scope: OfLock}, true
 
 	case dlmv1.LockService_List_FullMethodName, dlmv1.LockService_Watch_FullMethodName:
-		return Need{Inspect, Somewhere}, true
+		return Need{Verb: Inspect, Scope: Somewhere}, true
 
 	case dlmv1.LockService_Evict_FullMethodName:
-		return Need{Evict, OfLock}, true
+		return Need{Verb: Evict, Scope: OfLock}, true
 
 	case dlmv1.LockService_InspectCluster_FullMethodName, dlmv1.LockService_ListProblems_FullMethodName,
 		dlmv1.LockService_Repair_FullMethodName, dlmv1.LockService_Snapshot_FullMethodName,
 		reflectionpb.ServerReflection_ServerReflectionInfo_FullMethodName,
 		reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName:
-		return Need{Admin, Cluster}, true
+		return Need{Verb: Admin, Scope: Cluster}, true
 	}
 	return Need{}, false
-}
-
-// AlsoOf returns another verb that a method's calls need where their need's is, if there is one. A
-// publish is all that a holder does who appends, and whoever may append only what others hold may
-// not.
-func AlsoOf(method string) (also Verb, found bool) {
-	switch method {
-	case dlmv1.LockService_Publish_FullMethodName, dlmv1.LockService_Withdraw_FullMethodName:
-		return Acquire, true
-	}
-	return 0, false
 }

@@ -186,8 +186,8 @@ func (w *sdkWorker) commit(ctx context.Context, l *client.Lock) error {
 	})
 }
 
-// leaves gives a lock up, and writes nothing down, if ctx has ended: a commit that was broken off by
-// that goes on, and whether what is ended now is its section or the next one is not known. It
+// leaves gives a lock up, and writes nothing down, if ctx has ended: a commit that was broken off
+// by that goes on, and whether what is ended now is its section or the next one is not known. It
 // reports whether it did.
 func (w *sdkWorker) leaves(ctx context.Context, l *client.Lock) bool {
 	if ctx.Err() == nil {

@@ -234,9 +234,6 @@ func (e *Engine) add(m *member) {
 	}
 }
 
-// Serving reports whether etcd can commit, and is to.
-func (e *Engine) Serving() bool { return e.serving() }
-
 // serving reports whether etcd can commit, and is to.
 func (e *Engine) serving() bool { return e.env.Seen.Err() == nil && e.env.Health.Up() }
 

@@ -145,7 +145,8 @@ func TestShares(t *testing.T) {
 				r.Errorf("with one that writes the key etcd was called %d times; want twice", len(calls))
 			}
 		}
-		// The key is there by now: both fail in company, run again apart, and fail by what they share.
+		// The key is there by now: both fail in company, run again apart, and fail by what they
+		// share.
 		all, _ = r.together(relying("c"), relying("d"))
 		for i, a := range all {
 			if a.err != nil || a.resp.Succeeded {

@@ -80,13 +80,4 @@ func large() []model {
 
 // Closed returns the runs of the rules as they are, which hold; of the large ones too, if asked
 // for.
-func Closed(all bool) (runs []search.Run) {
-	models := small()
-	if all {
-		models = append(models, large()...)
-	}
-	for _, m := range models {
-		runs = append(runs, m.run())
-	}
-	return runs
-}
+func Closed(all bool) []search.Run { return search.Runs(small(), large(), all, (*model).run) }

@@ -17,6 +17,18 @@ type Run struct {
 	LookClosed func(limit int) Report
 }
 
+// Runs returns the run of each model, of the large ones too if all are asked for.
+func Runs[M any](small, large []M, all bool, run func(*M) Run) (runs []Run) {
+	models := small
+	if all {
+		models = append(models, large...)
+	}
+	for i := range models {
+		runs = append(runs, run(&models[i]))
+	}
+	return runs
+}
+
 // Report is what a run came to.
 type Report struct {
 	States   int

@@ -98,15 +98,8 @@ func large() []model {
 	}
 }
 
+func (m *model) asRun() search.Run { return search.Run{Name: m.name, Look: m.look} }
+
 // Closed returns the runs of the rules as they are, which hold; of the large ones too, if asked
 // for.
-func Closed(all bool) (rs []search.Run) {
-	models := small()
-	if all {
-		models = append(models, large()...)
-	}
-	for _, m := range models {
-		rs = append(rs, search.Run{Name: m.name, Look: m.look})
-	}
-	return rs
-}
+func Closed(all bool) []search.Run { return search.Runs(small(), large(), all, (*model).asRun) }
