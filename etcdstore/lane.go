@@ -51,7 +51,7 @@ func (id PublishID) check() error {
 		return fmt.Errorf("%w: want a lane of %d bytes, chosen at random", ErrInvalidArgument, len(id.Lane))
 	}
 	if id.Number == 0 || id.Number > MaxPublishNumber {
-		return fmt.Errorf("%w: number %d of a publish: want 1 or more", ErrInvalidArgument, id.Number)
+		return fmt.Errorf("%w: number %d of a publish: want 1 to %d", ErrInvalidArgument, id.Number, MaxPublishNumber)
 	}
 	if id.Born < 0 {
 		return fmt.Errorf("%w: born at %d: want a revision", ErrInvalidArgument, id.Born)

@@ -1762,7 +1762,7 @@ type Version struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The section's token. Those that were published in one call may share one.
 	Token int64 `protobuf:"varint,1,opt,name=token,proto3" json:"token,omitempty"`
-	// Which of those that share it, in their order, from 1. 0: the section was held.
+	// Tells apart those that share it, and which of them comes first: the lower one. 0: the section was held.
 	N             uint32 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
