@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -28,6 +29,11 @@ type Version struct {
 	N     uint32
 }
 
+// compare says which of two sections of a lock was published first.
+func (v Version) compare(other Version) int {
+	return cmp.Or(cmp.Compare(v.Token, other.Token), cmp.Compare(v.N, other.N))
+}
+
 // Operation is one thing that a section does to a file.
 type Operation struct {
 	File string
@@ -49,7 +55,7 @@ const (
 	maxSlots = 1 << 20
 )
 
-// encodeBundle writes a bundle: of each operation the length of its file's name, that name, the
+// encodeBundle writes a bundle, which may have no operations: of each operation the length of its file's name, that name, the
 // length of its data, and that.
 func encodeBundle(ops []Operation) []byte {
 	size := 0
@@ -87,9 +93,6 @@ func decodeBundle(b []byte) (ops []Operation, err error) {
 			return nil, fmt.Errorf("a bundle of %d bytes is malformed", size)
 		}
 		ops = append(ops, Operation{string(file), data})
-	}
-	if len(ops) == 0 {
-		return nil, errors.New("a bundle without operations")
 	}
 	return ops, nil
 }

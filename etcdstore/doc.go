@@ -46,10 +46,11 @@
 //	           else a waiter that vanished: the next; the guard holds, and one of them is not
 //	                there: ErrDataLoss; otherwise the truth rule
 //	publish    if   c(locks/L)=0, m(waited/L) as acquire has it; nothing in the bundle's slot;
-//	                applied/L//lane is below the number, or absent with forgotten not above born
+//	                applied/L//lane is below the number, or absent with forgotten not above born;
+//	                with a condition: m(latest/L) as it was when that held
 //	           then put bundles/L//slot and applied/L//lane; with it put latest/L
 //	           else what applied/L//lane says of the number; ErrOutcomeUnknown if it is above
-//	                it, or forgotten is above born; Occupied
+//	                it, or forgotten is above born; Conflict if its condition does not hold; Occupied
 //	withdraw   if   the same of the lane
 //	           then put applied/L//lane, withdrawn
 //	           else as publish
@@ -69,9 +70,10 @@
 //	sweep      if   m(locks/L)!=T, c(commits/L//T)=0, c(a record of T just read)>0
 //	           then delete staged/L//T/, put undone/L//T unless a note is there
 //	fold       if   m(commits/L//T) of some sections, the oldest, and m(files/L//F) of every file
-//	                touched are unchanged; of many files: no m(files/L//) is later than these reads
-//	           then put chunks; in the last step move the heads, delete the markers, each
-//	                staged/L//T/ and the bundles
+//	                touched are unchanged; of many files: no m(files/L//) is later than these reads;
+//	                with bundles: nor is m(folded/L)
+//	           then put chunks; in the last step move the heads, put folded/L, delete the markers,
+//	                each staged/L//T/ and the bundles
 //	attach     if   m(sessions/S) is unchanged since it was read, with at < n and not over
 //	           then put sessions/S with at = n: A is this revision; renew the lease
 //	           else read again; ErrSessionExpired if over

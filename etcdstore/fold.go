@@ -105,18 +105,9 @@ func (s *Store) lookForNewest(lock string) []*pb.RequestOp {
 // two answers of a transaction. told: before that was asked, all servers told by latest/L what they
 // publish.
 func (s *Store) foldNewest(ctx context.Context, lock string, resp *pb.TxnResponse, told bool) error {
-	var newest int64
-	if marker := op.First(resp, 0); marker != nil {
-		last, err := s.lastMarked(ctx, lock, marker)
-		if err != nil {
-			return err
-		}
-		newest = last
-	}
-	for _, kv := range op.Ranged(resp, 1) {
-		if sec, _, err := s.keys.bundleOf(kv); err == nil {
-			newest = max(newest, sec.Token)
-		}
+	newest, err := s.newestIn(ctx, lock, resp)
+	if err != nil {
+		return err
 	}
 	if newest > 0 {
 		if err := s.foldUpTo(ctx, lock, newest); err != nil {
@@ -127,6 +118,22 @@ func (s *Store) foldNewest(ctx context.Context, lock string, resp *pb.TxnRespons
 		s.heads.whole(lock, resp.Header.Revision)
 	}
 	return nil
+}
+
+// newestIn is the token of the last section that lookForNewest has found, by the first two answers
+// of a transaction; 0: there is none.
+func (s *Store) newestIn(ctx context.Context, lock string, resp *pb.TxnResponse) (newest int64, err error) {
+	if marker := op.First(resp, 0); marker != nil {
+		if newest, err = s.lastMarked(ctx, lock, marker); err != nil {
+			return 0, err
+		}
+	}
+	for _, kv := range op.Ranged(resp, 1) {
+		if sec, _, err := s.keys.bundleOf(kv); err == nil {
+			newest = max(newest, sec.Token)
+		}
+	}
+	return newest, nil
 }
 
 // foldUpTo folds a lock's published sections, oldest first, up to a token. One goroutine of a store
@@ -168,9 +175,9 @@ var errOvertaken = errors.New("overtaken")
 // it up must put the same chunks; and what several sections come to depends on which of them are
 // folded together: 5 with 6 fills a chunk that 5 alone does not.
 //
-// Of a section that was held the marker is compared. A bundle is not: whoever folds it puts the
-// heads of all its files. So if they are as they were when the bundle was there, it was not folded
-// since; and heads that are newer than that are not gone by.
+// Of a section that was held the marker is compared. A bundle is not: whoever folds it puts
+// folded/L. So if that is as it was when the bundle was there, it was not folded since; and heads
+// that are newer than that are not gone by.
 //
 // A section has more files than its bound if its client went back and forth between servers, each
 // of which counts by itself. What compares and moves as many heads etcd does not take. So instead
@@ -205,6 +212,9 @@ func (s *Store) fold(ctx context.Context, lock string, o oldestSections) (throug
 			}
 			bytes[r.file] = append(bytes[r.file], r.data...)
 		}
+	}
+	if bundled {
+		guard = append(guard, op.ModifiedBy(s.keys.folded(lock), rev))
 	}
 	many := len(files) > MaxSectionFiles
 	if many {
@@ -250,6 +260,9 @@ func (s *Store) fold(ctx context.Context, lock string, o oldestSections) (throug
 			continue
 		}
 		last = append(last, op.Delete(s.keys.marker(lock, sec.Token)), op.DeletePrefix(s.keys.records(lock, sec.Token)))
+	}
+	if bundled || s.features.on(featurePublish) {
+		last = append(last, op.Put(s.keys.folded(lock), encode(foldedValue(secs[len(secs)-1].Version))))
 	}
 	inParts := many || bundled && len(last) > stepOps/2
 	steps := split(chunks)

@@ -20,6 +20,7 @@ import (
 //	applied/<lock>//<lane>                 what became of the last publish of a lane
 //	forgotten                              up to this revision lanes may have no note
 //	latest/<lock>                          put whenever something may have been published
+//	folded/<lock>                          the version of the last section that is folded
 //	staged/<lock>//<token>/<request>       a record
 //	commits/<lock>//<token>                the section is readable
 //	undone/<lock>//<token>                 the section was not published
@@ -51,6 +52,7 @@ func (k keys) queue(lock string) string      { return string(k) + "queue/" + loc
 func (k keys) session(session string) string { return string(k) + "sessions/" + session }
 func (k keys) waited(lock string) string     { return k.allWaited() + lock }
 func (k keys) latest(lock string) string     { return k.allLatest() + lock }
+func (k keys) folded(lock string) string     { return k.allFolded() + lock }
 func (k keys) bundles(lock string) string    { return k.allBundles() + lock + "//" }
 func (k keys) applied(lock string, lane Lane) string {
 	return k.allApplied() + lock + "//" + hex.EncodeToString(lane[:])
@@ -103,6 +105,7 @@ func (k keys) allLocks() string   { return string(k) + "locks/" }
 func (k keys) allQueues() string  { return string(k) + "queue/" }
 func (k keys) allWaited() string  { return string(k) + "waited/" }
 func (k keys) allLatest() string  { return string(k) + "latest/" }
+func (k keys) allFolded() string  { return string(k) + "folded/" }
 func (k keys) allBundles() string { return string(k) + "bundles/" }
 func (k keys) allApplied() string { return string(k) + "applied/" }
 func (k keys) allStaged() string  { return string(k) + "staged/" }
@@ -116,8 +119,8 @@ func (k keys) allServers() string { return string(k) + "cluster/servers/" }
 // key. Another store's prefix must not begin so behind this one.
 func families() []string {
 	return []string{
-		"applied/", "bundles/", "chunks/", "clients/", "cluster/", "commits/", "files/", "latest/", "locks/", "queue/", "sessions/",
-		"staged/", "undone/", "waited/",
+		"applied/", "bundles/", "chunks/", "clients/", "cluster/", "commits/", "files/", "folded/", "latest/", "locks/", "queue/",
+		"sessions/", "staged/", "undone/", "waited/",
 	}
 }
 
@@ -175,6 +178,12 @@ func (k keys) parseWaited(key string) (lock string, ok bool) {
 // parseLatest parses the key that is put with whatever is published.
 func (k keys) parseLatest(key string) (lock string, ok bool) {
 	lock, ok = strings.CutPrefix(key, k.allLatest())
+	return lock, ok && isLock(lock)
+}
+
+// parseFolded parses what folded makes.
+func (k keys) parseFolded(key string) (lock string, ok bool) {
+	lock, ok = strings.CutPrefix(key, k.allFolded())
 	return lock, ok && isLock(lock)
 }
 

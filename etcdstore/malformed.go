@@ -77,6 +77,7 @@ func kinds() []kind {
 		{name: "server", key: "cluster/servers/", check: checkServer},
 		{name: "marker", key: "commits/", check: checkMarker, loses: "what its section has appended"},
 		{name: "head", key: "files/", check: checkHead, loses: "its file"},
+		{name: "folded", key: "folded/", check: checkFolded},
 		{name: "forgotten", key: "forgotten", check: checkForgotten, cluster: true},
 		{name: "horizon", key: "horizon", check: checkDecimal(64), cluster: true},
 		{name: "latest", key: "latest/", check: checkLatest, keysOnly: true},
@@ -178,6 +179,18 @@ func checkLatest(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
 		return "", errKey
 	}
 	return lock, nil
+}
+
+func checkFolded(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
+	lock, ok := k.parseFolded(string(kv.Key))
+	if !ok {
+		return "", errKey
+	}
+	v, err := decodeFolded(kv.Value)
+	if err == nil && v.Token > kv.ModRevision {
+		err = errToken
+	}
+	return lock, err
 }
 
 func checkApplied(k keys, kv *mvccpb.KeyValue) (lock string, err error) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -34,6 +35,7 @@ type PublishArgs struct {
 	PublishID
 	Lock       string
 	Operations []Operation // in this order; none: the section publishes nothing, and has a version
+	If         Condition   // holds when it is published
 }
 
 // PublishOutcome is what became of a publish.
@@ -44,13 +46,15 @@ const (
 	Published PublishOutcome = iota + 1
 	Occupied                 // so far it is not, for the lock is held or waited for
 	Withdrawn                // it is not, and never will be
+	Conflict                 // so far it is not, for its condition does not hold
 )
 
 // Publication is what came of a publish that did not fail.
 type Publication struct {
 	Outcome PublishOutcome
-	Version Version // of the section, if it is published
+	Version Version // of the section, if it is published; Conflict: of the lock, if the condition asks for it
 	Holder  *Holder // Occupied: who held the lock; nil: nobody just then
+	Files   []File  // Conflict: those of the condition that are there
 }
 
 // publishing is a publish on its way.
@@ -60,7 +64,9 @@ type publishing struct {
 	args PublishArgs
 	told func(Publication, error)
 
-	bytes int64 // of data
+	bytes int64      // of data
+	state *lockState // by which its condition holds; nil: it has none, or nobody has looked
+	looks int        // how often something else was published since the condition was evaluated
 	slot  int
 	key   string // of the bundle
 }
@@ -98,6 +104,12 @@ func (s *Store) StartPublish(ctx context.Context, args PublishArgs, done func(Pu
 //   - [Occupied]: not so far. An earlier delivery of the same id may still come; the next publish
 //     of the lane rules that out, and so does [Store.Withdraw].
 //   - [Withdrawn]: it is not, and never will be.
+//   - [Conflict]: its condition did not hold when this call was made, and nothing was published by
+//     this call or an earlier one. If it asks for versions only, none of them ever comes back, so
+//     that the publish never will be made. Otherwise as after Occupied.
+//
+// While others publish to the lock all the time, a publish with a condition may find no moment at
+// which that is known to hold, and is Occupied.
 //
 // Otherwise the error is
 //
@@ -137,7 +149,7 @@ func (p *publishing) check() error {
 			return fmt.Errorf("%w: a publish to more than %d files", ErrQuota, MaxPublishFiles)
 		}
 	}
-	return p.s.publishes()
+	return errors.Join(args.If.check(), p.s.publishes())
 }
 
 // publishes is [ErrFeatureOff] before sections can be published in one call.
@@ -157,7 +169,7 @@ func (p *publishing) begin() {
 		p.look()
 		return
 	}
-	if args.Born > s.seen.Highest() || s.roomForBytes(p.bytes) != nil {
+	if args.Born > s.seen.Highest() || s.roomForBytes(p.bytes) != nil || !p.known() {
 		p.resolve()
 		return
 	}
@@ -169,7 +181,7 @@ func (p *publishing) begin() {
 		fresh = s.freshUnnoted
 	}
 	t := commit.Txn{
-		If: fresh(args.Lock, p.args.PublishID), Then: p.puts(), Touch: s.keys.latest(args.Lock), Caller: callerOf(p.ctx),
+		If: fresh(args.Lock, p.args.PublishID), Then: p.puts(), Caller: callerOf(p.ctx),
 		Shares:   s.keys.lock(args.Lock),
 		SharedIf: []*pb.Compare{op.Absent(s.keys.lock(args.Lock)), op.ModifiedBy(s.keys.waited(args.Lock), since)},
 		Refuse: func() error {
@@ -179,7 +191,8 @@ func (p *publishing) begin() {
 			return nil
 		},
 	}
-	t.If = append(t.If, p.slotFree()...)
+	t.If = append(t.If, p.slotFree())
+	p.putLatest(&t)
 	s.engine.Submit(t, func(resp *pb.TxnResponse, err error) {
 		s.hadRoomForBytes(p.bytes)
 		if errors.Is(err, errTaken) {
@@ -196,6 +209,28 @@ func (p *publishing) begin() {
 			p.resolve()
 		}
 	})
+}
+
+// putLatest has a publish's transaction put latest/L: along with others, unless it has a condition,
+// which compares what others put.
+func (p *publishing) putLatest(t *commit.Txn) {
+	key := p.s.keys.latest(p.args.Lock)
+	if p.state == nil {
+		t.Touch = key
+		return
+	}
+	t.If, t.Then = append(t.If, op.ModifiedAt(key, p.state.latest)), append(t.Then, op.Put(key, ""))
+}
+
+// known reports whether the publish's condition holds by what this store knows.
+func (p *publishing) known() bool {
+	if p.args.If.empty() {
+		return true
+	}
+	if st := p.s.lockStates.get(p.args.Lock); st.knows(p.args.If) && st.meets(p.args.If) {
+		p.state = st
+	}
+	return p.state != nil
 }
 
 // notPublished is the error of a publish whose transaction failed. It is not made up of two: what
@@ -239,38 +274,31 @@ func (p *publishing) look() {
 // leave gives the publish's slot back. used: there may be something in it.
 func (p *publishing) leave(used bool) { p.s.bundles.leave(p.args.Lock, p.slot, used) }
 
-// puts is what the publish puts: the bundle, unless it does nothing, and the lane's note.
+// puts is what the publish puts: the bundle, and the lane's note.
 func (p *publishing) puts() []*pb.RequestOp {
 	p.key = p.s.keys.bundle(p.args.Lock, p.s.bundles.server, p.slot)
 	note := laneNote{number: p.args.Number, N: slotN(p.slot), At: millis(time.Now())}
-	puts := []*pb.RequestOp{op.Put(p.s.keys.applied(p.args.Lock, p.args.Lane), note.encode())}
-	if len(p.args.Operations) > 0 {
-		puts = append(puts, op.Put(p.key, encodeBundle(p.args.Operations)))
+	return []*pb.RequestOp{
+		op.Put(p.s.keys.applied(p.args.Lock, p.args.Lane), note.encode()),
+		op.Put(p.key, encodeBundle(p.args.Operations)),
 	}
-	return puts
 }
 
 // slotFree holds while there is no bundle in the publish's slot, which would be lost. There is one
 // if this store has been told nothing of a publish that it made.
-func (p *publishing) slotFree() []*pb.Compare {
-	if len(p.args.Operations) == 0 {
-		return nil
-	}
-	return []*pb.Compare{op.Absent(p.key)}
-}
+func (p *publishing) slotFree() *pb.Compare { return op.Absent(p.key) }
 
 // published notes that the publish has published its section.
 func (p *publishing) published(rev int64) Publication {
 	s, lock := p.s, p.args.Lock
-	if len(p.args.Operations) > 0 {
-		many := s.bundles.put(lock, p.key, ownBundle{rev, p.slot, p.args.Operations, p.bytes})
-		s.publish(lock, rev, rev, p.bytes)
-		if many {
-			s.folds.add(lock)
-		}
-		s.mirror.feed.wink(lock)
-	} else {
-		p.leave(false)
+	many := s.bundles.put(lock, p.key, ownBundle{rev, p.slot, p.args.Operations, p.bytes})
+	s.publish(lock, rev, rev, p.bytes)
+	if many {
+		s.folds.add(lock)
+	}
+	s.mirror.feed.wink(lock)
+	if p.state != nil {
+		s.lockStates.set(lock, p.state.after(p.args.Operations, Version{rev, slotN(p.slot)}))
 	}
 	return Publication{Outcome: Published, Version: Version{rev, slotN(p.slot)}}
 }
@@ -308,13 +336,24 @@ func (p *publishing) attempt(ctx context.Context) (out Publication, again bool, 
 	if args.Born == 0 {
 		args.Born = s.seen.Highest()
 	}
+	if p.state = nil; !args.If.empty() {
+		var told *Publication
+		if p.state, told, err = p.evaluate(ctx); err != nil || told != nil {
+			if told != nil {
+				out = *told
+			}
+			return out, false, err
+		}
+	}
 	p.slot = s.bundles.take(args.Lock)
-	puts, lock := p.puts(), s.keys.lock(args.Lock)
+	puts, lock, latest := commit.Txn{Then: p.puts()}, s.keys.lock(args.Lock), s.keys.latest(args.Lock)
+	puts.If = []*pb.Compare{p.slotFree()}
+	p.putLatest(&puts)
 	resp, err := s.engine.Commit(ctx, commit.Txn{
 		If:    []*pb.Compare{op.Absent(lock), op.Empty(s.keys.queue(args.Lock))},
-		Then:  s.ifFresh(args.Lock, args.PublishID, p.slotFree(), puts),
+		Then:  append(s.ifFresh(args.Lock, args.PublishID, puts.If, puts.Then), op.GetKey(latest)),
 		Else:  append([]*pb.RequestOp{op.Get(lock)}, s.lookAtLane(args.Lock, args.Lane)...),
-		Touch: s.keys.latest(args.Lock), Shares: lock,
+		Touch: puts.Touch, Shares: lock,
 	})
 	switch {
 	case err != nil:
@@ -325,7 +364,8 @@ func (p *publishing) attempt(ctx context.Context) (out Publication, again bool, 
 	}
 	note, horizon := op.First(resp, 1), op.First(resp, 2)
 	said, err := s.laneSays(args.PublishID, note, horizon)
-	taken := err == nil && said == nil && resp.Succeeded && horizon != nil // its slot is
+	moved := resp.Succeeded && p.state != nil && modifiedAt(op.First(resp, 3)) != p.state.latest
+	taken := err == nil && said == nil && resp.Succeeded && horizon != nil && !moved // its slot is
 	p.leave(taken)
 	switch {
 	case err != nil:
@@ -338,6 +378,14 @@ func (p *publishing) attempt(ctx context.Context) (out Publication, again bool, 
 		err = s.remember(ctx, resp.Header.Revision)
 	}
 	return Publication{}, true, err
+}
+
+// modifiedAt is the revision at which a key was put; 0: it is not there.
+func modifiedAt(kv *mvccpb.KeyValue) int64 {
+	if kv == nil {
+		return 0
+	}
+	return kv.ModRevision
 }
 
 // publishedBefore is the refusal of a publish, unless it was made or ruled out before.

@@ -133,7 +133,7 @@ type publishedSection struct {
 
 // compare says which of two sections was published first.
 func (sec publishedSection) compare(other publishedSection) int {
-	return cmp.Or(cmp.Compare(sec.Token, other.Token), cmp.Compare(sec.N, other.N))
+	return sec.Version.compare(other.Version)
 }
 
 // oldestSections are the oldest published sections of a lock that are not folded, in order, as many

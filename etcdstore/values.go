@@ -47,6 +47,23 @@ func decodeSession(b []byte) (v sessionValue, err error) {
 
 func (v sessionValue) linger() time.Duration { return time.Duration(v.Linger) * time.Millisecond }
 
+// foldedValue is the version of the last section of a lock that is folded.
+type foldedValue struct {
+	Token int64  `json:"token"`
+	N     uint32 `json:"n,omitempty"`
+}
+
+func decodeFolded(b []byte) (v Version, err error) {
+	var f foldedValue
+	if err := decode(b, &f); err != nil {
+		return Version{}, err
+	}
+	if f.Token <= 0 {
+		return Version{}, fmt.Errorf("folded up to token %d", f.Token)
+	}
+	return Version(f), nil
+}
+
 // waiterValue is what a waiter said of itself. It becomes its holderValue when the lock is handed
 // to it.
 type waiterValue struct {

@@ -10,7 +10,7 @@ import (
 type Footprint struct {
 	Keys   []string
 	Ranges [][2]string // from, end
-	Touch  string      // put along; others may as well
+	Touch  string      // put along; others may touch it as well, but not write it
 	Shares string      // not written by any other; others may rely on that as well
 	Bytes  int         // about how much it puts
 }
@@ -75,19 +75,22 @@ func (w *writes) add(f Footprint) {
 }
 
 // meet reports whether a transaction may write a key in common with them, or one of both a key that
-// the other relies on, and which key, or range of keys by its first, of the transaction that is. No
+// the other touches or relies on, and which key, or range of keys by its first, of the transaction that is. No
 // range has keys that are relied on.
 func (w *writes) meet(f Footprint) (key string, met bool) {
 	for _, k := range f.Keys {
-		if _, ok := w.keys[k]; ok || within(k, w.ranges) {
+		if w.writes(k) {
 			return k, true
 		}
 		if _, ok := w.shared[k]; ok {
 			return k, true
 		}
+		if _, ok := w.touched[k]; ok {
+			return k, true
+		}
 	}
-	if k := f.Shares; k != "" {
-		if _, ok := w.keys[k]; ok || within(k, w.ranges) {
+	for _, k := range []string{f.Shares, f.Touch} {
+		if k != "" && w.writes(k) {
 			return k, true
 		}
 	}
@@ -102,6 +105,12 @@ func (w *writes) meet(f Footprint) (key string, met bool) {
 		}
 	}
 	return "", false
+}
+
+// writes reports whether one of them may write a key by itself.
+func (w *writes) writes(key string) bool {
+	_, ok := w.keys[key]
+	return ok || within(key, w.ranges)
 }
 
 func within(key string, ranges [][2]string) bool {
