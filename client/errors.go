@@ -17,6 +17,8 @@ import (
 var (
 	// ErrBusy: the lock was not acquired within the wait. The error is a [*BusyError].
 	ErrBusy = errors.New("lock busy")
+	// ErrConflict: the condition of a publish does not hold. The error is a [*ConflictError].
+	ErrConflict = errors.New("conflict")
 	// ErrCancelled: somebody else gave up this wait, who had the session's credential.
 	ErrCancelled = errors.New("wait cancelled")
 	// ErrLockExpired: the lock is not held any more, or no longer for certain; the section was not

@@ -30,18 +30,23 @@ func (c *Client) Read(ctx context.Context, lock, file string) ([]byte, error) {
 //
 // Errors: those of [Client.Read], and those of w.
 func (c *Client) Copy(ctx context.Context, w io.Writer, lock, file string, offset int64) (int64, error) {
-	n, err := c.copy(ctx, w, lock, file, offset)
-	if err != nil {
-		return n, fmt.Errorf("read %q of %q: %w", file, lock, err)
-	}
-	return n, nil
+	written, _, err := c.copyVersion(ctx, w, lock, file, offset)
+	return written, err
 }
 
-func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offset int64) (int64, error) {
-	if err := checkNames(lock, file); err != nil {
-		return 0, err
+// copyVersion is Copy, and returns the version of what was read.
+func (c *Client) copyVersion(ctx context.Context, w io.Writer, lock, file string, offset int64) (int64, *Version, error) {
+	written, version, err := c.copy(ctx, w, lock, file, offset)
+	if err != nil {
+		return written, nil, fmt.Errorf("read %q of %q: %w", file, lock, err)
 	}
-	var written int64
+	return written, version, nil
+}
+
+func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offset int64) (written int64, version *Version, err error) {
+	if err := checkNames(lock, file); err != nil {
+		return 0, nil, err
+	}
 	for size := int64(-1); size < 0 || offset+written < size; {
 		m := &dlmv1.ReadRequest{Lock: lock, File: file, Offset: offset + written}
 		if size >= 0 {
@@ -49,21 +54,21 @@ func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offse
 		}
 		r, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Read{Read: m}}, (*dlmv1.StreamResponse).GetRead)
 		if err != nil {
-			return written, err
+			return written, nil, err
 		}
 		if size < 0 {
-			size = r.GetSize()
+			size, version = r.GetSize(), r.GetVersion()
 		}
 		if size < 0 || len(r.GetData()) == 0 && offset+written < size {
-			return written, errMalformed
+			return written, nil, errMalformed
 		}
 		n, err := w.Write(r.GetData()[:max(0, min(int64(len(r.GetData())), size-offset-written))])
 		written += int64(n)
 		if err != nil {
-			return written, err
+			return written, nil, err
 		}
 	}
-	return written, nil
+	return written, version, nil
 }
 
 // ListFiles lists the files of one lock, or of all locks if lock is empty, in the order of lock and

@@ -39,12 +39,16 @@ func Append(file string, data []byte) *Operation {
 //   - [ErrUnavailable], [ErrClosed], that of ctx: if it is not ErrOutcomeUnknown besides, nothing
 //     was sent, and nothing was published.
 func (c *Client) Publish(ctx context.Context, lock string, operations ...*Operation) (*Version, error) {
+	return c.publishIf(ctx, lock, nil, operations)
+}
+
+func (c *Client) publishIf(ctx context.Context, lock string, condition *Condition, operations []*Operation) (*Version, error) {
 	call := Call{Op: OpPublish, Lock: lock}
 	for _, o := range operations {
 		call.Bytes += len(o.GetAppend())
 	}
 	hooks := c.cfg.Hooks.begin(ctx, call)
-	version, err := c.publish(ctx, lock, operations, hooks.Traceparent)
+	version, err := c.publish(ctx, lock, condition, operations, hooks.Traceparent)
 	hooks.end(Result{Token: version.GetToken(), Err: err})
 	if err != nil {
 		return nil, fmt.Errorf("publish to %q: %w", lock, err)
@@ -52,8 +56,13 @@ func (c *Client) Publish(ctx context.Context, lock string, operations ...*Operat
 	return version, nil
 }
 
-func (c *Client) publish(ctx context.Context, lock string, operations []*Operation, traceparent string) (*Version, error) {
+func (c *Client) publish(
+	ctx context.Context, lock string, condition *Condition, operations []*Operation, traceparent string,
+) (*Version, error) {
 	names := []string{lock}
+	for _, f := range condition.GetFiles() {
+		names = append(names, f.GetFile())
+	}
 	own := make([]*Operation, len(operations)) // which outlive the call if ctx ends
 	for i, o := range operations {
 		names = append(names, o.GetFile())
@@ -67,12 +76,12 @@ func (c *Client) publish(ctx context.Context, lock string, operations []*Operati
 	}
 	lane := c.lanes.take(lock)
 	defer func() { c.lanes.put(lock, lane) }()
-	m := lane.next(lock, own, c.wire.seen.lately(time.Now()))
+	m := lane.next(lock, condition, own, c.wire.seen.lately(time.Now()))
 	a := c.askPublish(ctx, m, traceparent)
 	if a.once && errors.Is(a.err, ErrOutcomeUnknown) {
 		// Nothing was ever done under this id: it is too old to tell. So another one is taken.
 		lane = newLane()
-		m = lane.next(lock, own, 0)
+		m = lane.next(lock, condition, own, 0)
 		a = c.askPublish(ctx, m, traceparent)
 	}
 	if a.err != nil {
@@ -84,7 +93,9 @@ func (c *Client) publish(ctx context.Context, lock string, operations []*Operati
 			return p.GetVersion(), nil
 		}
 	case dlmv1.PublishResponse_OUTCOME_BUSY:
-		return c.withdraw(ctx, m, a.once, p.GetHolder())
+		return c.withdraw(ctx, m, a.once, &BusyError{Lock: lock, Holder: p.GetHolder()})
+	case dlmv1.PublishResponse_OUTCOME_CONFLICT:
+		return c.withdraw(ctx, m, a.once, &ConflictError{Lock: lock, Version: p.GetLockVersion(), Files: p.GetFiles()})
 	case dlmv1.PublishResponse_OUTCOME_WITHDRAWN, dlmv1.PublishResponse_OUTCOME_UNSPECIFIED:
 	}
 	return nil, errMalformed
@@ -92,7 +103,7 @@ func (c *Client) publish(ctx context.Context, lock string, operations []*Operati
 
 // withdraw ends a publish that was refused for now. If it was sent more than once, another message
 // of it may still be on its way to a server, and is ruled out, or turns out to have been faster.
-func (c *Client) withdraw(ctx context.Context, m *dlmv1.PublishRequest, once bool, holder *Holder) (*Version, error) {
+func (c *Client) withdraw(ctx context.Context, m *dlmv1.PublishRequest, once bool, refusal error) (*Version, error) {
 	if !once {
 		w, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Withdraw{Withdraw: &dlmv1.WithdrawRequest{
 			Lock: m.GetLock(), Lane: m.GetLane(), Number: m.GetNumber(), Born: m.GetBorn(),
@@ -104,7 +115,7 @@ func (c *Client) withdraw(ctx context.Context, m *dlmv1.PublishRequest, once boo
 			return w.GetPublished(), nil
 		}
 	}
-	return nil, &BusyError{Lock: m.GetLock(), Holder: holder}
+	return nil, refusal
 }
 
 // askPublish sends a publish. Its error is [ErrOutcomeUnknown] as well if the publish was sent, and
@@ -132,9 +143,9 @@ func newLane() *lane {
 	return l
 }
 
-func (l *lane) next(lock string, operations []*Operation, born int64) *dlmv1.PublishRequest {
+func (l *lane) next(lock string, condition *Condition, operations []*Operation, born int64) *dlmv1.PublishRequest {
 	l.number++
-	return &dlmv1.PublishRequest{Lock: lock, Lane: l.id[:], Number: l.number, Born: born, Operations: operations}
+	return &dlmv1.PublishRequest{Lock: lock, Lane: l.id[:], Number: l.number, Born: born, Operations: operations, Condition: condition}
 }
 
 // lanes are those in which nothing is under way, by lock.

@@ -58,6 +58,60 @@ func TestPublish(t *testing.T) {
 	is(t, err, client.ErrTooLarge)
 }
 
+// Who adds to what it has read adds to that and nothing else, among many who do.
+func TestPublishIf(t *testing.T) {
+	c, name := open(t, client.Config{}), fresh(t)
+	v, err := c.FileVersion(t.Context(), name, "f")
+	must(t, err)
+	if v != nil {
+		t.Errorf("a file that is not there is of version %v", v)
+	}
+	var running sync.WaitGroup
+	const workers, each = 4, 10
+	for range workers {
+		running.Go(func() {
+			for done := 0; done < each; {
+				data, version, err := c.ReadVersion(t.Context(), name, "f")
+				if err != nil && !errors.Is(err, client.ErrFileNotFound) {
+					t.Errorf("ReadVersion: %v", err)
+					return
+				}
+				next := fmt.Appendf(nil, "%d;", len(data))
+				_, err = c.PublishIf(t.Context(), name, &client.Condition{Files: []*client.FileCondition{client.VersionIs("f", version)}}, client.Append("f", next))
+				switch {
+				case err == nil:
+					done++
+				case !errors.Is(err, client.ErrConflict):
+					t.Errorf("PublishIf: %v", err)
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	want := ""
+	for range workers * each {
+		want += fmt.Sprintf("%d;", len(want))
+	}
+	reads(t, c, name, "f", want)
+
+	v, err = c.FileVersion(t.Context(), name, "f")
+	must(t, err)
+	_, err = c.PublishIf(t.Context(), name, &client.Condition{Lock: &client.Version{}, Files: []*client.FileCondition{client.SizeIs("f", 1)}})
+	var conflict *client.ConflictError
+	if !errors.As(err, &conflict) || conflict.Version.GetToken() != v.GetToken() || len(conflict.Files) != 1 || conflict.Files[0].GetSize() != int64(len(want)) {
+		t.Errorf("%v; want a conflict with version %v", err, v)
+	}
+	parsed, err := client.ParseVersion(client.FormatVersion(v))
+	must(t, err)
+	_, err = c.PublishIf(t.Context(), name, &client.Condition{Lock: parsed})
+	must(t, err)
+	_, err = c.PublishIf(t.Context(), name, &client.Condition{Files: []*client.FileCondition{{File: "f"}}})
+	is(t, err, client.ErrInvalidArgument)
+	_, err = c.PublishIf(t.Context(), name, &client.Condition{Files: []*client.FileCondition{client.SizeIs("a//", 1)}})
+	is(t, err, client.ErrInvalidName)
+}
+
 // What is published through a server that loses and doubles messages is there as it was answered:
 // once, or not at all, or nobody knows.
 func TestPublishThroughFaults(t *testing.T) {
@@ -138,6 +192,11 @@ func TestPublishAnswers(t *testing.T) {
 			Outcome: dlmv1.PublishResponse_OUTCOME_BUSY,
 		}}}
 	}
+	conflict := func() *dlmv1.StreamResponse {
+		return &dlmv1.StreamResponse{Response: &dlmv1.StreamResponse_Publish{Publish: &dlmv1.PublishResponse{
+			Outcome: dlmv1.PublishResponse_OUTCOME_CONFLICT,
+		}}}
+	}
 	unserved := func() *dlmv1.StreamResponse { return refusal(codes.Unavailable, "NO_QUORUM") }
 	nothing := func() *dlmv1.StreamResponse {
 		r := refusal(codes.Unavailable, "NO_QUORUM")
@@ -159,6 +218,8 @@ func TestPublishAnswers(t *testing.T) {
 		"busy, sent once":                  {publishes: []*dlmv1.StreamResponse{occupied()}, is: client.ErrBusy, lanes: 1},
 		"busy, sent twice":                 {publishes: []*dlmv1.StreamResponse{unserved(), occupied()}, is: client.ErrBusy, withdraws: 1, lanes: 1},
 		"busy, and published by the first": {publishes: []*dlmv1.StreamResponse{unserved(), occupied()}, withdrawn: &dlmv1.Version{Token: 9}, token: 9, withdraws: 1, lanes: 1},
+		"conflict, sent once":              {publishes: []*dlmv1.StreamResponse{conflict()}, is: client.ErrConflict, lanes: 1},
+		"conflict with its own first":      {publishes: []*dlmv1.StreamResponse{unserved(), conflict()}, withdrawn: &dlmv1.Version{Token: 9}, token: 9, withdraws: 1, lanes: 1},
 		"too old, sent once":               {publishes: []*dlmv1.StreamResponse{unknown(), published(8)}, token: 8, lanes: 2},
 		"too old, sent twice":              {publishes: []*dlmv1.StreamResponse{unserved(), unknown()}, is: client.ErrOutcomeUnknown, lanes: 1},
 		"never served":                     {publishes: []*dlmv1.StreamResponse{nothing()}, is: client.ErrUnavailable, isNot: client.ErrOutcomeUnknown, lanes: 1},

@@ -252,19 +252,19 @@ func (s *Store) stateIn(ctx context.Context, lock string, c Condition, resp *pb.
 		}
 		st.files[f.File] = lockFile{Version{h.Token, h.N}, h.Size}
 	}
-	if kv := op.First(resp, 2); kv != nil {
-		v, err := decodeFolded(kv.Value)
-		if err != nil {
-			return nil, malformedKey(kv, err)
-		}
-		st.version = &v
-	} else if c.Lock != nil {
-		v, err := s.newestHead(ctx, lock, resp.Header.Revision)
-		if err != nil {
-			return nil, err
-		}
-		st.version = &v
+	if c.Lock == nil {
+		return st, nil
 	}
+	var v Version
+	if kv := op.First(resp, 2); kv == nil {
+		v, err = s.newestHead(ctx, lock, resp.Header.Revision)
+	} else if v, err = decodeFolded(kv.Value); err != nil {
+		err = malformedKey(kv, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	st.version = &v
 	return st, nil
 }
 

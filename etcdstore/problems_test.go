@@ -111,6 +111,8 @@ func malformedKeys() map[string]struct {
 		"undone/a//" + hex16(1):               {value: "x", kind: "note", lock: "a", loses: true},
 		"undone/" + strings.Repeat("x/", 20) + "//" + hex16(1): {kind: "note"},
 		"waited/a/..": {kind: "waited"},
+		"folded/\xff": {value: "{}", kind: "folded"},
+		"folded/a":    {value: `{"token":0}`, kind: "folded", lock: "a"},
 		"horizon":     {value: "x", kind: "horizon", fixed: true},
 		"numbered":    {value: "-1", kind: "number", fixed: true},
 	}

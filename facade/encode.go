@@ -92,6 +92,41 @@ func decodePublishID(req interface {
 	return id
 }
 
+// decodeCondition refuses what is asked of a file if it is not known, which a later client may
+// send.
+func decodeCondition(c *dlmv1.Condition) (d etcdstore.Condition, err error) {
+	if v := c.GetLock(); v != nil {
+		d.Lock = &etcdstore.Version{Token: v.GetToken(), N: v.GetN()}
+	}
+	for _, f := range c.GetFiles() {
+		fc := etcdstore.FileCondition{File: f.GetFile()}
+		switch is := f.GetIs().(type) {
+		case *dlmv1.FileCondition_Version:
+			fc.Version = etcdstore.Version{Token: is.Version.GetToken(), N: is.Version.GetN()}
+		case *dlmv1.FileCondition_Absent:
+			fc.Absent = is.Absent
+		case *dlmv1.FileCondition_Size:
+			fc.Size = &is.Size
+		default:
+			return d, fmt.Errorf("%w: a condition on a file that asks for nothing that this server knows", etcdstore.ErrInvalidArgument)
+		}
+		d.Files = append(d.Files, fc)
+	}
+	return d, nil
+}
+
+// encodePublication is what came of a publish.
+func encodePublication(p etcdstore.Publication) *dlmv1.PublishResponse {
+	resp := &dlmv1.PublishResponse{
+		Outcome: encodePublishOutcome(p.Outcome), Version: encodeVersion(p.Version), Holder: encodeHolder(p.Holder),
+		Files: encodeAll(p.Files, encodeFile),
+	}
+	if p.Outcome == etcdstore.Conflict {
+		resp.Version, resp.LockVersion = nil, resp.GetVersion()
+	}
+	return resp
+}
+
 // decodeOperations refuses what is to be done if it is not known, which a later client may send.
 func decodeOperations(all []*dlmv1.Operation) ([]etcdstore.Operation, error) {
 	operations := make([]etcdstore.Operation, len(all))
@@ -120,6 +155,8 @@ func encodePublishOutcome(o etcdstore.PublishOutcome) dlmv1.PublishResponse_Outc
 		return dlmv1.PublishResponse_OUTCOME_BUSY
 	case etcdstore.Withdrawn:
 		return dlmv1.PublishResponse_OUTCOME_WITHDRAWN
+	case etcdstore.Conflict:
+		return dlmv1.PublishResponse_OUTCOME_CONFLICT
 	}
 	return dlmv1.PublishResponse_OUTCOME_UNSPECIFIED
 }

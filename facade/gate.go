@@ -188,6 +188,9 @@ func (g *gate) allowed(c *call, view *auth.View, need auth.Need, req any) error 
 		if ok && need.Holds {
 			need.Verb, ok = auth.Acquire, view.Allows(auth.Acquire, lock)
 		}
+		if p, is := req.(*dlmv1.PublishRequest); ok && is && p.GetCondition() != nil { // a conflict tells what there is
+			need.Verb, ok = auth.Read, view.Allows(auth.Read, lock)
+		}
 	case auth.Somewhere:
 		ok = view.Somewhere(need.Verb)
 	case auth.Cluster:

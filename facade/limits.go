@@ -226,7 +226,7 @@ func keeps(req any) int {
 	case *dlmv1.AppendRequest:
 		return callBytes + recordBytes(len(r.GetData()))
 	case *dlmv1.PublishRequest:
-		return callBytes + elementBytes*len(r.GetOperations()) + recordBytes(publishedBytes(r))
+		return callBytes + elementBytes*(len(r.GetOperations())+len(r.GetCondition().GetFiles())) + recordBytes(publishedBytes(r))
 	case *lockservice.FileArgs:
 		return callBytes + recordBytes(len(r.GetContent()))
 	case *dlmv1.ReadRequest:

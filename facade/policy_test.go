@@ -101,6 +101,9 @@ rules:
     allow: [acquire, append]
 `)
 	client := dlmv1.NewLockServiceClient(s.as("reader"))
+	if _, err := client.Publish(t.Context(), &dlmv1.PublishRequest{Lock: "both", Condition: &dlmv1.Condition{}}); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("Publish on a condition without the right to read: %v", err)
+	}
 	for lock, want := range map[string]codes.Code{
 		"appends": codes.PermissionDenied, "acquires": codes.PermissionDenied, "neither": codes.PermissionDenied, "both": codes.OK,
 	} {

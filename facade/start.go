@@ -64,21 +64,22 @@ func (s *service) startAppend(ctx context.Context, req *dlmv1.AppendRequest, don
 }
 
 func (s *service) startPublish(ctx context.Context, req *dlmv1.PublishRequest, done func(*dlmv1.PublishResponse, error)) {
-	operations, err := decodeOperations(req.GetOperations())
+	args := etcdstore.PublishArgs{PublishID: decodePublishID(req), Lock: req.GetLock()}
+	var err error
+	if args.Operations, err = decodeOperations(req.GetOperations()); err == nil {
+		args.If, err = decodeCondition(req.GetCondition())
+	}
 	if err != nil {
 		done(nil, err)
 		return
 	}
-	s.store.StartPublish(ctx, etcdstore.PublishArgs{PublishID: decodePublishID(req), Lock: req.GetLock(), Operations: operations},
-		func(p etcdstore.Publication, err error) {
-			if err != nil {
-				done(nil, err)
-				return
-			}
-			done(&dlmv1.PublishResponse{
-				Outcome: encodePublishOutcome(p.Outcome), Version: encodeVersion(p.Version), Holder: encodeHolder(p.Holder),
-			}, nil)
-		})
+	s.store.StartPublish(ctx, args, func(p etcdstore.Publication, err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		done(encodePublication(p), nil)
+	})
 }
 
 // await starts a call and returns its result, or why ctx ended first.

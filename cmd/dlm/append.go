@@ -20,6 +20,7 @@ type appendCommand struct {
 	*streams
 	connection
 	acquisition
+	ifVersion string // empty: whatever it is
 }
 
 func newAppend(s *streams) *cobra.Command {
@@ -34,13 +35,23 @@ Up to 1 MiB is published without taking the lock, if nobody holds it and nobody 
 or --wait, it takes the lock, appends, and releases.
 
 Inside "dlm lock LOCK" it appends under the lock already held, and what it appends appears when that is released. It
-exits 70 if that lock was lost, and never takes it anew.`, etcdstore.MaxSection>>20),
+exits 70 if that lock was lost, and never takes it anew.
+
+With --if-version it appends only if nothing was published to FILE since its version was VERSION, which "dlm cat
+--version" prints, and exits 76 otherwise. So what was read can be added to without holding the lock in between.`, etcdstore.MaxSection>>20),
 		Example: `  dlm append orders audit.log 'shipped 42'
-  journalctl -b | dlm append hosts/web1 boot.log`,
+  journalctl -b | dlm append hosts/web1 boot.log
+  v=$(dlm cat --version orders numbers); n=$(dlm cat orders numbers | tail -1)
+  dlm append --if-version "$v" orders numbers $((n + 1))`,
 		Args: arguments(2, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.check(cmd); err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("if-version") {
+				if _, err := parseVersion(a.ifVersion); err != nil {
+					return usagef("--if-version: %v", err)
+				}
 			}
 			data := io.Reader(a.in)
 			if len(args) == 3 {
@@ -51,6 +62,7 @@ exits 70 if that lock was lost, and never takes it anew.`, etcdstore.MaxSection>
 	}
 	a.connection.flags(cmd)
 	a.acquisition.flags(cmd)
+	cmd.Flags().StringVar(&a.ifVersion, "if-version", "", "append only if FILE still is of this `VERSION`; none: if there is no such file")
 	return cmd
 }
 
@@ -80,12 +92,15 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 		return orSignal(ctx, err)
 	}
 	if section != nil {
+		if err := a.unchanged(ctx, c, lock, file); err != nil {
+			return orSignal(ctx, err)
+		}
 		return orSignal(ctx, copyRecords(ctx, section, file, data))
 	}
 	if notOf == "" && !a.try && !a.waitSet {
 		var done bool
 		waiting := attending(ctx, cfg, c, a.streams)
-		data, done, err = publishAtOnce(ctx, c, lock, file, data)
+		data, done, err = a.publishAtOnce(ctx, c, lock, file, data)
 		waiting()
 		if done || err != nil {
 			return orSignal(ctx, err)
@@ -105,7 +120,11 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 	defer context.AfterFunc(held.Context(), func() {
 		cancel(fmt.Errorf("%w: %q: %w", errLost, lock, context.Cause(held.Context())))
 	})()
-	if err := copyRecords(working, held, file, data); err != nil {
+	err = a.unchanged(working, c, lock, file)
+	if err == nil {
+		err = copyRecords(working, held, file, data)
+	}
+	if err != nil {
 		cause := context.Cause(working) // Before abandon, which ends the hold as well.
 		abandon(context.WithoutCancel(ctx), held)
 		if errors.Is(cause, errLost) {
@@ -121,7 +140,9 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 
 // publishAtOnce publishes what there is to read, if that is little, and nobody is in the way. If it
 // is not done, it returns all that is still to be appended.
-func publishAtOnce(ctx context.Context, c *client.Client, lock, file string, from io.Reader) (rest io.Reader, done bool, err error) {
+func (a *appendCommand) publishAtOnce(
+	ctx context.Context, c *client.Client, lock, file string, from io.Reader,
+) (rest io.Reader, done bool, err error) {
 	data, more, err := readSome(ctx, from)
 	if err != nil {
 		return nil, false, err
@@ -130,13 +151,37 @@ func publishAtOnce(ctx context.Context, c *client.Client, lock, file string, fro
 	if more {
 		return io.MultiReader(rest, from), false, nil
 	}
-	switch _, err = c.Publish(ctx, lock, client.Append(file, data)); {
+	var condition *client.Condition
+	if a.ifVersion != "" {
+		v, err := parseVersion(a.ifVersion)
+		if err != nil {
+			return nil, false, err
+		}
+		condition = &client.Condition{Files: []*client.FileCondition{client.VersionIs(file, v)}}
+	}
+	switch _, err = c.PublishIf(ctx, lock, condition, client.Append(file, data)); {
 	case err == nil:
 		return nil, true, nil
 	case errors.Is(err, client.ErrBusy), errors.Is(err, client.ErrUnimplemented):
 		return rest, false, nil
 	}
 	return nil, false, err
+}
+
+// unchanged finds out whether a file still is of the version that --if-version wants, under its
+// lock, which keeps it so.
+func (a *appendCommand) unchanged(ctx context.Context, c *client.Client, lock, file string) error {
+	if a.ifVersion == "" {
+		return nil
+	}
+	v, err := c.FileVersion(ctx, lock, file)
+	if err != nil {
+		return err
+	}
+	if is := versionText(v); is != a.ifVersion {
+		return fmt.Errorf("%w: the version of file %q is %s", client.ErrConflict, file, is)
+	}
+	return nil
 }
 
 // readSome reads as much as one publish may have, and a byte more if there is: then there is more.

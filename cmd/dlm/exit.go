@@ -25,6 +25,7 @@ const (
 	exitDisk        = 74  // server, snapshot: the disk is full, or cannot be written to
 	exitDenied      = 77  // no server knows who this is, or the policy does not allow it
 	exitNotAcquired = 75  // the lock is held by somebody else; -E changes it
+	exitConflict    = 76  // append: --if-version does not hold
 	exitConfig      = 78  // server, config, snapshot: the configuration is wrong, or a server must not run on this data
 	exitNotRunnable = 126 // lock: the command is there but cannot be run
 	exitNotFound    = 127 // lock: there is no such command
@@ -71,6 +72,7 @@ func exitCodes() []struct {
 		{client.ErrInvalidTTL, exitUsage},
 		{client.ErrInvalidArgument, exitUsage},
 		{client.ErrBusy, exitNotAcquired},
+		{client.ErrConflict, exitConflict},
 	}
 }
 

@@ -32,6 +32,48 @@ func TestAppendStandardInput(t *testing.T) {
 	}
 }
 
+// What is appended on a version is appended once, whether the lock is free, held by somebody else
+// meanwhile, or held by the enclosing command.
+func TestAppendIfVersion(t *testing.T) {
+	t.Parallel()
+	const lock = "if-version"
+	appendIf := func(version string, args ...string) []string {
+		return append([]string{"append", "--if-version", version}, args...)
+	}
+	version := func() string { return strings.TrimSpace(must(t, dlm(t, "cat", "--version", lock, "f"))) }
+	refused := func(args []string, code int, says string) {
+		t.Helper()
+		if r := run(t, dlm(t, args...)); r.code != code || !strings.Contains(r.err, says) {
+			t.Errorf("%v: exit code %d, want %d, and that %s\n%s", args, r.code, code, says, r.err)
+		}
+	}
+	if v := version(); v != "none" {
+		t.Errorf("a file that is not there is of version %q", v)
+	}
+	must(t, dlm(t, appendIf("none", lock, "f", "one")...))
+	first := version()
+	refused(appendIf("none", lock, "f", "no"), 76, first)
+	must(t, dlm(t, appendIf(first, lock, "f", "two")...))
+	refused(appendIf(first, lock, "f", "no"), 76, version())
+	refused(appendIf(first, "--wait", "10s", lock, "f", "no"), 76, version())
+	must(t, dlm(t, append([]string{"append", "--wait", "10s", "--if-version", version()}, lock, "f", "three")...))
+	if v := version(); strings.Contains(v, ".") {
+		t.Errorf("version %q of what was held", v)
+	}
+	script := fmt.Sprintf(`dlm append --if-version %s %[2]s f no; test $? = 76 && dlm append --if-version "$(dlm cat --version %[2]s f)" %[2]s f four`,
+		first, lock)
+	must(t, dlm(t, "lock", lock, "sh", "-c", script))
+	for _, bad := range []string{"", "0", "-1", "1.", "1.0", "01", "x", "1.99999999999"} {
+		refused(appendIf(bad, lock, "f", "no"), 64, "--if-version")
+	}
+	if got := must(t, dlm(t, "cat", lock, "f")); got != "one\ntwo\nthree\nfour\n" {
+		t.Errorf("the file has %q", got)
+	}
+	if got := must(t, dlm(t, "ls", lock)); !strings.Contains(got, "VERSION") || !strings.Contains(got, version()) {
+		t.Errorf("ls prints %q", got)
+	}
+}
+
 func TestAppendMoreThanASection(t *testing.T) {
 	t.Parallel()
 	cmd := dlm(t, "append", "toolarge", "file")

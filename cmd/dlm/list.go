@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/distributed-lock-manager/dlm/client"
 )
 
 func newList(s *streams) *cobra.Command {
@@ -32,10 +34,10 @@ func newList(s *streams) *cobra.Command {
 			if asJSON {
 				return writeJSONArray(s.out, files)
 			}
-			rows := [][]string{{"LOCK", "FILE", "BYTES", "TOKEN"}}
+			rows := [][]string{{"LOCK", "FILE", "BYTES", "VERSION"}}
 			for _, f := range files {
 				rows = append(rows, []string{
-					f.GetLock(), f.GetName(), strconv.FormatInt(f.GetSize(), 10), strconv.FormatInt(f.GetToken(), 10),
+					f.GetLock(), f.GetName(), strconv.FormatInt(f.GetSize(), 10), client.FormatVersion(f.GetVersion()),
 				})
 			}
 			return writeTable(s.out, rows)

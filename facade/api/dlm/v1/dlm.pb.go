@@ -210,6 +210,9 @@ const (
 	PublishResponse_OUTCOME_BUSY PublishResponse_Outcome = 2
 	// It is not published, and never will be: it was withdrawn.
 	PublishResponse_OUTCOME_WITHDRAWN PublishResponse_Outcome = 3
+	// So far it is not: its condition does not hold. If that asks for versions alone, it never will be, for versions do not
+	// come back.
+	PublishResponse_OUTCOME_CONFLICT PublishResponse_Outcome = 4
 )
 
 // Enum value maps for PublishResponse_Outcome.
@@ -219,12 +222,14 @@ var (
 		1: "OUTCOME_PUBLISHED",
 		2: "OUTCOME_BUSY",
 		3: "OUTCOME_WITHDRAWN",
+		4: "OUTCOME_CONFLICT",
 	}
 	PublishResponse_Outcome_value = map[string]int32{
 		"OUTCOME_UNSPECIFIED": 0,
 		"OUTCOME_PUBLISHED":   1,
 		"OUTCOME_BUSY":        2,
 		"OUTCOME_WITHDRAWN":   3,
+		"OUTCOME_CONFLICT":    4,
 	}
 )
 
@@ -252,7 +257,7 @@ func (x PublishResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PublishResponse_Outcome.Descriptor instead.
 func (PublishResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{24, 0}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{26, 0}
 }
 
 // Type says what happened.
@@ -321,7 +326,7 @@ func (x Event_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Event_Type.Descriptor instead.
 func (Event_Type) EnumDescriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{47, 0}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{49, 0}
 }
 
 // InitRequest asks for a session.
@@ -1906,7 +1911,9 @@ type PublishRequest struct {
 	Born int64 `protobuf:"varint,4,opt,name=born,proto3" json:"born,omitempty"`
 	// In this order, 256 at most, of 50 files at most, with 1 MiB of data in all. None: nothing is published, and the lock has
 	// a new version.
-	Operations    []*Operation `protobuf:"bytes,5,rep,name=operations,proto3" json:"operations,omitempty"`
+	Operations []*Operation `protobuf:"bytes,5,rep,name=operations,proto3" json:"operations,omitempty"`
+	// What has to hold at that moment. Absent: nothing. It takes the right to read as well.
+	Condition     *Condition `protobuf:"bytes,6,opt,name=condition,proto3" json:"condition,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1976,6 +1983,181 @@ func (x *PublishRequest) GetOperations() []*Operation {
 	return nil
 }
 
+func (x *PublishRequest) GetCondition() *Condition {
+	if x != nil {
+		return x.Condition
+	}
+	return nil
+}
+
+// Condition is what has to hold of what was published to a lock.
+type Condition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version of the last section that was published to the lock; its token 0: none was. Absent: it does not matter.
+	Lock *Version `protobuf:"bytes,1,opt,name=lock,proto3" json:"lock,omitempty"`
+	// 50 at most.
+	Files         []*FileCondition `protobuf:"bytes,2,rep,name=files,proto3" json:"files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Condition) Reset() {
+	*x = Condition{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Condition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Condition) ProtoMessage() {}
+
+func (x *Condition) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Condition.ProtoReflect.Descriptor instead.
+func (*Condition) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Condition) GetLock() *Version {
+	if x != nil {
+		return x.Lock
+	}
+	return nil
+}
+
+func (x *Condition) GetFiles() []*FileCondition {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+// FileCondition is what has to hold of a file.
+type FileCondition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The file's name.
+	File string `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	// What the file is. One has to be set.
+	//
+	// Types that are valid to be assigned to Is:
+	//
+	//	*FileCondition_Version
+	//	*FileCondition_Absent
+	//	*FileCondition_Size
+	Is            isFileCondition_Is `protobuf_oneof:"is"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileCondition) Reset() {
+	*x = FileCondition{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileCondition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileCondition) ProtoMessage() {}
+
+func (x *FileCondition) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileCondition.ProtoReflect.Descriptor instead.
+func (*FileCondition) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *FileCondition) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *FileCondition) GetIs() isFileCondition_Is {
+	if x != nil {
+		return x.Is
+	}
+	return nil
+}
+
+func (x *FileCondition) GetVersion() *Version {
+	if x != nil {
+		if x, ok := x.Is.(*FileCondition_Version); ok {
+			return x.Version
+		}
+	}
+	return nil
+}
+
+func (x *FileCondition) GetAbsent() bool {
+	if x != nil {
+		if x, ok := x.Is.(*FileCondition_Absent); ok {
+			return x.Absent
+		}
+	}
+	return false
+}
+
+func (x *FileCondition) GetSize() int64 {
+	if x != nil {
+		if x, ok := x.Is.(*FileCondition_Size); ok {
+			return x.Size
+		}
+	}
+	return 0
+}
+
+type isFileCondition_Is interface {
+	isFileCondition_Is()
+}
+
+type FileCondition_Version struct {
+	// The version of the last section that was published to it.
+	Version *Version `protobuf:"bytes,2,opt,name=version,proto3,oneof"`
+}
+
+type FileCondition_Absent struct {
+	// There is no such file. Always true.
+	Absent bool `protobuf:"varint,3,opt,name=absent,proto3,oneof"`
+}
+
+type FileCondition_Size struct {
+	// Its size in bytes; 0 also if there is no such file.
+	Size int64 `protobuf:"varint,4,opt,name=size,proto3,oneof"`
+}
+
+func (*FileCondition_Version) isFileCondition_Is() {}
+
+func (*FileCondition_Absent) isFileCondition_Is() {}
+
+func (*FileCondition_Size) isFileCondition_Is() {}
+
 // PublishResponse is what became of a publish.
 type PublishResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1983,15 +2165,20 @@ type PublishResponse struct {
 	Outcome PublishResponse_Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=dlm.v1.PublishResponse_Outcome" json:"outcome,omitempty"`
 	// The section's. Absent: it is not published.
 	Version *Version `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Busy: who holds the lock. Absent: nobody at that moment, or published.
-	Holder        *Holder `protobuf:"bytes,3,opt,name=holder,proto3" json:"holder,omitempty"`
+	// Busy: who holds the lock. Absent: nobody at that moment, or published. Busy without a holder is also a publish with a
+	// condition for which others publish to the lock all too fast.
+	Holder *Holder `protobuf:"bytes,3,opt,name=holder,proto3" json:"holder,omitempty"`
+	// Conflict: the lock's version, if the condition asks for it. Absent: nothing was published, or it is not asked for.
+	LockVersion *Version `protobuf:"bytes,4,opt,name=lock_version,json=lockVersion,proto3" json:"lock_version,omitempty"`
+	// Conflict: the files of the condition that are there.
+	Files         []*File `protobuf:"bytes,5,rep,name=files,proto3" json:"files,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +2190,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[24]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +2203,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{24}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PublishResponse) GetOutcome() PublishResponse_Outcome {
@@ -2040,6 +2227,20 @@ func (x *PublishResponse) GetHolder() *Holder {
 	return nil
 }
 
+func (x *PublishResponse) GetLockVersion() *Version {
+	if x != nil {
+		return x.LockVersion
+	}
+	return nil
+}
+
+func (x *PublishResponse) GetFiles() []*File {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
 // WithdrawRequest rules a publish out. It names it as PublishRequest does.
 type WithdrawRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2057,7 +2258,7 @@ type WithdrawRequest struct {
 
 func (x *WithdrawRequest) Reset() {
 	*x = WithdrawRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2069,7 +2270,7 @@ func (x *WithdrawRequest) String() string {
 func (*WithdrawRequest) ProtoMessage() {}
 
 func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[25]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2082,7 +2283,7 @@ func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{25}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WithdrawRequest) GetLock() string {
@@ -2124,7 +2325,7 @@ type WithdrawResponse struct {
 
 func (x *WithdrawResponse) Reset() {
 	*x = WithdrawResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2136,7 +2337,7 @@ func (x *WithdrawResponse) String() string {
 func (*WithdrawResponse) ProtoMessage() {}
 
 func (x *WithdrawResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[26]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2149,7 +2350,7 @@ func (x *WithdrawResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{26}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WithdrawResponse) GetPublished() *Version {
@@ -2176,7 +2377,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2188,7 +2389,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[27]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2201,7 +2402,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{27}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReadRequest) GetLock() string {
@@ -2249,7 +2450,7 @@ type ReadResponse struct {
 
 func (x *ReadResponse) Reset() {
 	*x = ReadResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2261,7 +2462,7 @@ func (x *ReadResponse) String() string {
 func (*ReadResponse) ProtoMessage() {}
 
 func (x *ReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[28]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +2475,7 @@ func (x *ReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
 func (*ReadResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{28}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReadResponse) GetData() []byte {
@@ -2320,7 +2521,7 @@ type TailRequest struct {
 
 func (x *TailRequest) Reset() {
 	*x = TailRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2332,7 +2533,7 @@ func (x *TailRequest) String() string {
 func (*TailRequest) ProtoMessage() {}
 
 func (x *TailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[29]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2345,7 +2546,7 @@ func (x *TailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailRequest.ProtoReflect.Descriptor instead.
 func (*TailRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{29}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TailRequest) GetLock() string {
@@ -2382,7 +2583,7 @@ type TailResponse struct {
 
 func (x *TailResponse) Reset() {
 	*x = TailResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2394,7 +2595,7 @@ func (x *TailResponse) String() string {
 func (*TailResponse) ProtoMessage() {}
 
 func (x *TailResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[30]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2407,7 +2608,7 @@ func (x *TailResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailResponse.ProtoReflect.Descriptor instead.
 func (*TailResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{30}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TailResponse) GetData() []byte {
@@ -2439,7 +2640,7 @@ type ListFilesRequest struct {
 
 func (x *ListFilesRequest) Reset() {
 	*x = ListFilesRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2652,7 @@ func (x *ListFilesRequest) String() string {
 func (*ListFilesRequest) ProtoMessage() {}
 
 func (x *ListFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[31]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2665,7 @@ func (x *ListFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFilesRequest.ProtoReflect.Descriptor instead.
 func (*ListFilesRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{31}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListFilesRequest) GetLock() string {
@@ -2501,7 +2702,7 @@ type ListFilesResponse struct {
 
 func (x *ListFilesResponse) Reset() {
 	*x = ListFilesResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2513,7 +2714,7 @@ func (x *ListFilesResponse) String() string {
 func (*ListFilesResponse) ProtoMessage() {}
 
 func (x *ListFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[32]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2526,7 +2727,7 @@ func (x *ListFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFilesResponse.ProtoReflect.Descriptor instead.
 func (*ListFilesResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{32}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListFilesResponse) GetFiles() []*File {
@@ -2562,7 +2763,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +2775,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[33]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +2788,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{33}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *File) GetLock() string {
@@ -2636,7 +2837,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2648,7 +2849,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[34]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2661,7 +2862,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{34}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *InspectRequest) GetLock() string {
@@ -2682,7 +2883,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2694,7 +2895,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[35]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2707,7 +2908,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{35}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *InspectResponse) GetLock() *Lock {
@@ -2726,7 +2927,7 @@ type InspectClusterRequest struct {
 
 func (x *InspectClusterRequest) Reset() {
 	*x = InspectClusterRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2738,7 +2939,7 @@ func (x *InspectClusterRequest) String() string {
 func (*InspectClusterRequest) ProtoMessage() {}
 
 func (x *InspectClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[36]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2751,7 +2952,7 @@ func (x *InspectClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectClusterRequest.ProtoReflect.Descriptor instead.
 func (*InspectClusterRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{36}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{38}
 }
 
 // InspectClusterResponse is how that etcd is.
@@ -2775,7 +2976,7 @@ type InspectClusterResponse struct {
 
 func (x *InspectClusterResponse) Reset() {
 	*x = InspectClusterResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2787,7 +2988,7 @@ func (x *InspectClusterResponse) String() string {
 func (*InspectClusterResponse) ProtoMessage() {}
 
 func (x *InspectClusterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[37]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2800,7 +3001,7 @@ func (x *InspectClusterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectClusterResponse.ProtoReflect.Descriptor instead.
 func (*InspectClusterResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{37}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *InspectClusterResponse) GetCluster() string {
@@ -2866,7 +3067,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2878,7 +3079,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[38]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2891,7 +3092,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{38}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Member) GetId() string {
@@ -2953,7 +3154,7 @@ type MemberStatus struct {
 
 func (x *MemberStatus) Reset() {
 	*x = MemberStatus{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2965,7 +3166,7 @@ func (x *MemberStatus) String() string {
 func (*MemberStatus) ProtoMessage() {}
 
 func (x *MemberStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[39]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2978,7 +3179,7 @@ func (x *MemberStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberStatus.ProtoReflect.Descriptor instead.
 func (*MemberStatus) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{39}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *MemberStatus) GetVersion() string {
@@ -3031,7 +3232,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3043,7 +3244,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[40]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3056,7 +3257,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{40}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListRequest) GetPrefix() string {
@@ -3118,7 +3319,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3130,7 +3331,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[41]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3143,7 +3344,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{41}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListResponse) GetLocks() []*Lock {
@@ -3188,7 +3389,7 @@ type Lock struct {
 
 func (x *Lock) Reset() {
 	*x = Lock{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3200,7 +3401,7 @@ func (x *Lock) String() string {
 func (*Lock) ProtoMessage() {}
 
 func (x *Lock) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[42]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3213,7 +3414,7 @@ func (x *Lock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lock.ProtoReflect.Descriptor instead.
 func (*Lock) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{42}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Lock) GetName() string {
@@ -3286,7 +3487,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +3499,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[43]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +3512,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{43}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Holder) GetSession() string {
@@ -3398,7 +3599,7 @@ type Waiter struct {
 
 func (x *Waiter) Reset() {
 	*x = Waiter{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3410,7 +3611,7 @@ func (x *Waiter) String() string {
 func (*Waiter) ProtoMessage() {}
 
 func (x *Waiter) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[44]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3423,7 +3624,7 @@ func (x *Waiter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiter.ProtoReflect.Descriptor instead.
 func (*Waiter) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{44}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Waiter) GetSession() string {
@@ -3482,7 +3683,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3494,7 +3695,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[45]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3507,7 +3708,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{45}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *WatchRequest) GetPrefix() string {
@@ -3539,7 +3740,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3551,7 +3752,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[46]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3564,7 +3765,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{46}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *WatchResponse) GetEvents() []*Event {
@@ -3610,7 +3811,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3622,7 +3823,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[47]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3635,7 +3836,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{47}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Event) GetType() Event_Type {
@@ -3723,7 +3924,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[48]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3735,7 +3936,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[48]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3748,7 +3949,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{48}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *EvictRequest) GetLock() string {
@@ -3783,7 +3984,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3795,7 +3996,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[49]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3808,7 +4009,7 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{49}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *EvictResponse) GetEvicted() *Holder {
@@ -3829,7 +4030,7 @@ type ListProblemsRequest struct {
 
 func (x *ListProblemsRequest) Reset() {
 	*x = ListProblemsRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3841,7 +4042,7 @@ func (x *ListProblemsRequest) String() string {
 func (*ListProblemsRequest) ProtoMessage() {}
 
 func (x *ListProblemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[50]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3854,7 +4055,7 @@ func (x *ListProblemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProblemsRequest.ProtoReflect.Descriptor instead.
 func (*ListProblemsRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{50}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListProblemsRequest) GetPageToken() string {
@@ -3881,7 +4082,7 @@ type ListProblemsResponse struct {
 
 func (x *ListProblemsResponse) Reset() {
 	*x = ListProblemsResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3893,7 +4094,7 @@ func (x *ListProblemsResponse) String() string {
 func (*ListProblemsResponse) ProtoMessage() {}
 
 func (x *ListProblemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[51]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3906,7 +4107,7 @@ func (x *ListProblemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProblemsResponse.ProtoReflect.Descriptor instead.
 func (*ListProblemsResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{51}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListProblemsResponse) GetProblems() []*Problem {
@@ -3962,7 +4163,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3974,7 +4175,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[52]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3987,7 +4188,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{52}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Problem) GetKey() []byte {
@@ -4059,7 +4260,7 @@ type RepairRequest struct {
 
 func (x *RepairRequest) Reset() {
 	*x = RepairRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[53]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4071,7 +4272,7 @@ func (x *RepairRequest) String() string {
 func (*RepairRequest) ProtoMessage() {}
 
 func (x *RepairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[53]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4084,7 +4285,7 @@ func (x *RepairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairRequest.ProtoReflect.Descriptor instead.
 func (*RepairRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{53}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RepairRequest) GetKey() []byte {
@@ -4112,7 +4313,7 @@ type RepairResponse struct {
 
 func (x *RepairResponse) Reset() {
 	*x = RepairResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[54]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4124,7 +4325,7 @@ func (x *RepairResponse) String() string {
 func (*RepairResponse) ProtoMessage() {}
 
 func (x *RepairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[54]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4137,7 +4338,7 @@ func (x *RepairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairResponse.ProtoReflect.Descriptor instead.
 func (*RepairResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{54}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RepairResponse) GetRemoved() bool {
@@ -4156,7 +4357,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[55]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4168,7 +4369,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[55]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4181,7 +4382,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{55}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{57}
 }
 
 // SnapshotResponse is a part of a snapshot. The first has no data, and what the others have not.
@@ -4199,7 +4400,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[56]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4211,7 +4412,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[56]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4224,7 +4425,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{56}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *SnapshotResponse) GetData() []byte {
@@ -4286,7 +4487,7 @@ type StreamRequest struct {
 
 func (x *StreamRequest) Reset() {
 	*x = StreamRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[57]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4298,7 +4499,7 @@ func (x *StreamRequest) String() string {
 func (*StreamRequest) ProtoMessage() {}
 
 func (x *StreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[57]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4311,7 +4512,7 @@ func (x *StreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
 func (*StreamRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{57}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *StreamRequest) GetCall() uint64 {
@@ -4665,7 +4866,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[58]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4677,7 +4878,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[58]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4690,7 +4891,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{58}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Lost) GetSession() string {
@@ -4746,7 +4947,7 @@ type Ending struct {
 
 func (x *Ending) Reset() {
 	*x = Ending{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[59]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4758,7 +4959,7 @@ func (x *Ending) String() string {
 func (*Ending) ProtoMessage() {}
 
 func (x *Ending) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[59]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4771,7 +4972,7 @@ func (x *Ending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ending.ProtoReflect.Descriptor instead.
 func (*Ending) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{59}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Ending) GetSession() string {
@@ -4840,7 +5041,7 @@ type StreamResponse struct {
 
 func (x *StreamResponse) Reset() {
 	*x = StreamResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[60]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4852,7 +5053,7 @@ func (x *StreamResponse) String() string {
 func (*StreamResponse) ProtoMessage() {}
 
 func (x *StreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[60]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4865,7 +5066,7 @@ func (x *StreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamResponse.ProtoReflect.Descriptor instead.
 func (*StreamResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{60}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *StreamResponse) GetCall() uint64 {
@@ -5253,7 +5454,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[61]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5265,7 +5466,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[61]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5278,7 +5479,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{61}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Error) GetCode() int32 {
@@ -5424,7 +5625,7 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\tOperation\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x18\n" +
 	"\x06append\x18\x02 \x01(\fH\x00R\x06appendB\x04\n" +
-	"\x02do\"\x97\x01\n" +
+	"\x02do\"\xc8\x01\n" +
 	"\x0ePublishRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
 	"\x04lane\x18\x02 \x01(\fR\x04lane\x12\x16\n" +
@@ -5432,16 +5633,29 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x04born\x18\x04 \x01(\x03R\x04born\x121\n" +
 	"\n" +
 	"operations\x18\x05 \x03(\v2\x11.dlm.v1.OperationR\n" +
-	"operations\"\x83\x02\n" +
+	"operations\x12/\n" +
+	"\tcondition\x18\x06 \x01(\v2\x11.dlm.v1.ConditionR\tcondition\"]\n" +
+	"\tCondition\x12#\n" +
+	"\x04lock\x18\x01 \x01(\v2\x0f.dlm.v1.VersionR\x04lock\x12+\n" +
+	"\x05files\x18\x02 \x03(\v2\x15.dlm.v1.FileConditionR\x05files\"\x86\x01\n" +
+	"\rFileCondition\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12+\n" +
+	"\aversion\x18\x02 \x01(\v2\x0f.dlm.v1.VersionH\x00R\aversion\x12\x18\n" +
+	"\x06absent\x18\x03 \x01(\bH\x00R\x06absent\x12\x14\n" +
+	"\x04size\x18\x04 \x01(\x03H\x00R\x04sizeB\x04\n" +
+	"\x02is\"\xf1\x02\n" +
 	"\x0fPublishResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.dlm.v1.PublishResponse.OutcomeR\aoutcome\x12)\n" +
 	"\aversion\x18\x02 \x01(\v2\x0f.dlm.v1.VersionR\aversion\x12&\n" +
-	"\x06holder\x18\x03 \x01(\v2\x0e.dlm.v1.HolderR\x06holder\"b\n" +
+	"\x06holder\x18\x03 \x01(\v2\x0e.dlm.v1.HolderR\x06holder\x122\n" +
+	"\flock_version\x18\x04 \x01(\v2\x0f.dlm.v1.VersionR\vlockVersion\x12\"\n" +
+	"\x05files\x18\x05 \x03(\v2\f.dlm.v1.FileR\x05files\"x\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_PUBLISHED\x10\x01\x12\x10\n" +
 	"\fOUTCOME_BUSY\x10\x02\x12\x15\n" +
-	"\x11OUTCOME_WITHDRAWN\x10\x03\"e\n" +
+	"\x11OUTCOME_WITHDRAWN\x10\x03\x12\x14\n" +
+	"\x10OUTCOME_CONFLICT\x10\x04\"e\n" +
 	"\x0fWithdrawRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
 	"\x04lane\x18\x02 \x01(\fR\x04lane\x12\x16\n" +
@@ -5708,7 +5922,7 @@ func file_dlm_v1_dlm_proto_rawDescGZIP() []byte {
 }
 
 var file_dlm_v1_dlm_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_dlm_v1_dlm_proto_goTypes = []any{
 	(AcquisitionState_State)(0),    // 0: dlm.v1.AcquisitionState.State
 	(AcquireResponse_Outcome)(0),   // 1: dlm.v1.AcquireResponse.Outcome
@@ -5738,181 +5952,189 @@ var file_dlm_v1_dlm_proto_goTypes = []any{
 	(*Version)(nil),                // 25: dlm.v1.Version
 	(*Operation)(nil),              // 26: dlm.v1.Operation
 	(*PublishRequest)(nil),         // 27: dlm.v1.PublishRequest
-	(*PublishResponse)(nil),        // 28: dlm.v1.PublishResponse
-	(*WithdrawRequest)(nil),        // 29: dlm.v1.WithdrawRequest
-	(*WithdrawResponse)(nil),       // 30: dlm.v1.WithdrawResponse
-	(*ReadRequest)(nil),            // 31: dlm.v1.ReadRequest
-	(*ReadResponse)(nil),           // 32: dlm.v1.ReadResponse
-	(*TailRequest)(nil),            // 33: dlm.v1.TailRequest
-	(*TailResponse)(nil),           // 34: dlm.v1.TailResponse
-	(*ListFilesRequest)(nil),       // 35: dlm.v1.ListFilesRequest
-	(*ListFilesResponse)(nil),      // 36: dlm.v1.ListFilesResponse
-	(*File)(nil),                   // 37: dlm.v1.File
-	(*InspectRequest)(nil),         // 38: dlm.v1.InspectRequest
-	(*InspectResponse)(nil),        // 39: dlm.v1.InspectResponse
-	(*InspectClusterRequest)(nil),  // 40: dlm.v1.InspectClusterRequest
-	(*InspectClusterResponse)(nil), // 41: dlm.v1.InspectClusterResponse
-	(*Member)(nil),                 // 42: dlm.v1.Member
-	(*MemberStatus)(nil),           // 43: dlm.v1.MemberStatus
-	(*ListRequest)(nil),            // 44: dlm.v1.ListRequest
-	(*ListResponse)(nil),           // 45: dlm.v1.ListResponse
-	(*Lock)(nil),                   // 46: dlm.v1.Lock
-	(*Holder)(nil),                 // 47: dlm.v1.Holder
-	(*Waiter)(nil),                 // 48: dlm.v1.Waiter
-	(*WatchRequest)(nil),           // 49: dlm.v1.WatchRequest
-	(*WatchResponse)(nil),          // 50: dlm.v1.WatchResponse
-	(*Event)(nil),                  // 51: dlm.v1.Event
-	(*EvictRequest)(nil),           // 52: dlm.v1.EvictRequest
-	(*EvictResponse)(nil),          // 53: dlm.v1.EvictResponse
-	(*ListProblemsRequest)(nil),    // 54: dlm.v1.ListProblemsRequest
-	(*ListProblemsResponse)(nil),   // 55: dlm.v1.ListProblemsResponse
-	(*Problem)(nil),                // 56: dlm.v1.Problem
-	(*RepairRequest)(nil),          // 57: dlm.v1.RepairRequest
-	(*RepairResponse)(nil),         // 58: dlm.v1.RepairResponse
-	(*SnapshotRequest)(nil),        // 59: dlm.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),       // 60: dlm.v1.SnapshotResponse
-	(*StreamRequest)(nil),          // 61: dlm.v1.StreamRequest
-	(*Lost)(nil),                   // 62: dlm.v1.Lost
-	(*Ending)(nil),                 // 63: dlm.v1.Ending
-	(*StreamResponse)(nil),         // 64: dlm.v1.StreamResponse
-	(*Error)(nil),                  // 65: dlm.v1.Error
-	(*durationpb.Duration)(nil),    // 66: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 67: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 68: google.protobuf.Any
+	(*Condition)(nil),              // 28: dlm.v1.Condition
+	(*FileCondition)(nil),          // 29: dlm.v1.FileCondition
+	(*PublishResponse)(nil),        // 30: dlm.v1.PublishResponse
+	(*WithdrawRequest)(nil),        // 31: dlm.v1.WithdrawRequest
+	(*WithdrawResponse)(nil),       // 32: dlm.v1.WithdrawResponse
+	(*ReadRequest)(nil),            // 33: dlm.v1.ReadRequest
+	(*ReadResponse)(nil),           // 34: dlm.v1.ReadResponse
+	(*TailRequest)(nil),            // 35: dlm.v1.TailRequest
+	(*TailResponse)(nil),           // 36: dlm.v1.TailResponse
+	(*ListFilesRequest)(nil),       // 37: dlm.v1.ListFilesRequest
+	(*ListFilesResponse)(nil),      // 38: dlm.v1.ListFilesResponse
+	(*File)(nil),                   // 39: dlm.v1.File
+	(*InspectRequest)(nil),         // 40: dlm.v1.InspectRequest
+	(*InspectResponse)(nil),        // 41: dlm.v1.InspectResponse
+	(*InspectClusterRequest)(nil),  // 42: dlm.v1.InspectClusterRequest
+	(*InspectClusterResponse)(nil), // 43: dlm.v1.InspectClusterResponse
+	(*Member)(nil),                 // 44: dlm.v1.Member
+	(*MemberStatus)(nil),           // 45: dlm.v1.MemberStatus
+	(*ListRequest)(nil),            // 46: dlm.v1.ListRequest
+	(*ListResponse)(nil),           // 47: dlm.v1.ListResponse
+	(*Lock)(nil),                   // 48: dlm.v1.Lock
+	(*Holder)(nil),                 // 49: dlm.v1.Holder
+	(*Waiter)(nil),                 // 50: dlm.v1.Waiter
+	(*WatchRequest)(nil),           // 51: dlm.v1.WatchRequest
+	(*WatchResponse)(nil),          // 52: dlm.v1.WatchResponse
+	(*Event)(nil),                  // 53: dlm.v1.Event
+	(*EvictRequest)(nil),           // 54: dlm.v1.EvictRequest
+	(*EvictResponse)(nil),          // 55: dlm.v1.EvictResponse
+	(*ListProblemsRequest)(nil),    // 56: dlm.v1.ListProblemsRequest
+	(*ListProblemsResponse)(nil),   // 57: dlm.v1.ListProblemsResponse
+	(*Problem)(nil),                // 58: dlm.v1.Problem
+	(*RepairRequest)(nil),          // 59: dlm.v1.RepairRequest
+	(*RepairResponse)(nil),         // 60: dlm.v1.RepairResponse
+	(*SnapshotRequest)(nil),        // 61: dlm.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),       // 62: dlm.v1.SnapshotResponse
+	(*StreamRequest)(nil),          // 63: dlm.v1.StreamRequest
+	(*Lost)(nil),                   // 64: dlm.v1.Lost
+	(*Ending)(nil),                 // 65: dlm.v1.Ending
+	(*StreamResponse)(nil),         // 66: dlm.v1.StreamResponse
+	(*Error)(nil),                  // 67: dlm.v1.Error
+	(*durationpb.Duration)(nil),    // 68: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 69: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 70: google.protobuf.Any
 }
 var file_dlm_v1_dlm_proto_depIdxs = []int32{
-	66,  // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
-	66,  // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
+	68,  // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
+	68,  // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
 	5,   // 2: dlm.v1.InitRequest.seen:type_name -> dlm.v1.Seen
-	66,  // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
+	68,  // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
 	7,   // 4: dlm.v1.HeartbeatRequest.unfinished:type_name -> dlm.v1.Acquisition
 	5,   // 5: dlm.v1.HeartbeatRequest.seen:type_name -> dlm.v1.Seen
-	66,  // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
+	68,  // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
 	10,  // 7: dlm.v1.HeartbeatResponse.states:type_name -> dlm.v1.AcquisitionState
 	0,   // 8: dlm.v1.AcquisitionState.state:type_name -> dlm.v1.AcquisitionState.State
-	66,  // 9: dlm.v1.AcquisitionState.hold_left:type_name -> google.protobuf.Duration
-	66,  // 10: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
-	66,  // 11: dlm.v1.AcquireRequest.max_hold:type_name -> google.protobuf.Duration
+	68,  // 9: dlm.v1.AcquisitionState.hold_left:type_name -> google.protobuf.Duration
+	68,  // 10: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
+	68,  // 11: dlm.v1.AcquireRequest.max_hold:type_name -> google.protobuf.Duration
 	1,   // 12: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
-	47,  // 13: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
-	66,  // 14: dlm.v1.AcquireResponse.hold_left:type_name -> google.protobuf.Duration
+	49,  // 13: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
+	68,  // 14: dlm.v1.AcquireResponse.hold_left:type_name -> google.protobuf.Duration
 	26,  // 15: dlm.v1.PublishRequest.operations:type_name -> dlm.v1.Operation
-	2,   // 16: dlm.v1.PublishResponse.outcome:type_name -> dlm.v1.PublishResponse.Outcome
-	25,  // 17: dlm.v1.PublishResponse.version:type_name -> dlm.v1.Version
-	47,  // 18: dlm.v1.PublishResponse.holder:type_name -> dlm.v1.Holder
-	25,  // 19: dlm.v1.WithdrawResponse.published:type_name -> dlm.v1.Version
-	25,  // 20: dlm.v1.ReadResponse.version:type_name -> dlm.v1.Version
-	37,  // 21: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
-	25,  // 22: dlm.v1.File.version:type_name -> dlm.v1.Version
-	46,  // 23: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
-	42,  // 24: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
-	43,  // 25: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
-	46,  // 26: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
-	47,  // 27: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
-	48,  // 28: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
-	67,  // 29: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
-	67,  // 30: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
-	66,  // 31: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
-	66,  // 32: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
-	67,  // 33: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
-	51,  // 34: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
-	3,   // 35: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
-	47,  // 36: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
-	56,  // 37: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
-	4,   // 38: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
-	8,   // 39: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
-	11,  // 40: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
-	13,  // 41: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
-	15,  // 42: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
-	17,  // 43: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
-	19,  // 44: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
-	21,  // 45: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
-	23,  // 46: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
-	31,  // 47: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
-	35,  // 48: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
-	38,  // 49: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
-	44,  // 50: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
-	52,  // 51: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
-	40,  // 52: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
-	54,  // 53: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
-	57,  // 54: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
-	27,  // 55: dlm.v1.StreamRequest.publish:type_name -> dlm.v1.PublishRequest
-	29,  // 56: dlm.v1.StreamRequest.withdraw:type_name -> dlm.v1.WithdrawRequest
-	66,  // 57: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
-	65,  // 58: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
-	6,   // 59: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
-	9,   // 60: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
-	12,  // 61: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
-	14,  // 62: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
-	16,  // 63: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
-	18,  // 64: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
-	20,  // 65: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
-	22,  // 66: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
-	24,  // 67: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
-	32,  // 68: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
-	36,  // 69: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
-	39,  // 70: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
-	45,  // 71: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
-	53,  // 72: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
-	62,  // 73: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
-	41,  // 74: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
-	55,  // 75: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
-	58,  // 76: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
-	63,  // 77: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
-	28,  // 78: dlm.v1.StreamResponse.publish:type_name -> dlm.v1.PublishResponse
-	30,  // 79: dlm.v1.StreamResponse.withdraw:type_name -> dlm.v1.WithdrawResponse
-	68,  // 80: dlm.v1.Error.details:type_name -> google.protobuf.Any
-	4,   // 81: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
-	8,   // 82: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
-	11,  // 83: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
-	13,  // 84: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
-	15,  // 85: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
-	17,  // 86: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
-	19,  // 87: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
-	21,  // 88: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
-	23,  // 89: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
-	27,  // 90: dlm.v1.LockService.Publish:input_type -> dlm.v1.PublishRequest
-	29,  // 91: dlm.v1.LockService.Withdraw:input_type -> dlm.v1.WithdrawRequest
-	31,  // 92: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
-	33,  // 93: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
-	35,  // 94: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
-	38,  // 95: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
-	44,  // 96: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
-	40,  // 97: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
-	49,  // 98: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
-	52,  // 99: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
-	54,  // 100: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
-	57,  // 101: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
-	59,  // 102: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
-	61,  // 103: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
-	6,   // 104: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
-	9,   // 105: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
-	12,  // 106: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
-	14,  // 107: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
-	16,  // 108: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
-	18,  // 109: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
-	20,  // 110: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
-	22,  // 111: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
-	24,  // 112: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
-	28,  // 113: dlm.v1.LockService.Publish:output_type -> dlm.v1.PublishResponse
-	30,  // 114: dlm.v1.LockService.Withdraw:output_type -> dlm.v1.WithdrawResponse
-	32,  // 115: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
-	34,  // 116: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
-	36,  // 117: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
-	39,  // 118: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
-	45,  // 119: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
-	41,  // 120: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
-	50,  // 121: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
-	53,  // 122: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
-	55,  // 123: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
-	58,  // 124: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
-	60,  // 125: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
-	64,  // 126: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
-	104, // [104:127] is the sub-list for method output_type
-	81,  // [81:104] is the sub-list for method input_type
-	81,  // [81:81] is the sub-list for extension type_name
-	81,  // [81:81] is the sub-list for extension extendee
-	0,   // [0:81] is the sub-list for field type_name
+	28,  // 16: dlm.v1.PublishRequest.condition:type_name -> dlm.v1.Condition
+	25,  // 17: dlm.v1.Condition.lock:type_name -> dlm.v1.Version
+	29,  // 18: dlm.v1.Condition.files:type_name -> dlm.v1.FileCondition
+	25,  // 19: dlm.v1.FileCondition.version:type_name -> dlm.v1.Version
+	2,   // 20: dlm.v1.PublishResponse.outcome:type_name -> dlm.v1.PublishResponse.Outcome
+	25,  // 21: dlm.v1.PublishResponse.version:type_name -> dlm.v1.Version
+	49,  // 22: dlm.v1.PublishResponse.holder:type_name -> dlm.v1.Holder
+	25,  // 23: dlm.v1.PublishResponse.lock_version:type_name -> dlm.v1.Version
+	39,  // 24: dlm.v1.PublishResponse.files:type_name -> dlm.v1.File
+	25,  // 25: dlm.v1.WithdrawResponse.published:type_name -> dlm.v1.Version
+	25,  // 26: dlm.v1.ReadResponse.version:type_name -> dlm.v1.Version
+	39,  // 27: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
+	25,  // 28: dlm.v1.File.version:type_name -> dlm.v1.Version
+	48,  // 29: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
+	44,  // 30: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
+	45,  // 31: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
+	48,  // 32: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
+	49,  // 33: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
+	50,  // 34: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
+	69,  // 35: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
+	69,  // 36: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
+	68,  // 37: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
+	68,  // 38: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
+	69,  // 39: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
+	53,  // 40: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
+	3,   // 41: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
+	49,  // 42: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
+	58,  // 43: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
+	4,   // 44: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
+	8,   // 45: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
+	11,  // 46: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
+	13,  // 47: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
+	15,  // 48: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
+	17,  // 49: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
+	19,  // 50: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
+	21,  // 51: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
+	23,  // 52: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
+	33,  // 53: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
+	37,  // 54: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
+	40,  // 55: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
+	46,  // 56: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
+	54,  // 57: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
+	42,  // 58: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
+	56,  // 59: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
+	59,  // 60: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
+	27,  // 61: dlm.v1.StreamRequest.publish:type_name -> dlm.v1.PublishRequest
+	31,  // 62: dlm.v1.StreamRequest.withdraw:type_name -> dlm.v1.WithdrawRequest
+	68,  // 63: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
+	67,  // 64: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
+	6,   // 65: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
+	9,   // 66: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
+	12,  // 67: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
+	14,  // 68: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
+	16,  // 69: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
+	18,  // 70: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
+	20,  // 71: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
+	22,  // 72: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
+	24,  // 73: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
+	34,  // 74: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
+	38,  // 75: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
+	41,  // 76: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
+	47,  // 77: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
+	55,  // 78: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
+	64,  // 79: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
+	43,  // 80: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
+	57,  // 81: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
+	60,  // 82: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
+	65,  // 83: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
+	30,  // 84: dlm.v1.StreamResponse.publish:type_name -> dlm.v1.PublishResponse
+	32,  // 85: dlm.v1.StreamResponse.withdraw:type_name -> dlm.v1.WithdrawResponse
+	70,  // 86: dlm.v1.Error.details:type_name -> google.protobuf.Any
+	4,   // 87: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
+	8,   // 88: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
+	11,  // 89: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
+	13,  // 90: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
+	15,  // 91: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
+	17,  // 92: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
+	19,  // 93: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
+	21,  // 94: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
+	23,  // 95: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
+	27,  // 96: dlm.v1.LockService.Publish:input_type -> dlm.v1.PublishRequest
+	31,  // 97: dlm.v1.LockService.Withdraw:input_type -> dlm.v1.WithdrawRequest
+	33,  // 98: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
+	35,  // 99: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
+	37,  // 100: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
+	40,  // 101: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
+	46,  // 102: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
+	42,  // 103: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
+	51,  // 104: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
+	54,  // 105: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
+	56,  // 106: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
+	59,  // 107: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
+	61,  // 108: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
+	63,  // 109: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
+	6,   // 110: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
+	9,   // 111: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
+	12,  // 112: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
+	14,  // 113: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
+	16,  // 114: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
+	18,  // 115: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
+	20,  // 116: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
+	22,  // 117: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
+	24,  // 118: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
+	30,  // 119: dlm.v1.LockService.Publish:output_type -> dlm.v1.PublishResponse
+	32,  // 120: dlm.v1.LockService.Withdraw:output_type -> dlm.v1.WithdrawResponse
+	34,  // 121: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
+	36,  // 122: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
+	38,  // 123: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
+	41,  // 124: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
+	47,  // 125: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
+	43,  // 126: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
+	52,  // 127: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
+	55,  // 128: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
+	57,  // 129: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
+	60,  // 130: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
+	62,  // 131: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
+	66,  // 132: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
+	110, // [110:133] is the sub-list for method output_type
+	87,  // [87:110] is the sub-list for method input_type
+	87,  // [87:87] is the sub-list for extension type_name
+	87,  // [87:87] is the sub-list for extension extendee
+	0,   // [0:87] is the sub-list for field type_name
 }
 
 func init() { file_dlm_v1_dlm_proto_init() }
@@ -5923,7 +6145,12 @@ func file_dlm_v1_dlm_proto_init() {
 	file_dlm_v1_dlm_proto_msgTypes[22].OneofWrappers = []any{
 		(*Operation_Append)(nil),
 	}
-	file_dlm_v1_dlm_proto_msgTypes[57].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[25].OneofWrappers = []any{
+		(*FileCondition_Version)(nil),
+		(*FileCondition_Absent)(nil),
+		(*FileCondition_Size)(nil),
+	}
+	file_dlm_v1_dlm_proto_msgTypes[59].OneofWrappers = []any{
 		(*StreamRequest_Init)(nil),
 		(*StreamRequest_Heartbeat)(nil),
 		(*StreamRequest_Close)(nil),
@@ -5944,7 +6171,7 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamRequest_Publish)(nil),
 		(*StreamRequest_Withdraw)(nil),
 	}
-	file_dlm_v1_dlm_proto_msgTypes[60].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[62].OneofWrappers = []any{
 		(*StreamResponse_Error)(nil),
 		(*StreamResponse_Init)(nil),
 		(*StreamResponse_Heartbeat)(nil),
@@ -5974,7 +6201,7 @@ func file_dlm_v1_dlm_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dlm_v1_dlm_proto_rawDesc), len(file_dlm_v1_dlm_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   62,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
