@@ -105,13 +105,18 @@ func TestPublishRandomly(t *testing.T) {
 // publishRandomly publishes, and repeats that, until ctx ends.
 func publishRandomly(ctx context.Context, p *publisher, rng *rand.Rand, stores []*faulty, of func(text string) *said) {
 	var past []etcdstore.PublishArgs
-	textOf := func(args etcdstore.PublishArgs) string { return fmt.Sprintf("<%d.%d>", args.Lane[0], args.Number) }
+	textOf := func(args etcdstore.PublishArgs) string {
+		if len(args.If.Files) > 0 { // where it may stand
+			return fmt.Sprintf("<%d.%d@%d>", args.Lane[0], args.Number, *args.If.Files[0].Size)
+		}
+		return fmt.Sprintf("<%d.%d>", args.Lane[0], args.Number)
+	}
 	note := func(args etcdstore.PublishArgs, is etcdstore.Publication, err error) (definite bool) {
 		s := of(textOf(args))
 		switch {
 		case errors.Is(err, etcdstore.ErrOutcomeUnknown):
 			return true
-		case err != nil || is.Outcome == etcdstore.Occupied:
+		case err != nil || is.Outcome == etcdstore.Occupied || is.Outcome == etcdstore.Conflict:
 			return false
 		case is.Outcome == etcdstore.Withdrawn:
 			s.never = true
@@ -135,6 +140,11 @@ func publishRandomly(ctx context.Context, p *publisher, rng *rand.Rand, stores [
 	for ctx.Err() == nil {
 		p.id.Born = stores[0].Revision()
 		args := p.next()
+		if rng.IntN(2) == 0 {
+			if read, err := stores[rng.IntN(len(stores))].Read(ctx, p.lock, "f", 0, 1); err == nil || errors.Is(err, etcdstore.ErrFileNotFound) {
+				args.If = ifSize("f", read.Size)
+			}
+		}
 		half := textOf(args)[:2]
 		args.Operations = []etcdstore.Operation{appendTo("f", half), appendTo("g", "x"), appendTo("f", textOf(args)[2:])}
 		of(textOf(args))
@@ -188,11 +198,18 @@ func holdRandomly(ctx context.Context, s *faulty, lock string, published func(lo
 // wantPublished holds a file against what was said of it, and returns how many publishes are in it.
 func wantPublished(t *testing.T, lock, file string, all map[string]*said, held map[string]etcdstore.Version) (published int) {
 	t.Helper()
-	at := map[string]int{}
+	at, offset, chosen := map[string]int{}, 0, 0
 	for i, text := range strings.SplitAfter(file, ">") {
 		if text == "" {
 			continue
 		}
+		if _, where, conditional := strings.Cut(text, "@"); conditional {
+			chosen++
+			if where != fmt.Sprintf("%d>", offset) {
+				t.Errorf("%s stands at %d of %s", text, offset, lock)
+			}
+		}
+		offset += len(text)
 		if _, twice := at[text]; twice {
 			t.Errorf("%s is in %s twice", text, lock)
 		}
@@ -237,6 +254,9 @@ func wantPublished(t *testing.T, lock, file string, all map[string]*said, held m
 		if order[i-1].at > order[i].at {
 			t.Errorf("in %s %s (%v) comes after %s (%v)", lock, order[i-1].text, order[i-1].Version, order[i].text, order[i].Version)
 		}
+	}
+	if chosen == 0 {
+		t.Errorf("nothing was published to %s on a condition", lock)
 	}
 	return published
 }
