@@ -198,13 +198,12 @@ func holdRandomly(ctx context.Context, s *faulty, lock string, published func(lo
 // wantPublished holds a file against what was said of it, and returns how many publishes are in it.
 func wantPublished(t *testing.T, lock, file string, all map[string]*said, held map[string]etcdstore.Version) (published int) {
 	t.Helper()
-	at, offset, chosen := map[string]int{}, 0, 0
+	at, offset := map[string]int{}, 0
 	for i, text := range strings.SplitAfter(file, ">") {
 		if text == "" {
 			continue
 		}
 		if _, where, conditional := strings.Cut(text, "@"); conditional {
-			chosen++
 			if where != fmt.Sprintf("%d>", offset) {
 				t.Errorf("%s stands at %d of %s", text, offset, lock)
 			}
@@ -254,9 +253,6 @@ func wantPublished(t *testing.T, lock, file string, all map[string]*said, held m
 		if order[i-1].at > order[i].at {
 			t.Errorf("in %s %s (%v) comes after %s (%v)", lock, order[i-1].text, order[i-1].Version, order[i].text, order[i].Version)
 		}
-	}
-	if chosen == 0 {
-		t.Errorf("nothing was published to %s on a condition", lock)
 	}
 	return published
 }
