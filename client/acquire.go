@@ -142,24 +142,35 @@ func (a *acquisition) await(ctx context.Context, o lockOptions, start time.Time,
 		a.s.delist(a)
 		return nil, err
 	}
+	an, err := a.answer(ctx, c, answers)
+	if err != nil {
+		return nil, err
+	}
+	return a.outcome(ctx, an, b)
+}
+
+// answer waits for the answer to a call that waits in the lock's queue. Without one the acquisition
+// is delisted, and its place given up: errAgain, if its session is gone; the error of ctx.
+func (a *acquisition) answer(ctx context.Context, c *call, answers <-chan answer) (answer, error) {
+	wire := a.s.c.wire
 	select {
 	case an := <-answers:
 		if errors.Is(an.err, ErrUnavailable) && wire.forget(c) || errors.Is(an.err, ErrLimit) && !an.once {
 			a.s.delist(a)
 			a.cancel(c.traceparent)
 		}
-		return a.outcome(ctx, an, b)
+		return an, nil
 	case <-a.s.gone:
 		wire.forget(c)
 		a.s.delist(a)
-		return nil, a.s.c.again(a.s)
+		return answer{}, a.s.c.again(a.s)
 	case <-ctx.Done():
 		sent := wire.forget(c)
 		a.s.delist(a)
 		if sent {
 			a.cancel(c.traceparent)
 		}
-		return nil, wire.orLimit(c, ctx.Err())
+		return answer{}, wire.orLimit(c, ctx.Err())
 	}
 }
 

@@ -67,7 +67,7 @@ func (c *Client) FileVersion(ctx context.Context, lock, file string) (*Version, 
 //
 // A condition asks about 50 files at most.
 func (c *Client) PublishIf(ctx context.Context, lock string, condition *Condition, operations ...*Operation) (*Version, error) {
-	return c.publishIf(ctx, lock, condition, operations)
+	return c.publishIf(ctx, lock, condition, operations, c.askPublish)
 }
 
 // ConflictError says what is so instead of what a condition wants. errors.Is(err, ErrConflict)

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/distributed-lock-manager/dlm/client"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+	"github.com/distributed-lock-manager/dlm/internal/await"
 )
 
 func TestPublish(t *testing.T) {
@@ -272,4 +274,44 @@ func TestPublishLanes(t *testing.T) {
 	if len(lanes) != 1 || lanes[string(other.GetLane())] || other.GetNumber() != 1 {
 		t.Errorf("%d lanes of one lock, and %v of another", len(lanes), other)
 	}
+}
+
+// Who publishes in its turn waits for it as who locks, and is published once.
+func TestPublishInTurn(t *testing.T) {
+	t.Parallel()
+	holder, c, name := open(t, client.Config{}), open(t, client.Config{}), fresh(t)
+	l := lock(t, holder, name)
+	must(t, l.Append(t.Context(), "f", []byte("held;")))
+	const many = 20
+	var running sync.WaitGroup
+	for range many {
+		running.Go(func() {
+			if _, err := c.PublishInTurn(t.Context(), name, nil, client.Append("f", []byte("x"))); err != nil {
+				t.Errorf("PublishInTurn: %v", err)
+			}
+		})
+	}
+	await.Eventually(t, time.Minute, "all wait", func() bool { return queued(t, holder, name) == many })
+	_, err := holder.PublishInTurn(t.Context(), name, nil, client.Append("f", []byte("no")))
+	is(t, err, client.ErrBusy) // behind itself
+	ctx, cancel := context.WithCancel(t.Context())
+	gaveUp := make(chan error, 1)
+	go func() {
+		_, err := c.PublishInTurn(ctx, name, nil, client.Append("f", []byte("no")))
+		gaveUp <- err
+	}()
+	await.Eventually(t, time.Minute, "one more waits", func() bool { return queued(t, holder, name) == many+1 })
+	cancel()
+	is(t, await.Receive(t, time.Minute, "who gave up", gaveUp), context.Canceled)
+	await.Eventually(t, time.Minute, "it has left", func() bool { return queued(t, holder, name) == many })
+	must(t, l.Unlock(t.Context()))
+	running.Wait()
+	reads(t, holder, name, "f", "held;"+strings.Repeat("x", many))
+}
+
+func queued(t *testing.T, c *client.Client, name string) int {
+	t.Helper()
+	info, err := c.Inspect(t.Context(), name)
+	must(t, err)
+	return int(info.GetQueueLength())
 }

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,8 @@ func (id PublishID) number16() string {
 // compare of the value finds out whether a number is above it.
 type laneNote struct {
 	number    uint64
-	N         uint32 `json:"n,omitempty"`         // which of its revision
+	N         uint32 `json:"n,omitempty"`         // which of its token
+	Token     int64  `json:"token,omitempty"`     // of the section; 0: the revision of the note
 	Withdrawn bool   `json:"withdrawn,omitempty"` // it was not published
 	At        int64  `json:"at"`                  // ms since 1970
 }
@@ -85,7 +87,7 @@ func decodeLaneNote(b []byte) (v laneNote, err error) {
 	if err := decode(b[16:], &v); err != nil {
 		return laneNote{}, err
 	}
-	if !ok || number == 0 || !isTime(v.At) {
+	if !ok || number == 0 || !isTime(v.At) || v.Token < 0 {
 		return laneNote{}, fmt.Errorf("a lane's note of number %s, at %d ms", quoted(string(b[:16])), v.At)
 	}
 	v.number = uint64(number)
@@ -147,7 +149,7 @@ func (s *Store) laneSays(id PublishID, note, horizon *mvccpb.KeyValue) (*Publica
 	case v.Withdrawn:
 		return &Publication{Outcome: Withdrawn}, nil
 	}
-	return &Publication{Outcome: Published, Version: Version{Token: note.ModRevision, N: v.N}}, nil
+	return &Publication{Outcome: Published, Version: Version{Token: cmp.Or(v.Token, note.ModRevision), N: v.N}}, nil
 }
 
 // forgottenIn reads up to which revision notes may be gone.

@@ -36,6 +36,12 @@ type PublishArgs struct {
 	Lock       string
 	Operations []Operation // in this order; none: the section publishes nothing, and has a version
 	If         Condition   // holds when it is published
+
+	// Credential is that of the session whose end rules the publish out; empty: it has none, and
+	// cannot wait.
+	Credential string
+	Request    string        // names its place in the queue, as an acquire's; with a Credential
+	Wait       time.Duration // for its turn, at most; WaitForever
 }
 
 // PublishOutcome is what became of a publish.
@@ -67,8 +73,10 @@ type publishing struct {
 	bytes int64      // of data
 	state *lockState // by which its condition holds; nil: it has none, or nobody has looked
 	looks int        // how often something else was published since the condition was evaluated
-	slot  int
+	slot  int        // for its bundle; below 0: none
 	key   string // of the bundle
+	turn  *turn  // nil: it has no session
+	kept  bool   // it is counted as waiting
 }
 
 // StartPublish is [Store.Publish] without the wait for its end. done is called once, from whichever
@@ -86,7 +94,38 @@ func (s *Store) StartPublish(ctx context.Context, args PublishArgs, done func(Pu
 		done(Publication{}, changedNothing{s.engine.Unserved()})
 		return
 	}
-	s.bundles.enter(ctx, args.Lock, func(slot int, err error) {
+	if args.Credential == "" {
+		p.enter()
+		return
+	}
+	p.turn = &turn{began: time.Now(), noted: args.Number > 1}
+	if c, known := s.known(ctx, args.Credential); known {
+		p.by(c)
+		return
+	}
+	resolve(ctx, s, func(ctx context.Context) (session, error) { return s.living(ctx, args.Credential) }, func(c session, err error) {
+		switch {
+		case errors.Is(err, ErrSessionExpired): // but it may have been published before
+			resolve(ctx, s, func(ctx context.Context) (Publication, error) {
+				return s.publishedBefore(ctx, args.Lock, args.PublishID, err)
+			}, p.told)
+		case err != nil:
+			p.told(Publication{}, changedNothing{err})
+		default:
+			p.by(c)
+		}
+	})
+}
+
+// by begins a publish of a session.
+func (p *publishing) by(c session) {
+	p.turn.session, p.turn.acquisition = c, acquisition{p.args.Lock, c.id, p.args.Request}
+	p.enter()
+}
+
+// enter begins the publish when there is room for it.
+func (p *publishing) enter() {
+	p.s.bundles.enter(p.ctx, p.args.Lock, func(slot int, err error) {
 		if err != nil { // nothing was asked of etcd
 			p.told(Publication{}, changedNothing{err})
 			return
@@ -96,12 +135,28 @@ func (s *Store) StartPublish(ctx context.Context, args PublishArgs, done func(Pu
 	})
 }
 
+// lookAtSession reads whether the publish's session lives, if it has one.
+func (p *publishing) lookAtSession() []*pb.RequestOp {
+	if p.turn == nil {
+		return nil
+	}
+	return []*pb.RequestOp{op.GetKey(p.s.keys.session(p.turn.session.id))}
+}
+
+// lives holds while the publish's session lives, if it has one.
+func (p *publishing) lives() []*pb.Compare {
+	if p.turn == nil {
+		return nil
+	}
+	return []*pb.Compare{op.Present(p.s.keys.session(p.turn.session.id))}
+}
+
 // Publish publishes a section in one call, if nobody holds its lock and nobody waits for it.
 // Without an error it returns what came of it, by its Outcome:
 //
 //   - [Published]: all of it can be read, whole, once, by this call or an earlier one of the same
 //     id, under that version.
-//   - [Occupied]: not so far. An earlier delivery of the same id may still come; the next publish
+//   - [Occupied]: not so far, within its wait. An earlier delivery of the same id may still come; the next publish
 //     of the lane rules that out, and so does [Store.Withdraw].
 //   - [Withdrawn]: it is not, and never will be.
 //   - [Conflict]: its condition did not hold when this call was made, and nothing was published by
@@ -118,6 +173,9 @@ func (s *Store) StartPublish(ctx context.Context, args PublishArgs, done func(Pu
 //   - [ErrFeatureOff]: the cluster does not publish in one call yet.
 //   - [ErrTooLarge], [ErrQuota]: it has more than [MaxPublish] bytes, or more than [MaxOperations]
 //     operations or [MaxPublishFiles] files. Nothing was asked of etcd.
+//   - [ErrSessionExpired]: there is no such session (any more). The publish is not made, and no
+//     other delivery of it under this session will be.
+//   - [ErrLimit]: the session, the lock's queue, or what waits here is as much as it may be.
 //   - [ErrNoSpace]: etcd is (nearly) full. A repeat of what is published is not refused.
 //   - [ErrWentBack]: etcd has not come to the revision yet at which it was born.
 //   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
@@ -147,6 +205,14 @@ func (p *publishing) check() error {
 		}
 		if files[o.File] = struct{}{}; len(files) > MaxPublishFiles {
 			return fmt.Errorf("%w: a publish to more than %d files", ErrQuota, MaxPublishFiles)
+		}
+	}
+	if args.Credential == "" && (args.Wait != 0 || args.Request != "") {
+		return fmt.Errorf("%w: a publish without a session cannot wait", ErrInvalidArgument)
+	}
+	if args.Credential != "" {
+		if err := errors.Join(checkRequest(args.Request), checkWait(args.Wait)); err != nil {
+			return err
 		}
 	}
 	return errors.Join(args.If.check(), p.s.publishes())
@@ -191,7 +257,7 @@ func (p *publishing) begin() {
 			return nil
 		},
 	}
-	t.If = append(t.If, p.slotFree())
+	t.If = append(append(t.If, p.slotFree()), p.lives()...)
 	p.putLatest(&t)
 	s.engine.Submit(t, func(resp *pb.TxnResponse, err error) {
 		s.hadRoomForBytes(p.bytes)
@@ -251,6 +317,9 @@ func (p *publishing) look() {
 		Then:   append(s.lookAtLane(args.Lock, args.Lane), op.Get(s.keys.lock(args.Lock)), op.Range(op.Any(s.keys.queue(args.Lock)))),
 		Caller: callerOf(p.ctx),
 	}
+	if p.turn != nil {
+		read.Then = append(append(read.Then, p.lookAtSession()...), op.GetKey(s.keys.waiter(p.turn.acquisition)))
+	}
 	s.engine.Submit(read, func(resp *pb.TxnResponse, err error) {
 		if err != nil { // of what only reads
 			p.told(Publication{}, fmt.Errorf("publish: %w", changedNothing{err}))
@@ -258,21 +327,40 @@ func (p *publishing) look() {
 		}
 		said, err := s.laneSays(args.PublishID, op.First(resp, 0), op.First(resp, 1))
 		holder := op.First(resp, 2)
+		free := holder == nil && op.First(resp, 3) == nil
+		if p.turn != nil {
+			p.turn.noted = op.First(resp, 0) != nil
+		}
 		switch {
 		case err != nil:
 			p.told(Publication{}, err)
 		case said != nil:
 			p.told(*said, nil)
-		case holder == nil && op.First(resp, 3) == nil: // free after all
-			resolve(p.ctx, s, p.resolved, p.told)
-		default:
+		case p.turn != nil && op.First(resp, 4) == nil:
+			p.told(Publication{}, ErrSessionExpired)
+		case p.turn != nil && holder != nil && holds(holder, p.turn.acquisition): // it is its turn, by an earlier delivery
+			p.finish(holder.ModRevision)
+		case free && (!p.mayWait() || p.turn.tries == 0): // after all
+			resolve(p.ctx, s, p.resolved, p.settle)
+		case !p.mayWait() || holder != nil && heldBy(holder, p.turn.session): // who holds the lock does not wait behind itself
 			p.told(Publication{Outcome: Occupied, Holder: holderOf(holder)}, nil)
+		case op.First(resp, 5) != nil:
+			p.await(resp.Header.Revision)
+		case op.First(resp, 0) == nil && op.First(resp, 1) == nil:
+			p.remember(resp.Header.Revision)
+		default:
+			p.place()
 		}
 	})
 }
 
-// leave gives the publish's slot back. used: there may be something in it.
-func (p *publishing) leave(used bool) { p.s.bundles.leave(p.args.Lock, p.slot, used) }
+// leave gives the publish's slot back, if it has one. used: there may be something in it.
+func (p *publishing) leave(used bool) {
+	if p.slot >= 0 {
+		p.s.bundles.leave(p.args.Lock, p.slot, used)
+	}
+	p.slot = -1
+}
 
 // puts is what the publish puts: the bundle, and the lane's note.
 func (p *publishing) puts() []*pb.RequestOp {
@@ -306,7 +394,7 @@ func (p *publishing) published(rev int64) Publication {
 // resolve makes the publish anew, as a repeat, with transactions that deal with whatever they find.
 func (p *publishing) resolve() {
 	p.leave(false)
-	resolve(p.ctx, p.s, p.resolved, p.told)
+	resolve(p.ctx, p.s, p.resolved, p.settle)
 }
 
 func (p *publishing) resolved(ctx context.Context) (Publication, error) {
@@ -350,9 +438,9 @@ func (p *publishing) attempt(ctx context.Context) (out Publication, again bool, 
 	puts.If = []*pb.Compare{p.slotFree()}
 	p.putLatest(&puts)
 	resp, err := s.engine.Commit(ctx, commit.Txn{
-		If:    []*pb.Compare{op.Absent(lock), op.Empty(s.keys.queue(args.Lock))},
+		If:    append(p.lives(), op.Absent(lock), op.Empty(s.keys.queue(args.Lock))),
 		Then:  append(s.ifFresh(args.Lock, args.PublishID, puts.If, puts.Then), op.GetKey(latest)),
-		Else:  append([]*pb.RequestOp{op.Get(lock)}, s.lookAtLane(args.Lock, args.Lane)...),
+		Else:  append(append([]*pb.RequestOp{op.Get(lock)}, s.lookAtLane(args.Lock, args.Lane)...), p.lookAtSession()...),
 		Touch: puts.Touch, Shares: lock,
 	})
 	switch {
@@ -362,22 +450,21 @@ func (p *publishing) attempt(ctx context.Context) (out Publication, again bool, 
 	case resp.Succeeded && wasFresh(resp):
 		return p.published(resp.Header.Revision), false, nil
 	}
-	note, horizon := op.First(resp, 1), op.First(resp, 2)
-	said, err := s.laneSays(args.PublishID, note, horizon)
+	said, err := p.laneSays(ctx, resp, 1)
 	moved := resp.Succeeded && p.state != nil && modifiedAt(op.First(resp, 3)) != p.state.latest
-	taken := err == nil && said == nil && resp.Succeeded && horizon != nil && !moved // its slot is
+	taken := err == nil && said == nil && resp.Succeeded && op.First(resp, 2) != nil && !moved // its slot is
 	p.leave(taken)
 	switch {
 	case err != nil:
 		return Publication{}, false, err
 	case said != nil:
 		return *said, false, nil
+	case !resp.Succeeded && p.turn != nil && op.First(resp, 3) == nil:
+		return Publication{}, false, ErrSessionExpired
 	case !resp.Succeeded:
 		return Publication{Outcome: Occupied, Holder: holderOf(op.First(resp, 0))}, false, nil
-	case horizon == nil:
-		err = s.remember(ctx, resp.Header.Revision)
 	}
-	return Publication{}, true, err
+	return Publication{}, true, nil
 }
 
 // modifiedAt is the revision at which a key was put; 0: it is not there.

@@ -95,6 +95,7 @@ type Store struct {
 	silences   *silences             // sessions by when they were heard of last
 	quarantine *quarantine           // malformed keys that were met
 	bundles    *bundles              // that this store has published
+	waiting    atomic.Int64          // bytes of publishes that wait for their turn
 	lockStates states                // what conditions ask about
 	tails      tails                 // how many there are
 	asked      chan struct{}         // of size 1: the watch is to say how far it has come

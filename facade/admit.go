@@ -137,6 +137,9 @@ func lasts(method string, req any) bool {
 	case dlmv1.LockService_Acquire_FullMethodName:
 		wait := req.(*dlmv1.AcquireRequest).GetWait()
 		return wait == nil || wait.AsDuration() > 0
+	case dlmv1.LockService_Publish_FullMethodName:
+		p := req.(*dlmv1.PublishRequest)
+		return p.GetSession() != "" && (p.GetWait() == nil || p.GetWait().AsDuration() > 0)
 	case dlmv1.LockService_Tail_FullMethodName, dlmv1.LockService_Watch_FullMethodName,
 		dlmv1.LockService_Snapshot_FullMethodName,
 		lockservice.LockService_LockAcquire_FullMethodName:

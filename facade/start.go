@@ -69,6 +69,10 @@ func (s *service) startPublish(ctx context.Context, req *dlmv1.PublishRequest, d
 	if args.Operations, err = decodeOperations(req.GetOperations()); err == nil {
 		args.If, err = decodeCondition(req.GetCondition())
 	}
+	args.Credential, args.Request = req.GetSession(), req.GetRequest()
+	if err == nil && (args.Credential != "" || req.GetWait() != nil) {
+		args.Wait, err = decodeWait(req.GetWait())
+	}
 	if err != nil {
 		done(nil, err)
 		return

@@ -1913,7 +1913,15 @@ type PublishRequest struct {
 	// a new version.
 	Operations []*Operation `protobuf:"bytes,5,rep,name=operations,proto3" json:"operations,omitempty"`
 	// What has to hold at that moment. Absent: nothing. It takes the right to read as well.
-	Condition     *Condition `protobuf:"bytes,6,opt,name=condition,proto3" json:"condition,omitempty"`
+	Condition *Condition `protobuf:"bytes,6,opt,name=condition,proto3" json:"condition,omitempty"`
+	// The credential of a session, whose end rules the publish out. Empty: it has none, and is refused if the lock is held or
+	// waited for.
+	Session string `protobuf:"bytes,7,opt,name=session,proto3" json:"session,omitempty"`
+	// Names its place in the lock's queue, as an acquisition's id: unique within the session, and listed in heartbeats while
+	// the call is under way. Only with a session.
+	Request string `protobuf:"bytes,8,opt,name=request,proto3" json:"request,omitempty"`
+	// How long it waits for its turn at most, counted on the server. Absent, with a session: as long as that lives. 0: not at all.
+	Wait          *durationpb.Duration `protobuf:"bytes,9,opt,name=wait,proto3" json:"wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1986,6 +1994,27 @@ func (x *PublishRequest) GetOperations() []*Operation {
 func (x *PublishRequest) GetCondition() *Condition {
 	if x != nil {
 		return x.Condition
+	}
+	return nil
+}
+
+func (x *PublishRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *PublishRequest) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+func (x *PublishRequest) GetWait() *durationpb.Duration {
+	if x != nil {
+		return x.Wait
 	}
 	return nil
 }
@@ -5625,7 +5654,7 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\tOperation\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x18\n" +
 	"\x06append\x18\x02 \x01(\fH\x00R\x06appendB\x04\n" +
-	"\x02do\"\xc8\x01\n" +
+	"\x02do\"\xab\x02\n" +
 	"\x0ePublishRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
 	"\x04lane\x18\x02 \x01(\fR\x04lane\x12\x16\n" +
@@ -5634,7 +5663,10 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\n" +
 	"operations\x18\x05 \x03(\v2\x11.dlm.v1.OperationR\n" +
 	"operations\x12/\n" +
-	"\tcondition\x18\x06 \x01(\v2\x11.dlm.v1.ConditionR\tcondition\"]\n" +
+	"\tcondition\x18\x06 \x01(\v2\x11.dlm.v1.ConditionR\tcondition\x12\x18\n" +
+	"\asession\x18\a \x01(\tR\asession\x12\x18\n" +
+	"\arequest\x18\b \x01(\tR\arequest\x12-\n" +
+	"\x04wait\x18\t \x01(\v2\x19.google.protobuf.DurationR\x04wait\"]\n" +
 	"\tCondition\x12#\n" +
 	"\x04lock\x18\x01 \x01(\v2\x0f.dlm.v1.VersionR\x04lock\x12+\n" +
 	"\x05files\x18\x02 \x03(\v2\x15.dlm.v1.FileConditionR\x05files\"\x86\x01\n" +
@@ -6014,127 +6046,128 @@ var file_dlm_v1_dlm_proto_depIdxs = []int32{
 	68,  // 14: dlm.v1.AcquireResponse.hold_left:type_name -> google.protobuf.Duration
 	26,  // 15: dlm.v1.PublishRequest.operations:type_name -> dlm.v1.Operation
 	28,  // 16: dlm.v1.PublishRequest.condition:type_name -> dlm.v1.Condition
-	25,  // 17: dlm.v1.Condition.lock:type_name -> dlm.v1.Version
-	29,  // 18: dlm.v1.Condition.files:type_name -> dlm.v1.FileCondition
-	25,  // 19: dlm.v1.FileCondition.version:type_name -> dlm.v1.Version
-	2,   // 20: dlm.v1.PublishResponse.outcome:type_name -> dlm.v1.PublishResponse.Outcome
-	25,  // 21: dlm.v1.PublishResponse.version:type_name -> dlm.v1.Version
-	49,  // 22: dlm.v1.PublishResponse.holder:type_name -> dlm.v1.Holder
-	25,  // 23: dlm.v1.PublishResponse.lock_version:type_name -> dlm.v1.Version
-	39,  // 24: dlm.v1.PublishResponse.files:type_name -> dlm.v1.File
-	25,  // 25: dlm.v1.WithdrawResponse.published:type_name -> dlm.v1.Version
-	25,  // 26: dlm.v1.ReadResponse.version:type_name -> dlm.v1.Version
-	39,  // 27: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
-	25,  // 28: dlm.v1.File.version:type_name -> dlm.v1.Version
-	48,  // 29: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
-	44,  // 30: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
-	45,  // 31: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
-	48,  // 32: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
-	49,  // 33: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
-	50,  // 34: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
-	69,  // 35: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
-	69,  // 36: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
-	68,  // 37: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
-	68,  // 38: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
-	69,  // 39: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
-	53,  // 40: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
-	3,   // 41: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
-	49,  // 42: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
-	58,  // 43: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
-	4,   // 44: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
-	8,   // 45: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
-	11,  // 46: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
-	13,  // 47: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
-	15,  // 48: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
-	17,  // 49: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
-	19,  // 50: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
-	21,  // 51: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
-	23,  // 52: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
-	33,  // 53: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
-	37,  // 54: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
-	40,  // 55: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
-	46,  // 56: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
-	54,  // 57: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
-	42,  // 58: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
-	56,  // 59: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
-	59,  // 60: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
-	27,  // 61: dlm.v1.StreamRequest.publish:type_name -> dlm.v1.PublishRequest
-	31,  // 62: dlm.v1.StreamRequest.withdraw:type_name -> dlm.v1.WithdrawRequest
-	68,  // 63: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
-	67,  // 64: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
-	6,   // 65: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
-	9,   // 66: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
-	12,  // 67: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
-	14,  // 68: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
-	16,  // 69: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
-	18,  // 70: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
-	20,  // 71: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
-	22,  // 72: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
-	24,  // 73: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
-	34,  // 74: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
-	38,  // 75: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
-	41,  // 76: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
-	47,  // 77: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
-	55,  // 78: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
-	64,  // 79: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
-	43,  // 80: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
-	57,  // 81: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
-	60,  // 82: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
-	65,  // 83: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
-	30,  // 84: dlm.v1.StreamResponse.publish:type_name -> dlm.v1.PublishResponse
-	32,  // 85: dlm.v1.StreamResponse.withdraw:type_name -> dlm.v1.WithdrawResponse
-	70,  // 86: dlm.v1.Error.details:type_name -> google.protobuf.Any
-	4,   // 87: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
-	8,   // 88: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
-	11,  // 89: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
-	13,  // 90: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
-	15,  // 91: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
-	17,  // 92: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
-	19,  // 93: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
-	21,  // 94: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
-	23,  // 95: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
-	27,  // 96: dlm.v1.LockService.Publish:input_type -> dlm.v1.PublishRequest
-	31,  // 97: dlm.v1.LockService.Withdraw:input_type -> dlm.v1.WithdrawRequest
-	33,  // 98: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
-	35,  // 99: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
-	37,  // 100: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
-	40,  // 101: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
-	46,  // 102: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
-	42,  // 103: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
-	51,  // 104: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
-	54,  // 105: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
-	56,  // 106: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
-	59,  // 107: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
-	61,  // 108: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
-	63,  // 109: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
-	6,   // 110: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
-	9,   // 111: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
-	12,  // 112: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
-	14,  // 113: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
-	16,  // 114: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
-	18,  // 115: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
-	20,  // 116: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
-	22,  // 117: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
-	24,  // 118: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
-	30,  // 119: dlm.v1.LockService.Publish:output_type -> dlm.v1.PublishResponse
-	32,  // 120: dlm.v1.LockService.Withdraw:output_type -> dlm.v1.WithdrawResponse
-	34,  // 121: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
-	36,  // 122: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
-	38,  // 123: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
-	41,  // 124: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
-	47,  // 125: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
-	43,  // 126: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
-	52,  // 127: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
-	55,  // 128: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
-	57,  // 129: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
-	60,  // 130: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
-	62,  // 131: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
-	66,  // 132: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
-	110, // [110:133] is the sub-list for method output_type
-	87,  // [87:110] is the sub-list for method input_type
-	87,  // [87:87] is the sub-list for extension type_name
-	87,  // [87:87] is the sub-list for extension extendee
-	0,   // [0:87] is the sub-list for field type_name
+	68,  // 17: dlm.v1.PublishRequest.wait:type_name -> google.protobuf.Duration
+	25,  // 18: dlm.v1.Condition.lock:type_name -> dlm.v1.Version
+	29,  // 19: dlm.v1.Condition.files:type_name -> dlm.v1.FileCondition
+	25,  // 20: dlm.v1.FileCondition.version:type_name -> dlm.v1.Version
+	2,   // 21: dlm.v1.PublishResponse.outcome:type_name -> dlm.v1.PublishResponse.Outcome
+	25,  // 22: dlm.v1.PublishResponse.version:type_name -> dlm.v1.Version
+	49,  // 23: dlm.v1.PublishResponse.holder:type_name -> dlm.v1.Holder
+	25,  // 24: dlm.v1.PublishResponse.lock_version:type_name -> dlm.v1.Version
+	39,  // 25: dlm.v1.PublishResponse.files:type_name -> dlm.v1.File
+	25,  // 26: dlm.v1.WithdrawResponse.published:type_name -> dlm.v1.Version
+	25,  // 27: dlm.v1.ReadResponse.version:type_name -> dlm.v1.Version
+	39,  // 28: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
+	25,  // 29: dlm.v1.File.version:type_name -> dlm.v1.Version
+	48,  // 30: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
+	44,  // 31: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
+	45,  // 32: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
+	48,  // 33: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
+	49,  // 34: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
+	50,  // 35: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
+	69,  // 36: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
+	69,  // 37: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
+	68,  // 38: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
+	68,  // 39: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
+	69,  // 40: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
+	53,  // 41: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
+	3,   // 42: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
+	49,  // 43: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
+	58,  // 44: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
+	4,   // 45: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
+	8,   // 46: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
+	11,  // 47: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
+	13,  // 48: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
+	15,  // 49: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
+	17,  // 50: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
+	19,  // 51: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
+	21,  // 52: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
+	23,  // 53: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
+	33,  // 54: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
+	37,  // 55: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
+	40,  // 56: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
+	46,  // 57: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
+	54,  // 58: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
+	42,  // 59: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
+	56,  // 60: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
+	59,  // 61: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
+	27,  // 62: dlm.v1.StreamRequest.publish:type_name -> dlm.v1.PublishRequest
+	31,  // 63: dlm.v1.StreamRequest.withdraw:type_name -> dlm.v1.WithdrawRequest
+	68,  // 64: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
+	67,  // 65: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
+	6,   // 66: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
+	9,   // 67: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
+	12,  // 68: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
+	14,  // 69: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
+	16,  // 70: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
+	18,  // 71: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
+	20,  // 72: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
+	22,  // 73: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
+	24,  // 74: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
+	34,  // 75: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
+	38,  // 76: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
+	41,  // 77: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
+	47,  // 78: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
+	55,  // 79: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
+	64,  // 80: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
+	43,  // 81: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
+	57,  // 82: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
+	60,  // 83: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
+	65,  // 84: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
+	30,  // 85: dlm.v1.StreamResponse.publish:type_name -> dlm.v1.PublishResponse
+	32,  // 86: dlm.v1.StreamResponse.withdraw:type_name -> dlm.v1.WithdrawResponse
+	70,  // 87: dlm.v1.Error.details:type_name -> google.protobuf.Any
+	4,   // 88: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
+	8,   // 89: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
+	11,  // 90: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
+	13,  // 91: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
+	15,  // 92: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
+	17,  // 93: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
+	19,  // 94: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
+	21,  // 95: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
+	23,  // 96: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
+	27,  // 97: dlm.v1.LockService.Publish:input_type -> dlm.v1.PublishRequest
+	31,  // 98: dlm.v1.LockService.Withdraw:input_type -> dlm.v1.WithdrawRequest
+	33,  // 99: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
+	35,  // 100: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
+	37,  // 101: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
+	40,  // 102: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
+	46,  // 103: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
+	42,  // 104: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
+	51,  // 105: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
+	54,  // 106: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
+	56,  // 107: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
+	59,  // 108: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
+	61,  // 109: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
+	63,  // 110: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
+	6,   // 111: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
+	9,   // 112: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
+	12,  // 113: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
+	14,  // 114: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
+	16,  // 115: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
+	18,  // 116: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
+	20,  // 117: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
+	22,  // 118: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
+	24,  // 119: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
+	30,  // 120: dlm.v1.LockService.Publish:output_type -> dlm.v1.PublishResponse
+	32,  // 121: dlm.v1.LockService.Withdraw:output_type -> dlm.v1.WithdrawResponse
+	34,  // 122: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
+	36,  // 123: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
+	38,  // 124: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
+	41,  // 125: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
+	47,  // 126: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
+	43,  // 127: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
+	52,  // 128: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
+	55,  // 129: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
+	57,  // 130: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
+	60,  // 131: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
+	62,  // 132: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
+	66,  // 133: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
+	111, // [111:134] is the sub-list for method output_type
+	88,  // [88:111] is the sub-list for method input_type
+	88,  // [88:88] is the sub-list for extension type_name
+	88,  // [88:88] is the sub-list for extension extendee
+	0,   // [0:88] is the sub-list for field type_name
 }
 
 func init() { file_dlm_v1_dlm_proto_init() }

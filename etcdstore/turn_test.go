@@ -1,0 +1,243 @@
+package etcdstore_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/distributed-lock-manager/dlm/etcdstore"
+	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
+	"github.com/distributed-lock-manager/dlm/internal/await"
+)
+
+// publishResult is what came of a publish that was started.
+type publishResult struct {
+	etcdstore.Publication
+	err error
+}
+
+// inTurn are the arguments of the lane's next publish, which waits for its turn.
+func (p *publisher) inTurn(c *storetest.Client, wait time.Duration, ops ...etcdstore.Operation) etcdstore.PublishArgs {
+	args := p.next(ops...)
+	args.Credential, args.Request, args.Wait = c.Args(p.lock, c.Request(), 0).Credential, c.Request(), wait
+	return args
+}
+
+// start starts a publish.
+func (p *publisher) start(ctx context.Context, s publishStarter, args etcdstore.PublishArgs) <-chan publishResult {
+	told := make(chan publishResult, 1)
+	s.StartPublish(ctx, args, func(is etcdstore.Publication, err error) { told <- publishResult{is, err} })
+	return told
+}
+
+type publishStarter interface {
+	StartPublish(ctx context.Context, args etcdstore.PublishArgs, done func(etcdstore.Publication, error))
+}
+
+func (p *publisher) wantTold(what string, outcome etcdstore.PublishOutcome, told <-chan publishResult) etcdstore.Publication {
+	p.t.Helper()
+	r := await.Receive(p.t, time.Minute, what, told)
+	p.want(what, outcome, r.Publication, r.err)
+	return r.Publication
+}
+
+// Who waits is published in its turn, between holders, in the order of the queue.
+func TestPublishInTurn(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s, other := openStore(t, etcd), openStore(t, etcd)
+	holder, c := begin(t, s), begin(t, s)
+	p, o := newPublisher(t, s, "l", 1), newPublisher(t, other, "l", 2)
+	h := holder.Acquire("l")
+	holder.Append(h, "f", "held;")
+	first := p.start(t.Context(), s, p.inTurn(c, etcdstore.WaitForever, appendTo("f", "one;"), appendTo("g", "x"), appendTo("f", "uno;")))
+	storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/l")) == 1 })
+	next := holder.Queue("l")
+	d := begin(t, other)
+	second := o.start(t.Context(), other, o.inTurn(d, time.Minute, appendTo("f", "two;")))
+	storetest.Eventually(t, "three places", func() bool { return len(keys(t, etcd, "queue/l")) == 3 })
+	holder.Release(h)
+	one := p.wantTold("the first", etcdstore.Published, first)
+	g := next.Granted()
+	holder.Append(g, "f", "next;")
+	holder.Release(g)
+	two := o.wantTold("the second", etcdstore.Published, second)
+	if one.Version.Token <= h.Token || g.Token <= one.Version.Token || two.Version.Token <= g.Token {
+		t.Errorf("tokens %d, %v, %d, %v; want them to rise", h.Token, one.Version, g.Token, two.Version)
+	}
+	storetest.WantContents(t, s, "l", "f", "held;one;uno;next;two;")
+	storetest.WantContents(t, s, "l", "g", "x")
+	gone(t, etcd, "queue/")
+	gone(t, etcd, "locks/")
+}
+
+// A wait that is over leaves nothing behind.
+func TestPublishInTurnWaitsNoLonger(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s := openStore(t, etcd)
+	holder, c := begin(t, s), begin(t, s)
+	p := newPublisher(t, s, "l", 1)
+	h := holder.Acquire("l")
+	is := p.wantTold("a bounded wait", etcdstore.Occupied, p.start(t.Context(), s, p.inTurn(c, 50*time.Millisecond, appendTo("f", "no"))))
+	if is.Holder == nil || is.Holder.Token != h.Token {
+		t.Errorf("told of holder %+v; want token %d", is.Holder, h.Token)
+	}
+	gone(t, etcd, "queue/")
+	own := p.inTurn(holder, etcdstore.WaitForever, appendTo("f", "no"))
+	p.wantTold("behind its own session", etcdstore.Occupied, p.start(t.Context(), s, own))
+	holder.Release(h)
+	storetest.WantNoFile(t, s, "l", "f")
+	p.wantTold("a free lock", etcdstore.Published, p.start(t.Context(), s, p.inTurn(c, etcdstore.WaitForever, appendTo("f", "yes"))))
+}
+
+// A server that is gone with what it was to publish leaves a place, and a hold in its turn, that
+// the repeat through another one finds.
+func TestPublishInTurnThroughAnother(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s, other := openFaulty(t, etcd), openStore(t, etcd)
+	holder, c := begin(t, other), begin(t, other)
+	for i, passed := range []bool{false, true} {
+		lock := fmt.Sprint("l", i)
+		p := newPublisher(t, s, lock, 1)
+		h := holder.Acquire(lock)
+		args := p.inTurn(c, etcdstore.WaitForever, appendTo("f", "once;"))
+		ctx, crash := context.WithCancel(t.Context())
+		p.start(ctx, s, args)
+		storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/"+lock)) == 1 })
+		crash()
+		if passed {
+			holder.Release(h)
+			storetest.Eventually(t, "the hold", func() bool { return len(keys(t, etcd, "queue/"+lock)) == 0 })
+		}
+		again := p.start(t.Context(), other, args)
+		if !passed {
+			holder.Release(h)
+		}
+		v := p.wantTold("the repeat", etcdstore.Published, again).Version
+		if is := p.wantTold("another repeat", etcdstore.Published, p.start(t.Context(), other, args)); is.Version != v {
+			t.Errorf("a repeat has version %v; want %v", is.Version, v)
+		}
+		storetest.WantContents(t, other, lock, "f", "once;")
+	}
+	gone(t, etcd, "locks/")
+}
+
+// If a place is taken without a compare of the id, the late duplicate of what is published gets the
+// lock, and keeps it.
+func TestP3LateDuplicateTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s, other := openFaulty(t, etcd), openStore(t, etcd)
+	holder, c := begin(t, other), begin(t, other)
+	p := newPublisher(t, other, "l", 1)
+	p.publish(appendTo("f", "first;"))
+	h := holder.Acquire("l")
+	args := p.inTurn(c, etcdstore.WaitForever, appendTo("f", "once;"))
+	held, release := holdPlaces(t, s, "l")
+	late := p.start(t.Context(), s, args)
+	storetest.Await(t, "the late place", held)
+	early := p.start(t.Context(), other, args)
+	storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/l")) == 1 })
+	holder.Release(h)
+	p.wantTold("the repeat", etcdstore.Published, early)
+	h = holder.Acquire("l") // so that the late one would have to wait
+	release()
+	p.wantTold("the late duplicate", etcdstore.Published, late)
+	gone(t, etcd, "queue/l")
+	holder.Release(h)
+	storetest.WantContents(t, other, "l", "f", "first;once;")
+}
+
+// holdPlaces holds back what takes a place in a lock's queue.
+func holdPlaces(t *testing.T, s *faulty, lock string) (held <-chan struct{}, release func()) {
+	t.Helper()
+	return hold(t, s.Faults, puts("/dlm/queue/"+lock))
+}
+
+// A condition is evaluated in the publish's turn, when nobody else can make it false.
+func TestPublishInTurnIf(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s := openStore(t, etcd)
+	holder, c := begin(t, s), begin(t, s)
+	p := newPublisher(t, s, "l", 1)
+	h := holder.Acquire("l")
+	holder.Append(h, "f", "held;")
+	yes := p.inTurn(c, etcdstore.WaitForever, appendTo("f", "yes;"))
+	yes.If = ifSize("f", 5)
+	told := p.start(t.Context(), s, yes)
+	storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/l")) == 1 })
+	o := newPublisher(t, s, "l", 2)
+	no := o.inTurn(c, etcdstore.WaitForever, appendTo("f", "no;"))
+	no.If = ifSize("f", 5)
+	refused := o.start(t.Context(), s, no)
+	storetest.Eventually(t, "two places", func() bool { return len(keys(t, etcd, "queue/l")) == 2 })
+	holder.Release(h)
+	p.wantTold("what is so", etcdstore.Published, told)
+	is := o.wantTold("what is not so any more", etcdstore.Conflict, refused)
+	if len(is.Files) != 1 || is.Files[0].Size != 9 {
+		t.Errorf("a conflict tells of %+v; want a size of 9", is.Files)
+	}
+	gone(t, etcd, "locks/")
+	storetest.WantContents(t, s, "l", "f", "held;yes;")
+}
+
+// The end of its session rules a publish out, wherever it stands.
+func TestP4SessionsEnd(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s, other := openFaulty(t, etcd), openStore(t, etcd)
+	holder, c := begin(t, other), begin(t, other)
+	p := newPublisher(t, s, "l", 1)
+
+	held, release := hold(t, s.Faults, puts("/dlm/bundles/l")) // sent before its session ends, and late
+	late := p.inTurn(c, etcdstore.WaitForever, appendTo("f", "no"))
+	told := p.start(t.Context(), s, late)
+	storetest.Await(t, "the publish", held)
+	h := holder.Acquire("m")
+	o := newPublisher(t, other, "m", 2)
+	waits := o.start(t.Context(), other, o.inTurn(c, etcdstore.WaitForever, appendTo("f", "no")))
+	storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/m")) == 1 })
+	closeSession(t, other, c)
+	r := await.Receive(t, time.Minute, "the end of the wait", waits)
+	storetest.Want(t, "a wait whose session ended", r.err, etcdstore.ErrSessionExpired)
+	_, err := other.Publish(storetest.Bounded(t), late)
+	storetest.Want(t, "a repeat", err, etcdstore.ErrSessionExpired)
+	release()
+	r = await.Receive(t, time.Minute, "the late one", told)
+	storetest.Want(t, "the late one", r.err, etcdstore.ErrSessionExpired)
+	holder.Release(h)
+	for _, lock := range []string{"l", "m"} {
+		storetest.WantNoFile(t, other, lock, "f")
+	}
+}
+
+// Who is evicted in its turn has not published, and waits for another one.
+func TestPublishInTurnEvicted(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s := openFaulty(t, etcd)
+	other := openStore(t, etcd)
+	holder, c := begin(t, other), begin(t, other)
+	p := newPublisher(t, s, "l", 1)
+	h := holder.Acquire("l")
+	told := p.start(t.Context(), s, p.inTurn(c, etcdstore.WaitForever, appendTo("f", "once;")))
+	storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/l")) == 1 })
+	held, release := hold(t, s.Faults, puts("/dlm/commits/l")) // the finish
+	holder.Release(h)
+	storetest.Await(t, "the finish", held)
+	evicted, err := other.Evict(storetest.Bounded(t), "l", 0, "a test")
+	if err != nil || evicted == nil {
+		t.Fatalf("Evict = %v, %v", evicted, err)
+	}
+	release()
+	v := p.wantTold("the second turn", etcdstore.Published, told).Version
+	if v.Token == evicted.Token {
+		t.Errorf("published under token %d, which was evicted", v.Token)
+	}
+	storetest.WantContents(t, other, "l", "f", "once;")
+	gone(t, etcd, "locks/")
+}
