@@ -116,6 +116,8 @@ func publishRandomly(ctx context.Context, p *publisher, rng *rand.Rand, stores [
 		switch {
 		case errors.Is(err, etcdstore.ErrOutcomeUnknown):
 			return true
+		case errors.Is(err, etcdstore.ErrSessionExpired): // and no delivery is under another one
+			s.never = true
 		case err != nil || is.Outcome == etcdstore.Occupied || is.Outcome == etcdstore.Conflict:
 			return false
 		case is.Outcome == etcdstore.Withdrawn:
@@ -131,15 +133,30 @@ func publishRandomly(ctx context.Context, p *publisher, rng *rand.Rand, stores [
 		return true
 	}
 	deliver := func(args etcdstore.PublishArgs) bool {
-		ctx, cancel := context.WithTimeout(ctx, time.Duration(1+rng.IntN(40))*time.Millisecond)
+		patience := 40
+		if args.Wait != 0 {
+			patience = 400
+		}
+		ctx, cancel := context.WithTimeout(ctx, time.Duration(1+rng.IntN(patience))*time.Millisecond)
 		defer cancel()
 		s := stores[rng.IntN(len(stores))]
 		is, err := s.Publish(ctx, args)
 		return note(args, is, err)
 	}
+	session, request := "", uint64(0)
 	for ctx.Err() == nil {
+		if rng.IntN(20) == 0 || session == "" { // one that ended, or none
+			if begun, err := stores[rng.IntN(len(stores))].Init(ctx, etcdstore.InitArgs{}); err == nil {
+				session = begun.Credential
+			}
+		}
 		p.id.Born = stores[0].Revision()
 		args := p.next()
+		if rng.IntN(2) == 0 && session != "" {
+			request++
+			args.Credential, args.Request = session, fmt.Sprint(request)
+			args.Wait = []time.Duration{0, 20 * time.Millisecond, time.Second, etcdstore.WaitForever}[rng.IntN(4)]
+		}
 		if rng.IntN(2) == 0 {
 			if read, err := stores[rng.IntN(len(stores))].Read(ctx, p.lock, "f", 0, 1); err == nil || errors.Is(err, etcdstore.ErrFileNotFound) {
 				args.If = ifSize("f", read.Size)
@@ -156,6 +173,13 @@ func publishRandomly(ctx context.Context, p *publisher, rng *rand.Rand, stores [
 		}
 		if past = append(past, args); len(past) > 8 {
 			past = past[1:]
+		}
+		if session != "" { // nothing is under way: what was given up is ended
+			_, _ = stores[rng.IntN(len(stores))].Heartbeat(ctx, etcdstore.HeartbeatArgs{Credential: session, Highest: request})
+		}
+		if rng.IntN(20) == 0 && session != "" { // with what stands under it
+			_ = stores[rng.IntN(len(stores))].CloseSession(ctx, session)
+			session = ""
 		}
 		deliver(past[rng.IntN(len(past))]) // late, or once more
 	}
