@@ -42,18 +42,18 @@ func (c *Client) Publish(ctx context.Context, lock string, operations ...*Operat
 	return c.publishIf(ctx, lock, nil, operations, c.askPublish)
 }
 
-// asker sends a publish.
-type asker func(ctx context.Context, m *dlmv1.PublishRequest, traceparent string) answer
+// sender sends a publish.
+type sender func(ctx context.Context, m *dlmv1.PublishRequest, traceparent string) answer
 
 func (c *Client) publishIf(
-	ctx context.Context, lock string, condition *Condition, operations []*Operation, ask asker,
+	ctx context.Context, lock string, condition *Condition, operations []*Operation, send sender,
 ) (*Version, error) {
 	call := Call{Op: OpPublish, Lock: lock}
 	for _, o := range operations {
 		call.Bytes += len(o.GetAppend())
 	}
 	hooks := c.cfg.Hooks.begin(ctx, call)
-	version, err := c.publish(ctx, lock, condition, operations, ask, hooks.Traceparent)
+	version, err := c.publish(ctx, lock, condition, operations, send, hooks.Traceparent)
 	hooks.end(Result{Token: version.GetToken(), Err: err})
 	if err != nil {
 		return nil, fmt.Errorf("publish to %q: %w", lock, err)
@@ -62,7 +62,7 @@ func (c *Client) publishIf(
 }
 
 func (c *Client) publish(
-	ctx context.Context, lock string, condition *Condition, operations []*Operation, ask asker, traceparent string,
+	ctx context.Context, lock string, condition *Condition, operations []*Operation, send sender, traceparent string,
 ) (*Version, error) {
 	names := []string{lock}
 	for _, f := range condition.GetFiles() {
@@ -82,12 +82,12 @@ func (c *Client) publish(
 	lane := c.lanes.take(lock)
 	defer func() { c.lanes.put(lock, lane) }()
 	m := lane.next(lock, condition, own, c.wire.seen.lately(time.Now()))
-	a := ask(ctx, m, traceparent)
+	a := send(ctx, m, traceparent)
 	if a.once && errors.Is(a.err, ErrOutcomeUnknown) {
 		// Nothing was ever done under this id: it is too old to tell. So another one is taken.
 		lane = newLane()
 		m = lane.next(lock, condition, own, 0)
-		a = ask(ctx, m, traceparent)
+		a = send(ctx, m, traceparent)
 	}
 	if a.err != nil {
 		return nil, a.err

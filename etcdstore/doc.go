@@ -54,6 +54,17 @@
 //	withdraw   if   the same of the lane
 //	           then put applied/L//lane, withdrawn
 //	           else as publish
+//	place      if   the same of the lane, c(sessions/S)>0
+//	           then put queue/L//S.r once, for a publish; with it put waited/L
+//	           else as publish
+//	finish     if   m(locks/L)=T, granted to the place of a publish; the same of the lane
+//	           then put its records, commits/L//T and latest/L, applied/L//lane; pass the lock on
+//	                as release does
+//	           else without the lane: only pass it on; otherwise place
+//	run        if   c(locks/L)=0, the first waiters are publishes of this server's: their keys
+//	                at their CreateRevisions, the same of the lane of each
+//	           then delete the keys, put as publish does for each
+//	           else promote
 //	commit     if   guard; c(staged/L//T/r)>0 of the last appends r that it names
 //	           then put locks/L again with prev=T: its revision is the next token;
 //	                put commits/L//T, with S as its value, and latest/L, if appended

@@ -84,7 +84,7 @@ func (s *Store) end(ctx context.Context, e ending) (ended bool, err error) {
 	for {
 		var w *mirrorWaiter
 		if len(skip) < maxHandovers {
-			w = s.mirror.next(e.lock, skip)
+			w = s.heir(e.lock, skip)
 		}
 		p := s.passTo(w, e.lock)
 		t := e.txn(p).WithAlive()

@@ -39,6 +39,21 @@ func (m *mirror) front(lock string, n int) (first []*mirrorWaiter) {
 	if l == nil || l.queue.len() <= shortQueue {
 		return nil
 	}
+	return m.firstsOf(l, n)
+}
+
+// firsts is the first waiters of a lock, as far as they may be served: see next.
+func (m *mirror) firsts(lock string, n int) []*mirrorWaiter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.locks[lock]; l != nil {
+		return m.firstsOf(l, n)
+	}
+	return nil
+}
+
+// firstsOf is called with mu held.
+func (m *mirror) firstsOf(l *mirrorLock, n int) (first []*mirrorWaiter) {
 	l.queue.all(func(w *mirrorWaiter) bool {
 		if w.created <= m.rev {
 			first = append(first, w)

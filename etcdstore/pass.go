@@ -16,6 +16,15 @@ type pass struct {
 	made  []change // what then does, without the revision
 }
 
+// heir is the waiter to whom an ending hands a lock; nil: to nobody. If several wait who only
+// publish, a run serves them all once the lock is free.
+func (s *Store) heir(lock string, skip map[acquisition]bool) *mirrorWaiter {
+	if s.runnable(lock) != nil {
+		return nil
+	}
+	return s.mirror.next(lock, skip)
+}
+
 // passTo hands a lock to a waiter; nil: frees it. The lock is put on the waiter's own lease, so
 // that it ends with the waiter's session and not with that of whoever released it. The place is
 // compared at its CreateRevision: the same acquisition may have left, and queued again behind

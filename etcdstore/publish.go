@@ -74,9 +74,9 @@ type publishing struct {
 	state *lockState // by which its condition holds; nil: it has none, or nobody has looked
 	looks int        // how often something else was published since the condition was evaluated
 	slot  int        // for its bundle; below 0: none
-	key   string // of the bundle
-	turn  *turn  // nil: it has no session
-	kept  bool   // it is counted as waiting
+	key   string     // of the bundle
+	turn  *turn      // nil: it has no session
+	kept  bool       // it is counted as waiting
 }
 
 // StartPublish is [Store.Publish] without the wait for its end. done is called once, from whichever

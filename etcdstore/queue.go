@@ -112,12 +112,18 @@ func (s *Store) leaveQueue(ctx context.Context, a acquisition) (holder *mvccpb.K
 	return nil, true, nil
 }
 
-// promote grants a free lock to its first waiter. It is asked for whenever the mirror shows a free
+// promote grants a free lock to its first waiter; first it publishes who waits before that for
+// nothing else, as far as that is to be done here (see run). It is asked for whenever the mirror shows a free
 // lock with a queue, whatever led to it: see settle. Every store does so, and one of them succeeds.
 func (s *Store) promote(ctx context.Context, lock string) error {
 	ctx = urgent(ctx)
 	skip := map[acquisition]bool{}
 	for s.mirror.waitedFor(lock) {
+		if ran, err := s.run(ctx, lock); err != nil {
+			return fmt.Errorf("promote: %w", err)
+		} else if ran {
+			continue
+		}
 		w := s.mirror.next(lock, skip)
 		if w == nil {
 			return nil // all of them are gone, the mirror will hear of it

@@ -87,7 +87,7 @@ func (s *Store) StartRelease(ctx context.Context, sec Section, done func(error))
 		return
 	}
 	e := s.releasing(c, sec, doubt)
-	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
+	p := s.passTo(s.heir(sec.Lock, nil), sec.Lock)
 	e.began, e.since = began, s.mirror.markEnd(sec.Lock, sec.Token)
 	t := e.txn(p)
 	t.Caller = callerOf(ctx)

@@ -83,30 +83,31 @@ type Store struct {
 
 	secret atomic.Pointer[[]byte] // the cluster's, as it was read last; nil: it was not
 
-	promotions *backlog[string]      // locks that look free and waited for
-	folds      *backlog[string]      // locks with sections to fold
-	heads      heads                 // what is remembered of files, and of sections to fold
-	sweeps     *backlog[sectionKey]  // sections whose records may be orphans
-	evictions  *backlog[sectionKey]  // sections past their hold deadline
-	losses     *backlog[acquisition] // lost holds whose clients are to be told why
-	lapses     *backlog[lapse]       // holds that ended with their sessions, to be logged
-	lingers    *lingers              // sessions whose clients have left
-	inspects   *shared               // of crowded locks
-	silences   *silences             // sessions by when they were heard of last
-	quarantine *quarantine           // malformed keys that were met
-	bundles    *bundles              // that this store has published
-	waiting    atomic.Int64          // bytes of publishes that wait for their turn
-	lockStates states                // what conditions ask about
-	tails      tails                 // how many there are
-	asked      chan struct{}         // of size 1: the watch is to say how far it has come
-	listings   *listings             // what was listed lately
-	ages       *ages                 // of heartbeats that other servers have heard
-	pastTurn   chan struct{}         // of size 1: etcd tells one of the past at a time
-	pastAsked  atomic.Int64          // how many are told, or wait for that
-	panics     atomic.Int64          // of background work
-	observer   Observer
-	partings   *partings  // sessions that this store is ending
-	copying    sync.Mutex // while etcd's file is read, or written, as a whole
+	promotions   *backlog[string]      // locks that look free and waited for
+	folds        *backlog[string]      // locks with sections to fold
+	heads        heads                 // what is remembered of files, and of sections to fold
+	sweeps       *backlog[sectionKey]  // sections whose records may be orphans
+	evictions    *backlog[sectionKey]  // sections past their hold deadline
+	losses       *backlog[acquisition] // lost holds whose clients are to be told why
+	lapses       *backlog[lapse]       // holds that ended with their sessions, to be logged
+	lingers      *lingers              // sessions whose clients have left
+	inspects     *shared               // of crowded locks
+	silences     *silences             // sessions by when they were heard of last
+	quarantine   *quarantine           // malformed keys that were met
+	bundles      *bundles              // that this store has published
+	waiting      atomic.Int64          // bytes of publishes that wait for their turn
+	publishWaits publishWaits          // for their turns
+	lockStates   states                // what conditions ask about
+	tails        tails                 // how many there are
+	asked        chan struct{}         // of size 1: the watch is to say how far it has come
+	listings     *listings             // what was listed lately
+	ages         *ages                 // of heartbeats that other servers have heard
+	pastTurn     chan struct{}         // of size 1: etcd tells one of the past at a time
+	pastAsked    atomic.Int64          // how many are told, or wait for that
+	panics       atomic.Int64          // of background work
+	observer     Observer
+	partings     *partings  // sessions that this store is ending
+	copying      sync.Mutex // while etcd's file is read, or written, as a whole
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc

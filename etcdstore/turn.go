@@ -137,8 +137,15 @@ func (p *publishing) await(rev int64) {
 	if o := followerOf(p.ctx); o != nil {
 		o.Queued(s.mirror.place(w.acquisition))
 	}
+	q := s.publishWaits.add(*p)
 	s.await(p.ctx, p.args.Credential, w.acquisition, rev, p.remaining(), func(g Grant, err error) {
+		s.publishWaits.drop(q)
 		switch {
+		case errors.Is(err, errRun) && q.ran != nil:
+			receiptOf(p.ctx).Raise(q.ran.Version.Token)
+			p.told(*q.ran, nil)
+		case errors.Is(err, errRun): // another delivery of it
+			p.look()
 		case err == nil && g.Outcome == Granted:
 			p.finish(g.Token)
 		case err == nil, errors.Is(err, ErrLockExpired): // or it was granted, and lost or finished by another delivery

@@ -85,8 +85,8 @@ func TestPublishInTurnWaitsNoLonger(t *testing.T) {
 		t.Errorf("told of holder %+v; want token %d", is.Holder, h.Token)
 	}
 	gone(t, etcd, "queue/")
-	own := p.inTurn(holder, etcdstore.WaitForever, appendTo("f", "no"))
-	p.wantTold("behind its own session", etcdstore.Occupied, p.start(t.Context(), s, own))
+	behind := p.inTurn(holder, etcdstore.WaitForever, appendTo("f", "no"))
+	p.wantTold("behind its own session", etcdstore.Occupied, p.start(t.Context(), s, behind))
 	holder.Release(h)
 	storetest.WantNoFile(t, s, "l", "f")
 	p.wantTold("a free lock", etcdstore.Published, p.start(t.Context(), s, p.inTurn(c, etcdstore.WaitForever, appendTo("f", "yes"))))
@@ -240,4 +240,82 @@ func TestPublishInTurnEvicted(t *testing.T) {
 	}
 	storetest.WantContents(t, other, "l", "f", "once;")
 	gone(t, etcd, "locks/")
+}
+
+// Many who wait here one behind the other are published in a few commits, behind who waits before
+// them, and in the order of their places.
+func TestPublishRun(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s := openStore(t, etcd)
+	holder := begin(t, s)
+	h := holder.Acquire("l")
+	const many = 70
+	var told []<-chan publishResult
+	want := ""
+	take := func(i int) {
+		p := newPublisher(t, s, "l", byte(i+1))
+		text := fmt.Sprintf("%d;", i)
+		want += text
+		told = append(told, p.start(t.Context(), s, p.inTurn(begin(t, s), time.Minute, appendTo("f", text))))
+		storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/l")) == i+1 })
+	}
+	for i := range many / 2 {
+		take(i)
+	}
+	next := holder.Queue("l")
+	want += "held;"
+	told = append(told, nil)
+	storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/l")) == many/2+1 })
+	for i := many/2 + 1; i < many; i++ {
+		take(i)
+	}
+	caughtUp(t, etcd, s)
+	before := revision(t, etcd)
+	holder.Release(h)
+	g := next.Granted()
+	if n := g.Token - before; n > 5+4 { // the folds of this store's come along
+		t.Errorf("it took %d revisions until the holder was served", n)
+	}
+	holder.Append(g, "f", "held;")
+	holder.Release(g)
+	last := etcdstore.Version{}
+	for i, told := range told {
+		if told == nil {
+			continue
+		}
+		r := await.Receive(t, time.Minute, "an answer", told)
+		if r.err != nil || r.Outcome != etcdstore.Published {
+			t.Fatalf("the publish at %d: %+v, %v", i, r.Publication, r.err)
+		}
+		if v := r.Version; v.Token < last.Token || v.Token == last.Token && v.N <= last.N {
+			t.Errorf("the publish at %d has version %v, behind %v", i, v, last)
+		}
+		last = r.Version
+	}
+	storetest.WantContents(t, s, "l", "f", want)
+	gone(t, etcd, "queue/")
+	gone(t, etcd, "locks/l")
+}
+
+// If a run takes two places of one lane, etcd refuses it all: their notes are one key.
+func TestP16TwoOfOneLane(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s := openStore(t, etcd)
+	holder, c := begin(t, s), begin(t, s)
+	h := holder.Acquire("l")
+	p, o := newPublisher(t, s, "l", 1), newPublisher(t, s, "l", 2)
+	var told []<-chan publishResult
+	for i, next := range []*publisher{o, p, p, o} {
+		text := fmt.Sprintf("%d;", i)
+		told = append(told, next.start(t.Context(), s, next.inTurn(c, time.Minute, appendTo("f", text))))
+		storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/l")) == i+1 })
+	}
+	holder.Release(h)
+	for _, told := range told {
+		p.wantTold("a publish", etcdstore.Published, told)
+	}
+	storetest.WantContents(t, s, "l", "f", "0;1;2;3;")
+	gone(t, etcd, "locks/l")
 }

@@ -92,6 +92,17 @@ func (m *mirror) judge(a acquisition) (vs []verdict) {
 	return vs
 }
 
+// ends takes out the waits for an acquisition, whatever it has come to, for the caller to tell.
+func (m *mirror) ends(a acquisition, f fate) (vs []verdict) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, w := range m.waits[a] {
+		vs = append(vs, verdict{w, f})
+	}
+	delete(m.waits, a)
+	return vs
+}
+
 // endWaits ends all waits with an error. The places in etcd are kept.
 func (m *mirror) endWaits(err error) {
 	m.mu.Lock()

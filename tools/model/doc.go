@@ -68,6 +68,9 @@
 //	linger      package linger    in the background, after a stream's close
 //	publish     package publish   Store.Publish
 //	withdraw    package publish   Store.Withdraw
+//	place       package publish   Store.Publish of a session that waits
+//	finish      package publish   Store.Publish, when its turn has come
+//	run         package publish   in the background, before promote
 //
 // The truth rule is in past.go. What moves a lock on, in release, discard and evict, is pass.
 // A batch of two transactions is in batch.go.

@@ -36,7 +36,7 @@ func (m *model) place(s *state, d delivery) txn {
 // it on.
 //
 //	if   m(locks/L)=T, fresh, the next waiter as in release
-//	then put bundles/L//n.server with token T, applied/L//lane, latest/L; pass the lock on
+//	then put the section with token T, applied/L//lane, latest/L; pass the lock on
 //	else applied there: end the hold without data, and the outcome rule
 //
 // With a condition, which is read while T holds, and so cannot change before T's end:
