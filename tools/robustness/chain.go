@@ -105,9 +105,9 @@ func (v *verdicts) chain(published []publication, f *facts) {
 		for line := range strings.Lines(p.text) {
 			if want := follows(size, sum); !strings.HasSuffix(line, want) {
 				v.untrue = append(v.untrue, accusation{
-					checker: byChain, lock: chainLock, at: f.sections[sectionID{chainLock, p.token}].ended,
+					checker: byChain, lock: chainLock, at: f.sections[sectionID{chainLock, p.Token}].ended,
 					text: fmt.Sprintf("%s of %s: section %d published %q, which does not follow on the%q before it",
-						chainFile().name, chainLock, p.token, line, want),
+						chainFile().name, chainLock, p.Token, line, want),
 				})
 			}
 			size, sum = size+int64(len(line)), crc32.Update(sum, crc32.IEEETable, []byte(line))

@@ -11,44 +11,72 @@ import (
 
 // publication is one published section of a file, and the file up to its end.
 type publication struct {
-	token int64
-	text  string
-	size  int64  // of the file up to here
-	sum   uint32 // of that, CRC-32
+	version
+	tag  string // empty: it says its token
+	text string
+	size int64  // of the file up to here
+	sum  uint32 // of that, CRC-32
+}
+
+// readable is one published section.
+type readable struct {
+	lock, tag string
+	version
+	texts map[string]string // by file
+	seen  time.Time
 }
 
 // fileID is a file of a lock.
 type fileID struct{ lock, name string }
 
-// publications are what each file has to consist of, in the order of tokens.
-func (f *facts) publications() map[fileID][]publication {
-	all := map[fileID][]publication{}
+// readable are all sections that are published, and say something.
+func (f *facts) readable() (all []*readable) {
 	for id, s := range f.sections {
 		if !s.marked || len(s.records) == 0 {
 			continue
 		}
+		is := &readable{lock: id.lock, version: version{Token: id.token}, texts: map[string]string{}, seen: s.ended}
 		lines := map[int]string{}
 		for _, r := range s.records {
 			text := string(r.text)
 			line := text[max(0, strings.Index(text, id.lock+" ")):]
 			_, _, n, _ := parseRecord(line)
 			lines[n] += line // twice, if it is: that is found
+			is.tag = tagOf(line)
 		}
-		text := map[fileID]string{}
 		for _, n := range slices.Sorted(maps.Keys(lines)) {
-			text[fileID{id.lock, fileOf(id.lock, n)}] += lines[n]
+			is.texts[fileOf(id.lock, n)] += lines[n]
 		}
-		for file, text := range text {
-			all[file] = append(all[file], publication{token: id.token, text: text})
-		}
+		all = append(all, is)
 	}
-	for _, list := range all {
-		slices.SortFunc(list, func(a, b publication) int { return int(a.token - b.token) })
-		size, sum := int64(0), uint32(0)
-		for i := range list {
-			size += int64(len(list[i].text))
-			sum = crc32.Update(sum, crc32.IEEETable, []byte(list[i].text))
-			list[i].size, list[i].sum = size, sum
+	for _, p := range f.published {
+		if len(p.operations) == 0 {
+			continue
+		}
+		is := &readable{lock: p.lock, version: p.version, texts: map[string]string{}, seen: p.seen}
+		for _, o := range p.operations {
+			is.texts[o.file] += o.text
+			is.tag = tagOf(o.text)
+		}
+		all = append(all, is)
+	}
+	slices.SortFunc(all, func(a, b *readable) int { return a.compare(b.version) })
+	return all
+}
+
+// publications are what each file has to consist of, in the order of versions.
+func (f *facts) publications() map[fileID][]publication {
+	all := map[fileID][]publication{}
+	for _, s := range f.readable() {
+		for name, text := range s.texts {
+			file := fileID{s.lock, name}
+			p := publication{version: s.version, tag: s.tag, text: text, size: int64(len(text)), sum: crc32.ChecksumIEEE([]byte(text))}
+			if n := len(all[file]); n > 0 {
+				before := all[file][n-1]
+				p.size += before.size
+				p.sum = crc32.Update(before.sum, crc32.IEEETable, []byte(text))
+			}
+			all[file] = append(all[file], p)
 		}
 	}
 	return all
@@ -57,30 +85,55 @@ func (f *facts) publications() map[fileID][]publication {
 // asked is when the publication of a section was first asked for, and first answered with success.
 type asked struct{ first, done time.Time }
 
-// askedEndings are the times of all releases and commits of their own holders.
-func askedEndings(answers []answer) map[sectionID]asked {
-	all := map[sectionID]asked{}
+// with is that and one more call.
+func (t asked) with(a answer) asked {
+	if t.first.IsZero() || a.Asked.Before(t.first) {
+		t.first = a.Asked
+	}
+	if a.Reason == ok && (t.done.IsZero() || a.Answered.Before(t.done)) {
+		t.done = a.Answered
+	}
+	return t
+}
+
+// endings are the times of all releases and commits of their own holders, and of all publishes.
+type endings struct {
+	held   map[sectionID]asked
+	tagged map[said]asked
+}
+
+func askedEndings(answers []answer) endings {
+	all := endings{map[sectionID]asked{}, map[said]asked{}}
 	for _, a := range answers {
-		if a.Other || a.kind() != callRelease && a.kind() != callCommit {
+		if a.Other {
 			continue
 		}
-		id := sectionID{a.Lock, a.Token}
-		t := all[id]
-		if t.first.IsZero() || a.Asked.Before(t.first) {
-			t.first = a.Asked
+		switch a.kind() {
+		case callRelease, callCommit:
+			id := sectionID{a.Lock, a.Token}
+			all.held[id] = all.held[id].with(a)
+		case callPublish, callWithdraw, callDlmAppend:
+			id := said{a.Lock, a.Data}
+			all.tagged[id] = all.tagged[id].with(a)
 		}
-		if a.Reason == ok && (t.done.IsZero() || a.Answered.Before(t.done)) {
-			t.done = a.Answered
-		}
-		all[id] = t
 	}
 	return all
+}
+
+// of is when the publication of a section of a lock was asked for; known: anybody says so.
+func (e endings) of(lock string, p publication) (t asked, known bool) {
+	if p.tag != "" {
+		t, known = e.tagged[said{lock, p.tag}]
+	} else {
+		t, known = e.held[sectionID{lock, p.Token}]
+	}
+	return t, known
 }
 
 // read judges a read of a whole file: it has to be some number of whole sections from the first on,
 // at least those whose publication was answered before the read was asked for, and none whose
 // publication was asked for only after the read was answered.
-func (v *verdicts) read(a answer, published []publication, endings map[sectionID]asked, from time.Time) {
+func (v *verdicts) read(a answer, published []publication, ends endings, from time.Time) {
 	if a.Reason != ok {
 		return
 	}
@@ -97,15 +150,20 @@ func (v *verdicts) read(a answer, published []publication, endings map[sectionID
 		}
 		n = i + 1
 	}
+	var last publication
 	if n > 0 {
-		if t, known := endings[sectionID{a.Lock, published[n-1].token}]; known && t.first.After(a.Answered) {
-			v.accuseAs(byReads, a, "read section %d before its publication was asked for", published[n-1].token)
+		last = published[n-1]
+		if t, known := ends.of(a.Lock, last); known && t.first.After(a.Answered) {
+			v.accuseAs(byReads, a, "read section %v before its publication was asked for", last.version)
 		}
+	}
+	if a.Version != (version{}) && a.Version != last.version {
+		v.accuseAs(byReads, a, "read a file of version %v, and it is of %v", a.Version, last.version)
 	}
 	for _, p := range published[n:] {
 		// What was answered before a restore may be undone by it.
-		if t := endings[sectionID{a.Lock, p.token}]; !t.done.IsZero() && t.done.After(from) && t.done.Before(a.Asked) {
-			v.accuseAs(byReads, a, "did not read section %d, whose publication was answered before", p.token)
+		if t, _ := ends.of(a.Lock, p); !t.done.IsZero() && t.done.After(from) && t.done.Before(a.Asked) {
+			v.accuseAs(byReads, a, "did not read section %v, whose publication was answered before", p.version)
 			return
 		}
 	}

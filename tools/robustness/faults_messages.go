@@ -13,6 +13,7 @@ import (
 func messageFaults() []fault {
 	return []fault{
 		{"messages lost and doubled", 3, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+			defer r.truth.doubles()()
 			p := pick(rnd, r.l.messages)
 			p.SetRates(faultproxy.Rates{Requests: 0.1, Replies: 0.1, Twice: 0.2, Breaks: 0.5}, rnd.Uint64())
 			pause(ctx, time.Duration(1000+rnd.IntN(6000))*time.Millisecond)
@@ -29,6 +30,7 @@ func messageFaults() []fault {
 			return nil
 		}},
 		{"requests repeated later", 3, func(ctx context.Context, r *run, rnd *rand.Rand) error {
+			defer r.truth.doubles()()
 			over := make(chan struct{})
 			pick(rnd, r.l.messages).Every("", faultproxy.Request, faultproxy.Fate{Again: over})
 			pause(ctx, time.Duration(500+rnd.IntN(6000))*time.Millisecond)

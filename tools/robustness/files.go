@@ -16,6 +16,9 @@ func lockNames() (names []string) {
 	for i := range locks {
 		names = append(names, fmt.Sprint("lock", i))
 	}
+	for i := range calmLocks {
+		names = append(names, fmt.Sprint("calm", i))
+	}
 	return append(names, courseworkLock, chainLock)
 }
 

@@ -21,6 +21,9 @@ const (
 	callHeartbeat = "heartbeat" // one acquisition of one heartbeat
 	callEvict     = "evict"
 	callRead      = "read" // of the whole file
+	callPublish   = "publish"
+	callWithdraw  = "withdraw"
+	callDlmAppend = "dlm append"
 )
 
 // What was answered, besides the reasons of the API.
@@ -30,6 +33,8 @@ const (
 	busy          = "BUSY"
 	cancelled     = "CANCELLED"
 	published     = "PUBLISHED"                 // to a discard: it came too late
+	withdrawn     = "WITHDRAWN"                 // to a publish, or to its withdrawal
+	notSent       = "NOT SENT"                  // the SDK's word of a publish
 	unasked       = "OUTCOME_UNKNOWN (UNASKED)" // the SDK's word, which found no server to ask
 )
 
@@ -45,14 +50,21 @@ type answer struct {
 	Begun    time.Time `json:"begun,omitzero"`  // when a client of the coursework's API was
 	Other    bool      `json:"other,omitempty"` // of a section that is not the caller's
 	Appended bool      `json:"appended,omitempty"`
-	Data     string    `json:"data,omitempty"`  // an append's
+	Data     string    `json:"data,omitempty"`  // an append's; of a publish its tag
 	File     string    `json:"file,omitempty"`  // a read's
 	Sends    int       `json:"sends,omitempty"` // how often the call had been sent, as far as is known
 	Reason   string    `json:"reason,omitempty"`
-	Got      int64     `json:"got,omitempty"` // a token, a revision, or a file's size, that was answered
+	Got      int64     `json:"got,omitempty"` // a token (of a publish the holder's), a revision, or a file's size, that was answered
 	Sum      uint32    `json:"sum,omitempty"` // of a file that was read, CRC-32
 	Holding  bool      `json:"holding,omitempty"`
 	Text     string    `json:"text,omitempty"` // of an error, for people
+
+	Version    version `json:"version,omitzero"`     // of a publish, or of a file that was read
+	Lane       string  `json:"lane,omitempty"`       // of a publish by the API, 32 hex digits
+	Number     uint64  `json:"number,omitempty"`     // in its lane
+	Born       int64   `json:"born,omitempty"`       // as far as it was said
+	Operations int     `json:"operations,omitempty"` // of a publish
+	Client     string  `json:"client,omitempty"`     // of the SDK, that publishes one thing after the other
 }
 
 func (a answer) String() string {

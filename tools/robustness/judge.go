@@ -17,6 +17,7 @@ type verdicts struct {
 	void               []string
 	// Writes to plain stores by commands of dlm lock, and how many of them were refused.
 	written, refusedWrites int
+	inOneCall              int      // sections that were published so, in the last epoch
 	linked                 int      // links of the chain, in the last epoch
 	facts                  []*facts // of each epoch, as far as nothing in one was impossible
 	last                   *facts   // of the last epoch; nil: something in it was impossible
@@ -82,8 +83,10 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 		if i == len(epochs)-1 {
 			v.last = f
 		}
-		published := f.publications()
+		published, tagged := f.publications(), v.tagged(f)
 		v.chain(published[chainFile()], f)
+		v.publishOrder(answers, tagged)
+		v.inOneCall = len(f.published)
 		until := endOf(epochs, i)
 		for _, a := range answers {
 			if a.Answered.Before(e.from) || !a.Answered.Before(until) {
@@ -126,7 +129,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 					v.append(a, s)
 				case "LOCK_EXPIRED", "NO_SPACE", "QUOTA", "SESSION_EXPIRED", "DATA_LOSS", "PERMISSION_DENIED", "UNAUTHENTICATED":
 					refused[key] = append(refused[key], a)
-					if t, asked := endings[id]; a.Reason == "LOCK_EXPIRED" && s != nil && s.session == a.Session && s.own() &&
+					if t, asked := endings.held[id]; a.Reason == "LOCK_EXPIRED" && s != nil && s.session == a.Session && s.own() &&
 						!discards[id] && (!asked || t.first.After(a.Answered)) {
 						v.accuse(a, "refused, and its holder has not ended the section")
 					}
@@ -137,6 +140,12 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 				v.heartbeat(a, f)
 			case callRead:
 				v.read(a, published[fileID{a.Lock, a.File}], endings, e.from)
+			case callPublish, callWithdraw, callDlmAppend:
+				if a.Lane != "" {
+					v.publish(a, f)
+				} else {
+					v.publishByTag(a, e, tagged)
+				}
 			case callEvict:
 				if a.Reason == ok && a.Got > 0 && (s == nil || !s.noted) {
 					v.accuse(a, "evicted, and it was not")

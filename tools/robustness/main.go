@@ -481,13 +481,13 @@ func (r *run) judgeNow(ctx context.Context, over bool, ordering time.Duration) (
 }
 
 // nothingLeft waits until etcd has nothing of sessions that have ended, and of sections that are
-// over: neither places nor records nor markers.
+// over: neither places nor records, markers nor bundles.
 func (r *run) nothingLeft(ctx context.Context) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		left := ""
-		for _, family := range []string{"queue/", "staged/", "commits/", "sessions/"} {
+		for _, family := range []string{"queue/", "staged/", "commits/", "bundles/", "sessions/"} {
 			resp, err := r.watching.etcd.Get(ctx, prefix+family, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1))
 			switch {
 			case err != nil: // as while a member is on its way back
@@ -530,6 +530,7 @@ const (
 	leastAnswers = 300
 	leastFaults  = 2
 	leastLinks   = 5
+	leastInACall = 20 // sections that were published in one call, by servers that do so
 )
 
 func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int) {
@@ -537,6 +538,7 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	printCounts(r.out, counts)
 	printCounts(r.out, v.answers)
 	fmt.Fprintf(r.out, "%d faults, %d answers judged, %d sections since the last restore, %d untrue\n", broken, v.checked, sections, len(v.untrue))
+	fmt.Fprintf(r.out, "%d sections were published in one call\n", v.inOneCall)
 	fmt.Fprintf(r.out, "%d publications and reads put in order\n", v.ordered)
 	fmt.Fprintf(r.out, "%d writes below dlm lock, %d of them refused by their token\n", v.written, v.refusedWrites)
 	fmt.Fprintf(r.out, "%d links of a chain, each by who had read those before\n", v.linked)
@@ -557,7 +559,8 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	case len(idle) > 0:
 		fmt.Fprintln(r.out, "never seen to do anything:", strings.Join(idle, ", "))
 		return 2
-	case v.checked < leastAnswers || broken < leastFaults || v.linked < leastLinks || tooFewUpgrades(r.l, counts):
+	case v.checked < leastAnswers || broken < leastFaults || v.linked < leastLinks ||
+		v.inOneCall < leastInACall && r.l.bin.earlier == "" || tooFewUpgrades(r.l, counts):
 		fmt.Fprintln(r.out, "too little happened to prove anything")
 		return 2
 	case v.unordered > v.ordered:

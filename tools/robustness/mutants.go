@@ -52,8 +52,20 @@ func mutants() []mutant {
 		{name: "fold-without-heads", rule: "fold: m(files/L//F) as it was read", slow: true},
 		{name: "fold-keeps-marker", rule: "fold: delete the markers in the last step"},
 		{name: "fold-out-of-order", rule: "fold: the oldest sections first"},
+		{name: "publish-without-fresh", rule: "publish: V(applied/L//lane) is below its number"},
+		{name: "publish-to-a-held-lock", rule: "publish: c(locks/L)=0"},
+		{name: "publish-past-the-queue", rule: "publish: m(waited/L) as acquire has it", slow: true},
+		{name: "publish-beside-a-grant", rule: "a batch has either publishes of a lock or a grant of it", slow: true},
+		{name: "publish-into-a-taken-slot", rule: "publish: nothing in its slot", slow: true},
+		{name: "publish-without-note", rule: "publish: put applied/L//lane"},
+		{name: "publish-without-latest", rule: "publish: with it put latest/L"},
+		{name: "withdraw-without-note", rule: "withdraw: put applied/L//lane, withdrawn"},
+		{name: "withdrawn-as-published", rule: "publish: what applied/L//lane says of this number"},
+		{name: "fold-bundles-by-slot", rule: "sections are in the order of their versions"},
+		{name: "version-without-n", rule: "a file's version is (token, n)"},
 		{name: "sdk-success-without-evidence", rule: "an answer is true, the SDK's as well"},
 		{name: "sdk-repeats-under-another-request", rule: "a repeat under the same request is the same attempt", slow: true},
+		{name: "sdk-publishes-under-another-number", rule: "a repeat of a publish has its number", slow: true},
 	}
 }
 
@@ -108,7 +120,7 @@ func sites() []site {
 	if e.publishes {
 		s.publish(`},
 		{"etcdstore/section.go", `		Then:  []*pb.RequestOp{op.PutOn(c.lease, lock, value)},
-`, `		Then:  commitPuts(op.PutOn(c.lease, lock, value)),
+`, `		Then:  putsUnless(mutated("commit-keeps-token"), op.PutOn(c.lease, lock, value)),
 `},
 		{"etcdstore/section.go", `	if sec.Appended {
 		e.note.Why = discarded
@@ -146,7 +158,7 @@ func sites() []site {
 		// Harmless by itself: promote passes it on. But so the lock is free for a moment.
 		{"etcdstore/section.go", `	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
 `, `	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
-	if mutated("grant-past-the-queue") || mutated("promote-a-held-lock") {
+	if mutated("grant-past-the-queue") || mutated("promote-a-held-lock") || mutated("publish-past-the-queue") {
 		p = s.passTo(nil, sec.Lock)
 	}
 `},
@@ -247,6 +259,59 @@ func sites() []site {
 	var guard []*pb.Compare
 	var files []string
 `},
+		{"etcdstore/lane.go", `	return []*pb.Compare{op.ValueBelow(s.keys.applied(lock, id.Lane), id.number16())}
+`, `	if mutated("publish-without-fresh") {
+		return nil
+	}
+	return []*pb.Compare{op.ValueBelow(s.keys.applied(lock, id.Lane), id.number16())}
+`},
+		{"etcdstore/lane.go", `	case v.Withdrawn:
+`, `	case v.Withdrawn && !mutated("withdrawn-as-published"):
+`},
+		{"etcdstore/publish.go", `	t.If = append(t.If, p.slotFree()...)
+`, `	t.If = append(t.If, p.slotFree()...)
+	t.SharedIf = vacantIfs(t.SharedIf)
+	t.Touch = unless(mutated("publish-without-latest"), t.Touch)
+	if mutated("publish-beside-a-grant") {
+		t.If, t.SharedIf, t.Shares = append(t.If, t.SharedIf...), nil, ""
+	}
+`},
+		{"etcdstore/publish.go", `		If:    []*pb.Compare{op.Absent(lock), op.Empty(s.keys.queue(args.Lock))},
+`, `		If:    vacantIfs([]*pb.Compare{op.Absent(lock), op.Empty(s.keys.queue(args.Lock))}),
+`},
+		{"etcdstore/publish.go", `		Touch: s.keys.latest(args.Lock), Shares: lock,
+`, `		Touch: unless(mutated("publish-without-latest"), s.keys.latest(args.Lock)), Shares: unless(mutated("publish-beside-a-grant"), lock),
+`},
+		{"etcdstore/publish.go", `	if len(p.args.Operations) == 0 {
+		return nil
+	}
+	return []*pb.Compare{op.Absent(p.key)}
+`, `	if len(p.args.Operations) == 0 || mutated("publish-into-a-taken-slot") {
+		return nil
+	}
+	return []*pb.Compare{op.Absent(p.key)}
+`},
+		{"etcdstore/publish.go", `p.s.bundles.leave(p.args.Lock, p.slot, used) }
+`, `p.s.bundles.leave(p.args.Lock, p.slot, used && !mutated("publish-into-a-taken-slot")) }
+`},
+		{"etcdstore/publish.go", `	puts := []*pb.RequestOp{op.Put(p.s.keys.applied(p.args.Lock, p.args.Lane), note.encode())}
+`, `	puts := putsUnless(mutated("publish-without-note"), op.Put(p.s.keys.applied(p.args.Lock, p.args.Lane), note.encode()))
+`},
+		{"etcdstore/publish.go", `	put := []*pb.RequestOp{op.Put(s.keys.applied(lock, id.Lane), note.encode())}
+`, `	put := putsUnless(mutated("withdraw-without-note"), op.Put(s.keys.applied(lock, id.Lane), note.encode()))
+`},
+		{"etcdstore/published.go", `	return cmp.Or(cmp.Compare(sec.Token, other.Token), cmp.Compare(sec.N, other.N))
+`, `	if mutated("fold-bundles-by-slot") {
+		return cmp.Compare(sec.N, other.N)
+	}
+	return cmp.Or(cmp.Compare(sec.Token, other.Token), cmp.Compare(sec.N, other.N))
+`},
+		{"etcdstore/fold.go", `		f.Token, f.N = versions[file].Token, versions[file].N
+`, `		f.Token, f.N = versions[file].Token, versions[file].N
+		if mutated("version-without-n") {
+			f.N = 0
+		}
+`},
 		{"client/unlock.go", `	e.err = err
 	if errors.Is(err, ErrLockExpired) {
 `, `	if mutated("sdk-success-without-evidence") && errors.Is(err, ErrLockExpired) {
@@ -260,6 +325,9 @@ func sites() []site {
 			c.sends++
 `, `		if a := c.message().GetAppend(); a != nil && c.sends > 0 && mutated("sdk-repeats-under-another-request") {
 			a.Request += "0"
+		}
+		if p := c.message().GetPublish(); p != nil && c.sends > 0 && mutated("sdk-publishes-under-another-number") {
+			p.Number++
 		}
 		c.sent = now
 		if !l.untaken {
@@ -283,11 +351,29 @@ func added() map[string]addition {
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 `, code: `
-func commitPuts(put *pb.RequestOp) []*pb.RequestOp {
-	if mutated("commit-keeps-token") {
+func putsUnless(broken bool, put *pb.RequestOp) []*pb.RequestOp {
+	if broken {
 		return nil
 	}
 	return []*pb.RequestOp{put}
+}
+
+func unless(broken bool, key string) string {
+	if broken {
+		return ""
+	}
+	return key
+}
+
+// vacantIfs are the compares of a publish that nobody holds its lock, and that nobody waits for it.
+func vacantIfs(ifs []*pb.Compare) []*pb.Compare {
+	switch {
+	case mutated("publish-to-a-held-lock"):
+		return ifs[1:]
+	case mutated("publish-past-the-queue"):
+		return ifs[:1]
+	}
+	return ifs
 }
 
 func evictGuard(lock string, token int64) []*pb.Compare {
@@ -314,6 +400,7 @@ func promoteIfs(free *pb.Compare, ifs []*pb.Compare) []*pb.Compare {
 func lateWatch() {
 	for _, name := range []string{
 		"append-guarded-by-memory", "pass-beyond-the-watch", "pass-to-who-left", "promote-a-held-lock", "cancel-unseen-grant",
+		"publish-to-a-held-lock", "publish-past-the-queue",
 	} {
 		if mutation == name {
 			time.Sleep(20 * time.Millisecond)

@@ -16,15 +16,15 @@ import (
 )
 
 // Order is a second judge of what was published and read. It trusts nothing but the histories of
-// the clients: of the watch of etcd it uses nothing. What they tell of one lock has to be what its
-// files could have answered, if every publication and every read had happened at one moment between
-// its call and its answer (linearizability, which porcupine decides), and if the tokens of what was
-// published had only risen.
+// the clients: of the watch of etcd it uses nothing, but the versions of what nobody was told of.
+// What they tell of one lock has to be what its files could have answered, if every publication and
+// every read had happened at one moment between its call and its answer (linearizability, which
+// porcupine decides), and if the versions of what was published had only risen.
 //
-// A publication is a section whose release or commit was answered with success. One whose outcome
-// no answer tells may have happened at any time after it was asked for, or never: of a worker that
-// was killed not even the call is written down, so that is each section without a definite answer.
-// A record whose append has no certain answer may be in its section, or not.
+// A publication is a section whose release, commit or publish was answered with success. One whose
+// outcome no answer tells may have happened at any time after it was asked for, or never: of a
+// worker that was killed not even the call is written down, so that is each section without a
+// definite answer. A record whose append has no certain answer may be in its section, or not.
 //
 // After a restore the files have what they had at the snapshot, which no client knows: the first
 // read tells. At most one section that was granted before is published after it, the snapshot's
@@ -51,7 +51,7 @@ func (e extent) with(text string) extent {
 
 // content is a state of the model: what the files of a lock hold.
 type content struct {
-	last  int64 // the token that was published last
+	last  version // that was published last
 	files [filesOfLock]extent
 }
 
@@ -59,8 +59,8 @@ type content struct {
 type texts [filesOfLock]string
 
 // publish adds a section.
-func (c content) publish(token int64, t texts) content {
-	c.last = token
+func (c content) publish(v version, t texts) content {
+	c.last = v
 	for i, text := range t {
 		c.files[i] = c.files[i].with(text)
 	}
@@ -72,7 +72,7 @@ type step struct {
 	at        answer // that says that it was done
 	called    int64
 	returned  int64
-	token     int64   // of a publication
+	version   version // of a publication
 	may       []texts // what the section may consist of
 	file      int     // that was read
 	size      int64
@@ -82,7 +82,7 @@ type step struct {
 
 func (s *step) String() string {
 	if s.published {
-		return fmt.Sprintf("publish %d", s.token)
+		return fmt.Sprintf("publish %v", s.version)
 	}
 	return fmt.Sprintf("read file %d: %d bytes, %08x", s.file, s.size, s.sum)
 }
@@ -92,7 +92,7 @@ type lockHistory struct {
 	lock     string
 	restored bool // it begins with a restore
 	steps    []*step
-	doubtful []*step // publications that may have happened, in the order of tokens
+	doubtful []*step // publications that may have happened, in the order of versions
 	old      []*step // sections of before the restore
 }
 
@@ -120,11 +120,11 @@ func (h *lockHistory) next(c content, s *step) (states []content) {
 		return states
 	}
 	h.before(c, s, func(c content) {
-		if s.token <= c.last {
+		if s.version.compare(c.last) <= 0 {
 			return
 		}
 		for _, t := range s.may {
-			states = append(states, c.publish(s.token, t))
+			states = append(states, c.publish(s.version, t))
 		}
 	})
 	return states
@@ -142,11 +142,11 @@ func (h *lockHistory) withDoubtful(c content, s *step, from int, visit func(cont
 	}
 	visit(c)
 	for i, d := range h.doubtful[from:] {
-		if d.token <= c.last || d.called > s.returned || s.published && d.token >= s.token {
+		if d.version.compare(c.last) <= 0 || d.called > s.returned || s.published && d.version.compare(s.version) >= 0 {
 			continue
 		}
 		for _, t := range d.may {
-			h.withDoubtful(c.publish(d.token, t), s, from+i+1, visit)
+			h.withDoubtful(c.publish(d.version, t), s, from+i+1, visit)
 		}
 	}
 }
@@ -155,7 +155,7 @@ func (h *lockHistory) withDoubtful(c content, s *step, from int, visit func(cont
 // some files. One that is not known may have it already, and so may one that was read.
 func (h *lockHistory) withOld(c content, visit func(content)) {
 	visit(c)
-	if c.last != 0 {
+	if c.last != (version{}) {
 		return
 	}
 	for _, o := range h.old {
@@ -196,7 +196,7 @@ func (h *lockHistory) model() porcupine.Model {
 		},
 		Hash: func(state any) uint64 {
 			c := state.(content)
-			return uint64(c.last)<<32 ^ uint64(c.files[0].sum) ^ uint64(c.files[0].size)<<16
+			return uint64(c.last.Token)<<32 ^ uint64(c.last.N)<<48 ^ uint64(c.files[0].sum) ^ uint64(c.files[0].size)<<16
 		},
 		DescribeOperation: func(input, _ any) string { return input.(*step).String() },
 		DescribeState:     func(state any) string { return fmt.Sprintf("%+v", state) },
@@ -225,7 +225,7 @@ func (h *lockHistory) operations() (all []porcupine.Operation) {
 // untrue into a file.
 func (v *verdicts) order(answers []answer, epochs []*epoch, atMost time.Duration, path string) error {
 	var failed error
-	for _, h := range lockHistories(answers, epochs) {
+	for _, h := range lockHistories(answers, epochs, v.facts) {
 		model, ops := h.model(), h.operations()
 		result, info := porcupine.CheckOperationsVerbose(model, ops, atMost)
 		switch result {
@@ -380,8 +380,8 @@ func (s *clientSection) asked() time.Time {
 
 // lockHistories are the histories of all locks, those of before and after a restore apart: what is
 // asked before it and answered after it belongs to neither for certain.
-func lockHistories(answers []answer, epochs []*epoch) (all []*lockHistory) {
-	sections := clientSections(answers)
+func lockHistories(answers []answer, epochs []*epoch, all []*facts) (histories []*lockHistory) {
+	sections, tells := clientSections(answers), publishesOf(answers)
 	for i, e := range epochs {
 		until, above := endOf(epochs, i), int64(math.MaxInt64)
 		if i+1 < len(epochs) {
@@ -408,20 +408,29 @@ func lockHistories(answers []answer, epochs []*epoch) (all []*lockHistory) {
 				history(s.lock).take(s, e, until)
 			}
 		}
+		var f *facts
+		if i < len(all) {
+			f = all[i]
+		}
+		for _, p := range tells.in(e, until, f) {
+			if p.version.Token > e.since && p.version.Token <= above {
+				history(p.lock).takePublish(p)
+			}
+		}
 		for _, lock := range slices.Sorted(maps.Keys(of)) {
-			byToken := func(a, b *step) int { return cmp.Compare(a.token, b.token) }
-			slices.SortFunc(of[lock].doubtful, byToken)
-			slices.SortFunc(of[lock].old, byToken)
-			all = append(all, of[lock])
+			byVersion := func(a, b *step) int { return a.version.compare(b.version) }
+			slices.SortFunc(of[lock].doubtful, byVersion)
+			slices.SortFunc(of[lock].old, byVersion)
+			histories = append(histories, of[lock])
 		}
 	}
-	return all
+	return histories
 }
 
 // take takes in a section, which was granted in an epoch or before it.
 func (h *lockHistory) take(s *clientSection, e *epoch, until time.Time) {
 	done, refused := s.outcome(e.from, until)
-	one := &step{published: true, token: s.token, may: s.may(), called: s.asked().UnixNano()}
+	one := &step{published: true, version: version{Token: s.token}, may: s.may(), called: s.asked().UnixNano()}
 	switch {
 	case s.token <= e.since:
 		if h.restored && !refused {

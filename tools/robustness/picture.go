@@ -166,6 +166,11 @@ func sectionsOf(epochs []*epoch, at time.Time, lock string) (all []holding) {
 		}
 		all = append(all, h)
 	}
+	for _, p := range f.published {
+		if p.lock == lock {
+			all = append(all, holding{"in one call", p.Token, p.seen, p.seen, "published"})
+		}
+	}
 	slices.SortFunc(all, func(a, b holding) int { return cmp.Compare(a.token, b.token) })
 	return all
 }

@@ -12,6 +12,7 @@ type state struct {
 	places  map[string]map[string]int64    // lock → acquisition → CreateRevision
 	staged  map[string]map[string]struct{} // section → keys of its records
 	markers map[string]struct{}            // sections
+	lanes
 }
 
 // holder is who holds a lock, and under which token.
@@ -31,8 +32,13 @@ type holder struct {
 //     etcd has no space a discard leaves its records as they are, and no note.
 //   - No two records of a section say the same.
 //   - Records are taken away with their marker, by a fold, or of a section that has ended otherwise.
+//
+// And what publishes and folds say.
 func (v *verdicts) transitions(e *epoch) {
-	s := state{map[string]holder{}, map[string]map[string]int64{}, map[string]map[string]struct{}{}, map[string]struct{}{}}
+	s := state{
+		map[string]holder{}, map[string]map[string]int64{}, map[string]map[string]struct{}{}, map[string]struct{}{},
+		lanes{highest: map[publishID]uint64{}, notes: map[string]int64{}, bundles: map[string]*publish{}},
+	}
 	texts := map[string]struct{}{} // section and text of each record
 	for changes := range e.revisions() {
 		accuse := func(why string, args ...any) {
@@ -44,6 +50,8 @@ func (v *verdicts) transitions(e *epoch) {
 		s.grants(changes, accuse)
 		s.endings(changes, e.full(changes[0].seen), accuse)
 		s.removals(changes, accuse)
+		s.publishes(changes, accuse)
+		s.folds(changes, accuse)
 		for _, c := range changes {
 			if id, isRecord := strings.CutPrefix(c.key, "staged/"); isRecord && !c.deleted {
 				section := id[:strings.LastIndex(id, "/")]
@@ -54,6 +62,7 @@ func (v *verdicts) transitions(e *epoch) {
 				texts[section+"\n"+text] = struct{}{}
 			}
 			s.take(c)
+			s.lanes.take(c)
 		}
 		for _, c := range changes {
 			lock, isLock := strings.CutPrefix(c.key, "locks/")
@@ -74,7 +83,7 @@ func (v *verdicts) transitions(e *epoch) {
 func lockOf(changes []change) string {
 	for _, c := range changes {
 		switch family, rest, _ := strings.Cut(c.key, "/"); family {
-		case "locks", "queue", "staged", "commits", "undone", "files":
+		case "locks", "queue", "staged", "commits", "undone", "files", "bundles", "applied", "latest":
 			lock, _, _ := strings.Cut(rest, "//")
 			return lock
 		}

@@ -69,14 +69,26 @@ type epoch struct {
 
 	compactions []compaction // by the run
 	tight       []span       // when etcd may have had no space
+	doubling    []span       // when a message may have been delivered more often than it was sent
 }
 
 // span is a time from one moment to another; to is zero while it lasts.
 type span struct{ from, to time.Time }
 
+// meets reports whether the span has some of the time from one moment to another.
+func (s span) meets(from, to time.Time) bool {
+	return to.After(s.from) && (s.to.IsZero() || from.Before(s.to))
+}
+
 // full reports whether etcd may have had no space at a time.
 func (e *epoch) full(at time.Time) bool {
-	return slices.ContainsFunc(e.tight, func(s span) bool { return at.After(s.from) && (s.to.IsZero() || at.Before(s.to)) })
+	return slices.ContainsFunc(e.tight, func(s span) bool { return s.meets(at, at) })
+}
+
+// doubled reports whether what was asked by a call may have come to a server more often than it was
+// sent: its client then has not ruled out that a copy comes after the answer.
+func (e *epoch) doubled(a answer) bool {
+	return slices.ContainsFunc(e.doubling, func(s span) bool { return s.meets(a.Asked, a.Answered) })
 }
 
 // endOf is when an epoch was over; after all that is known, if it is not.
@@ -112,15 +124,25 @@ func (t *truth) current() *epoch { return t.epochs[len(t.epochs)-1] }
 
 // noSpace notes that etcd may have no space from now on, until what it returns is called.
 func (t *truth) noSpace() (over func()) {
+	return t.spanning(func(e *epoch) *[]span { return &e.tight })
+}
+
+// doubles notes that messages may be delivered twice from now on, until what it returns is called.
+func (t *truth) doubles() (over func()) {
+	return t.spanning(func(e *epoch) *[]span { return &e.doubling })
+}
+
+// spanning begins a span of the epoch, which ends when what it returns is called.
+func (t *truth) spanning(of func(*epoch) *[]span) (over func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.current()
-	i := len(e.tight)
-	e.tight = append(e.tight, span{from: time.Now()})
+	spans := of(t.current())
+	i := len(*spans)
+	*spans = append(*spans, span{from: time.Now()})
 	return func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		e.tight[i].to = time.Now().Add(time.Second) // what happened by then may be seen later
+		(*spans)[i].to = time.Now().Add(time.Second) // what happened by then may be seen later
 	}
 }
 
@@ -141,7 +163,7 @@ func (t *truth) restore(snapshot, rev int64) {
 	before := t.current()
 	kept := slices.DeleteFunc(slices.Clone(before.changes), func(c change) bool { return c.rev > snapshot })
 	before.cut = true
-	t.epochs = append(t.epochs, &epoch{from: time.Now(), since: rev, changes: kept, tight: slices.Clone(before.tight)})
+	t.epochs = append(t.epochs, &epoch{from: time.Now(), since: rev, changes: kept, tight: slices.Clone(before.tight), doubling: slices.Clone(before.doubling)})
 	t.rev = rev
 }
 
@@ -210,7 +232,10 @@ func (t *truth) soFar() []*epoch {
 	defer t.mu.Unlock()
 	epochs := make([]*epoch, len(t.epochs))
 	for i, e := range t.epochs {
-		epochs[i] = &epoch{from: e.from, since: e.since, changes: e.changes[:len(e.changes):len(e.changes)], cut: e.cut, compactions: slices.Clone(e.compactions), tight: slices.Clone(e.tight)}
+		epochs[i] = &epoch{
+			from: e.from, since: e.since, changes: e.changes[:len(e.changes):len(e.changes)], cut: e.cut,
+			compactions: slices.Clone(e.compactions), tight: slices.Clone(e.tight), doubling: slices.Clone(e.doubling),
+		}
 	}
 	return epochs
 }
@@ -220,6 +245,12 @@ type facts struct {
 	sections map[sectionID]*section
 	byAcq    map[string][]*section // by lock, session and request
 	sessions map[string]int64      // → the revision at which it ended, 0: it lives
+
+	published []*publish // in one call, in the order of revisions
+	publishes map[publishID]*publish
+	withdrawn map[publishID]bool
+	highest   map[publishID]uint64 // of each lane, without a number: the highest that is noted
+	forgotten int64                // up to which revision notes may be gone
 }
 
 func acqKey(lock, session, request string) string { return lock + "\n" + session + "." + request }
@@ -227,7 +258,10 @@ func acqKey(lock, session, request string) string { return lock + "\n" + session
 // facts works out what became of each section; with an error, that a revision is impossible, of
 // those before it.
 func (e *epoch) facts() (*facts, error) {
-	f := &facts{sections: map[sectionID]*section{}, byAcq: map[string][]*section{}, sessions: map[string]int64{}}
+	f := &facts{
+		sections: map[sectionID]*section{}, byAcq: map[string][]*section{}, sessions: map[string]int64{},
+		publishes: map[publishID]*publish{}, withdrawn: map[publishID]bool{}, highest: map[publishID]uint64{},
+	}
 	held := map[string]*section{}
 	for changes := range e.revisions() {
 		if err := f.revision(changes, held); err != nil {
@@ -330,7 +364,7 @@ func (f *facts) revision(changes []change, held map[string]*section) error {
 			}
 		}
 	}
-	return nil
+	return f.takePublishes(changes)
 }
 
 // granted reads a holder's value.

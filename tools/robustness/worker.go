@@ -17,9 +17,19 @@ import (
 	"github.com/distributed-lock-manager/dlm/client"
 )
 
-const locks = 4 // few, so that there are always waiters
+const (
+	locks     = 4 // few, so that there are always waiters
+	calmLocks = 2 // that are wanted seldom, so that there is room for who does not wait
+)
 
-func lockName(r *rand.Rand) string { return fmt.Sprint("lock", r.IntN(locks)) }
+func lockName(r *rand.Rand) string {
+	if r.IntN(12) == 0 {
+		return calmLock(r)
+	}
+	return fmt.Sprint("lock", r.IntN(locks))
+}
+
+func calmLock(r *rand.Rand) string { return fmt.Sprint("calm", r.IntN(calmLocks)) }
 
 // work is a worker process: it uses the service until it is killed or its input ends, by the SDK
 // and by raw calls, and writes down what it is answered.
@@ -54,6 +64,14 @@ func work(args []string) error {
 	}
 	for i := range 2 {
 		running.Go(func() { (&sdkWorker{h: h, to: to, rand: rand.New(rand.NewPCG(*seed, uint64(400+i)))}).links(ctx) })
+	}
+	running.Go(func() { (&sdkWorker{h: h, to: to, rand: rand.New(rand.NewPCG(*seed, 500))}).publishes(ctx) })
+	for i := range 2 {
+		w, err := newPublisher(h, rand.New(rand.NewPCG(*seed, uint64(600+i))), to)
+		if err != nil {
+			return err
+		}
+		running.Go(func() { w.run(ctx) })
 	}
 	for i := range 2 {
 		w, err := newRawWorker(h, rand.New(rand.NewPCG(*seed, uint64(100+i))), to)

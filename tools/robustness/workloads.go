@@ -23,14 +23,14 @@ type workload struct {
 	dlm  string // the binary
 }
 
-// chosenWorkloads are two of those that there are, where clients show certificates or do not.
+// chosenWorkloads are three of those that there are, where clients show certificates or do not.
 func chosenWorkloads(r *rand.Rand, secured bool) []func(workload) (run func(context.Context), err error) {
-	all := []func(workload) (func(context.Context), error){workload.coursework, workload.trees, workload.waiters, workload.sessions}
+	all := []func(workload) (func(context.Context), error){workload.coursework, workload.trees, workload.waiters, workload.sessions, workload.appends}
 	if secured {
 		all = all[1:] // the coursework's clients have no identities
 	}
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all[:2]
+	return all[:3]
 }
 
 // victim is a lock to take from its holder: mostly one of those that are used most.

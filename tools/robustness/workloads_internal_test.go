@@ -263,7 +263,7 @@ func TestTree(t *testing.T) {
 // Each workload is chosen by some seed, and by the same one again.
 func TestChosenWorkloads(t *testing.T) {
 	t.Parallel()
-	for secured, want := range map[bool]int{false: 4, true: 3} {
+	for secured, want := range map[bool]int{false: 5, true: 4} {
 		testChosenWorkloads(t, secured, want)
 	}
 }

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/distributed-lock-manager/dlm/client"
+	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
+)
+
+// publishLock is a lock to publish to: mostly one of those that are held and waited for less, since
+// who publishes does not wait.
+func publishLock(r *rand.Rand) string {
+	if r.IntN(5) == 0 {
+		return lockName(r)
+	}
+	return calmLock(r)
+}
+
+// newTag is what the records of one publish say, and nobody else's.
+func newTag(r *rand.Rand) string { return fmt.Sprintf("p%016x", r.Uint64()) }
+
+// publishes publishes by the SDK, one thing after the other.
+func (w *sdkWorker) publishes(ctx context.Context) {
+	for ctx.Err() == nil {
+		c, name := w.open(), newTag(w.rand)
+		for range 1 + w.rand.IntN(60) {
+			w.publish(ctx, c, name)
+			if w.rand.IntN(3) == 0 {
+				w.read(ctx, c)
+			}
+			pause(ctx, time.Duration(w.rand.IntN(60))*time.Millisecond)
+		}
+		_ = c.Close()
+	}
+}
+
+// publish publishes once, and gives up at times before there is an answer.
+func (w *sdkWorker) publish(ctx context.Context, c *client.Client, name string) {
+	lock, tag := publishLock(w.rand), newTag(w.rand)
+	a := answer{Call: callPublish, Lock: lock, Data: tag, Operations: 1 + w.rand.IntN(3), Client: name}
+	var operations []*client.Operation
+	for _, o := range operationsOf(lock, tag, a.Operations) {
+		operations = append(operations, client.Append(o.file, []byte(o.text)))
+	}
+	if w.rand.IntN(8) == 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(1+w.rand.IntN(100))*time.Millisecond)
+		defer cancel()
+	}
+	a.Asked = time.Now()
+	is, err := c.Publish(ctx, lock, operations...)
+	switch {
+	case errors.Is(err, client.ErrOutcomeUnknown): // the next publish rules it out
+		a.Reason, a.Text = unasked, err.Error()
+	case err != nil:
+		if a.Reason, a.Text = reasonOf(err), err.Error(); a.Reason == indeterminate {
+			a.Reason = notSent
+		}
+	}
+	a.Version = version{is.GetToken(), is.GetN()}
+	w.h.add(a)
+}
+
+// publisher publishes by the API, as a client in any language could, and as a careless one does: it
+// repeats what was answered, through other servers, late, and at once; it withdraws what was not
+// answered, or was; and it goes on with the next number over what it has not heard of.
+type publisher struct {
+	h       *history
+	rand    *rand.Rand
+	servers []dlmv1.LockServiceClient
+	seen    int64 // the highest revision of any answer
+	lanes   map[string]*publishLane
+	late    []publishCall // that are repeated some time
+}
+
+type publishLane struct {
+	id     [16]byte
+	number uint64
+}
+
+// publishCall is a publish, and how often it was sent.
+type publishCall struct {
+	request *dlmv1.PublishRequest
+	tag     string
+}
+
+func newPublisher(h *history, r *rand.Rand, to reach) (*publisher, error) {
+	servers, err := clientsOf(to, dlmv1.NewLockServiceClient)
+	return &publisher{h: h, rand: r, servers: servers, lanes: map[string]*publishLane{}}, err
+}
+
+func (w *publisher) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		p := w.next(publishLock(w.rand))
+		if w.rand.IntN(15) == 0 { // two copies at once
+			other, through := w.rand.IntN(len(w.servers)), w.timeout()
+			var sending sync.WaitGroup
+			sending.Go(func() { w.deliver(ctx, p, other, through) })
+			w.send(ctx, p)
+			sending.Wait()
+		}
+		certain := w.publish(ctx, p)
+		if !certain && w.rand.IntN(2) == 0 || w.rand.IntN(12) == 0 {
+			w.withdraw(ctx, p)
+		}
+		if w.rand.IntN(3) == 0 {
+			w.send(ctx, p)
+		}
+		if len(w.late) < 200 && w.rand.IntN(4) == 0 {
+			w.late = append(w.late, p)
+		}
+		if len(w.late) > 0 && w.rand.IntN(4) == 0 {
+			i := w.rand.IntN(len(w.late))
+			w.send(ctx, w.late[i])
+			w.late = slices.Delete(w.late, i, i+1)
+		}
+		if w.rand.IntN(6) == 0 {
+			w.read(ctx)
+		}
+		pause(ctx, time.Duration(w.rand.IntN(60))*time.Millisecond)
+	}
+}
+
+// next is the next publish of a lock's lane, and at times the first of a new one.
+func (w *publisher) next(lock string) publishCall {
+	l := w.lanes[lock]
+	if l == nil || w.rand.IntN(10) == 0 {
+		l = &publishLane{}
+		for i := range l.id {
+			l.id[i] = byte(w.rand.Uint32())
+		}
+		w.lanes[lock] = l
+	}
+	l.number += 1 + uint64(w.rand.IntN(5)/4) // which need not be the next one
+	p := publishCall{&dlmv1.PublishRequest{Lock: lock, Lane: l.id[:], Number: l.number, Born: w.seen}, newTag(w.rand)}
+	if w.rand.IntN(6) == 0 {
+		p.request.Born = 0
+	}
+	if w.rand.IntN(12) == 0 {
+		return p // of nothing
+	}
+	for _, o := range operationsOf(lock, p.tag, 1+w.rand.IntN(3)) {
+		p.request.Operations = append(p.request.Operations, client.Append(o.file, []byte(o.text)))
+	}
+	return p
+}
+
+// timeout is how long an answer is waited for: at times too short.
+func (w *publisher) timeout() time.Duration {
+	if w.rand.IntN(6) == 0 {
+		return time.Duration(1+w.rand.IntN(30)) * time.Millisecond
+	}
+	return time.Second
+}
+
+// publish sends a publish until it is answered for certain, or that has taken too long.
+func (w *publisher) publish(ctx context.Context, p publishCall) (certain bool) {
+	for range 1 + w.rand.IntN(8) {
+		switch w.send(ctx, p) {
+		case ok, withdrawn, "OUTCOME_UNKNOWN":
+			return true
+		}
+		pause(ctx, time.Duration(20+w.rand.IntN(60))*time.Millisecond)
+	}
+	return false
+}
+
+// send sends a publish once, through any server, and returns its answer's reason.
+func (w *publisher) send(ctx context.Context, p publishCall) (reason string) {
+	a := w.deliver(ctx, p, w.rand.IntN(len(w.servers)), w.timeout())
+	w.seen = max(w.seen, a.Version.Token, a.Got)
+	return a.Reason
+}
+
+// deliver sends a publish once, and returns its answer, which it writes down.
+func (w *publisher) deliver(ctx context.Context, p publishCall, server int, timeout time.Duration) answer {
+	a := w.answer(callPublish, p)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	resp, err := w.servers[server].Publish(ctx, p.request)
+	a.Reason = map[dlmv1.PublishResponse_Outcome]string{
+		dlmv1.PublishResponse_OUTCOME_PUBLISHED: ok, dlmv1.PublishResponse_OUTCOME_BUSY: busy, dlmv1.PublishResponse_OUTCOME_WITHDRAWN: withdrawn,
+	}[resp.GetOutcome()]
+	a.Version, a.Got = versionOf(resp.GetVersion()), resp.GetHolder().GetToken()
+	return w.answered(a, err)
+}
+
+// withdraw rules a publish out, or finds out that it came to be.
+func (w *publisher) withdraw(ctx context.Context, p publishCall) {
+	for range 8 {
+		a := w.answer(callWithdraw, p)
+		wctx, cancel := context.WithTimeout(ctx, w.timeout())
+		resp, err := w.servers[w.rand.IntN(len(w.servers))].Withdraw(wctx, &dlmv1.WithdrawRequest{
+			Lock: p.request.GetLock(), Lane: p.request.GetLane(), Number: p.request.GetNumber(), Born: p.request.GetBorn(),
+		})
+		cancel()
+		if a.Version = versionOf(resp.GetPublished()); resp.GetPublished() == nil {
+			a.Reason = withdrawn
+		}
+		switch w.answered(a, err).Reason {
+		case ok, withdrawn, "OUTCOME_UNKNOWN":
+			return
+		}
+		pause(ctx, 50*time.Millisecond)
+	}
+}
+
+func (w *publisher) answer(call string, p publishCall) answer {
+	return answer{
+		Call: call, Asked: time.Now(), Lock: p.request.GetLock(), Data: p.tag, Operations: len(p.request.GetOperations()),
+		Lane: hex.EncodeToString(p.request.GetLane()), Number: p.request.GetNumber(), Born: p.request.GetBorn(),
+	}
+}
+
+// answered writes an answer down.
+func (w *publisher) answered(a answer, err error) answer {
+	if err != nil {
+		a.Reason, a.Text = rawReason(err), err.Error()
+	}
+	w.h.add(a)
+	return a
+}
+
+func versionOf(v *dlmv1.Version) version { return version{v.GetToken(), v.GetN()} }
+
+// read reads a file that goes into one answer, and its version.
+func (w *publisher) read(ctx context.Context) {
+	names := lockNames()
+	lock := names[w.rand.IntN(len(names))]
+	a := answer{Call: callRead, Asked: time.Now(), Lock: lock, File: fileNames(lock)[w.rand.IntN(filesOfLock)]}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	resp, err := w.servers[w.rand.IntN(len(w.servers))].Read(ctx, &dlmv1.ReadRequest{Lock: lock, File: a.File})
+	switch reason := rawReason(err); {
+	case reason == "FILE_NOT_FOUND": // it has nothing
+	case err != nil:
+		a.Reason, a.Text = reason, err.Error()
+	case resp.GetSize() != int64(len(resp.GetData())):
+		return
+	}
+	a.Got, a.Sum, a.Version = resp.GetSize(), crc32.ChecksumIEEE(resp.GetData()), versionOf(resp.GetVersion())
+	w.h.add(a)
+}
+
+// appends is a user of dlm append.
+func (w workload) appends() (func(context.Context), error) {
+	return w.together(1, func(ctx context.Context, r *rand.Rand) {
+		for ctx.Err() == nil {
+			w.append(ctx, r)
+			pause(ctx, time.Duration(r.IntN(300))*time.Millisecond)
+		}
+	}), nil
+}
+
+// append runs one dlm append, which is killed at times.
+func (w workload) append(ctx context.Context, r *rand.Rand) {
+	lock, tag := publishLock(r), newTag(r)
+	line := strings.TrimSuffix(taggedRecord(lock, tag, 0), "\n")
+	cmd := exec.CommandContext(ctx, w.dlm, slices.Concat([]string{"append", "--quiet"}, w.to.flags(), []string{lock, fileOf(lock, 0), line})...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.SysProcAttr = childOf()
+	var text bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &text, &text
+	a := answer{Call: callDlmAppend, Asked: time.Now(), Lock: lock, Data: tag, Operations: 1}
+	runtime.LockOSThread() // the thread that starts a child is whose death it dies with
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	if r.IntN(8) == 0 {
+		kill := time.AfterFunc(time.Duration(20+r.IntN(200))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		defer kill.Stop()
+	}
+	if err := cmd.Wait(); err != nil { // whether it was published is then not known
+		a.Reason, a.Text = indeterminate, strings.TrimSpace(text.String())+" ("+err.Error()+")"
+	}
+	w.h.add(a)
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// lanes are what etcd has of what is published in one call, as far as transitions asks.
+type lanes struct {
+	highest   map[publishID]uint64 // of each lane, without a number: the highest that was ever noted
+	notes     map[string]int64     // key of each lane's note → its revision
+	bundles   map[string]*publish  // that are not folded, by key
+	forgotten int64
+	told      bool // the feature is on: whatever publishes puts latest/L
+}
+
+// publishes judges what is published in one call, and what is said of it:
+//
+//   - A bundle is put where none is, with a note of its lane in the same revision.
+//   - Nobody holds the lock, and nobody waits for it.
+//   - Nobody is granted the lock in the same revision: no two sections have one version.
+//   - A lane's numbers rise, whether they are published or withdrawn. So each is published once at
+//     most, and never after a later one, or after it was withdrawn.
+//   - Whatever publishes puts latest/L.
+//   - A note is dropped with forgotten raised to its revision, which never falls.
+func (s *state) publishes(changes []change, accuse func(string, ...any)) {
+	published, withdrawn, err := publishesIn(changes)
+	if err != nil { // facts says so
+		return
+	}
+	put := map[string]bool{}
+	for _, c := range changes {
+		if put[c.key] = !c.deleted; strings.HasPrefix(c.key, "bundles/") && !c.deleted && c.created != c.rev {
+			accuse("%s is put over another one", c.key)
+		}
+	}
+	versions := map[string][]version{} // by lock
+	for _, p := range published {
+		h, held := s.holders[p.lock]
+		switch {
+		case p.lane == "":
+			accuse("a section of %s is published, and no note says whose: %q", p.lock, p.operations)
+		case held:
+			accuse("a section of %s is published, and %s holds it", p.lock, h.acquisition)
+		case len(s.places[p.lock]) > 0:
+			accuse("a section of %s is published, and it is waited for", p.lock)
+		case put["locks/"+p.lock]:
+			accuse("a section of %s is published, and it is granted at once", p.lock)
+		case !put["latest/"+p.lock]:
+			accuse("a section of %s is published, and latest is not put", p.lock)
+		case slices.Contains(versions[p.lock], p.version):
+			accuse("two sections of %s are published under %v", p.lock, p.version)
+		}
+		versions[p.lock] = append(versions[p.lock], p.version)
+		if p.lane != "" {
+			s.noted(p.publishID, accuse)
+		}
+	}
+	for _, id := range withdrawn {
+		s.noted(id, accuse)
+	}
+	for _, c := range changes {
+		lock, _, _ := strings.Cut(strings.TrimPrefix(c.key, "commits/"), "//")
+		if s.told && !c.deleted && strings.HasPrefix(c.key, "commits/") && !put["latest/"+lock] {
+			accuse("%s is put, and latest is not", c.key)
+		}
+	}
+	s.forgets(changes, accuse)
+}
+
+// noted takes in that a lane has come to a number.
+func (s *state) noted(id publishID, accuse func(string, ...any)) {
+	lane := publishID{lock: id.lock, lane: id.lane}
+	if before := s.highest[lane]; id.number <= before {
+		accuse("lane %s of %s is at %d, and was at %d before", id.lane, id.lock, id.number, before)
+	}
+	s.highest[lane] = max(s.highest[lane], id.number)
+}
+
+// forgets judges what is dropped of what is said of publishes.
+func (s *state) forgets(changes []change, accuse func(string, ...any)) {
+	upTo := s.forgotten
+	for _, c := range changes {
+		if c.key != "forgotten" {
+			continue
+		}
+		rev, err := strconv.ParseInt(string(c.value), 16, 64)
+		if err != nil || rev < s.forgotten {
+			accuse("what is forgotten was up to %d, and is %q (deleted: %t)", s.forgotten, c.value, c.deleted)
+		}
+		upTo = rev
+	}
+	for _, c := range changes {
+		if strings.HasPrefix(c.key, "applied/") && c.deleted && s.notes[c.key] > upTo {
+			accuse("%s is dropped, which is of %d, and what is forgotten is up to %d", c.key, s.notes[c.key], upTo)
+		}
+	}
+}
+
+// folds judges what is folded: the oldest sections of a lock first, and with the heads of all files
+// that bundles say something of.
+func (s *state) folds(changes []change, accuse func(string, ...any)) {
+	newest := map[string]version{} // that is folded, by lock
+	least := map[fileID]version{}  // of the heads that are put with it
+	heads := map[fileID]version{}  // that are put
+	folded := map[string]bool{}    // keys
+	markerOf := func(marker string) (lock string, v version) {
+		lock, token, _ := strings.Cut(marker, "//")
+		v.Token, _ = strconv.ParseInt(token, 16, 64) // facts says so
+		return lock, v
+	}
+	later := func(a, b version) version {
+		if a.compare(b) > 0 {
+			return a
+		}
+		return b
+	}
+	for _, c := range changes {
+		family, rest, _ := strings.Cut(c.key, "/")
+		switch {
+		case family == "files" && !c.deleted:
+			var v version
+			_ = json.Unmarshal(c.value, &v) // what is not a head has no version
+			lock, name, _ := strings.Cut(rest, "//")
+			heads[fileID{lock, name}] = v
+		case family == "commits" && c.deleted:
+			lock, v := markerOf(rest)
+			newest[lock], folded[c.key] = later(newest[lock], v), true
+		case family == "bundles" && c.deleted && s.bundles[c.key] != nil:
+			p := s.bundles[c.key]
+			newest[p.lock], folded[c.key] = later(newest[p.lock], p.version), true
+			for _, o := range p.operations {
+				file := fileID{p.lock, o.file}
+				least[file] = later(least[file], p.version)
+			}
+		}
+	}
+	for file, v := range least {
+		if heads[file].compare(v) < 0 {
+			accuse("section %v of %s is folded, and the head of %s is of %v", v, file.lock, file.name, heads[file])
+		}
+	}
+	if len(folded) == 0 {
+		return
+	}
+	for marker := range s.markers {
+		if lock, v := markerOf(marker); !folded["commits/"+marker] && v.compare(newest[lock]) < 0 {
+			accuse("section %v of %s is folded, and %v is not", newest[lock], lock, v)
+		}
+	}
+	for key, p := range s.bundles {
+		if !folded[key] && p.compare(newest[p.lock]) < 0 {
+			accuse("section %v of %s is folded, and %v is not", newest[p.lock], p.lock, p.version)
+		}
+	}
+}
+
+// take takes in a change.
+func (l *lanes) take(c change) {
+	family, _, _ := strings.Cut(c.key, "/")
+	switch {
+	case family == "bundles" && c.deleted:
+		delete(l.bundles, c.key)
+	case family == "bundles":
+		if p, err := parseBundle(c); err == nil {
+			l.bundles[c.key] = p
+		}
+	case family == "applied" && c.deleted:
+		delete(l.notes, c.key)
+	case family == "applied":
+		l.notes[c.key] = c.rev
+	case c.key == "forgotten" && !c.deleted:
+		l.forgotten, _ = strconv.ParseInt(string(c.value), 16, 64) // facts says so
+	case c.key == "cluster/features":
+		var v struct {
+			On []string `json:"on"`
+		}
+		_ = json.Unmarshal(c.value, &v) // what is malformed switches nothing on
+		l.told = slices.Contains(v.On, "publish")
+	}
+}
