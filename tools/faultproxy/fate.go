@@ -123,9 +123,10 @@ func (f *fates) meet(method string, leg Leg) meeting {
 	return m
 }
 
-// over reports whether a rule that delays has no more to delay.
+// over reports whether a rule that delays has no more to delay, or to repeat.
 func (r *rule) over() bool {
-	return r.every && r.fate.After != nil && isClosed(r.fate.After)
+	after, again := r.fate.After, r.fate.Again
+	return r.every && (after != nil || again != nil) && (after == nil || isClosed(after)) && (again == nil || isClosed(again))
 }
 
 // draw is called with mu held.

@@ -85,8 +85,8 @@ func (p *Proxy) Next(method string, leg Leg, fate Fate) Met {
 	return p.add(&rule{method: method, leg: leg, fate: fate})
 }
 
-// Every says what becomes of each message of a method and leg from now on; if it is delayed, until
-// the delay ends.
+// Every says what becomes of each message of a method and leg from now on; if it is delayed or
+// repeated, until that ends.
 func (p *Proxy) Every(method string, leg Leg, fate Fate) Met {
 	return p.add(&rule{method: method, leg: leg, fate: fate, every: true})
 }

@@ -186,13 +186,26 @@ func TestMultiplexed(t *testing.T) {
 	send(7, "a")
 	answers(7)
 
+	again := make(chan struct{})
+	repeated := proxy.Every("inspect", faultproxy.Request, faultproxy.Fate{Again: again})
+	send(8, "a")
+	answers(8)
+	close(again)
+	settles(t, "the repeat", repeated.Settled)
+	delayed := proxy.Counts().Delayed
+	send(9, "a")
+	answers(9)
+	if got := proxy.Counts().Delayed; got != delayed {
+		t.Errorf("%d messages are delayed after the end of the delay", got-delayed)
+	}
+
 	// What is held back arrives although its stream has ended; so does a duplicate.
 	gone := make(chan struct{})
 	held := proxy.Next("inspect", faultproxy.Request, faultproxy.Fate{After: gone, Again: gone})
-	send(8, "a")
+	send(10, "a")
 	settles(t, "the request's arrival", held.Arrived)
 	proxy.Next("inspect", faultproxy.Request, faultproxy.Fate{Lost: true, Break: true})
-	send(9, "a")
+	send(11, "a")
 	if _, err := stream.Recv(); status.Code(err) != codes.Unavailable {
 		t.Errorf("a stream that broke: %v", err)
 	}
