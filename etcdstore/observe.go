@@ -16,6 +16,8 @@ type Observer interface {
 	// Acquired is that an acquire has ended that came to this store: its outcome, 0 if it failed,
 	// and how long it took.
 	Acquired(lock string, outcome Outcome, took time.Duration)
+	// PublishEnded is that a publish has ended that came to this store: its outcome, 0 if it failed.
+	PublishEnded(lock string, outcome PublishOutcome)
 	// Granted is that a transaction of this store has granted a lock.
 	Granted(lock string)
 	// HandedOver is that an end of a section has passed its lock on to a waiter, and how long that
@@ -92,6 +94,7 @@ func (n noteValue) end() End {
 type nobody struct{}
 
 func (nobody) Acquired(string, Outcome, time.Duration) {}
+func (nobody) PublishEnded(string, PublishOutcome)     {}
 func (nobody) Granted(string)                          {}
 func (nobody) HandedOver(time.Duration)                {}
 func (nobody) HoldEnded(string, End, time.Duration)    {}
@@ -164,6 +167,8 @@ type Gauges struct {
 	Pending     int   // transactions that wait for the next commit
 	Folds       int   // locks with sections to fold, as far as this store knows
 	Sweeps      int   // sections with records to delete, as far as this store knows
+	Unfolded    int   // sections that this store has published in one call and that are not folded, as far as it knows
+	Publishes   int   // that wait for the fold of what was published before them
 
 	Quorum   bool  // etcd can commit
 	Revision int64 // the highest that etcd has shown
@@ -197,6 +202,7 @@ func (s *Store) Gauges(classes int, classOf func(lock string) int) Gauges {
 		Classes: make([]ClassGauges, classes), StagedBytes: s.usage.bytes(), Watchers: int(s.mirror.feed.takers.Load()), Pending: s.engine.Pending(),
 		Folds: s.folds.len(), Sweeps: s.sweeps.len(), Quorum: s.health.Up(), Revision: s.seen.Highest(), Space: s.space.gauges(),
 	}
+	g.Unfolded, g.Publishes = s.bundles.gauges()
 	m, now := s.mirror, time.Now()
 	quiet := s.silences.quiet(now)
 	m.mu.Lock()
@@ -240,6 +246,17 @@ func (b *backlog[K]) len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.state)
+}
+
+// gauges are how many bundles there are, and how many publishes wait for room.
+func (b *bundles) gauges() (unfolded, waiting int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.locks {
+		unfolded += len(l.unfolded)
+		waiting += len(l.waiting)
+	}
+	return unfolded, waiting
 }
 
 func (p *space) gauges() SpaceGauges {

@@ -41,6 +41,9 @@ func (o *observed) tell(format string, args ...any) {
 func (o *observed) Acquired(lock string, outcome etcdstore.Outcome, _ time.Duration) {
 	o.tell("acquired %s %d", lock, outcome)
 }
+func (o *observed) PublishEnded(lock string, outcome etcdstore.PublishOutcome) {
+	o.tell("publish %s %d", lock, outcome)
+}
 func (o *observed) Granted(lock string)      { o.tell("granted %s", lock) }
 func (o *observed) HandedOver(time.Duration) { o.tell("handed over") }
 
@@ -121,6 +124,15 @@ func TestWhatHappensIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.tells(t, "granted m", "acquired m 1", "m discarded")
+
+	p := newPublisher(t, a, "p", 1)
+	p.publish(appendTo("f", "x"))
+	a.tells(t, "publish p 1")
+	h = c.Acquire("p")
+	refused, err := a.Publish(storetest.Bounded(t), p.next())
+	p.want("Publish under a hold", etcdstore.Occupied, refused, err)
+	c.Release(h)
+	a.tells(t, "granted p", "acquired p 1", "publish p 2", "p released")
 
 	c.Acquire("n")
 	c.Heartbeat(c.Requests()) // which lists nothing

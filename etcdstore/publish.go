@@ -82,16 +82,19 @@ type publishing struct {
 // StartPublish is [Store.Publish] without the wait for its end. done is called once, from whichever
 // goroutine, and must not block: plain.go has its contract.
 func (s *Store) StartPublish(ctx context.Context, args PublishArgs, done func(Publication, error)) {
-	p := &publishing{s: s, ctx: ctx, args: args, told: done}
+	p := &publishing{s: s, ctx: ctx, args: args, told: func(is Publication, err error) {
+		s.observer.PublishEnded(args.Lock, is.Outcome)
+		done(is, err)
+	}}
 	for _, o := range args.Operations {
 		p.bytes += int64(len(o.Data))
 	}
 	if err := p.check(); err != nil {
-		done(Publication{}, err)
+		p.told(Publication{}, err)
 		return
 	}
 	if !s.Serving() {
-		done(Publication{}, changedNothing{s.engine.Unserved()})
+		p.told(Publication{}, changedNothing{s.engine.Unserved()})
 		return
 	}
 	if args.Credential == "" {

@@ -241,9 +241,10 @@ func TestPublishWaitsForTheFold(t *testing.T) {
 		p := newPublisher(t, s, "l", byte(lane+1))
 		all.Go(func() {
 			for range 12 {
-				got, err := s.Publish(ctx, p.next(appendTo("f", "x")))
-				if err != nil {
-					return
+				args := p.next(appendTo("f", "x"))
+				got, err := s.Publish(ctx, args)
+				for err != nil && ctx.Err() == nil { // it shared the batch of a fold that was broken off
+					got, err = s.Publish(ctx, args)
 				}
 				if got.Outcome == etcdstore.Published {
 					published.Add(1)
@@ -252,6 +253,10 @@ func TestPublishWaitsForTheFold(t *testing.T) {
 		})
 	}
 	storetest.Eventually(t, "so many that some wait", func() bool { return published.Load() == etcdstore.UnfoldedMost })
+	g := s.Gauges(1, func(string) int { return 0 })
+	if g.Unfolded != etcdstore.UnfoldedMost || g.Publishes == 0 {
+		t.Errorf("%d are shown as not folded, and %d as waiting; want %d, and some", g.Unfolded, g.Publishes, etcdstore.UnfoldedMost)
+	}
 	cancel()
 	all.Wait()
 	if n := published.Load(); n != etcdstore.UnfoldedMost {

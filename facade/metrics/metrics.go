@@ -30,6 +30,7 @@ type Metrics struct {
 	watched atomic.Pointer[Sources]
 
 	grants                     []prometheus.Counter // by class
+	publishes                  [][]prometheus.Counter
 	waits                      [][]prometheus.Observer
 	holds                      [][]prometheus.Observer
 	losses, evictions, parted  []prometheus.Counter // by etcdstore.End
@@ -65,10 +66,16 @@ func New(cfg Config) *Metrics {
 		return v
 	}
 	grants := counter("dlm_grants_total", "Grants of locks, hand-overs included.", "prefix")
+	publishes := counter("dlm_publishes_total", "Publishes of sections in one call, by what came of them.", "prefix", "outcome")
 	waits := histogram("dlm_wait_seconds", "How long acquires took, by what came of them.", long(), "prefix", "outcome")
 	holds := histogram("dlm_hold_seconds", "How long locks were held, by how that ended.", long(), "prefix", "outcome")
 	for _, prefix := range m.classes.names {
 		m.grants = append(m.grants, grants.WithLabelValues(prefix))
+		counts := make([]prometheus.Counter, etcdstore.Withdrawn+1)
+		for outcome := range counts {
+			counts[outcome] = publishes.WithLabelValues(prefix, publishText(etcdstore.PublishOutcome(outcome)))
+		}
+		m.publishes = append(m.publishes, counts)
 		of := make([]prometheus.Observer, etcdstore.Cancelled+1)
 		for outcome := range of {
 			of[outcome] = waits.WithLabelValues(prefix, outcomeText(etcdstore.Outcome(outcome)))
@@ -164,6 +171,18 @@ func outcomeText(o etcdstore.Outcome) string {
 	return "failed"
 }
 
+func publishText(o etcdstore.PublishOutcome) string {
+	switch o {
+	case etcdstore.Published:
+		return "published"
+	case etcdstore.Occupied:
+		return "busy"
+	case etcdstore.Withdrawn:
+		return "withdrawn"
+	}
+	return "failed"
+}
+
 // holdText is an end in a few words: why it was, other metrics say.
 func holdText(how etcdstore.End) string {
 	switch how {
@@ -178,6 +197,11 @@ func holdText(how etcdstore.End) string {
 // Acquired counts an acquire.
 func (m *Metrics) Acquired(lock string, outcome etcdstore.Outcome, took time.Duration) {
 	m.waits[m.classes.of(lock)][outcome].Observe(took.Seconds())
+}
+
+// PublishEnded counts a publish.
+func (m *Metrics) PublishEnded(lock string, outcome etcdstore.PublishOutcome) {
+	m.publishes[m.classes.of(lock)][outcome].Inc()
 }
 
 // Granted counts a grant.

@@ -70,6 +70,10 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	for outcome := range etcdstore.Cancelled + 1 {
 		m.Acquired("l", outcome, time.Second)
 	}
+	for outcome := range etcdstore.Withdrawn + 1 {
+		m.PublishEnded("l", outcome)
+	}
+	m.PublishEnded("l", etcdstore.Published)
 	m.HandedOver(time.Millisecond)
 	m.Committed(7, time.Millisecond, nil)
 	m.Committed(7, time.Millisecond, errors.New("no"))
@@ -88,6 +92,8 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		"dlm_evictions_total{reason=evicted}": 1, "dlm_evictions_total{reason=deadline}": 1,
 		"dlm_sessions_ended_total{reason=expired}": 1, "dlm_sessions_ended_total{reason=closed}": 0,
 		"dlm_wait_seconds{outcome=granted,prefix=}": 1, "dlm_wait_seconds{outcome=failed,prefix=}": 1,
+		"dlm_publishes_total{outcome=published,prefix=}": 2, "dlm_publishes_total{outcome=busy,prefix=}": 1,
+		"dlm_publishes_total{outcome=withdrawn,prefix=}": 1, "dlm_publishes_total{outcome=failed,prefix=}": 1,
 		"dlm_handover_seconds{}": 1, "dlm_commit_seconds{}": 2, "dlm_batch_transactions{}": 2, "dlm_commit_failures_total{}": 1,
 		"dlm_calls_total{code=FailedPrecondition,method=dlm.v1.LockService/Acquire}": 1,
 		"dlm_calls_total{code=Unknown,method=dlm.v1.LockService/Release}":            1,
@@ -114,6 +120,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 	for name, f := range map[string]func(){
 		"an acquire":  func() { m.Acquired("jobs/nightly/a", etcdstore.Granted, time.Second) },
 		"a grant":     func() { m.Granted("jobs/nightly/a") },
+		"a publish":   func() { m.PublishEnded("jobs/nightly/a", etcdstore.Published) },
 		"a hand-over": func() { m.HandedOver(time.Second) },
 		"a release":   func() { m.HoldEnded("other/b", etcdstore.EndReleased, time.Second) },
 		"a batch":     func() { m.Committed(3, time.Second, nil) },

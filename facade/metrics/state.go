@@ -34,6 +34,7 @@ type state struct {
 	held, waiters, oldestWait, oldestHold, sessions, silent, staged, watchers      *prometheus.Desc
 	expiry, stale                                                                  *prometheus.Desc
 	quorum, serving, revision, highWater, lag, pending, folds, sweeps, panics, bad *prometheus.Desc
+	unfolded, publishes                                                            *prometheus.Desc
 	quota, file, used, ratio, alarm                                                *prometheus.Desc
 }
 
@@ -63,6 +64,8 @@ func newState(m *Metrics, cfg Config) *state {
 		pending:    desc("dlm_pending_transactions", "Transactions that wait for the next commit."),
 		folds:      desc("dlm_folds_pending", "Locks with published sections that are still to be put into files."),
 		sweeps:     desc("dlm_sweeps_pending", "Sections that were undone and whose records are still to be deleted."),
+		unfolded:   desc("dlm_sections_unfolded", "Sections that were published in one call and are still to be put into files."),
+		publishes:  desc("dlm_publishes_waiting", "Publishes that wait until what was published before them is in files."),
 		panics:     desc("dlm_background_panics_total", "Faults in the server's own work that it went on after."),
 		bad:        desc("dlm_malformed_keys", "Keys in etcd that no server wrote, or not like this, and that were met."),
 		quota:      desc("dlm_space_quota_bytes", "Etcd's quota."),
@@ -77,7 +80,8 @@ func newState(m *Metrics, cfg Config) *state {
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.build.Desc(), s.held, s.waiters, s.oldestWait, s.oldestHold, s.sessions, s.silent, s.staged, s.watchers, s.expiry, s.stale, s.quorum,
-		s.serving, s.revision, s.highWater, s.lag, s.pending, s.folds, s.sweeps, s.panics, s.bad, s.quota, s.file, s.used, s.ratio, s.alarm,
+		s.serving, s.revision, s.highWater, s.lag, s.pending, s.folds, s.sweeps, s.unfolded,
+		s.publishes, s.panics, s.bad, s.quota, s.file, s.used, s.ratio, s.alarm,
 	} {
 		ch <- d
 	}
@@ -130,6 +134,8 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	gauge(s.pending, float64(g.Pending))
 	gauge(s.folds, float64(g.Folds))
 	gauge(s.sweeps, float64(g.Sweeps))
+	gauge(s.unfolded, float64(g.Unfolded))
+	gauge(s.publishes, float64(g.Publishes))
 	gauge(s.bad, float64(faults.Malformed))
 	ch <- prometheus.MustNewConstMetric(s.panics, prometheus.CounterValue, float64(faults.Panics))
 	gauge(s.quota, float64(g.Space.Quota))
