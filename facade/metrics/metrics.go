@@ -71,7 +71,7 @@ func New(cfg Config) *Metrics {
 	holds := histogram("dlm_hold_seconds", "How long locks were held, by how that ended.", long(), "prefix", "outcome")
 	for _, prefix := range m.classes.names {
 		m.grants = append(m.grants, grants.WithLabelValues(prefix))
-		counts := make([]prometheus.Counter, etcdstore.Withdrawn+1)
+		counts := make([]prometheus.Counter, etcdstore.Conflict+1)
 		for outcome := range counts {
 			counts[outcome] = publishes.WithLabelValues(prefix, publishText(etcdstore.PublishOutcome(outcome)))
 		}
@@ -179,6 +179,8 @@ func publishText(o etcdstore.PublishOutcome) string {
 		return "busy"
 	case etcdstore.Withdrawn:
 		return "withdrawn"
+	case etcdstore.Conflict:
+		return "conflict"
 	}
 	return "failed"
 }
