@@ -22,7 +22,7 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(rev int64, 
 	// What needs a question to etcd first is resolved, and so is what looks refused: a repeat that
 	// is staged already is not refused.
 	c, known := s.known(ctx, r.Credential)
-	if !known || r.check() != nil || !s.usage.knows(r) && !s.countNew(r) || s.roomFor(r) != nil {
+	if !known || s.checkRecord(r) != nil || !s.usage.knows(r) && !s.countNew(r) || s.roomFor(r) != nil {
 		resolved(false)
 		return
 	}
@@ -59,6 +59,7 @@ func (s *Store) StartAppend(ctx context.Context, r Record, done func(rev int64, 
 //     staged nothing.
 //   - [ErrWentBack]: etcd has not come to the token yet. Nothing was staged.
 //   - [ErrSessionExpired]: the credential is not that of its session. Nothing was staged.
+//   - [ErrFeatureOff]: the cluster does not replace, remove or cut files yet. Nothing was staged.
 //   - [ErrTooLarge]: the record has more than [MaxRecord] bytes. Nothing was asked of etcd.
 //   - [ErrQuota]: with it, the section would have more than [MaxSection] bytes or [MaxSectionFiles]
 //     files.
@@ -100,7 +101,7 @@ func (s *Store) Staged(ctx context.Context, lock string, token int64, requests [
 // resolveAppend makes an append with all that it may come to. reserved: its plain transaction has
 // counted the record already.
 func (s *Store) resolveAppend(ctx context.Context, r Record, reserved bool) (rev int64, err error) {
-	if err := r.check(); err != nil {
+	if err := s.checkRecord(r); err != nil {
 		return 0, err
 	}
 	c, err := s.authenticate(ctx, r.Credential)
@@ -144,21 +145,26 @@ func (s *Store) resolveAppend(ctx context.Context, r Record, reserved bool) (rev
 	}
 	return rev, err
 }
-func (r Record) check() error {
-	if err := errors.Join(CheckLock(r.Lock), checkToken(r.Token), checkRequest(r.Request), checkFile(r.File)); err != nil {
+
+func (s *Store) checkRecord(r Record) error {
+	o := r.operation()
+	if err := errors.Join(CheckLock(r.Lock), checkToken(r.Token), checkRequest(r.Request), o.check()); err != nil {
 		return err
 	}
 	if len(r.Data) > MaxRecord {
 		return fmt.Errorf("%w: a record of %d bytes: want at most %d", ErrTooLarge, len(r.Data), MaxRecord)
 	}
-	return nil
+	return s.mayOperate(o)
 }
+
+// operation is what the record does.
+func (r Record) operation() Operation { return Operation{r.File, r.Kind, r.Data, r.Offset} }
 
 // staging is the append's transaction: what it is guarded by, and what it puts.
 func (s *Store) staging(c session, r Record) (guard []*pb.Compare, stage []*pb.RequestOp) {
 	record := s.keys.record(r.Lock, r.Token, r.Request)
 	return append(s.guard(r.Lock, r.Token, c), op.Absent(record)),
-		[]*pb.RequestOp{op.Put(record, encodeRecord(r.Number, r.File, r.Data))}
+		[]*pb.RequestOp{op.Put(record, encodeRecord(r.Number, r.operation()))}
 }
 
 // look reads all that says whether a record is staged, and what became of its section.

@@ -1,7 +1,6 @@
 package etcdstore
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -29,17 +28,6 @@ type Version struct {
 	N     uint32
 }
 
-// compare says which of two sections of a lock was published first.
-func (v Version) compare(other Version) int {
-	return cmp.Or(cmp.Compare(v.Token, other.Token), cmp.Compare(v.N, other.N))
-}
-
-// Operation is one thing that a section does to a file.
-type Operation struct {
-	File string
-	Data []byte // is appended
-}
-
 // What a publish may have at most. A section that is larger is held.
 const (
 	MaxPublish      = 1 << 20 // bytes of data
@@ -55,44 +43,36 @@ const (
 	maxSlots = 1 << 20
 )
 
-// encodeBundle writes a bundle, which may have no operations: of each operation the length of its file's name, that name, the
-// length of its data, and that.
+// encodeBundle writes a bundle, which may have no operations: of each operation what it does and to which file, the length of
+// what it is done with, and that.
 func encodeBundle(ops []Operation) []byte {
 	size := 0
 	for _, o := range ops {
-		size += 2*binary.MaxVarintLen32 + len(o.File) + len(o.Data)
+		size += 2 + 3*binary.MaxVarintLen32 + len(o.File) + len(o.Data)
 	}
 	b := make([]byte, 0, size)
 	for _, o := range ops {
-		b = binary.AppendUvarint(b, uint64(len(o.File)))
-		b = append(b, o.File...)
-		b = binary.AppendUvarint(b, uint64(len(o.Data)))
-		b = append(b, o.Data...)
+		with := o.with()
+		b = appendTarget(b, o)
+		b = binary.AppendUvarint(b, uint64(len(with)))
+		b = append(b, with...)
 	}
 	return b
 }
 
 // decodeBundle reads what encodeBundle writes; the data aliases b.
 func decodeBundle(b []byte) (ops []Operation, err error) {
-	part := func(most int) (p []byte, ok bool) {
-		size, rest, ok := uvarint(b)
-		if !ok || size > uint64(most) || size > uint64(len(rest)) { //nolint:gosec // most is a constant
-			return nil, false
-		}
-		p, b = rest[:size], rest[size:]
-		return p, true
-	}
 	size := len(b)
 	for len(b) > 0 {
-		file, ok := part(MaxFileName)
-		data, ok2 := []byte(nil), false
-		if ok && isFile(string(file)) {
-			data, ok2 = part(MaxPublish)
+		o, rest, ok := cutTarget(b)
+		var length uint64
+		if ok {
+			length, rest, ok = uvarint(rest)
 		}
-		if !ok2 || len(ops) == MaxOperations {
+		if !ok || len(ops) == MaxOperations || length > MaxPublish || length > uint64(len(rest)) || !o.take(rest[:length]) {
 			return nil, fmt.Errorf("a bundle of %d bytes is malformed", size)
 		}
-		ops = append(ops, Operation{string(file), data})
+		ops, b = append(ops, o), rest[length:]
 	}
 	return ops, nil
 }

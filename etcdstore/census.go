@@ -8,7 +8,8 @@ import (
 )
 
 // Census counts what is kept under one prefix, from all keys of an etcd as they are at one
-// revision, in any order. It is for those who have etcd's file and no etcd.
+// revision, in any order. It is for those who have etcd's file and no etcd. What is published and
+// not in its file yet is counted as if it were appended; a removal, or a cut, is not.
 type Census struct {
 	keys     keys
 	counts   Counts
@@ -74,16 +75,19 @@ func (c *Census) Add(kv *mvccpb.KeyValue) {
 	} else if _, ok := k.parseSession(key); ok {
 		c.counts.Sessions++
 	} else if _, _, ok := k.parseHead(key); ok {
-		c.files[key] = struct{}{}
-		if h, err := decodeHead(kv.Value); err == nil {
-			c.counts.Bytes += h.Size
+		h, err := decodeHead(kv.Value)
+		if err != nil || h.Gone == 0 {
+			c.files[key] = struct{}{}
+		}
+		if err == nil {
+			c.counts.Bytes += h.Size - h.Start
 		}
 	} else if sec, ok := k.parseSection(k.allStaged(), key); ok {
 		of := c.section(sec)
 		of.records++
-		if _, file, data, err := decodeRecord(kv.Value); err == nil {
-			of.bytes += int64(len(data))
-			if head := k.head(sec.lock, file); !slices.Contains(of.files, head) {
+		if _, o, err := decodeRecord(kv.Value); err == nil && !o.frees() {
+			of.bytes += int64(len(o.Data))
+			if head := k.head(sec.lock, o.File); !slices.Contains(of.files, head) {
 				of.files = append(of.files, head)
 			}
 		}
@@ -93,8 +97,10 @@ func (c *Census) Add(kv *mvccpb.KeyValue) {
 		c.counts.Unfolded++
 		ops, _ := decodeBundle(kv.Value)
 		for _, o := range ops {
-			c.counts.Bytes += int64(len(o.Data))
-			c.files[k.head(lock, o.File)] = struct{}{}
+			if !o.frees() {
+				c.counts.Bytes += int64(len(o.Data))
+				c.files[k.head(lock, o.File)] = struct{}{}
+			}
 		}
 	}
 }

@@ -55,10 +55,10 @@ func TestBrokenFile(t *testing.T) {
 			put("chunks/l//f//"+hex16(10*i), "0123456789")
 		}
 	}
-	if p, err := s.Read(storetest.Bounded(t), "l", "f", 0, 0); err == nil || indeterminate(err) {
+	if p, err := s.Read(storetest.Bounded(t), etcdstore.ReadArgs{Lock: "l", File: "f"}); err == nil || indeterminate(err) {
 		t.Errorf("Read = %d bytes, %v, of a file without its second chunk; want an error that says so", len(p.Data), err)
 	}
-	if p, err := s.Read(storetest.Bounded(t), "l", "f", 20, 100); err != nil || len(p.Data) != 100 {
+	if p, err := s.Read(storetest.Bounded(t), etcdstore.ReadArgs{Lock: "l", File: "f", Offset: 20, Limit: 100}); err != nil || len(p.Data) != 100 {
 		t.Errorf("Read behind the hole = %d bytes, %v; want 100", len(p.Data), err)
 	}
 }

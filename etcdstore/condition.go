@@ -45,7 +45,7 @@ type FileCondition struct {
 	File    string
 	Version Version // of the last section that was published to it
 	Absent  bool    // there is no such file
-	Size    *int64  // in bytes; 0 also if there is no such file
+	Size    *int64  // in bytes, with what was cut; 0 also if there is no such file
 }
 
 func (c Condition) empty() bool { return c.Lock == nil && len(c.Files) == 0 }
@@ -142,10 +142,23 @@ func (st *lockState) after(ops []Operation, v Version) *lockState {
 	next := &lockState{latest: v.Token, version: &v, files: maps.Clone(st.files)}
 	for _, o := range ops {
 		if f, known := next.files[o.File]; known {
-			next.files[o.File] = lockFile{v, f.size + int64(len(o.Data))}
+			next.files[o.File] = f.after(o, v)
 		}
 	}
 	return next
+}
+
+// after is the file after an operation of a section: see [growth.operate].
+func (f lockFile) after(o Operation, by Version) lockFile {
+	switch {
+	case o.Kind == Append:
+		return lockFile{by, f.size + int64(len(o.Data))}
+	case o.Kind == Replace:
+		return lockFile{by, int64(len(o.Data))}
+	case o.Kind == Cut && f.Version != Version{}:
+		return lockFile{by, f.size}
+	}
+	return lockFile{}
 }
 
 // states are those that a store knows, by lock. A state may be older than etcd's: whoever relies on
@@ -241,16 +254,16 @@ func (s *Store) stateIn(ctx context.Context, lock string, c Condition, resp *pb.
 	}
 	st := &lockState{files: map[string]lockFile{}}
 	for i, f := range c.Files {
-		kv := op.First(resp, 3+i)
-		if kv == nil {
-			st.files[f.File] = lockFile{}
-			continue
+		h := noHead()
+		if kv := op.First(resp, 3+i); kv != nil {
+			if h, err = parseHead(kv); err != nil {
+				return nil, err
+			}
 		}
-		h, err := parseHead(kv)
-		if err != nil {
-			return nil, err
+		st.files[f.File] = lockFile{}
+		if h.exists() {
+			st.files[f.File] = lockFile{Version{h.Token, h.N}, h.Size - h.Base}
 		}
-		st.files[f.File] = lockFile{Version{h.Token, h.N}, h.Size}
 	}
 	if c.Lock == nil {
 		return st, nil

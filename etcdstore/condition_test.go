@@ -93,6 +93,44 @@ func TestConditions(t *testing.T) {
 	storetest.WantContents(t, s, "l", "f", "one;two;four;held;end")
 }
 
+// What operations do to files, conditions know, whether that is folded or not.
+func TestConditionsOnLives(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	for i, known := range []bool{true, false} { // or read anew each time
+		s := openStore(t, etcd)
+		p := newPublisher(t, s, fmt.Sprint("l", i), 1)
+		now := ifAbsent("f")
+		for _, step := range []struct {
+			etcdstore.Operation
+			size int64 // below 0: there is no such file
+		}{
+			{appendTo("f", "12345"), 5},
+			{appendTo("f", "67"), 7},
+			{etcdstore.Operation{File: "f", Kind: etcdstore.Cut, Offset: 3}, 7},
+			{appendTo("f", "8"), 8},
+			{etcdstore.Operation{File: "f", Kind: etcdstore.Replace, Data: []byte("new")}, 3},
+			{etcdstore.Operation{File: "f", Kind: etcdstore.Cut, Offset: 100}, 3},
+			{etcdstore.Operation{File: "f", Kind: etcdstore.Remove}, -1},
+			{etcdstore.Operation{File: "f", Kind: etcdstore.Remove}, -1},
+			{etcdstore.Operation{File: "f", Kind: etcdstore.Cut, Offset: 1}, -1},
+			{appendTo("f", "again"), 5},
+		} {
+			v := p.wantIf(etcdstore.Published, now, step.Operation).Version
+			if now = ifAbsent("f"); step.size >= 0 {
+				now = ifSize("f", step.size)
+				now.Files = append(now.Files, ifFile("f", v).Files...)
+			}
+			if !known {
+				p.s = openStore(t, etcd)
+			}
+			p.wantIf(etcdstore.Conflict, ifSize("f", step.size+2), appendTo("f", "no"))
+		}
+		p.wantIf(etcdstore.Published, now)
+		storetest.WantContents(t, s, p.lock, "f", "again")
+	}
+}
+
 // A repeat is told what came of the publish, though its own condition does not hold any more.
 func TestConditionalRepeat(t *testing.T) {
 	t.Parallel()

@@ -292,6 +292,51 @@ func TestCrashSweeping(t *testing.T) {
 	}.run(t)
 }
 
+// TestCrashLives breaks off the folding of sections that replace, remove and cut files, and the
+// cleaning after them, before and after each call: nothing is lost, and nothing left behind.
+func TestCrashLives(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	prepare(t, etcd, "/scene/", func(c *storetest.Client, _ *etcdstore.Store) {
+		section := func(ops ...etcdstore.Operation) {
+			h := c.Acquire("l")
+			for _, o := range ops {
+				stageTo(c, h, o)
+			}
+			c.Release(h)
+		}
+		large := strings.Repeat("x", 900_000)
+		section(appendTo("cut", large), appendTo("cut", large), appendTo("cut", "kept;"), appendTo("removed", large), appendTo("replaced", large))
+		section(cutBefore("cut", 1_700_000), remove("removed"), replace("replaced", large), appendTo("replaced", large), appendTo("replaced", large))
+		section(cutBefore("cut", 1_800_000), appendTo("cut", "more;"), appendTo("made", "first"), replace("made", "made;"), replace("replaced", "new;"))
+	})
+	want := content{}
+	for _, file := range []string{"made;made;", "replaced;new;", "cut;kept;more;"} {
+		name, data, _ := strings.Cut(file, ";")
+		want.add(name, data)
+	}
+	crashes{
+		etcd: etcd, scene: "/scene/", counts: writes,
+		operate: func(t *testing.T, s *etcdstore.Store, prefix string, crashed <-chan struct{}) {
+			readFiles(t, s, prefix, crashed)
+			storetest.Eventually(t, "all to be cleaned, or a crash", func() bool {
+				select {
+				case <-crashed:
+					return true
+				default:
+					return under(t, etcd, prefix+"garbage/") == 0
+				}
+			})
+		},
+		check: func(t *testing.T, s *etcdstore.Store, prefix string) {
+			for range 2 {
+				want.check(t, s, "l")
+				atRest(t, etcd, prefix)
+			}
+		},
+	}.run(t)
+}
+
 // TestCrashForgetting breaks off the dropping of old notes, before and after each call: whatever is
 // forgotten of a section, it is not taken for published.
 func TestCrashForgetting(t *testing.T) {

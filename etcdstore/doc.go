@@ -10,7 +10,8 @@
 // docs/protocol.md is the account for a reader without the code: why each compare is there, and how
 // a pause, a duplicate and a crash are survived. In the code, acquire.go draws the path of one
 // call, mirror.go says what is remembered and how far it may be trusted, feed.go how watchers are
-// told, plain.go how calls are started, and publish.go how a section is published in one call.
+// told, plain.go how calls are started, publish.go how a section is published in one call, and
+// life.go what becomes of a file.
 //
 // # Keys
 //
@@ -80,11 +81,16 @@
 //	           the plain one, if it looks as if it did not wait: it only reads both
 //	sweep      if   m(locks/L)!=T, c(commits/L//T)=0, c(a record of T just read)>0
 //	           then delete staged/L//T/, put undone/L//T unless a note is there
-//	fold       if   m(commits/L//T) of some sections, the oldest, and m(files/L//F) of every file
-//	                touched are unchanged; of many files: no m(files/L//) is later than these reads;
-//	                with bundles: nor is m(folded/L)
-//	           then put chunks; in the last step move the heads, put folded/L, delete the markers,
-//	                each staged/L//T/ and the bundles
+//	fold       if   m(commits/L//T) of some sections, the oldest, m(bundle) of the oldest of those
+//	                that were published in one call, and m(files/L//F) of every file touched are
+//	                unchanged; of many files: no m(files/L//) is later than these reads
+//	           then put chunks; in the last step move the heads, put folded/L, and garbage/L//F
+//	                of what was replaced, removed or cut; delete the markers, each staged/L//T/ and
+//	                the bundles
+//	clean      if   m(garbage/L//F) is unchanged
+//	           then delete chunks that it says can go; when none is left, delete it instead
+//	bury       if   m(files/L//F) is unchanged, and removed for a day; c(garbage/L//F)=0
+//	           then delete it, and all chunks/L//F//
 //	attach     if   m(sessions/S) is unchanged since it was read, with at < n and not over
 //	           then put sessions/S with at = n: A is this revision; renew the lease
 //	           else read again; ErrSessionExpired if over

@@ -70,6 +70,11 @@ var (
 
 	// ErrFileNotFound: the lock has no such file.
 	ErrFileNotFound = errors.New("file not found")
+	// ErrFileChanged: the file was replaced, or removed and made again, since the caller has read
+	// of it.
+	ErrFileChanged = errors.New("file changed")
+	// ErrOffsetGone: what is at that offset was cut off. The error is an [*OffsetGoneError].
+	ErrOffsetGone = errors.New("offset gone")
 	// ErrLockNotFound: nobody holds the lock. From [Store.Inspect] also: nobody waits for it, it
 	// has no files, and nothing is remembered of it.
 	ErrLockNotFound = errors.New("lock not found")

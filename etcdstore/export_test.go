@@ -116,3 +116,6 @@ func (s *Store) Forget(ctx context.Context, now time.Time) error { return s.forg
 
 // UnfoldedMost is how many bundles of a lock a store leaves to be folded.
 const UnfoldedMost = unfoldedMost
+
+// Bury deletes what is left of files that were removed a day before a time.
+func (s *Store) Bury(ctx context.Context, now time.Time) error { return s.bury(ctx, now) }

@@ -19,6 +19,9 @@ const (
 	// featureBare: the records of clients with numbers have no credentials. An older server would
 	// not know how to act for such a client.
 	featureBare = "bare"
+	// featureLife: files that are replaced, removed and cut, and so begin elsewhere than at 0. An
+	// older server would take what says so for malformed, and read what was there before.
+	featureLife = "life"
 	// featureLinger: sessions that end soon after their client's stream was closed. An older server
 	// would not take note of where a client has moved to.
 	featureLinger = "linger"
@@ -31,7 +34,7 @@ const (
 
 // Features are those that this version knows, in order.
 func Features() []string {
-	return []string{featureBare, featureLinger, featureNumbered, featurePublish}
+	return []string{featureBare, featureLife, featureLinger, featureNumbered, featurePublish}
 }
 
 // featuresValue is what is switched on.

@@ -82,7 +82,7 @@ func TestWatchersCostEtcdNothing(t *testing.T) {
 	var tails sync.WaitGroup
 	for range each {
 		tails.Go(func() {
-			_ = s.Tail(ctx, "quiet/0", "f", 0, func(etcdstore.Piece) error { return nil })
+			_ = s.Tail(ctx, etcdstore.TailArgs{Lock: "quiet/0", File: "f"}, func(etcdstore.Piece) error { return nil })
 		})
 	}
 	for _, l := range all {
@@ -280,7 +280,7 @@ func TestWatchEndsWithItsStore(t *testing.T) {
 	storetest.Await(t, "the state", l.begun)
 	tail := make(chan error, 1)
 	go func() {
-		tail <- s.Tail(t.Context(), "l", "f", 0, func(etcdstore.Piece) error { return nil })
+		tail <- s.Tail(t.Context(), etcdstore.TailArgs{Lock: "l", File: "f"}, func(etcdstore.Piece) error { return nil })
 	}()
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: %v", err)
@@ -306,7 +306,7 @@ func TestTailMissesNothing(t *testing.T) {
 	var got strings.Builder
 	done := make(chan error, 1)
 	go func() {
-		done <- a.Tail(ctx, "l", "f", 0, func(p etcdstore.Piece) error {
+		done <- a.Tail(ctx, etcdstore.TailArgs{Lock: "l", File: "f"}, func(p etcdstore.Piece) error {
 			mu.Lock()
 			defer mu.Unlock()
 			got.Write(p.Data)

@@ -7,54 +7,105 @@ import (
 	"maps"
 	"slices"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
 )
 
-// Read returns a piece of a file, from offset on: at most limit bytes, and never more than
-// [MaxRead], which limit 0 stands for. It sees every section that was published before it began,
-// and may see later ones.
+// Read returns a piece of a file, from an offset on: at most Limit bytes. It sees every section
+// that was published before it began, and may see later ones. All of it is of one life; to read on
+// in the same one, pass the piece's with the next.
 //
-//   - a piece, nil: Data is all of that range that the file has: nothing, if offset is at its end
-//     or behind it.
-//   - [ErrFileNotFound]: the lock has no such file (yet).
+//   - a piece, nil: Data is all of that range that the file has: nothing, if the offset is at its
+//     end or behind it.
+//   - [ErrFileNotFound]: the lock has no such file (yet, or any more).
+//   - [ErrFileChanged]: it is another life than the one that was passed.
+//   - [ErrOffsetGone]: the offset was cut off.
 //   - [ErrNoSpace]: etcd is full, and sections that were published cannot be folded; and they are
 //     too much, [MaxSection] or more, to be read as they are.
 //   - [ErrMalformed]: the file, or a section that is published and not folded, cannot be read.
 //   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
 //   - any other, ctx's included: the file was not read. The call may be repeated.
-func (s *Store) Read(ctx context.Context, lock, file string, offset int64, limit int) (Piece, error) {
-	if err := errors.Join(CheckLock(lock), checkFile(file)); err != nil {
+func (s *Store) Read(ctx context.Context, args ReadArgs) (Piece, error) {
+	if err := errors.Join(CheckLock(args.Lock), checkFile(args.File), args.Life.check()); err != nil {
 		return Piece{}, err
 	}
-	if offset < 0 || limit < 0 {
-		return Piece{}, fmt.Errorf("%w: offset %d, limit %d: want neither negative", ErrInvalidArgument, offset, limit)
+	if args.Offset < 0 || args.Limit < 0 {
+		return Piece{}, fmt.Errorf("%w: offset %d, limit %d: want neither negative", ErrInvalidArgument, args.Offset, args.Limit)
 	}
-	if limit == 0 || limit > MaxRead {
-		limit = MaxRead
+	if args.Limit == 0 || args.Limit > MaxRead {
+		args.Limit = MaxRead
 	}
-	h, err := s.published(ctx, lock, file)
-	if errors.Is(err, ErrNoSpace) {
-		return s.readUnfolded(ctx, lock, file, offset, limit, err)
-	}
+	g, err := s.current(ctx, args.Lock, args.File)
 	if err != nil {
 		return Piece{}, err
 	}
-	if h.rev == 0 {
-		return Piece{}, fmt.Errorf("%w: %s of lock %s", ErrFileNotFound, quoted(file), quoted(lock))
+	for {
+		p, late, err := s.piece(ctx, args, g)
+		if !late {
+			return p, err
+		}
+		// What was read may have been cleaned away, or be of another file, if the head was changed
+		// since.
+		again, looked := s.current(ctx, args.Lock, args.File)
+		if looked != nil {
+			return Piece{}, looked
+		}
+		if again.was.is(g.was) {
+			return p, err
+		}
+		g = again
 	}
-	p := Piece{Offset: offset, Size: h.Size, Token: h.Token, N: h.N}
-	if offset < h.Size {
-		p.Data, err = s.bytes(ctx, lock, file, h.headValue, offset, min(offset+int64(limit), h.Size))
+}
+
+// check is [ErrInvalidArgument] of what is no version.
+func (v Version) check() error {
+	if v.Token < 0 || v.Token == 0 && v.N != 0 {
+		return fmt.Errorf("%w: version %d.%d: want a token above 0, or none", ErrInvalidArgument, v.Token, v.N)
 	}
-	return p, err
+	return nil
+}
+
+// current is a file as it is with all that was published before the call. If that cannot be folded,
+// it is what it comes to.
+func (s *Store) current(ctx context.Context, lock, file string) (*growth, error) {
+	h, err := s.published(ctx, lock, file)
+	if errors.Is(err, ErrNoSpace) {
+		return s.unfoldedFile(ctx, lock, file, err)
+	}
+	return growthOf(h, 0), err
+}
+
+// piece reads a piece of a file. late: it relies on chunks that are gone, or were made after the
+// file's head was put: whether the head is still that has to be looked at.
+func (s *Store) piece(ctx context.Context, args ReadArgs, g *growth) (p Piece, late bool, err error) {
+	p = Piece{Offset: args.Offset, Size: g.end() - g.Base, Token: g.Token, N: g.N, Start: g.Start - g.Base, Life: g.life()}
+	switch {
+	case !g.exists():
+		return Piece{}, false, fmt.Errorf("%w: %s of lock %s", ErrFileNotFound, quoted(args.File), quoted(args.Lock))
+	case args.Life != Version{} && args.Life != p.Life:
+		return Piece{}, false, fmt.Errorf("%w: %s of lock %s", ErrFileChanged, quoted(args.File), quoted(args.Lock))
+	case args.Offset < p.Start:
+		return Piece{}, false, &OffsetGoneError{p.Start, p.Life}
+	case args.Offset >= p.Size:
+		return p, false, nil
+	}
+	from := g.Base + args.Offset
+	to := min(from+int64(args.Limit), g.end())
+	if from < g.Size {
+		p.Data, late, err = s.bytes(ctx, args.Lock, args.File, g, from, min(to, g.Size))
+	}
+	if to > g.Size {
+		p.Data = append(p.Data, g.data[max(from-g.Size, 0):to-g.Size]...)
+	}
+	return p, late, err
 }
 
 // published is a file's head, with every section in it that was published before the call: those
 // that are not folded yet are folded first, or it is [ErrNoSpace]. One that is published meanwhile
-// may be in it, and is not waited for. A file that does not exist has a head of revision 0.
+// may be in it, and is not waited for. A file that was never made has a head of revision 0.
 func (s *Store) published(ctx context.Context, lock, file string) (head, error) {
 	told, whole := s.features.on(featurePublish), int64(0)
 	if told {
@@ -91,26 +142,27 @@ func (s *Store) published(ctx context.Context, lock, file string) (head, error) 
 	return parseHead(kv)
 }
 
-// bytes reads a file from one offset to before another, which lies within the head. The chunks may
-// go on beyond that: behind the head is what a fold has put there that is not finished, or never
-// will be.
+// bytes reads a file from one position to before another, which lies within the head. The chunks
+// may go on beyond that: behind the head is what a fold has put there that is not finished, or
+// never will be.
 //
 //	head at 3000, one chunk at 0 with 3500 bytes: the last 500 are of a fold whose last step
 //	has not come yet, and which may still be broken off
 //
 // What lies within the head never changes, though a chunk may grow. So the pages need not be of one
-// revision.
-func (s *Store) bytes(ctx context.Context, lock, file string, h headValue, from, to int64) ([]byte, error) {
-	data := make([]byte, 0, to-from)
+// revision. But chunks that can go are cleaned away; and once a head is buried, others may be put
+// at the same positions. These were made after the head was put. late: either looks so.
+func (s *Store) bytes(ctx context.Context, lock, file string, g *growth, from, to int64) (data []byte, late bool, err error) {
+	data = make([]byte, 0, to-from)
 	chunks := scan{
-		from: s.keys.chunk(lock, file, max(0, from-h.Chunk+1)), // the chunk with `from` in it begins here or later
+		from: s.keys.chunk(lock, file, max(0, from-g.Chunk+1)), // the chunk with `from` in it begins here or later
 		end:  s.keys.chunk(lock, file, to),
 		page: MaxRead / smallChunk,
 	}
 	at := from
 	for resp, err := range s.pages(ctx, &chunks) {
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, kv := range resp.Kvs {
 			begin, ok := s.keys.parseChunk(lock, file, string(kv.Key))
@@ -118,20 +170,21 @@ func (s *Store) bytes(ctx context.Context, lock, file string, h headValue, from,
 				s.quarantine.add(string(kv.Key), errKey)
 				continue
 			}
-			if begin > at || int64(len(kv.Value)) > h.Chunk {
-				return nil, notWhole(lock, file, at)
+			if begin > at || int64(len(kv.Value)) > g.Chunk {
+				return nil, true, notWhole(lock, file, at-g.Base)
 			}
 			if have := begin + int64(len(kv.Value)); have > at {
 				upto := min(have, to)
 				data = append(data, kv.Value[at-begin:upto-begin]...)
 				at = upto
+				late = late || kv.CreateRevision > g.was.rev
 			}
 		}
 	}
 	if at < to {
-		return nil, notWhole(lock, file, at)
+		return nil, true, notWhole(lock, file, at-g.Base)
 	}
-	return data, nil
+	return data, late, nil
 }
 
 // notWhole is that no chunk holds a byte of a file, or one that no fold has written.
@@ -142,32 +195,34 @@ func notWhole(lock, file string, at int64) error {
 // tailPiece bounds what a tail has on its way to its client, of hundreds that may be slow.
 const tailPiece = 128 << 10
 
-// Tail sends a file's bytes from offset on, and then those of every section that is published, in
-// pieces of at most 128 KiB. A file that does not exist is waited for. send is called in the
-// caller's goroutine. Tail goes on until there is an error, which it returns:
+// Tail sends a file's bytes from an offset on, and then those of every section that is published,
+// in pieces of at most 128 KiB. A file that does not exist is waited for. What was cut off before
+// it was sent is left out, and a file that is replaced begins anew, at offset 0 of its new life;
+// lives may be left out, and are never mixed. The piece says so. send is called in the caller's
+// goroutine. Tail goes on until there is an error, which it returns:
 //
 //   - send's error, as it is.
 //   - the cause of ctx's end.
 //   - [ErrNoQuorum], [ErrClosed]: this store cannot read any more; another may, from the offset
-//     behind the last piece on.
+//     behind the last piece on, of its life.
 //   - [ErrInvalidName], [ErrInvalidArgument]: nothing was asked of etcd.
 //   - any other, as from [Store.Read].
-func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send func(Piece) error) error {
-	if err := errors.Join(CheckLock(lock), checkFile(file)); err != nil {
+func (s *Store) Tail(ctx context.Context, args TailArgs, send func(Piece) error) error {
+	if err := errors.Join(CheckLock(args.Lock), checkFile(args.File), args.Life.check()); err != nil {
 		return err
 	}
-	if offset < 0 {
-		return fmt.Errorf("%w: offset %d: want 0 or more", ErrInvalidArgument, offset)
+	if args.Offset < 0 {
+		return fmt.Errorf("%w: offset %d: want 0 or more", ErrInvalidArgument, args.Offset)
 	}
 	// A section is published with a change of its lock's key, or of latest/L. What is published
 	// from now on is told, and what was before is in what is read next.
-	t := s.mirror.feed.joinTail(lock)
-	defer s.mirror.feed.leaveTail(lock, t)
+	t := s.mirror.feed.joinTail(args.Lock)
+	defer s.mirror.feed.leaveTail(args.Lock, t)
 	s.tails.join(s)
 	defer s.tails.leave()
+	f := following{s: s, at: ReadArgs{args.Lock, args.File, args.Offset, tailPiece, args.Life}, send: send, told: args.Life}
 	for {
-		var err error
-		if offset, err = s.catchUp(ctx, lock, file, offset, send); err != nil {
+		if err := f.catchUp(ctx); err != nil {
 			return err
 		}
 		if err := s.hear(ctx, t.wink); err != nil {
@@ -176,24 +231,65 @@ func (s *Store) Tail(ctx context.Context, lock, file string, offset int64, send 
 	}
 }
 
-// catchUp sends what a file has from offset on, and returns the offset behind it.
-func (s *Store) catchUp(ctx context.Context, lock, file string, offset int64, send func(Piece) error) (int64, error) {
+// following is a tail on its way.
+type following struct {
+	s    *Store
+	at   ReadArgs // what it reads next
+	send func(Piece) error
+
+	told    Version // the life of what was sent; zero: nothing was
+	removed bool    // that it ended with a removal was sent, and nothing since
+	next    Piece   // what is to be said with the next piece
+}
+
+// catchUp sends what a file has that was not sent.
+func (f *following) catchUp(ctx context.Context) error {
 	for {
-		p, err := s.Read(ctx, lock, file, offset, tailPiece)
-		if errors.Is(err, ErrFileNotFound) {
-			return offset, nil
+		p, err := f.s.Read(ctx, f.at)
+		gone, isGone := errors.AsType[*OffsetGoneError](err)
+		switch {
+		case errors.Is(err, ErrFileNotFound):
+			return f.isRemoved()
+		case errors.Is(err, ErrFileChanged):
+			f.restart()
+			continue
+		case isGone:
+			f.at.Offset, f.at.Life = gone.Start, gone.Life
+			f.next.Cut = true
+			continue
+		case err != nil:
+			return err
 		}
-		if err != nil {
-			return offset, err
+		p.Cut, p.Replaced = f.next.Cut, f.next.Replaced
+		f.at.Life, f.told, f.removed = p.Life, p.Life, false
+		if len(p.Data) == 0 && !p.Cut && !p.Replaced {
+			return nil
 		}
-		if len(p.Data) == 0 {
-			return offset, nil
+		if err := f.send(p); err != nil {
+			return err
 		}
-		if err := send(p); err != nil {
-			return offset, err
-		}
-		offset += int64(len(p.Data))
+		f.at.Offset += int64(len(p.Data))
+		f.next = Piece{}
 	}
+}
+
+// isRemoved says that there is no such file any more, once.
+func (f *following) isRemoved() error {
+	if f.removed || f.told == (Version{}) {
+		return nil
+	}
+	if err := f.send(Piece{Offset: f.at.Offset, Life: f.told, Removed: true}); err != nil {
+		return err
+	}
+	f.removed = true
+	f.restart()
+	return nil
+}
+
+// restart has it go on with another life.
+func (f *following) restart() {
+	f.at.Offset, f.at.Life = 0, Version{}
+	f.next = Piece{Replaced: true}
 }
 
 // ListFiles returns the files of a lock or, if lock is empty, of all locks, by name, in pages of at
@@ -228,7 +324,7 @@ func (s *Store) listFiles(ctx context.Context, lock string, limit int, after str
 	if err != nil {
 		return nil, "", err
 	}
-	var missing map[string]File // in what is folded
+	var missing map[string]*File // in what is folded
 	if err = s.space.foldable(); err == nil && after == "" {
 		err = fold(ctx)
 	}
@@ -238,34 +334,34 @@ func (s *Store) listFiles(ctx context.Context, lock string, limit int, after str
 	if err != nil {
 		return nil, "", err
 	}
-	resp, err := s.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(int64(limit)))
-	if err != nil {
-		return nil, "", err
-	}
 	found := map[string]File{} // by key
-	last := end
-	for _, kv := range resp.Kvs {
-		lock, name, ok := s.keys.parseHead(string(kv.Key))
-		h, err := headIn(kv)
-		if !ok {
-			err = errKey
-		}
+	last, more := from, true   // all before last is found
+	for more && len(found) < limit {
+		resp, err := s.get(ctx, last, clientv3.WithRange(end), clientv3.WithLimit(int64(limit)))
 		if err != nil {
-			s.quarantine.add(string(kv.Key), err)
-			continue
+			return nil, "", err
 		}
-		found[string(kv.Key)] = File{Lock: lock, Name: name, Size: h.Size, Token: h.Token, N: h.N}
-	}
-	if resp.More {
-		last = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
-	}
-	for key, f := range missing {
-		if key >= from && key < last && f.Size >= found[key].Size {
-			found[key] = f
+		for _, kv := range resp.Kvs {
+			if f, ok := s.fileOf(kv); ok {
+				found[string(kv.Key)] = f
+			}
+		}
+		begin := last
+		if last, more = end, resp.More; more {
+			last = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+		}
+		for key, f := range missing {
+			switch was := found[key]; {
+			case key < begin || key >= last:
+			case f == nil:
+				delete(found, key)
+			case f.Version().compare(was.Version()) >= 0: // else it is folded by now
+				found[key] = *f
+			}
 		}
 	}
 	keys := slices.Sorted(maps.Keys(found))
-	more := resp.More || len(keys) > limit
+	more = more || len(keys) > limit
 	for _, key := range keys[:min(limit, len(keys))] {
 		files = append(files, found[key])
 		next = key[len(family):]
@@ -274,6 +370,25 @@ func (s *Store) listFiles(ctx context.Context, lock string, limit int, after str
 		next = ""
 	}
 	return files, next, nil
+}
+
+// fileOf is the file that a head's key stands for, if there is one.
+func (s *Store) fileOf(kv *mvccpb.KeyValue) (File, bool) {
+	lock, name, ok := s.keys.parseHead(string(kv.Key))
+	h, err := headIn(kv)
+	if !ok {
+		err = errKey
+	}
+	if err != nil {
+		s.quarantine.add(string(kv.Key), err)
+		return File{}, false
+	}
+	return growthOf(h, 0).file(lock, name), h.exists()
+}
+
+// file is what is known of a file.
+func (g *growth) file(lock, name string) File {
+	return File{Lock: lock, Name: name, Size: g.end() - g.Base, Token: g.Token, N: g.N, Start: g.Start - g.Base, Life: g.life()}
 }
 
 // findAndFold folds what is published of every lock, before it returns, but for those of which

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -175,54 +176,46 @@ var errOvertaken = errors.New("overtaken")
 // it up must put the same chunks; and what several sections come to depends on which of them are
 // folded together: 5 with 6 fills a chunk that 5 alone does not.
 //
-// Of a section that was held the marker is compared. A bundle is not: whoever folds it puts
-// folded/L. So if that is as it was when the bundle was there, it was not folded since; and heads
-// that are newer than that are not gone by.
+// Of a section that was held the marker is compared. Of bundles the oldest is: sections are folded
+// in order, so that none of the others is folded before it. The heads would not do. A section that
+// removes a file which is not there changes none; and one that was removed is buried at some time,
+// after which there is no head, as before it.
 //
 // A section has more files than its bound if its client went back and forth between servers, each
-// of which counts by itself. What compares and moves as many heads etcd does not take. So instead
-// of its own heads all of the lock's are compared, as one range: none was put since the revision,
-// so that each is what was read after it, and is not to be remembered from before. And they are
-// moved by transactions inside the last one.
+// of which counts by itself; and what can go of files is put beside their heads. What compares and
+// puts as many etcd does not take. So instead of its own heads all of the lock's are compared, as
+// one range: none was put since the revision, so that each is what was read after it, and is not to
+// be remembered from before. And they are moved by transactions inside the last one.
 func (s *Store) fold(ctx context.Context, lock string, o oldestSections) (through int64, err error) {
 	secs, rev := o.secs, o.rev
 	var guard []*pb.Compare
 	var files []string
-	sizes, versions := map[string]int{}, map[string]Version{}
+	sizes, soiled := map[string]int{}, map[string]struct{}{}
 	bundled := false
 	for _, sec := range secs {
 		if sec.bundle == "" {
 			guard = append(guard, op.ModifiedAt(s.keys.marker(lock, sec.Token), sec.marker))
-		} else {
+		} else if !bundled {
 			bundled = true
+			guard = append(guard, op.ModifiedAt(sec.bundle, sec.Token))
 		}
 		for _, r := range sec.records {
-			if _, ok := versions[r.file]; !ok {
-				files = append(files, r.file)
+			if _, ok := sizes[r.File]; !ok {
+				files = append(files, r.File)
 			}
-			sizes[r.file] += len(r.data)
-			versions[r.file] = sec.Version
+			sizes[r.File] += len(r.Data)
+			if r.Kind != Append {
+				soiled[r.File] = struct{}{}
+			}
 		}
 	}
-	bytes := make(map[string][]byte, len(files))
-	for _, sec := range secs {
-		for _, r := range sec.records {
-			if bytes[r.file] == nil {
-				bytes[r.file] = make([]byte, 0, sizes[r.file])
-			}
-			bytes[r.file] = append(bytes[r.file], r.data...)
-		}
-	}
-	if bundled {
-		guard = append(guard, op.ModifiedBy(s.keys.folded(lock), rev))
-	}
-	many := len(files) > MaxSectionFiles
+	many := len(files)+len(soiled) > MaxSectionFiles
 	if many {
 		guard = append(guard, op.AllModifiedBy(s.keys.heads(lock), rev))
 	}
 	var chunks, last []*pb.RequestOp
-	grown := make([]head, len(files))
-	for i, file := range files {
+	grown := make(map[string]*growth, len(files))
+	for _, file := range files {
 		key := s.keys.head(lock, file)
 		f, known := s.heads.get(key)
 		if !known || many {
@@ -233,25 +226,32 @@ func (s *Store) fold(ctx context.Context, lock string, o oldestSections) (throug
 		if !many {
 			guard = append(guard, op.ModifiedAt(key, f.rev))
 		}
-		if bundled && f.rev > rev {
-			s.heads.drop(key)
-			return 0, errOvertaken
-		}
-		grown[i] = f
+		grown[file] = growthOf(f, sizes[file])
 	}
-	tails, err := s.lastChunks(ctx, lock, files, grown, sizes)
+	named := s.features.on(featureLife)
+	for _, sec := range secs {
+		for _, r := range sec.records {
+			grown[r.File].operate(r.Operation, sec.Version, named)
+		}
+	}
+	tails, err := s.lastChunks(ctx, lock, files, grown)
 	if err != nil {
 		return 0, err
 	}
-	for i, file := range files {
-		f := &grown[i]
-		puts, err := s.grow(lock, file, &f.headValue, tails[file], bytes[file])
+	for _, file := range files {
+		g := grown[file]
+		if !g.changed {
+			continue
+		}
+		puts, err := s.grow(lock, file, &g.headValue, tails[file], g.data)
 		if err != nil {
 			return 0, err
 		}
-		f.Token, f.N = versions[file].Token, versions[file].N
 		chunks = append(chunks, puts...)
-		last = append(last, op.Put(s.keys.head(lock, file), encode(f.headValue)))
+		last = append(last, op.Put(s.keys.head(lock, file), encode(g.headValue)))
+		if g.soils {
+			last = append(last, op.Put(s.keys.garbage(lock, file), encode(g.garbage())))
+		}
 	}
 	// The last step moves the heads, and does away with what the file now has.
 	for _, sec := range secs {
@@ -298,17 +298,17 @@ func (s *Store) fold(ctx context.Context, lock string, o oldestSections) (throug
 		}
 		rev = resp.Header.Revision
 	}
-	for i, file := range files {
-		grown[i].rev = rev
-		s.heads.set(s.keys.head(lock, file), grown[i])
+	for _, file := range files {
+		g := grown[file]
+		if !g.changed {
+			continue
+		}
+		s.heads.set(s.keys.head(lock, file), head{g.headValue, rev, cmp.Or(g.was.made, rev)})
+		if g.soils {
+			s.cleans.add(fileKey{lock, file})
+		}
 	}
 	return o.through, nil
-}
-
-// head is a file's head and the revision it is from, 0 if the file does not exist.
-type head struct {
-	headValue
-	rev int64
 }
 
 func (s *Store) headOf(ctx context.Context, lock, file string) (head, error) {
@@ -317,48 +317,65 @@ func (s *Store) headOf(ctx context.Context, lock, file string) (head, error) {
 		return head{}, err
 	}
 	if len(resp.Kvs) == 0 {
-		return head{headValue: headValue{Chunk: chunkSize}}, nil
+		return noHead(), nil
 	}
 	return parseHead(resp.Kvs[0])
 }
 
 // parseHead is the head that a file's key has.
 func parseHead(kv *mvccpb.KeyValue) (head, error) {
-	v, err := headIn(kv)
+	h, err := headIn(kv)
 	if err != nil {
 		return head{}, malformedKey(kv, err)
 	}
-	return head{v, kv.ModRevision}, nil
+	return h, nil
 }
 
-// lastChunks reads the last chunks of files that stay small with so many bytes more, as far as
-// their heads say that they are readable.
-func (s *Store) lastChunks(ctx context.Context, lock string, files []string, heads []head, more map[string]int) (map[string][]byte, error) {
-	var small []int
-	for i, file := range files {
-		if old := heads[i].Size - heads[i].Last; old > 0 && more[file] > 0 && old+int64(more[file]) <= smallChunk {
-			small = append(small, i)
+// lastChunks reads the last chunks of files that stay small with what is new, as far as their heads
+// say that they are readable.
+//
+// One that is not there may be cleaned away, if the head is not what it was any more.
+func (s *Store) lastChunks(ctx context.Context, lock string, files []string, grown map[string]*growth) (map[string][]byte, error) {
+	var small []string
+	for _, file := range files {
+		if grown[file].joins() {
+			small = append(small, file)
 		}
 	}
 	tails := make(map[string][]byte, len(small))
 	for part := range slices.Chunk(small, tailsPage) {
 		var gets []*pb.RequestOp
-		for _, i := range part {
-			gets = append(gets, op.Get(s.keys.chunk(lock, files[i], heads[i].Last)))
+		for _, file := range part {
+			gets = append(gets, op.Get(s.keys.chunk(lock, file, grown[file].Last)))
 		}
 		resp, err := s.engine.Commit(ctx, commit.Txn{Then: gets})
 		if err != nil {
 			return nil, err
 		}
-		for n, i := range part {
-			kv, old := op.First(resp, n), heads[i].Size-heads[i].Last
+		for n, file := range part {
+			g, kv := grown[file], op.First(resp, n)
+			old := g.Size - g.Last
 			if kv == nil || int64(len(kv.Value)) < old {
-				return nil, notWhole(lock, files[i], heads[i].Last)
+				return nil, s.unlessOvertaken(ctx, lock, file, g)
 			}
-			tails[files[i]] = kv.Value[:old:old]
+			tails[file] = kv.Value[:old:old]
 		}
 	}
 	return tails, nil
+}
+
+// unlessOvertaken is that the last chunk of a file is not whole, or [errOvertaken] if its head is
+// another one by now.
+func (s *Store) unlessOvertaken(ctx context.Context, lock, file string, g *growth) error {
+	now, err := s.headOf(ctx, lock, file)
+	switch {
+	case err != nil:
+		return err
+	case now.is(g.was):
+		return notWhole(lock, file, g.Last-g.Base)
+	}
+	s.heads.drop(s.keys.head(lock, file))
+	return errOvertaken
 }
 
 // grow moves a head over new bytes, and returns the puts of the chunks that hold them. They depend

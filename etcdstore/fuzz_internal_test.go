@@ -50,7 +50,7 @@ func FuzzKeys(f *testing.F) {
 	a := acquisition{"a/b", fuzzSession, "7"}
 	for _, key := range []string{
 		k.lock("a/b"), k.waiter(a), k.session(fuzzSession), k.waited("a"), k.record("a", 5, "s1.2"), k.marker("a/b", 5), k.note("a", 5),
-		k.head("a", "f"), k.chunk("a/b", "f", 1<<20), k.session(strings.ToUpper(fuzzSession)), k.lock("a//b"), k.lock(".."), k.marker("a", 0),
+		k.head("a", "f"), k.garbage("a", "f"), k.chunk("a/b", "f", 1<<20), k.session(strings.ToUpper(fuzzSession)), k.lock("a//b"), k.lock(".."), k.marker("a", 0),
 		k.queue("a") + fuzzSession, k.marker("a", 5) + "/1", k.record("a", 5, "x/y"), k.allStaged() + "a//5/x",
 	} {
 		f.Add(key)
@@ -82,6 +82,9 @@ func FuzzKeys(f *testing.F) {
 		}
 		if lock, file, ok := k.parseHead(key); ok {
 			forms = append(forms, k.head(lock, file))
+		}
+		if lock, file, ok := k.parseGarbage(key); ok {
+			forms = append(forms, k.garbage(lock, file))
 		}
 		if len(forms) > 1 || len(forms) == 1 && forms[0] != key {
 			t.Errorf("%q is taken for %q", key, forms)
@@ -160,17 +163,85 @@ func FuzzWaiter(f *testing.F) {
 }
 
 func FuzzRecord(f *testing.F) {
-	f.Add(encodeRecord(7, "f", []byte("data")))
-	f.Add(encodeRecord(1<<63, "f", nil))
+	f.Add(encodeRecord(7, Operation{File: "f", Data: []byte("data")}))
+	f.Add(encodeRecord(1<<63, Operation{File: "f"}))
 	f.Add([]byte{0x80, 0x00, 1, 'f'}) // zero, the long way
 	f.Add([]byte{1, 2, '.', '.'})
+	for _, o := range fuzzOperations() {
+		f.Add(encodeRecord(7, o))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		number, file, data, err := decodeRecord(b)
+		number, o, err := decodeRecord(b)
 		if err != nil {
 			return
 		}
-		if got := encodeRecord(number, file, data); !bytes.Equal(got, b) || checkFile(file) != nil {
-			t.Errorf("%x is read as %d, %q, %x, which is written %x", b, number, file, data, got)
+		if got := encodeRecord(number, o); !bytes.Equal(got, b) || o.check() != nil {
+			t.Errorf("%x is read as %d, %+v, which is written %x; %v", b, number, o, got, o.check())
+		}
+	})
+}
+
+// fuzzOperations are one of each kind.
+func fuzzOperations() []Operation {
+	return []Operation{
+		{File: "f", Data: []byte("data")}, {File: "f", Kind: Replace, Data: []byte("data")}, {File: "f", Kind: Replace}, {File: "f", Kind: Remove},
+		{File: "f", Kind: Cut}, {File: "f", Kind: Cut, Offset: 300}, {File: "f", Kind: Cut, Offset: mostFile},
+	}
+}
+
+func FuzzBundle(f *testing.F) {
+	f.Add(encodeBundle(fuzzOperations()))
+	for _, o := range fuzzOperations() {
+		f.Add(encodeBundle([]Operation{o}))
+	}
+	f.Add([]byte{0, 0, 1, 'f', 0})       // an append, the long way
+	f.Add([]byte{0, 2, 1, 'f', 1, 'x'})  // a removal with data
+	f.Add([]byte{0, 3, 1, 'f', 2, 0x80}) // an offset that is not whole
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ops, err := decodeBundle(b)
+		if err != nil {
+			return
+		}
+		if got := encodeBundle(ops); !bytes.Equal(got, b) {
+			t.Errorf("%x is read as %+v, which is written %x", b, ops, got)
+		}
+		for _, o := range ops {
+			if err := o.check(); err != nil {
+				t.Errorf("%x has %+v: %v", b, o, err)
+			}
+		}
+	})
+}
+
+// What only appends is written as it was before there was anything else, and nothing else is read
+// by those who know that form only: a name of no bytes is malformed to them.
+func TestOperationsOfBefore(t *testing.T) {
+	if got, want := encodeRecord(7, Operation{File: "f", Data: []byte("data")}), []byte("\x07\x01fdata"); !bytes.Equal(got, want) {
+		t.Errorf("a record is written %q; want %q", got, want)
+	}
+	if got, want := encodeBundle([]Operation{{File: "f", Data: []byte("data")}}), []byte("\x01f\x04data"); !bytes.Equal(got, want) {
+		t.Errorf("a bundle is written %q; want %q", got, want)
+	}
+	for _, o := range fuzzOperations()[1:] {
+		if record, bundle := encodeRecord(7, o), encodeBundle([]Operation{o}); record[1] != 0 || bundle[0] != 0 {
+			t.Errorf("%+v is written %q and %q; want a zero where the length of a name was", o, record, bundle)
+		}
+	}
+}
+
+func FuzzGarbage(f *testing.F) {
+	f.Add([]byte(encode(garbageValue{Base: 100, Upto: 70_000, Chunk: chunkSize})))
+	f.Add([]byte(`{"base":-1,"upto":5,"chunk":65536}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		g, err := decodeGarbage(b)
+		if err != nil {
+			return
+		}
+		if again, err := decodeGarbage([]byte(encode(g))); err != nil || again != g {
+			t.Errorf("%+v, written and read again, is %+v, %v", g, again, err)
+		}
+		if at := g.upTo(); at < g.Base || at > g.Base && at+g.Chunk > g.Upto+1 {
+			t.Errorf("of %+v chunks before %d can go", g, at)
 		}
 	})
 }
@@ -178,6 +249,9 @@ func FuzzRecord(f *testing.F) {
 func FuzzHead(f *testing.F) {
 	f.Add([]byte(encode(headValue{Size: 70_000, Chunk: chunkSize, Last: 65_536, Token: 5})), 10)
 	f.Add([]byte(encode(headValue{Chunk: chunkSize, Token: 5})), 100_000)
+	f.Add([]byte(encode(headValue{Size: 9000, Chunk: chunkSize, Last: 8000, Token: 5, Base: 7000, Start: 8500, Life: 4, LifeN: 2})), 10)
+	f.Add([]byte(encode(headValue{Size: 9000, Chunk: chunkSize, Last: 9000, Token: 5, Base: 9000, Start: 9000, Gone: 1})), 10)
+	f.Add([]byte(`{"size":5,"chunk":65536,"last":0,"token":5,"base":3,"start":2}`), 1)
 	f.Add([]byte(`{"size":5,"chunk":0,"last":0,"token":5}`), 1) // ended a server once
 	f.Add([]byte(`{"size":-5,"chunk":9,"last":9,"token":5}`), 1)
 	f.Fuzz(func(t *testing.T, b []byte, more int) {

@@ -47,14 +47,14 @@ func (v vandal) key() string {
 		lock := v.pick("honest/0", "honest/1")
 		return v.pick(
 			"queue/"+lock+"//"+v.segment(), "staged/"+lock+"//"+v.segment(), "commits/"+lock+"//"+v.pick(v.segment(), farAway),
-			"undone/"+lock+"//"+v.pick(v.segment(), farAway), "files/"+lock+"//"+v.segment()+"/", "chunks/"+lock+"//f//"+v.segment(),
+			"undone/"+lock+"//"+v.pick(v.segment(), farAway), "files/"+lock+"//"+v.segment()+"/", "garbage/"+lock+"//"+v.segment()+"/", "chunks/"+lock+"//f//"+v.segment(),
 			"locks/"+lock+"//"+v.segment(), "waited/"+lock+"//"+v.segment())
 	}
 	lock := v.pick("bad", "bad/"+v.pick("1", "2"), v.segment(), v.segment()+"/"+v.segment())
 	return v.pick(
 		"locks/"+lock, "queue/"+lock+"//"+owner, "sessions/"+v.pick(nobody, hex16(int64(v.IntN(9))), v.segment()), "waited/"+lock,
 		"staged/"+lock+"//"+v.token()+v.pick("/1", "/2", "", "/"+v.segment()), "commits/"+lock+"//"+v.token(), "undone/"+lock+"//"+v.token(),
-		"files/"+lock+"//"+v.pick("f", v.segment()), "chunks/"+lock+"//f//"+v.token(), "clients/"+v.segment(),
+		"files/"+lock+"//"+v.pick("f", v.segment()), "garbage/"+lock+"//"+v.pick("f", v.segment()), "chunks/"+lock+"//f//"+v.token(), "clients/"+v.segment(),
 		"cluster/servers/"+v.pick(nobody, v.segment()), "horizon", "numbered")
 }
 
@@ -178,7 +178,7 @@ func looksAtAll(t *testing.T, s *etcdstore.Store) {
 		if _, err := s.Inspect(ctx, lock); err != nil && !errors.Is(err, etcdstore.ErrLockNotFound) {
 			t.Errorf("Inspect(%s): %v", lock, err)
 		}
-		if _, err := s.Read(ctx, lock, "f", 0, 0); err != nil && !errors.Is(err, etcdstore.ErrFileNotFound) && !errors.Is(err, etcdstore.ErrMalformed) {
+		if _, err := s.Read(ctx, etcdstore.ReadArgs{Lock: lock, File: "f"}); err != nil && !errors.Is(err, etcdstore.ErrFileNotFound) && !errors.Is(err, etcdstore.ErrMalformed) {
 			t.Errorf("Read(%s): %v", lock, err)
 		}
 	}

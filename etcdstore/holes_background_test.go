@@ -78,7 +78,7 @@ func TestH4SweepBehindTheMirror(t *testing.T) {
 func TestH8SlowFold(t *testing.T) {
 	t.Parallel()
 	for name, step := range map[string]func(clientv3.Op) bool{
-		"before it reads the head": gets("/dlm/files/"),
+		"before it reads the head": gets("/dlm/files/l//"),
 		"before its last step":     folds,
 	} {
 		t.Run(name, func(t *testing.T) {

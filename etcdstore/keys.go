@@ -25,7 +25,8 @@ import (
 //	commits/<lock>//<token>                the section is readable
 //	undone/<lock>//<token>                 the section was not published
 //	files/<lock>//<file>                   a file's head
-//	chunks/<lock>//<file>//<offset>        a file's bytes
+//	chunks/<lock>//<file>//<position>      a file's bytes
+//	garbage/<lock>//<file>                 what of them can go
 //	horizon                                the highest token whose undone note was dropped
 //	clients/<id>                           what a server remembers of a client with a numbered id
 //	cluster/meta                           the format of all this, and whose it is: see meta.go
@@ -40,7 +41,7 @@ import (
 // a single slash, the range of all records of lock a, staged/a/, would have those of lock a/b in
 // it. Where nothing follows the name, as in locks/, a key is the name and no range is needed.
 //
-// Tokens and offsets are 16 hex digits, so that they sort as numbers.
+// Tokens and positions are 16 hex digits, so that they sort as numbers.
 //
 // The mirror watches one range, from locks/ to the end of sessions/, since a session's end and that
 // of its locks must be told together. Whatever sorts in between is sent to every store, so other
@@ -93,8 +94,9 @@ func (k keys) note(lock string, token int64) string   { return k.notes(lock) + h
 func (k keys) notes(lock string) string               { return string(k) + "undone/" + lock + "//" }
 func (k keys) head(lock, file string) string          { return k.heads(lock) + file }
 func (k keys) heads(lock string) string               { return string(k) + "files/" + lock + "//" }
-func (k keys) chunk(lock, file string, offset int64) string {
-	return k.chunks(lock, file) + hex16(offset)
+func (k keys) garbage(lock, file string) string       { return k.allGarbage() + lock + "//" + file }
+func (k keys) chunk(lock, file string, at int64) string {
+	return k.chunks(lock, file) + hex16(at)
 }
 func (k keys) chunks(lock, file string) string {
 	return k.allChunks() + lock + "//" + file + "//"
@@ -113,14 +115,15 @@ func (k keys) allMarkers() string { return string(k) + "commits/" }
 func (k keys) allNotes() string   { return string(k) + "undone/" }
 func (k keys) allHeads() string   { return string(k) + "files/" }
 func (k keys) allChunks() string  { return string(k) + "chunks/" }
+func (k keys) allGarbage() string { return string(k) + "garbage/" }
 func (k keys) allServers() string { return string(k) + "cluster/servers/" }
 
 // families is what the keys of this store begin with behind its prefix, but for those that are one
 // key. Another store's prefix must not begin so behind this one.
 func families() []string {
 	return []string{
-		"applied/", "bundles/", "chunks/", "clients/", "cluster/", "commits/", "files/", "folded/", "latest/", "locks/", "queue/",
-		"sessions/", "staged/", "undone/", "waited/",
+		"applied/", "bundles/", "chunks/", "clients/", "cluster/", "commits/", "files/", "folded/", "garbage/", "latest/", "locks/",
+		"queue/", "sessions/", "staged/", "undone/", "waited/",
 	}
 }
 
@@ -129,7 +132,7 @@ func (k keys) mirrored() (from, end string) {
 	return k.allLocks(), clientv3.GetPrefixRangeEnd(string(k) + "sessions/")
 }
 
-// hex16 writes a token or an offset.
+// hex16 writes a token or a position.
 func hex16(n int64) string {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], uint64(n))
@@ -264,13 +267,19 @@ func (k keys) parseHead(key string) (lock, file string, ok bool) {
 	return lock, file, ok && isFile(file)
 }
 
-// parseChunk parses the offset in the key of a chunk of a file.
-func (k keys) parseChunk(lock, file, key string) (offset int64, ok bool) {
-	offset16, ok := strings.CutPrefix(key, k.chunks(lock, file))
+// parseGarbage parses the key that says what of a file can go.
+func (k keys) parseGarbage(key string) (lock, file string, ok bool) {
+	lock, file, ok = k.cut(key, k.allGarbage())
+	return lock, file, ok && isFile(file)
+}
+
+// parseChunk parses the position in the key of a chunk of a file.
+func (k keys) parseChunk(lock, file, key string) (at int64, ok bool) {
+	at16, ok := strings.CutPrefix(key, k.chunks(lock, file))
 	if !ok {
 		return 0, false
 	}
-	return parseHex16(offset16)
+	return parseHex16(at16)
 }
 
 // cut parses the lock that a key of a family begins with.

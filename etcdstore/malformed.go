@@ -32,6 +32,7 @@ import (
 //	a bundle     may have been acknowledged, and is not folded, nor what is published after it
 //	a lane       its next publish is refused
 //	a head       its file can neither be read nor grow, nor what is published after that
+//	a garbage    its file is not cleaned, until it is replaced or cut once more
 //
 // Tokens are revisions. So what is about a token was put after it, and a higher one is malformed.
 
@@ -79,6 +80,7 @@ func kinds() []kind {
 		{name: "head", key: "files/", check: checkHead, loses: "its file"},
 		{name: "folded", key: "folded/", check: checkFolded},
 		{name: "forgotten", key: "forgotten", check: checkForgotten, cluster: true},
+		{name: "garbage", key: "garbage/", check: checkGarbage, loses: "what of its file can go, which then stays until the file is replaced or cut once more"},
 		{name: "horizon", key: "horizon", check: checkDecimal(64), cluster: true},
 		{name: "latest", key: "latest/", check: checkLatest, keysOnly: true},
 		{name: "holder", key: "locks/", check: checkHolder},
@@ -236,7 +238,7 @@ func (k keys) isRecord(kv *mvccpb.KeyValue) bool {
 func checkRecord(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
 	sec, err := k.sectionOf(k.allStaged(), kv)
 	if err == nil {
-		_, _, _, err = decodeRecord(kv.Value)
+		_, _, err = decodeRecord(kv.Value)
 	}
 	return sec.lock, err
 }
@@ -269,12 +271,21 @@ func checkHead(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
 }
 
 // headIn is the head that a file's key has.
-func headIn(kv *mvccpb.KeyValue) (headValue, error) {
+func headIn(kv *mvccpb.KeyValue) (head, error) {
 	h, err := decodeHead(kv.Value)
 	if err == nil && h.Token >= kv.ModRevision {
 		err = errToken
 	}
-	return h, err
+	return head{h, kv.ModRevision, kv.CreateRevision}, err
+}
+
+func checkGarbage(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
+	lock, _, ok := k.parseGarbage(string(kv.Key))
+	if !ok {
+		return k.lockIn(k.allGarbage(), kv), errKey
+	}
+	_, err = decodeGarbage(kv.Value)
+	return lock, err
 }
 
 func checkChunk(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
@@ -282,8 +293,8 @@ func checkChunk(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
 	if !ok {
 		return "", errKey
 	}
-	file, offset16, ok := strings.Cut(rest, "//")
-	if _, is := parseHex16(offset16); !ok || !is || !isFile(file) {
+	file, at16, ok := strings.Cut(rest, "//")
+	if _, is := parseHex16(at16); !ok || !is || !isFile(file) {
 		return lock, errKey
 	}
 	return lock, nil
@@ -415,7 +426,7 @@ func (s *Store) after(key string) string {
 
 // Repair removes a key that is malformed, as it was put at a revision. A holder's is removed as by
 // an eviction, so that the next who waits gets the lock. With a file's head go its chunks, which
-// nobody could tell any more what they are of. It returns
+// nobody could tell any more what they are of, so that its positions may begin anew. It returns
 //
 //   - true, nil: it was removed.
 //   - false, nil: it is not there, or was put anew since: a repeat finds it so.
@@ -453,7 +464,7 @@ func (s *Store) Repair(ctx context.Context, key string, rev int64) (removed bool
 func (s *Store) remove(ctx context.Context, key string, rev int64) (removed bool, err error) {
 	t := commit.Txn{If: []*pb.Compare{op.ModifiedAt(key, rev)}, Then: []*pb.RequestOp{op.Delete(key)}}
 	if lock, file, ok := s.keys.parseHead(key); ok {
-		t.Then = append(t.Then, op.DeletePrefix(s.keys.chunks(lock, file)))
+		t.Then = s.deleteFile(lock, file)
 	}
 	resp, err := s.engine.Alone(ctx, t)
 	if err != nil {

@@ -84,6 +84,9 @@ func TestForeignKeys(t *testing.T) {
 		"chunk":              "chunks/a//f//\xff",
 		"chunk, first":       "chunks/a//f//!",
 		"chunk, odd":         "chunks/a//f//0000000000000000x",
+		"garbage":            "garbage/a//\xff",
+		"garbage of none":    "garbage/\xff//f",
+		"garbage, no value":  "garbage/a//f",
 		"client":             "clients/\xff",
 		"server":             "cluster/servers/\xff",
 		"mirrored":           "nowhere",
@@ -152,6 +155,11 @@ func TestMalformedHead(t *testing.T) {
 		"chunk, huge":     `{"size":5,"chunk":9223372036854775807,"last":0,"token":2}`,
 		"size, huge":      `{"size":9223372036854775807,"chunk":65536,"last":9223372036854775806,"token":2}`,
 		"token, far away": `{"size":0,"chunk":65536,"last":0,"token":9223372036854775807}`,
+		"base, negative":  `{"size":5,"chunk":65536,"last":0,"token":2,"base":-1}`,
+		"start, behind":   `{"size":5,"chunk":65536,"last":0,"token":2,"start":6}`,
+		"start, before":   `{"size":5,"chunk":65536,"last":3,"token":2,"base":3,"start":2}`,
+		"life, far away":  `{"size":5,"chunk":65536,"last":0,"token":2,"life":3}`,
+		"gone, not empty": `{"size":5,"chunk":65536,"last":0,"token":2,"gone":1}`,
 		"no head":         "\xff",
 		"empty":           "",
 	} {
@@ -165,7 +173,7 @@ func TestMalformedHead(t *testing.T) {
 				c.Publish("bad", "f", strings.Repeat("x", 5000))
 			}
 			for _, s := range []*etcdstore.Store{s, openStore(t, etcd)} {
-				_, err := s.Read(storetest.Bounded(t), "bad", "f", 0, 0)
+				_, err := s.Read(storetest.Bounded(t), etcdstore.ReadArgs{Lock: "bad", File: "f"})
 				if err == nil || !strings.Contains(err.Error(), "dlm repair") {
 					t.Errorf("Read: %v; want an error that names the remedy", err)
 				}
@@ -254,7 +262,7 @@ func TestMalformedChunk(t *testing.T) {
 		c.Publish(lock, "f", text)
 		storetest.WantContents(t, s, lock, "f", text)
 		intrude(t, etcd, "chunks/"+lock+"//f//"+hex16(0), value)
-		if p, err := s.Read(storetest.Bounded(t), lock, "f", 0, 0); err == nil || !strings.Contains(err.Error(), "only a backup has that") {
+		if p, err := s.Read(storetest.Bounded(t), etcdstore.ReadArgs{Lock: lock, File: "f"}); err == nil || !strings.Contains(err.Error(), "only a backup has that") {
 			t.Errorf("%s: Read = %d bytes, %v; want an error that names the remedy", lock, len(p.Data), err)
 		}
 	}

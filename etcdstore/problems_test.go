@@ -98,6 +98,8 @@ func malformedKeys() map[string]struct {
 		"commits/a//" + farAway:               {kind: "marker", lock: "a"},
 		"files/a//\xff":                       {kind: "head", lock: "a"},
 		"files/a//f":                          {value: `{"size":5}`, kind: "head", lock: "a", loses: true},
+		"garbage/a//\xff":                     {kind: "garbage", lock: "a"},
+		"garbage/a//g":                        {value: `{"base":2,"upto":1,"chunk":65536}`, kind: "garbage", lock: "a", loses: true},
 		"locks/\xff":                          {kind: "holder"},
 		"locks/a":                             {value: "\xff", kind: "holder", lock: "a"},
 		"locks/b":                             {value: nobody + ".1\x00{}", kind: "holder", lock: "b"}, // on no lease
@@ -184,7 +186,7 @@ func TestRepairedFile(t *testing.T) {
 	c.Publish("a", "f", strings.Repeat("old", 50_000))
 	storetest.WantContents(t, s, "a", "f", strings.Repeat("old", 50_000))
 	intrude(t, etcd, "files/a//f", "x")
-	_, err := other.Read(storetest.Bounded(t), "a", "f", 0, 0)
+	_, err := other.Read(storetest.Bounded(t), etcdstore.ReadArgs{Lock: "a", File: "f"})
 	storetest.Want(t, "Read", err, etcdstore.ErrMalformed)
 	head := problems(t, other)["files/a//f"]
 	if removed, err := other.Repair(storetest.Bounded(t), head.Key, head.Revision); err != nil || !removed {

@@ -173,7 +173,8 @@ func (p *publishing) lives() []*pb.Compare {
 //
 //   - [ErrOutcomeUnknown]: a later publish of the lane has come first, or it was first sent so long
 //     ago that what became of it is forgotten. It will not be published from now on.
-//   - [ErrFeatureOff]: the cluster does not publish in one call yet.
+//   - [ErrFeatureOff]: the cluster does not publish in one call yet, or does not replace, remove or
+//     cut files.
 //   - [ErrTooLarge], [ErrQuota]: it has more than [MaxPublish] bytes, or more than [MaxOperations]
 //     operations or [MaxPublishFiles] files. Nothing was asked of etcd.
 //   - [ErrSessionExpired]: there is no such session (any more). The publish is not made, and no
@@ -203,7 +204,7 @@ func (p *publishing) check() error {
 	}
 	files := map[string]struct{}{}
 	for _, o := range args.Operations {
-		if err := checkFile(o.File); err != nil {
+		if err := errors.Join(o.check(), p.s.mayOperate(o)); err != nil {
 			return err
 		}
 		if files[o.File] = struct{}{}; len(files) > MaxPublishFiles {

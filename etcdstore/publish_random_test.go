@@ -85,6 +85,11 @@ func TestPublishRandomly(t *testing.T) {
 			}
 		}
 	})
+	readers := map[string]*livesSeen{"l0": {}, "l1": {}}
+	for lock, seen := range readers {
+		running.Go(func() { seen.readRandomly(ctx, stores[0], lock) })
+		running.Go(func() { seen.tail(ctx, stores[1], lock) })
+	}
 	running.Wait()
 	for _, s := range stores {
 		s.Before(nil)
@@ -93,13 +98,16 @@ func TestPublishRandomly(t *testing.T) {
 	}
 	published := 0
 	for _, lock := range []string{"l0", "l1"} {
-		published += wantPublished(t, lock, storetest.Contents(t, stores[0], lock, "f"), all, held)
+		text := storetest.Contents(t, stores[0], lock, "f")
+		published += wantPublished(t, lock, text, all, held)
+		readers[lock].check(t, stores[0], lock, text)
 	}
 	t.Logf("%d publishes, %d of them published, and %d sections of holders", len(all), published, len(held))
 	if published == 0 || len(held) == 0 {
 		t.Error("nothing was tried")
 	}
 	gone(t, etcd, "bundles/")
+	atRest(t, etcd, "/dlm/")
 }
 
 // publishRandomly publishes, and repeats that, until ctx ends.
@@ -158,12 +166,12 @@ func publishRandomly(ctx context.Context, p *publisher, rng *rand.Rand, stores [
 			args.Wait = []time.Duration{0, 20 * time.Millisecond, time.Second, etcdstore.WaitForever}[rng.IntN(4)]
 		}
 		if rng.IntN(2) == 0 {
-			if read, err := stores[rng.IntN(len(stores))].Read(ctx, p.lock, "f", 0, 1); err == nil || errors.Is(err, etcdstore.ErrFileNotFound) {
+			if read, err := stores[rng.IntN(len(stores))].Read(ctx, etcdstore.ReadArgs{Lock: p.lock, File: "f", Limit: 1}); err == nil || errors.Is(err, etcdstore.ErrFileNotFound) {
 				args.If = ifSize("f", read.Size)
 			}
 		}
 		half := textOf(args)[:2]
-		args.Operations = []etcdstore.Operation{appendTo("f", half), appendTo("g", "x"), appendTo("f", textOf(args)[2:])}
+		args.Operations = []etcdstore.Operation{appendTo("f", half), operationOf(textOf(args)), appendTo("f", textOf(args)[2:])}
 		of(textOf(args))
 		for tries := 0; ctx.Err() == nil && !deliver(args) && tries < 10; tries++ {
 		}

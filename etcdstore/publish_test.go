@@ -200,7 +200,7 @@ func TestPublishIsTailed(t *testing.T) {
 	var tails sync.WaitGroup
 	for _, via := range []*etcdstore.Store{s, other} {
 		tails.Go(func() {
-			_ = via.Tail(ctx, "l", "f", 0, func(piece etcdstore.Piece) error {
+			_ = via.Tail(ctx, etcdstore.TailArgs{Lock: "l", File: "f"}, func(piece etcdstore.Piece) error {
 				pieces <- string(piece.Data)
 				return nil
 			})

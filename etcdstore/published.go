@@ -35,8 +35,7 @@ type record struct {
 	key     string
 	created int64
 	number  uint64
-	file    string
-	data    []byte
+	Operation
 }
 
 // records reads a section's records, in the order in which they are to be in its files.
@@ -69,7 +68,7 @@ func (s *Store) inOrder(kvs []*mvccpb.KeyValue) (rs []record, err error) {
 			s.quarantine.add(r.key, errKey)
 			continue
 		}
-		if r.number, r.file, r.data, err = decodeRecord(kv.Value); err != nil {
+		if r.number, r.Operation, err = decodeRecord(kv.Value); err != nil {
 			return nil, malformedKey(kv, err)
 		}
 		rs = append(rs, r)
@@ -131,10 +130,12 @@ type publishedSection struct {
 	records []record
 }
 
-// compare says which of two sections was published first.
-func (sec publishedSection) compare(other publishedSection) int {
-	return sec.Version.compare(other.Version)
+// compare says which of two sections of a lock was published first.
+func (v Version) compare(other Version) int {
+	return cmp.Or(cmp.Compare(v.Token, other.Token), cmp.Compare(v.N, other.N))
 }
+
+func byVersion(a, b publishedSection) int { return a.compare(b.Version) }
 
 // oldestSections are the oldest published sections of a lock that are not folded, in order, as many
 // as are folded together.
@@ -212,7 +213,7 @@ func (s *Store) oldest(ctx context.Context, lock string, token int64, sure bool)
 	}
 	o.secs = append(secs, s.bundled(lock, op.Ranged(resp, 2), o.rev)...)
 	o.secs = slices.DeleteFunc(o.secs, func(sec publishedSection) bool { return sec.Token > o.through })
-	slices.SortFunc(o.secs, publishedSection.compare)
+	slices.SortFunc(o.secs, byVersion)
 	if len(o.secs) == 0 {
 		return o, nil
 	}
@@ -285,8 +286,8 @@ func (s *Store) together(ctx context.Context, lock string, o oldestSections) (ol
 			mostBytes, mostFiles = mergeBundleBytes, mergeBundleFiles
 		}
 		for _, r := range sec.records {
-			bytes += len(r.data)
-			files[r.file] = true
+			bytes += len(r.Data)
+			files[r.File] = true
 		}
 		if i > 0 && (bytes > mostBytes || len(files) > mostFiles) {
 			return o.first(i), nil
@@ -338,7 +339,7 @@ func (s *Store) contents(ctx context.Context, lock string, secs []publishedSecti
 func recordsOf(ops []Operation) []record {
 	rs := make([]record, len(ops))
 	for i, o := range ops {
-		rs[i] = record{file: o.File, data: o.Data}
+		rs[i] = record{Operation: o}
 	}
 	return rs
 }

@@ -130,7 +130,7 @@ func TestQuorumLost(t *testing.T) {
 	storetest.Want(t, "Release", s.Release(storetest.Bounded(t), h.Section), etcdstore.ErrNoQuorum)
 	_, err = s.Acquire(storetest.Bounded(t), w.Args("free", w.Request(), 0))
 	storetest.Want(t, "Acquire", err, etcdstore.ErrNoQuorum)
-	_, err = s.Read(storetest.Bounded(t), "l", "f", 0, 0)
+	_, err = s.Read(storetest.Bounded(t), etcdstore.ReadArgs{Lock: "l", File: "f"})
 	storetest.Want(t, "Read", err, etcdstore.ErrNoQuorum)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("five calls took %s; want them refused at once", took)

@@ -213,6 +213,10 @@ func (a *actor) append(sec *modelSection, i int) bool {
 		Number: a.number,
 	}
 	r.Data = fmt.Appendf(nil, "%d.%d.%s;", r.Token, i, r.Request)
+	if len(sec.files) > 0 && a.rng.IntN(3) == 0 { // what it has appended elsewhere tells whether it was published
+		o := operationOf(string(r.Data))
+		r.File, r.Kind, r.Data, r.Offset = o.File, o.Kind, o.Data, o.Offset
+	}
 	a.past = append(a.past, func() {
 		err := storetest.AppendTo(a.ctx, a.any(), r)
 		if err != nil && !indeterminate(err) {
@@ -225,7 +229,7 @@ func (a *actor) append(sec *modelSection, i int) bool {
 		a.m.ended(sec, undone) // it will not be released
 		return false
 	}
-	a.m.appended(sec, r.File, string(r.Data))
+	a.m.appended(sec, r)
 	return true
 }
 

@@ -27,6 +27,7 @@ const (
 type modelSection struct {
 	etcdstore.Section
 	files map[string]string
+	lives []etcdstore.Operation // on the file g
 	fate  fate
 }
 
@@ -90,11 +91,15 @@ func (m *model) granted(sec etcdstore.Section, ended int64) *modelSection {
 // appended notes a record that was acknowledged. From then on its holder says so when it ends the
 // section; an append whose outcome it does not know, or that was refused, it does not end with a
 // release.
-func (m *model) appended(s *modelSection, file, data string) {
+func (m *model) appended(s *modelSection, r etcdstore.Record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.Appended = true
-	s.files[file] += data
+	if r.File == "g" {
+		s.lives = append(s.lives, etcdstore.Operation{File: r.File, Kind: r.Kind, Data: r.Data, Offset: r.Offset})
+		return
+	}
+	s.files[r.File] += string(r.Data)
 }
 
 // ended notes what became of a section.
@@ -153,6 +158,11 @@ func (m *model) check(s *etcdstore.Store) (acknowledged int) {
 		}
 		acknowledged += len(all)
 		slices.SortFunc(all, func(a, b *modelSection) int { return cmp.Compare(a.Token, b.Token) })
+		var ops []etcdstore.Operation
+		for _, sec := range all {
+			ops = append(ops, sec.lives...)
+		}
+		wantLife(m.t, s, name, ops)
 		for _, file := range []string{"a", "b"} {
 			var want strings.Builder
 			ends := map[int]int64{0: 0} // length → the last token up to there

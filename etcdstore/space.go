@@ -122,14 +122,15 @@ func (s *Store) room() error {
 // it: until some time after its answer, of which hadRoom tells.
 func (s *Store) roomFor(r Record) error { return s.roomForBytes(int64(len(r.Data))) }
 
-// roomForBytes is roomFor for data of so many bytes.
+// roomForBytes is roomFor for data of so many bytes. What has none may be a removal, or a cut, and
+// is refused as a lock is: it is to make room.
 func (s *Store) roomForBytes(n int64) error {
 	open := s.usage.bytes()
 	p := s.space
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open = open
-	if p.quota > 0 && p.left() < 2*p.servers*takes(n) {
+	if n == 0 && p.noLocks() || n > 0 && p.quota > 0 && p.left() < 2*p.servers*takes(n) {
 		return p.refuse()
 	}
 	p.count(takes(n))

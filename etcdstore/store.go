@@ -87,6 +87,7 @@ type Store struct {
 	folds        *backlog[string]      // locks with sections to fold
 	heads        heads                 // what is remembered of files, and of sections to fold
 	sweeps       *backlog[sectionKey]  // sections whose records may be orphans
+	cleans       *backlog[fileKey]     // files of which something can go
 	evictions    *backlog[sectionKey]  // sections past their hold deadline
 	losses       *backlog[acquisition] // lost holds whose clients are to be told why
 	lapses       *backlog[lapse]       // holds that ended with their sessions, to be logged
@@ -167,6 +168,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		promotions: newBacklog[string](),
 		folds:      newBacklog[string](),
 		sweeps:     newBacklog[sectionKey](),
+		cleans:     newBacklog[fileKey](),
 		evictions:  newBacklog[sectionKey](),
 		losses:     newBacklog[acquisition](),
 		lapses:     newBacklog[lapse](),
@@ -246,6 +248,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.promotions.run(s, promoters, s.promote)
 	s.folds.run(s, folders, s.foldPublished)
 	s.sweeps.run(s, sweepers, s.sweep)
+	s.cleans.run(s, sweepers, s.clean)
 	s.evictions.run(s, evicters, s.evictOverdue)
 	s.losses.run(s, tellers, s.explainLoss)
 	s.lapses.run(s, 1, s.logLapse)

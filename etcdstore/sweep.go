@@ -144,13 +144,20 @@ func (s *Store) sweepAllButOne(ctx context.Context, ifs []*pb.Compare, evidence,
 }
 
 // tidy finds, at once and then every minute, what a store has left undone that crashed or missed
-// it: sections to fold, and records to sweep. It also drops what is kept for a while only.
+// it: sections to fold, records to sweep, and files to clean. It also drops what is kept for a
+// while only.
 func (s *Store) tidy() {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
 	var waited int64
+	var buried time.Time
 	for {
-		err := errors.Join(s.findFolds(s.ctx), s.findOrphans(s.ctx), s.dropNotes(s.ctx, time.Now().Add(-noteKept)), s.dropWaited(s.ctx, &waited), s.forget(s.ctx, time.Now()))
+		err := errors.Join(s.findFolds(s.ctx), s.findOrphans(s.ctx), s.findGarbage(s.ctx),
+			s.dropNotes(s.ctx, time.Now().Add(-noteKept)), s.dropWaited(s.ctx, &waited), s.forget(s.ctx, time.Now()))
+		if time.Since(buried) > buryEvery { // it reads every head
+			buried = time.Now()
+			err = errors.Join(err, s.bury(s.ctx, buried))
+		}
 		if err != nil && s.ctx.Err() == nil {
 			s.log.Debug("tidying was cut short", "err", err)
 		}

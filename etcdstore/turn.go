@@ -248,7 +248,7 @@ func (p *publishing) publishUnder(ctx context.Context, token int64) (is Publicat
 	note := laneNote{number: args.Number, Token: token, At: millis(time.Now())}
 	records := make([]*pb.RequestOp, len(args.Operations))
 	for i, o := range args.Operations {
-		records[i] = op.Put(s.keys.record(args.Lock, token, fmt.Sprintf("publish.%d", i)), encodeRecord(uint64(i+1), o.File, o.Data))
+		records[i] = op.Put(s.keys.record(args.Lock, token, fmt.Sprintf("publish.%d", i)), encodeRecord(uint64(i+1), o))
 	}
 	if len(records) > stepOps/4 {
 		records = commit.Nested(records)

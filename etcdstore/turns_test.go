@@ -58,12 +58,12 @@ func (u *turns) Append(ctx context.Context, record etcdstore.Record) (rev int64,
 	return u.next().Append(ctx, record)
 }
 
-func (u *turns) Read(ctx context.Context, lock, file string, offset int64, limit int) (etcdstore.Piece, error) {
-	return u.next().Read(ctx, lock, file, offset, limit)
+func (u *turns) Read(ctx context.Context, args etcdstore.ReadArgs) (etcdstore.Piece, error) {
+	return u.next().Read(ctx, args)
 }
 
-func (u *turns) Tail(ctx context.Context, lock, file string, offset int64, send func(etcdstore.Piece) error) error {
-	return u.next().Tail(ctx, lock, file, offset, send)
+func (u *turns) Tail(ctx context.Context, args etcdstore.TailArgs, send func(etcdstore.Piece) error) error {
+	return u.next().Tail(ctx, args, send)
 }
 
 func (u *turns) ListFiles(ctx context.Context, lock string, limit int, after string) ([]etcdstore.File, string, error) {

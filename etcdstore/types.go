@@ -157,14 +157,16 @@ type Section struct {
 	Withheld bool
 }
 
-// Record is one append.
+// Record is one operation that is staged, an append unless Kind says otherwise.
 type Record struct {
 	Credential string
 	Lock       string
 	Token      int64  // of the section
 	Request    string // unique within the session; the same for a repeat
 	File       string
+	Kind       OperationKind
 	Data       []byte // at most MaxRecord
+	Offset     int64  // see [Operation]
 	Number     uint64 // records are read in this order; those with the same number, such as 0, as stored
 }
 
@@ -211,18 +213,47 @@ type LockInfo struct {
 type File struct {
 	Lock  string
 	Name  string
-	Size  int64  // in bytes
+	Size  int64  // in bytes, with what was cut off
 	Token int64  // of the last section published to it
 	N     uint32 // which of that token: see [Version]
+	Start int64  // the first offset that was not cut off
+	// Life names what the file is from its making, or its replacement, to the next, or to its
+	// removal: by the section that began it. Of a file that was made before there was the feature
+	// "life" it has an N that no section has.
+	Life Version
+}
+
+// ReadArgs are the arguments of [Store.Read].
+type ReadArgs struct {
+	Lock, File string
+	Offset     int64   // of the first byte that is wanted
+	Limit      int     // of bytes; 0, or more than MaxRead: MaxRead
+	Life       Version // that the file must be in; zero: any
+}
+
+// TailArgs are the arguments of [Store.Tail].
+type TailArgs struct {
+	Lock, File string
+	Offset     int64   // of the first byte that is wanted
+	Life       Version // that the offset is of; zero: the first that there is
 }
 
 // Piece is a run of a file's bytes.
 type Piece struct {
 	Data   []byte
 	Offset int64  // of Data in the file, in bytes
-	Size   int64  // of the file at that moment, in bytes
+	Size   int64  // of the file at that moment, in bytes, with what was cut off
 	Token  int64  // of the last section published to it
 	N      uint32 // which of that token: see [Version]
+	Start  int64  // the first offset that was not cut off
+	Life   Version
+
+	// What became of the file since the piece before, of [Store.Tail]. Such a piece may have no
+	// data.
+
+	Cut      bool // what is before Offset, and was not sent, was cut off
+	Replaced bool // it is another life, and begins anew
+	Removed  bool // there is no such file any more; Life and Offset are as they were
 }
 
 // Version is that of the last section published to the file.

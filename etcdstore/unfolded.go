@@ -3,7 +3,6 @@ package etcdstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -16,37 +15,33 @@ import (
 // Who reads folds first; but folding puts, which needs space. Without it, what is published and not
 // folded is read from its records, each time anew.
 
-// unfolded is what the published sections of a lock have for a file that is not in it yet.
-type unfolded struct {
-	data []byte
-	last Version // the last of them
-}
-
-// unfoldedOf reads the files of a lock as they will be when all that is published is folded: their
-// heads, and what is missing there, all as of one revision. refusal is why it is not folded, and
-// what is returned if it is more than a section may have.
-func (s *Store) unfoldedOf(ctx context.Context, lock string, refusal error) (heads map[string]head, rest map[string]unfolded, err error) {
+// unfoldedOf reads what the files of a lock come to when all that is published is folded, all as of
+// one revision. refusal is why it is not folded, and what is returned if it is more than a section
+// may have.
+func (s *Store) unfoldedOf(ctx context.Context, lock string, refusal error) (files map[string]*growth, err error) {
 	for {
-		heads, rest, err = s.unfoldedNow(ctx, lock, refusal)
+		files, err = s.unfoldedNow(ctx, lock, refusal)
 		if !errors.Is(err, rpctypes.ErrCompacted) { // else at a newer revision
-			return heads, rest, err
+			return files, err
 		}
 	}
 }
 
-func (s *Store) unfoldedNow(ctx context.Context, lock string, refusal error) (map[string]head, map[string]unfolded, error) {
+func (s *Store) unfoldedNow(ctx context.Context, lock string, refusal error) (map[string]*growth, error) {
 	markers := op.Prefix(s.keys.markers(lock))
 	markers.KeysOnly = true
 	resp, err := s.engine.Commit(ctx, commit.Txn{Then: []*pb.RequestOp{op.Range(op.Prefix(s.keys.heads(lock))), op.Range(markers), op.Range(op.Prefix(s.keys.bundles(lock)))}})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	heads, rest := map[string]head{}, map[string]unfolded{}
+	files := map[string]*growth{}
 	for _, kv := range op.Ranged(resp, 0) {
 		if _, file, ok := s.keys.parseHead(string(kv.Key)); ok {
-			if heads[file], err = parseHead(kv); err != nil {
-				return nil, nil, err
+			h, err := parseHead(kv)
+			if err != nil {
+				return nil, err
 			}
+			files[file] = growthOf(h, 0)
 		}
 	}
 	total := 0
@@ -58,59 +53,48 @@ func (s *Store) unfoldedNow(ctx context.Context, lock string, refusal error) (ma
 		}
 		ops, err := decodeBundle(kv.Value)
 		if err != nil {
-			return nil, nil, malformedKey(kv, err)
+			return nil, malformedKey(kv, err)
 		}
 		sec.records = recordsOf(ops)
 		secs = append(secs, sec)
 	}
-	slices.SortFunc(secs, publishedSection.compare)
+	slices.SortFunc(secs, byVersion)
+	named := s.features.on(featureLife)
 	for _, sec := range secs {
 		records := sec.records
 		if sec.bundle == "" {
 			if records, err = s.recordsAt(ctx, lock, sec.Token, resp.Header.Revision); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
 		for _, r := range records {
-			if total += len(r.data); total > MaxSection {
-				return nil, nil, refusal
+			if total += len(r.Data); total > MaxSection {
+				return nil, refusal
 			}
-			rest[r.file] = unfolded{append(rest[r.file].data, r.data...), sec.Version}
+			if files[r.File] == nil {
+				files[r.File] = growthOf(noHead(), 0)
+			}
+			files[r.File].operate(r.Operation, sec.Version, named)
 		}
 	}
-	return heads, rest, nil
+	return files, nil
 }
 
-// readUnfolded is [Store.Read] of what cannot be folded.
-func (s *Store) readUnfolded(ctx context.Context, lock, file string, offset int64, limit int, refusal error) (Piece, error) {
-	heads, all, err := s.unfoldedOf(ctx, lock, refusal)
+// unfoldedFile is a file of what cannot be folded.
+func (s *Store) unfoldedFile(ctx context.Context, lock, file string, refusal error) (*growth, error) {
+	files, err := s.unfoldedOf(ctx, lock, refusal)
 	if err != nil {
-		return Piece{}, err
+		return nil, err
 	}
-	h, known := heads[file]
-	rest, more := all[file]
-	if !known && !more {
-		return Piece{}, fmt.Errorf("%w: %s of lock %s", ErrFileNotFound, quoted(file), quoted(lock))
+	if g := files[file]; g != nil {
+		return g, nil
 	}
-	p := Piece{Offset: offset, Size: h.Size + int64(len(rest.data)), Token: h.Token, N: h.N}
-	if more {
-		p.Token, p.N = rest.last.Token, rest.last.N
-	}
-	upto := min(offset+int64(limit), p.Size)
-	if offset < h.Size {
-		if p.Data, err = s.bytes(ctx, lock, file, h.headValue, offset, min(upto, h.Size)); err != nil {
-			return Piece{}, err
-		}
-	}
-	if upto > h.Size && offset < p.Size {
-		p.Data = append(p.Data, rest.data[max(offset-h.Size, 0):upto-h.Size]...)
-	}
-	return p, nil
+	return growthOf(noHead(), 0), nil
 }
 
 // filesUnfolded returns the files of a lock, or of all if lock is empty, in which something is
-// missing that cannot be folded, as they will be, by their heads' keys.
-func (s *Store) filesUnfolded(ctx context.Context, lock string, refusal error) (map[string]File, error) {
+// missing that cannot be folded, as they will be, by their heads' keys; nil: it will be none.
+func (s *Store) filesUnfolded(ctx context.Context, lock string, refusal error) (map[string]*File, error) {
 	locks := []string{lock}
 	if lock == "" {
 		locks = nil
@@ -118,19 +102,25 @@ func (s *Store) filesUnfolded(ctx context.Context, lock string, refusal error) (
 			return nil, err
 		}
 	}
-	files := map[string]File{}
+	all := map[string]*File{}
 	for _, l := range locks {
-		heads, rest, err := s.unfoldedOf(ctx, l, refusal)
+		files, err := s.unfoldedOf(ctx, l, refusal)
 		if errors.Is(err, ErrMalformed) && lock == "" {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		for file, r := range rest {
-			h := heads[file]
-			files[s.keys.head(l, file)] = File{Lock: l, Name: file, Size: h.Size + int64(len(r.data)), Token: r.last.Token, N: r.last.N}
+		for name, g := range files {
+			if !g.changed {
+				continue
+			}
+			key := s.keys.head(l, name)
+			if all[key] = nil; g.exists() {
+				f := g.file(l, name)
+				all[key] = &f
+			}
 		}
 	}
-	return files, nil
+	return all, nil
 }

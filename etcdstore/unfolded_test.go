@@ -59,7 +59,7 @@ func TestReadWithoutRoomToFold(t *testing.T) {
 				whole := "folded, one, two"
 				from := min(int(offset), len(whole))
 				want := whole[from:min(from+limit, len(whole))]
-				got, err := s.Read(ctx, "l", "f", offset, limit)
+				got, err := s.Read(ctx, etcdstore.ReadArgs{Lock: "l", File: "f", Offset: offset, Limit: limit})
 				if err != nil || string(got.Data) != want || got.Size != int64(len(whole)) || got.Token != h.Token {
 					t.Fatalf("%s Read from %d, at most %d = %q of %d, token %d, %v; want %q", when, offset, limit, got.Data, got.Size, got.Token, err, want)
 				}

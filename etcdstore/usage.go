@@ -194,8 +194,8 @@ func (s *Store) recount(ctx context.Context, r Record) error {
 	}
 	l := newSectionUsage(r.Token)
 	for _, rec := range records {
-		l.bytes += int64(len(rec.data))
-		l.files[rec.file]++
+		l.bytes += int64(len(rec.Data))
+		l.files[rec.File]++
 	}
 	s.usage.begin(r.Lock, l)
 	return nil

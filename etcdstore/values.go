@@ -168,14 +168,26 @@ func (n noteValue) String() string {
 // sessionEnded is why most locks are lost.
 const sessionEnded = "its session ended"
 
-// headValue is a file's head: what of its chunks is readable.
+// headValue is a file's head: what of its chunks is readable. Size, Last, Base and Start are
+// positions, as the keys of chunks have them: see life.go. A file that was never replaced or cut
+// has its offsets for positions.
 type headValue struct {
-	Size  int64 `json:"size"`
+	Size  int64 `json:"size"`  // where it ends
 	Chunk int64 `json:"chunk"` // the most bytes in one of its chunks, fixed when the file is made
 	Last  int64 `json:"last"`  // where its last chunk begins
 	Token int64 `json:"token"` // the last section published to it
 
 	N uint32 `json:"n,omitempty"` // which of that token; 0: it was held
+
+	Base  int64 `json:"base,omitempty"`  // where its life begins: offset 0
+	Start int64 `json:"start,omitempty"` // what is before it was cut off
+
+	// The section that began its life; Life 0: the file was made before that was kept.
+
+	Life  int64  `json:"life,omitempty"`
+	LifeN uint32 `json:"lifeN,omitempty"`
+
+	Gone int64 `json:"gone,omitempty"` // when it was removed, in ms since 1970; 0: it was not
 }
 
 // The bounds of heads. All that there are have chunkSize; a chunk that is much smaller would make
@@ -193,11 +205,41 @@ func decodeHead(b []byte) (h headValue, err error) {
 		return headValue{}, err
 	}
 	last := h.Size - h.Last // bytes in the last chunk
-	if h.Chunk < leastChunk || h.Chunk > mostChunk || h.Size < 0 || h.Size > mostFile || h.Last < 0 || h.Token <= 0 || last < 0 || last > h.Chunk || last == 0 && h.Size > 0 {
+	if h.Chunk < leastChunk || h.Chunk > mostChunk || h.Size < 0 || h.Size > mostFile || h.Last < 0 || h.Token <= 0 || last < 0 || last > h.Chunk || last == 0 && h.Size > h.Base {
 		return headValue{}, fmt.Errorf("a head of size %d, chunk %d, last %d, token %d", h.Size, h.Chunk, h.Last, h.Token)
+	}
+	if h.Base < 0 || h.Base > h.Start || h.Start > h.Size || h.Last < h.Base || h.Life < 0 || h.Life > h.Token || h.Life == 0 && h.LifeN != 0 || !isTime(h.Gone) || h.Gone != 0 && h.Size > h.Base {
+		return headValue{}, fmt.Errorf("a head of size %d, base %d, start %d, last %d, life %d.%d, gone at %d ms",
+			h.Size, h.Base, h.Start, h.Last, h.Life, h.LifeN, h.Gone)
 	}
 	return h, nil
 }
+
+// garbageValue says what of a file's chunks can go: those before Base, and those that end at Upto
+// or before it. Both only rise.
+type garbageValue struct {
+	Base  int64 `json:"base"`
+	Upto  int64 `json:"upto"`
+	Chunk int64 `json:"chunk"` // as the head has it
+}
+
+func decodeGarbage(b []byte) (g garbageValue, err error) {
+	if err := decode(b, &g); err != nil {
+		return garbageValue{}, err
+	}
+	if g.Chunk < leastChunk || g.Chunk > mostChunk || g.Base < 0 || g.Upto < g.Base || g.Upto > mostFile {
+		return garbageValue{}, fmt.Errorf("garbage before %d, and up to %d, in chunks of %d", g.Base, g.Upto, g.Chunk)
+	}
+	return g, nil
+}
+
+// garbage is what of a head's chunks can go.
+func (h headValue) garbage() garbageValue { return garbageValue{h.Base, h.Start, h.Chunk} }
+
+// upTo is the position before which every chunk that begins there can go. Of those at Upto only one
+// goes that begins a whole chunk before it: a fold that was not finished may have left a shorter
+// one than the file has.
+func (g garbageValue) upTo() int64 { return max(g.Base, g.Upto-g.Chunk+1) }
 
 // encode cannot fail: the values above have nothing that JSON lacks.
 func encode(v any) string {
@@ -210,23 +252,26 @@ func encode(v any) string {
 
 func decode(b []byte, v any) error { return json.Unmarshal(b, v) }
 
-// encodeRecord writes a record: its number, the length of its file's name, that name, its bytes.
-func encodeRecord(number uint64, file string, data []byte) []byte {
-	b := make([]byte, 0, 2*binary.MaxVarintLen64+len(file)+len(data))
+// encodeRecord writes a record: its number, what it does and to which file, and what that is done
+// with.
+func encodeRecord(number uint64, o Operation) []byte {
+	with := o.with()
+	b := make([]byte, 0, 2+2*binary.MaxVarintLen64+len(o.File)+len(with))
 	b = binary.AppendUvarint(b, number)
-	b = binary.AppendUvarint(b, uint64(len(file)))
-	b = append(b, file...)
-	return append(b, data...)
+	b = appendTarget(b, o)
+	return append(b, with...)
 }
 
-// decodeRecord reads what encodeRecord writes; data aliases b.
-func decodeRecord(b []byte) (number uint64, file string, data []byte, err error) {
+// decodeRecord reads what encodeRecord writes; the data aliases b.
+func decodeRecord(b []byte) (number uint64, o Operation, err error) {
 	number, rest, ok := uvarint(b)
-	size, rest, ok2 := uvarint(rest)
-	if !ok || !ok2 || size > MaxFileName || size > uint64(len(rest)) || !isFile(string(rest[:size])) || len(rest)-int(size) > MaxRecord {
-		return 0, "", nil, fmt.Errorf("a record of %d bytes is malformed", len(b))
+	if ok {
+		o, rest, ok = cutTarget(rest)
 	}
-	return number, string(rest[:size]), rest[size:], nil
+	if !ok || len(rest) > MaxRecord || !o.take(rest) {
+		return 0, Operation{}, fmt.Errorf("a record of %d bytes is malformed", len(b))
+	}
+	return number, o, nil
 }
 
 // uvarint reads a number in its shortest form, as it is written. A longer form of the same number

@@ -24,7 +24,7 @@ func (s *service) Tail(req *dlmv1.TailRequest, stream grpc.ServerStreamingServer
 	}
 	defer done()
 	account := budget.Of(ctx)
-	err = s.store.Tail(ctx, req.GetLock(), req.GetFile(), req.GetOffset(), func(piece etcdstore.Piece) error {
+	err = s.store.Tail(ctx, etcdstore.TailArgs{Lock: req.GetLock(), File: req.GetFile(), Offset: req.GetOffset()}, func(piece etcdstore.Piece) error {
 		kept := 2 * len(piece.Data) // as it is, and encoded
 		if err := account.Hold(kept); err != nil {
 			return err

@@ -206,8 +206,8 @@ func (w waiting) EndWaits(_ context.Context, denied func(owner, lock string) boo
 	return n, nil
 }
 
-func (w waiting) Tail(ctx context.Context, lock, _ string, _ int64, _ func(etcdstore.Piece) error) error {
-	w.began <- "tail " + lock
+func (w waiting) Tail(ctx context.Context, args etcdstore.TailArgs, _ func(etcdstore.Piece) error) error {
+	w.began <- "tail " + args.Lock
 	<-ctx.Done()
 	return ctx.Err()
 }

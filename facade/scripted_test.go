@@ -80,11 +80,11 @@ func (s scripted) Withdraw(ctx context.Context, _ string, _ etcdstore.PublishID)
 	return etcdstore.Publication{Outcome: etcdstore.Withdrawn}, s.do(ctx, "Withdraw")
 }
 
-func (s scripted) Read(ctx context.Context, _, _ string, _ int64, _ int) (etcdstore.Piece, error) {
+func (s scripted) Read(ctx context.Context, _ etcdstore.ReadArgs) (etcdstore.Piece, error) {
 	return s.read, s.do(ctx, "Read")
 }
 
-func (s scripted) Tail(ctx context.Context, _, _ string, _ int64, send func(etcdstore.Piece) error) error {
+func (s scripted) Tail(ctx context.Context, _ etcdstore.TailArgs, send func(etcdstore.Piece) error) error {
 	if err := send(etcdstore.Piece{Data: []byte("x")}); err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func (s *service) Withdraw(ctx context.Context, req *dlmv1.WithdrawRequest) (*dl
 }
 
 func (s *service) Read(ctx context.Context, req *dlmv1.ReadRequest) (*dlmv1.ReadResponse, error) {
-	piece, err := s.store.Read(ctx, req.GetLock(), req.GetFile(), req.GetOffset(), int(req.GetLimit()))
+	piece, err := s.store.Read(ctx, etcdstore.ReadArgs{Lock: req.GetLock(), File: req.GetFile(), Offset: req.GetOffset(), Limit: int(req.GetLimit())})
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func testMessages(t *testing.T, store storetest.Subject, lock string) {
 	if token <= grant.Token {
 		t.Errorf("committed under %d, next token %d", grant.Token, token)
 	}
-	piece, err := store.Read(ctx, lock, "log", 2, 7)
+	piece, err := store.Read(ctx, etcdstore.ReadArgs{Lock: lock, File: "log", Offset: 2, Limit: 7})
 	must(err)
 	if string(piece.Data) != "rstseco" || piece.Size != 11 || piece.Token != grant.Token || piece.Offset != 2 {
 		t.Errorf("read %q of %+v", piece.Data, piece)
@@ -118,7 +118,7 @@ func testMessages(t *testing.T, store storetest.Subject, lock string) {
 		t.Errorf("the discard of a published section says that it was not")
 	}
 	enough := errors.New("enough")
-	err = store.Tail(ctx, lock, "log", 5, func(p etcdstore.Piece) error {
+	err = store.Tail(ctx, etcdstore.TailArgs{Lock: lock, File: "log", Offset: 5}, func(p etcdstore.Piece) error {
 		if string(p.Data) != "second" || p.Offset != 5 {
 			t.Errorf("tailed %q at %d", p.Data, p.Offset)
 		}

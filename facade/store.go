@@ -31,8 +31,8 @@ type Store interface {
 	Withdraw(ctx context.Context, lock string, id etcdstore.PublishID) (etcdstore.Publication, error)
 
 	StartAppend(ctx context.Context, record etcdstore.Record, done func(rev int64, err error))
-	Read(ctx context.Context, lock, file string, offset int64, limit int) (etcdstore.Piece, error)
-	Tail(ctx context.Context, lock, file string, offset int64, send func(etcdstore.Piece) error) error
+	Read(ctx context.Context, args etcdstore.ReadArgs) (etcdstore.Piece, error)
+	Tail(ctx context.Context, args etcdstore.TailArgs, send func(etcdstore.Piece) error) error
 	ListFiles(ctx context.Context, lock string, limit int, after string) (
 		files []etcdstore.File, next string, err error)
 

@@ -169,19 +169,19 @@ func (w wire) Append(ctx context.Context, r etcdstore.Record) (rev int64, err er
 	return resp.GetRevision(), storeError(err)
 }
 
-func (w wire) Read(ctx context.Context, lock, file string, offset int64, limit int) (etcdstore.Piece, error) {
-	resp, err := w.calls().Read(ctx, &dlmv1.ReadRequest{Lock: lock, File: file, Offset: offset, Limit: int32(min(limit, math.MaxInt32))})
+func (w wire) Read(ctx context.Context, args etcdstore.ReadArgs) (etcdstore.Piece, error) {
+	resp, err := w.calls().Read(ctx, &dlmv1.ReadRequest{Lock: args.Lock, File: args.File, Offset: args.Offset, Limit: int32(min(args.Limit, math.MaxInt32))})
 	if err != nil {
 		return etcdstore.Piece{}, storeError(err)
 	}
-	return etcdstore.Piece{Data: resp.GetData(), Offset: offset, Size: resp.GetSize(), Token: resp.GetToken()}, nil
+	return etcdstore.Piece{Data: resp.GetData(), Offset: args.Offset, Size: resp.GetSize(), Token: resp.GetToken()}, nil
 }
 
 // Tail does not report the size and token of its pieces: they are not on the wire.
-func (w wire) Tail(ctx context.Context, lock, file string, offset int64, send func(etcdstore.Piece) error) error {
+func (w wire) Tail(ctx context.Context, args etcdstore.TailArgs, send func(etcdstore.Piece) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := w.api.Tail(ctx, &dlmv1.TailRequest{Lock: lock, File: file, Offset: offset})
+	stream, err := w.api.Tail(ctx, &dlmv1.TailRequest{Lock: args.Lock, File: args.File, Offset: args.Offset})
 	for err == nil {
 		var resp *dlmv1.TailResponse
 		if resp, err = stream.Recv(); err == nil {

@@ -71,16 +71,27 @@ func Contents(t *testing.T, s Subject, lock, file string) string {
 	return got
 }
 
-// ReadAll reads a whole file, from any goroutine.
+// ReadAll reads all that there is of a file, in one of its lives, from any goroutine.
 func ReadAll(ctx context.Context, s Subject, lock, file string) (string, error) {
+	args := etcdstore.ReadArgs{Lock: lock, File: file}
 	var all strings.Builder
 	for {
-		p, err := s.Read(ctx, lock, file, int64(all.Len()), 0)
-		if err != nil {
+		p, err := s.Read(ctx, args)
+		switch gone, is := errors.AsType[*etcdstore.OffsetGoneError](err); {
+		case is: // at its beginning, or cut while it is read
+			args.Offset, args.Life = gone.Start, gone.Life
+			all.Reset()
+			continue
+		case errors.Is(err, etcdstore.ErrFileChanged):
+			args.Offset, args.Life = 0, etcdstore.Version{}
+			all.Reset()
+			continue
+		case err != nil:
 			return "", err
 		}
 		all.Write(p.Data)
-		if int64(all.Len()) >= p.Size || len(p.Data) == 0 {
+		args.Offset, args.Life = args.Offset+int64(len(p.Data)), p.Life
+		if args.Offset >= p.Size || len(p.Data) == 0 {
 			return all.String(), nil
 		}
 	}
@@ -105,7 +116,7 @@ func brief(s string) string {
 // WantNoFile checks that there is no such file.
 func WantNoFile(t *testing.T, s Subject, lock, file string) {
 	t.Helper()
-	p, err := s.Read(Bounded(t), lock, file, 0, 0)
+	p, err := s.Read(Bounded(t), etcdstore.ReadArgs{Lock: lock, File: file})
 	if !errors.Is(err, etcdstore.ErrFileNotFound) {
 		t.Errorf("Read(%s, %s) = %s, %v; want %v", lock, file, brief(string(p.Data)), err, etcdstore.ErrFileNotFound)
 	}

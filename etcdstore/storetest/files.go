@@ -38,7 +38,7 @@ func testRead(t *testing.T, s Subject) {
 		{size, 10, ""},
 		{size + 1000, 10, ""},
 	} {
-		p, err := s.Read(Bounded(t), "read", "f", r.offset, r.limit)
+		p, err := s.Read(Bounded(t), etcdstore.ReadArgs{Lock: "read", File: "f", Offset: r.offset, Limit: r.limit})
 		if err != nil || string(p.Data) != r.want || p.Offset != r.offset || p.Size != size {
 			t.Errorf("Read(%d, %d) = %d bytes %s at %d of %d, %v; want %d bytes %s at %d of %d", r.offset, r.limit,
 				len(p.Data), brief(string(p.Data)), p.Offset, p.Size, err, len(r.want), brief(r.want), r.offset, size)
@@ -65,7 +65,7 @@ func tail(t *testing.T, s Subject, lock, file string, offset int64) *follower {
 	f := &follower{t: t, at: offset, done: make(chan struct{}), cut: cut}
 	go func() {
 		defer close(f.done)
-		f.err = s.Tail(ctx, lock, file, offset, f.take)
+		f.err = s.Tail(ctx, etcdstore.TailArgs{Lock: lock, File: file, Offset: offset}, f.take)
 	}()
 	t.Cleanup(func() {
 		cut()
@@ -135,7 +135,7 @@ func testTail(t *testing.T, s Subject) {
 	}
 	enough := errors.New("enough")
 	var got string
-	err := s.Tail(Bounded(t), "tail", "f", 0, func(p etcdstore.Piece) error {
+	err := s.Tail(Bounded(t), etcdstore.TailArgs{Lock: "tail", File: "f"}, func(p etcdstore.Piece) error {
 		got += string(p.Data)
 		return enough
 	})
@@ -161,7 +161,7 @@ func testListFiles(t *testing.T, s Subject) {
 		}
 		c.Release(h)
 		for _, file := range []string{"a", "m", "m.1", "z"} {
-			all = append(all, etcdstore.File{Lock: lock, Name: file, Size: int64(len(file + lock)), Token: h.Token})
+			all = append(all, etcdstore.File{Lock: lock, Name: file, Size: int64(len(file + lock)), Token: h.Token, Life: etcdstore.Version{Token: h.Token}})
 		}
 	}
 	h := c.Acquire("list-files") // staged is not listed

@@ -139,19 +139,19 @@ func refusals(t *testing.T, s Subject, c, o *Client, h *Held) (all []refusal) {
 	})
 	for _, n := range []int64{-1, -1 << 63} {
 		add(fmt.Sprintf("Read at %d", n), etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
-			_, err := s.Read(ctx, h.Lock, "f", n, 0)
+			_, err := s.Read(ctx, etcdstore.ReadArgs{Lock: h.Lock, File: "f", Offset: n})
 			return err
 		})
 		add(fmt.Sprintf("Tail at %d", n), etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
-			return s.Tail(ctx, h.Lock, "f", n, func(etcdstore.Piece) error { return nil })
+			return s.Tail(ctx, etcdstore.TailArgs{Lock: h.Lock, File: "f", Offset: n}, func(etcdstore.Piece) error { return nil })
 		})
 	}
 	add("Read of -1 bytes", etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
-		_, err := s.Read(ctx, h.Lock, "f", 0, -1)
+		_, err := s.Read(ctx, etcdstore.ReadArgs{Lock: h.Lock, File: "f", Limit: -1})
 		return err
 	})
 	add("Read of a staged file", etcdstore.ErrFileNotFound, func(ctx context.Context) error {
-		_, err := s.Read(ctx, h.Lock, "f", 0, 0)
+		_, err := s.Read(ctx, etcdstore.ReadArgs{Lock: h.Lock, File: "f"})
 		return err
 	})
 	add("a page of -1", etcdstore.ErrInvalidArgument, func(ctx context.Context) error {
@@ -229,11 +229,11 @@ func badNames(s Subject, c *Client, h *Held, add func(string, error, func(contex
 				})
 			},
 			"Read": func(ctx context.Context) error {
-				_, err := s.Read(ctx, lock, "f", 0, 0)
+				_, err := s.Read(ctx, etcdstore.ReadArgs{Lock: lock, File: "f"})
 				return err
 			},
 			"Tail": func(ctx context.Context) error {
-				return s.Tail(ctx, lock, "f", 0, func(etcdstore.Piece) error { return nil })
+				return s.Tail(ctx, etcdstore.TailArgs{Lock: lock, File: "f"}, func(etcdstore.Piece) error { return nil })
 			},
 			"Inspect": func(ctx context.Context) error {
 				_, err := s.Inspect(ctx, lock)
@@ -260,7 +260,7 @@ func badNames(s Subject, c *Client, h *Held, add func(string, error, func(contex
 			return AppendTo(ctx, s, r)
 		})
 		add("Read of file "+brief(file), etcdstore.ErrInvalidName, func(ctx context.Context) error {
-			_, err := s.Read(ctx, h.Lock, file, 0, 0)
+			_, err := s.Read(ctx, etcdstore.ReadArgs{Lock: h.Lock, File: file})
 			return err
 		})
 	}

@@ -22,8 +22,8 @@ type Subject interface {
 	Discard(ctx context.Context, section etcdstore.Section) (published bool, err error)
 
 	Append(ctx context.Context, record etcdstore.Record) (rev int64, err error)
-	Read(ctx context.Context, lock, file string, offset int64, limit int) (etcdstore.Piece, error)
-	Tail(ctx context.Context, lock, file string, offset int64, send func(etcdstore.Piece) error) error
+	Read(ctx context.Context, args etcdstore.ReadArgs) (etcdstore.Piece, error)
+	Tail(ctx context.Context, args etcdstore.TailArgs, send func(etcdstore.Piece) error) error
 	ListFiles(ctx context.Context, lock string, limit int, after string) (
 		files []etcdstore.File, next string, err error)
 

@@ -41,7 +41,7 @@ func testPublish(t *testing.T, s Subject) {
 	next.Release(h)
 	WantContents(t, s, "publish", "a", "one two three ten in the order stored")
 	WantContents(t, s, "publish", "b", "B1 B2 ")
-	if p, err := s.Read(Bounded(t), "publish", "a", 0, 1); err != nil || p.Token != h.Token {
+	if p, err := s.Read(Bounded(t), etcdstore.ReadArgs{Lock: "publish", File: "a", Limit: 1}); err != nil || p.Token != h.Token {
 		t.Errorf("Read = %+v, %v; want token %d", p, err, h.Token)
 	}
 }
@@ -79,7 +79,7 @@ func testEmptyRecord(t *testing.T, s Subject) {
 	c.Append(h, "some", "")
 	c.Append(h, "some", "bytes")
 	c.Release(h)
-	p, err := s.Read(Bounded(t), "empty", "none", 0, 0)
+	p, err := s.Read(Bounded(t), etcdstore.ReadArgs{Lock: "empty", File: "none"})
 	if err != nil || p.Size != 0 || len(p.Data) != 0 || p.Token != h.Token {
 		t.Errorf("Read of a file with an empty record = %+v, %v; want no bytes, token %d", p, err, h.Token)
 	}

@@ -5,8 +5,9 @@
 // at larger ones.
 //
 // Who may end a session that lingers, and what a client is told of a loss, are machines of another
-// shape: packages linger and told, below this one. What is designed and not built yet has its model
-// too: packages publish and life. Package search is what they share.
+// shape: packages linger and told, below this one. So are sections that are published in one call,
+// of which more is designed than is built, and what becomes of files: packages publish and life.
+// Package search is what they share.
 //
 // # What a state is
 //
@@ -71,6 +72,8 @@
 //	place       package publish   Store.Publish of a session that waits
 //	finish      package publish   Store.Publish, when its turn has come
 //	run         package publish   in the background, before promote
+//	clean       package life      in the background
+//	bury        package life      in the background
 //
 // The truth rule is in past.go. What moves a lock on, in release, discard and evict, is pass.
 // A batch of two transactions is in batch.go.
