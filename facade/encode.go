@@ -127,16 +127,58 @@ func encodePublication(p etcdstore.Publication) *dlmv1.PublishResponse {
 	return resp
 }
 
-// decodeOperations refuses what is to be done if it is not known, which a later client may send.
 func decodeOperations(all []*dlmv1.Operation) ([]etcdstore.Operation, error) {
 	operations := make([]etcdstore.Operation, len(all))
 	for i, o := range all {
-		if _, ok := o.GetDo().(*dlmv1.Operation_Append); !ok {
-			return nil, fmt.Errorf("%w: operation %d says nothing that this server knows how to do", etcdstore.ErrInvalidArgument, i+1)
+		var err error
+		if operations[i], err = decodeOperation(o); err != nil {
+			return nil, fmt.Errorf("operation %d: %w", i+1, err)
 		}
-		operations[i] = etcdstore.Operation{File: o.GetFile(), Data: o.GetAppend()}
 	}
 	return operations, nil
+}
+
+// decodeOperation refuses what is to be done if it is not known, which a later client may send.
+func decodeOperation(o *dlmv1.Operation) (etcdstore.Operation, error) {
+	is := etcdstore.Operation{File: o.GetFile()}
+	switch do := o.GetDo().(type) {
+	case *dlmv1.Operation_Append:
+		is.Data = do.Append
+	case *dlmv1.Operation_Replace:
+		is.Kind, is.Data = etcdstore.Replace, do.Replace
+	case *dlmv1.Operation_Remove:
+		is.Kind = etcdstore.Remove
+		if !do.Remove {
+			return is, fmt.Errorf("%w: remove is false: want true", etcdstore.ErrInvalidArgument)
+		}
+	case *dlmv1.Operation_Cut:
+		is.Kind, is.Offset = etcdstore.Cut, do.Cut
+	default:
+		return is, fmt.Errorf("%w: it says nothing that this server knows how to do", etcdstore.ErrInvalidArgument)
+	}
+	return is, nil
+}
+
+// decodeRecord returns what an append, or another operation in its place, stages.
+func decodeRecord(req *dlmv1.AppendRequest) (etcdstore.Record, error) {
+	o := etcdstore.Operation{File: req.GetFile(), Data: req.GetData()}
+	if other := req.GetOperation(); other != nil {
+		if o.File != "" || len(o.Data) > 0 {
+			return etcdstore.Record{}, fmt.Errorf("%w: an operation besides a file or data: want one of them", etcdstore.ErrInvalidArgument)
+		}
+		var err error
+		if o, err = decodeOperation(other); err != nil {
+			return etcdstore.Record{}, err
+		}
+	}
+	return etcdstore.Record{
+		Credential: req.GetSession(), Lock: req.GetLock(), Token: req.GetToken(), Request: req.GetRequest(), Number: req.GetNumber(),
+		File: o.File, Kind: o.Kind, Data: o.Data, Offset: o.Offset,
+	}, nil
+}
+
+func decodeVersion(v *dlmv1.Version) etcdstore.Version {
+	return etcdstore.Version{Token: v.GetToken(), N: v.GetN()}
 }
 
 // encodeVersion returns nil for none.
@@ -194,7 +236,7 @@ func encodeOutcome(o etcdstore.Outcome) dlmv1.AcquireResponse_Outcome {
 }
 
 func encodeFile(f etcdstore.File) *dlmv1.File {
-	return &dlmv1.File{Lock: f.Lock, Name: f.Name, Size: f.Size, Token: f.Token, Version: encodeVersion(f.Version())}
+	return &dlmv1.File{Lock: f.Lock, Name: f.Name, Size: f.Size, Token: f.Token, Version: encodeVersion(f.Version()), Start: f.Start, Life: encodeVersion(f.Life)}
 }
 
 func encodeLock(l etcdstore.LockInfo) *dlmv1.Lock {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,6 +63,8 @@ func classify(err error) (code codes.Code, reason string, found bool) {
 		{etcdstore.ErrCompacted, codes.OutOfRange, "COMPACTED"},
 		{etcdstore.ErrNoSpace, codes.ResourceExhausted, "NO_SPACE"},
 		{etcdstore.ErrFileNotFound, codes.NotFound, "FILE_NOT_FOUND"},
+		{etcdstore.ErrFileChanged, codes.FailedPrecondition, "FILE_CHANGED"},
+		{etcdstore.ErrOffsetGone, codes.OutOfRange, "OFFSET_GONE"},
 		{etcdstore.ErrLockNotFound, codes.NotFound, "LOCK_NOT_FOUND"},
 		{etcdstore.ErrClientNotFound, codes.NotFound, "CLIENT_NOT_FOUND"},
 		{etcdstore.ErrClientChanged, codes.Aborted, "CLIENT_CHANGED"},
@@ -135,6 +138,9 @@ func refuse(err error) *refusal {
 	if limit, ok := errors.AsType[*etcdstore.LimitError](err); ok {
 		more, retry = map[string]string{limitName: limit.Limit}, limit.Retry
 	}
+	if gone, ok := errors.AsType[*etcdstore.OffsetGoneError](err); ok {
+		more = map[string]string{startOfFile: strconv.FormatInt(gone.Start, 10)}
+	}
 	return &refusal{newStatus(code, reason, message, more, retry), reason, err}
 }
 
@@ -152,6 +158,10 @@ const sessionsEnd = "sessions_end"
 
 // limitName is the key of an ErrorInfo's metadata under which LIMIT says which limit it was.
 const limitName = "limit"
+
+// startOfFile is the key of an ErrorInfo's metadata under which OFFSET_GONE says which is the first
+// offset that there is, in decimal.
+const startOfFile = "start"
 
 // nuisance is how much of one a refusal is: of a call that a client would not make who means well,
 // or would not make again at once. 0: it is none.

@@ -47,6 +47,8 @@ var sentinels = []struct {
 	{"ErrCompacted", etcdstore.ErrCompacted, codes.OutOfRange, "COMPACTED"},
 	{"ErrNoSpace", etcdstore.ErrNoSpace, codes.ResourceExhausted, "NO_SPACE"},
 	{"ErrFileNotFound", etcdstore.ErrFileNotFound, codes.NotFound, "FILE_NOT_FOUND"},
+	{"ErrFileChanged", etcdstore.ErrFileChanged, codes.FailedPrecondition, "FILE_CHANGED"},
+	{"ErrOffsetGone", &etcdstore.OffsetGoneError{Start: 5}, codes.OutOfRange, "OFFSET_GONE"},
 	{"ErrFeatureOff", etcdstore.ErrFeatureOff, codes.Unimplemented, "UNIMPLEMENTED"},
 	{"ErrLockNotFound", etcdstore.ErrLockNotFound, codes.NotFound, "LOCK_NOT_FOUND"},
 	{"ErrClientNotFound", etcdstore.ErrClientNotFound, codes.NotFound, "CLIENT_NOT_FOUND"},

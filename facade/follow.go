@@ -24,13 +24,16 @@ func (s *service) Tail(req *dlmv1.TailRequest, stream grpc.ServerStreamingServer
 	}
 	defer done()
 	account := budget.Of(ctx)
-	err = s.store.Tail(ctx, etcdstore.TailArgs{Lock: req.GetLock(), File: req.GetFile(), Offset: req.GetOffset()}, func(piece etcdstore.Piece) error {
+	args := etcdstore.TailArgs{Lock: req.GetLock(), File: req.GetFile(), Offset: req.GetOffset(), Life: decodeVersion(req.GetLife())}
+	err = s.store.Tail(ctx, args, func(piece etcdstore.Piece) error {
 		kept := 2 * len(piece.Data) // as it is, and encoded
 		if err := account.Hold(kept); err != nil {
 			return err
 		}
 		defer account.Free(kept)
-		return stream.Send(&dlmv1.TailResponse{Data: piece.Data, Offset: piece.Offset})
+		return stream.Send(&dlmv1.TailResponse{
+			Data: piece.Data, Offset: piece.Offset, Life: encodeVersion(piece.Life), Cut: piece.Cut, Replaced: piece.Replaced, Removed: piece.Removed,
+		})
 	})
 	if err == nil {
 		err = ctx.Err()

@@ -224,7 +224,7 @@ const (
 func keeps(req any) int {
 	switch r := req.(type) {
 	case *dlmv1.AppendRequest:
-		return callBytes + recordBytes(len(r.GetData()))
+		return callBytes + recordBytes(appendedBytes(r))
 	case *dlmv1.PublishRequest:
 		return callBytes + elementBytes*(len(r.GetOperations())+len(r.GetCondition().GetFiles())) + recordBytes(publishedBytes(r))
 	case *lockservice.FileArgs:
@@ -247,10 +247,18 @@ func recordBytes(n int) int {
 	return n + (copies-1)*min(n, etcdstore.MaxRecord)
 }
 
+// appendedBytes is how many bytes of data an append has, or what is done in its place.
+func appendedBytes(r *dlmv1.AppendRequest) int {
+	return len(r.GetData()) + operationBytes(r.GetOperation())
+}
+
+// operationBytes is how many bytes of data an operation has.
+func operationBytes(o *dlmv1.Operation) int { return len(o.GetAppend()) + len(o.GetReplace()) }
+
 // publishedBytes is how many bytes of data a publish has.
 func publishedBytes(r *dlmv1.PublishRequest) (n int) {
 	for _, o := range r.GetOperations() {
-		n += len(o.GetAppend())
+		n += operationBytes(o)
 	}
 	return n
 }

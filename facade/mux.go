@@ -285,7 +285,7 @@ func (m *mux) close() {
 func held(req *dlmv1.StreamRequest) int {
 	switch r := req.GetRequest().(type) {
 	case *dlmv1.StreamRequest_Append:
-		return len(r.Append.GetData())
+		return appendedBytes(r.Append)
 	case *dlmv1.StreamRequest_Publish:
 		return publishedBytes(r.Publish)
 	case *dlmv1.StreamRequest_Read:

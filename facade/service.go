@@ -131,11 +131,15 @@ func (s *service) Withdraw(ctx context.Context, req *dlmv1.WithdrawRequest) (*dl
 }
 
 func (s *service) Read(ctx context.Context, req *dlmv1.ReadRequest) (*dlmv1.ReadResponse, error) {
-	piece, err := s.store.Read(ctx, etcdstore.ReadArgs{Lock: req.GetLock(), File: req.GetFile(), Offset: req.GetOffset(), Limit: int(req.GetLimit())})
+	piece, err := s.store.Read(ctx, etcdstore.ReadArgs{
+		Lock: req.GetLock(), File: req.GetFile(), Offset: req.GetOffset(), Limit: int(req.GetLimit()), Life: decodeVersion(req.GetLife()),
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &dlmv1.ReadResponse{Data: piece.Data, Size: piece.Size, Token: piece.Token, Version: encodeVersion(piece.Version())}, nil
+	return &dlmv1.ReadResponse{
+		Data: piece.Data, Size: piece.Size, Token: piece.Token, Version: encodeVersion(piece.Version()), Start: piece.Start, Life: encodeVersion(piece.Life),
+	}, nil
 }
 
 func (s *service) ListFiles(ctx context.Context, req *dlmv1.ListFilesRequest) (*dlmv1.ListFilesResponse, error) {

@@ -129,7 +129,7 @@ func testMessages(t *testing.T, store storetest.Subject, lock string) {
 	}
 	files, next, err := store.ListFiles(ctx, lock, 1, "")
 	must(err)
-	if !slices.Equal(files, []etcdstore.File{{Lock: lock, Name: "log", Size: 11, Token: grant.Token}}) {
+	if !slices.Equal(files, []etcdstore.File{{Lock: lock, Name: "log", Size: 11, Token: grant.Token, Life: etcdstore.Version{Token: grant.Token}}}) {
 		t.Errorf("files %+v, next %q", files, next)
 	}
 

@@ -52,15 +52,12 @@ func (s *service) startRelease(ctx context.Context, req *dlmv1.ReleaseRequest, d
 }
 
 func (s *service) startAppend(ctx context.Context, req *dlmv1.AppendRequest, done func(*dlmv1.AppendResponse, error)) {
-	s.store.StartAppend(ctx, etcdstore.Record{
-		Credential: req.GetSession(),
-		Lock:       req.GetLock(),
-		Token:      req.GetToken(),
-		Request:    req.GetRequest(),
-		File:       req.GetFile(),
-		Data:       req.GetData(),
-		Number:     req.GetNumber(),
-	}, func(rev int64, err error) { done(&dlmv1.AppendResponse{Revision: rev}, err) })
+	record, err := decodeRecord(req)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	s.store.StartAppend(ctx, record, func(rev int64, err error) { done(&dlmv1.AppendResponse{Revision: rev}, err) })
 }
 
 func (s *service) startPublish(ctx context.Context, req *dlmv1.PublishRequest, done func(*dlmv1.PublishResponse, error)) {

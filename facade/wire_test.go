@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
@@ -163,29 +164,55 @@ func (w wire) Discard(ctx context.Context, s etcdstore.Section) (bool, error) {
 }
 
 func (w wire) Append(ctx context.Context, r etcdstore.Record) (rev int64, err error) {
-	resp, err := w.calls().Append(ctx, &dlmv1.AppendRequest{
-		Session: r.Credential, Lock: r.Lock, Token: r.Token, Request: r.Request, File: r.File, Data: r.Data, Number: r.Number,
-	})
+	req := &dlmv1.AppendRequest{Session: r.Credential, Lock: r.Lock, Token: r.Token, Request: r.Request, Number: r.Number}
+	if r.Kind == etcdstore.Append {
+		req.File, req.Data = r.File, r.Data
+	} else {
+		req.Operation = &dlmv1.Operation{File: r.File}
+		switch r.Kind {
+		case etcdstore.Replace:
+			req.Operation.Do = &dlmv1.Operation_Replace{Replace: r.Data}
+		case etcdstore.Remove:
+			req.Operation.Do = &dlmv1.Operation_Remove{Remove: true}
+		default:
+			req.Operation.Do = &dlmv1.Operation_Cut{Cut: r.Offset}
+		}
+	}
+	resp, err := w.calls().Append(ctx, req)
 	return resp.GetRevision(), storeError(err)
 }
 
+func wireVersion(v etcdstore.Version) *dlmv1.Version {
+	return &dlmv1.Version{Token: v.Token, N: v.N}
+}
+
+func storeVersion(v *dlmv1.Version) etcdstore.Version {
+	return etcdstore.Version{Token: v.GetToken(), N: v.GetN()}
+}
+
 func (w wire) Read(ctx context.Context, args etcdstore.ReadArgs) (etcdstore.Piece, error) {
-	resp, err := w.calls().Read(ctx, &dlmv1.ReadRequest{Lock: args.Lock, File: args.File, Offset: args.Offset, Limit: int32(min(args.Limit, math.MaxInt32))})
+	resp, err := w.calls().Read(ctx, &dlmv1.ReadRequest{
+		Lock: args.Lock, File: args.File, Offset: args.Offset, Limit: int32(min(args.Limit, math.MaxInt32)), Life: wireVersion(args.Life),
+	})
 	if err != nil {
 		return etcdstore.Piece{}, storeError(err)
 	}
-	return etcdstore.Piece{Data: resp.GetData(), Offset: args.Offset, Size: resp.GetSize(), Token: resp.GetToken()}, nil
+	return etcdstore.Piece{
+		Data: resp.GetData(), Offset: args.Offset, Size: resp.GetSize(), Token: resp.GetToken(), Start: resp.GetStart(), Life: storeVersion(resp.GetLife()),
+	}, nil
 }
 
-// Tail does not report the size and token of its pieces: they are not on the wire.
+// Tail does not report the size, start and token of its pieces: they are not on the wire.
 func (w wire) Tail(ctx context.Context, args etcdstore.TailArgs, send func(etcdstore.Piece) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := w.api.Tail(ctx, &dlmv1.TailRequest{Lock: args.Lock, File: args.File, Offset: args.Offset})
+	stream, err := w.api.Tail(ctx, &dlmv1.TailRequest{Lock: args.Lock, File: args.File, Offset: args.Offset, Life: wireVersion(args.Life)})
 	for err == nil {
-		var resp *dlmv1.TailResponse
-		if resp, err = stream.Recv(); err == nil {
-			if err := send(etcdstore.Piece{Data: resp.GetData(), Offset: resp.GetOffset()}); err != nil {
+		var m *dlmv1.TailResponse
+		if m, err = stream.Recv(); err == nil {
+			if err := send(etcdstore.Piece{
+				Data: m.GetData(), Offset: m.GetOffset(), Life: storeVersion(m.GetLife()), Cut: m.GetCut(), Replaced: m.GetReplaced(), Removed: m.GetRemoved(),
+			}); err != nil {
 				return err
 			}
 		}
@@ -196,7 +223,9 @@ func (w wire) Tail(ctx context.Context, args etcdstore.TailArgs, send func(etcds
 func (w wire) ListFiles(ctx context.Context, lock string, limit int, after string) ([]etcdstore.File, string, error) {
 	resp, err := w.calls().ListFiles(ctx, &dlmv1.ListFilesRequest{Lock: lock, PageSize: int32(min(limit, math.MaxInt32)), PageToken: after})
 	return decodeAll(resp.GetFiles(), func(f *dlmv1.File) etcdstore.File {
-		return etcdstore.File{Lock: f.GetLock(), Name: f.GetName(), Size: f.GetSize(), Token: f.GetToken()}
+		return etcdstore.File{
+			Lock: f.GetLock(), Name: f.GetName(), Size: f.GetSize(), Token: f.GetToken(), Start: f.GetStart(), Life: storeVersion(f.GetLife()),
+		}
 	}), resp.GetNextPageToken(), storeError(err)
 }
 
@@ -305,6 +334,14 @@ func reasonOf(err error) string {
 
 // storeError turns a call's error into the store's.
 func storeError(err error) error {
+	if reasonOf(err) == "OFFSET_GONE" {
+		for _, detail := range status.Convert(err).Details() {
+			if info, ok := detail.(*errdetails.ErrorInfo); ok {
+				start, bad := strconv.ParseInt(info.GetMetadata()["start"], 10, 64)
+				return errors.Join(&etcdstore.OffsetGoneError{Start: start}, bad)
+			}
+		}
+	}
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}

@@ -151,6 +151,62 @@ func testTail(t *testing.T, s Subject) {
 	middle.wants("23456789" + large + large)
 }
 
+// testLives: a section replaces, removes and cuts files, and readers are told.
+func testLives(t *testing.T, s Subject) {
+	c := Begin(t, s, "c")
+	section := func(records ...etcdstore.Record) etcdstore.Version {
+		t.Helper()
+		h := c.Acquire("lives")
+		for _, r := range records {
+			of := c.Record(h, "f", string(r.Data))
+			of.Kind, of.Offset = r.Kind, r.Offset
+			c.AppendRecord(h, of)
+		}
+		c.Release(h)
+		return etcdstore.Version{Token: h.Token}
+	}
+	read := func(offset int64, life etcdstore.Version) (etcdstore.Piece, error) {
+		return s.Read(Bounded(t), etcdstore.ReadArgs{Lock: "lives", File: "f", Offset: offset, Life: life})
+	}
+	first := section(etcdstore.Record{Data: []byte("one;")}, etcdstore.Record{Data: []byte("two;")})
+	section(etcdstore.Record{Kind: etcdstore.Cut, Offset: 4})
+	p, err := read(4, first)
+	if err != nil || string(p.Data) != "two;" || p.Start != 4 || p.Size != 8 || p.Life != first {
+		t.Errorf("Read of what is cut = %+v, %v; want two; from 4 to 8, of %v", p, err, first)
+	}
+	_, err = read(0, etcdstore.Version{})
+	Want(t, "Read of what is cut off", err, etcdstore.ErrOffsetGone)
+	if gone, ok := errors.AsType[*etcdstore.OffsetGoneError](err); !ok || gone.Start != 4 {
+		t.Errorf("Read of what is cut off: %v; want that the file begins at 4", err)
+	}
+	var told []etcdstore.Piece
+	enough := errors.New("enough")
+	second := section(etcdstore.Record{Kind: etcdstore.Replace, Data: []byte("new;")})
+	_, err = read(4, first)
+	Want(t, "Read of the life before", err, etcdstore.ErrFileChanged)
+	err = s.Tail(Bounded(t), etcdstore.TailArgs{Lock: "lives", File: "f", Offset: 6, Life: first}, func(p etcdstore.Piece) error {
+		switch told = append(told, p); len(told) {
+		case 1:
+			section(etcdstore.Record{Kind: etcdstore.Remove})
+			return nil
+		case 2:
+			section(etcdstore.Record{Data: []byte("back;")}, etcdstore.Record{Kind: etcdstore.Cut, Offset: 1})
+			return nil
+		}
+		return enough
+	})
+	Want(t, "Tail", err, enough)
+	for i, want := range []etcdstore.Piece{
+		{Data: []byte("new;"), Life: second, Replaced: true}, {Offset: 4, Life: second, Removed: true}, {Data: []byte("ack;"), Offset: 1, Cut: true, Replaced: true},
+	} {
+		got := told[i]
+		if string(got.Data) != string(want.Data) || got.Offset != want.Offset || got.Replaced != want.Replaced || got.Removed != want.Removed ||
+			got.Cut != want.Cut || want.Life != (etcdstore.Version{}) && got.Life != want.Life {
+			t.Errorf("piece %d of a tail is %+v; want %+v", i, got, want)
+		}
+	}
+}
+
 func testListFiles(t *testing.T, s Subject) {
 	c := Begin(t, s, "c")
 	var all []etcdstore.File

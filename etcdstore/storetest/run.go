@@ -101,6 +101,7 @@ func calls() []call {
 
 		{"Read", testRead},
 		{"Tail", testTail},
+		{"Lives", testLives},
 		{"ListFiles", testListFiles},
 		{"Inspect", testInspect},
 		{"List", testList},

@@ -1,10 +1,11 @@
-// The dlm.v1 API: fenced locks with append-only files behind them.
+// The dlm.v1 API: fenced locks with files behind them, which change with a lock's sections only.
 //
 // Words. A session is a client's etcd lease, kept alive by heartbeats. An acquisition is one attempt to get one lock,
 // named by (session, request). The holder's token is the etcd revision at which it was granted the lock; for one lock
 // tokens only rise. A section is what one token covers, from the grant to its release, commit, discard or loss. A
-// record is one append, staged in its section. A section's records become readable all at once when it is released or
-// committed, and never if it is discarded or lost.
+// record is one operation on a file, mostly an append, staged in its section. A section's records become readable all at once when it is released or
+// committed, and never if it is discarded or lost. A life of a file is what it is from its making, or its replacement, to
+// the next, or to its removal; it is named by the version of the section that began it. Offsets are within a life.
 //
 // Names. A lock is 1 to 16 segments of [A-Za-z0-9._-] joined by single "/", 255 bytes at most; a file is one such
 // segment, 128 bytes at most; no segment is "." or "..". Requests are [A-Za-z0-9._-]{1,64} and unique within their
@@ -16,8 +17,10 @@
 //   INVALID_NAME, INVALID_TTL, INVALID_ARGUMENT           INVALID_ARGUMENT
 //   TOO_LARGE, QUOTA, NO_SPACE                            RESOURCE_EXHAUSTED
 //   LIMIT                                                 RESOURCE_EXHAUSTED, with google.rpc.RetryInfo; see Limits
+//   FILE_CHANGED                                          FAILED_PRECONDITION
 //   FILE_NOT_FOUND, LOCK_NOT_FOUND                        NOT_FOUND
 //   COMPACTED                                             OUT_OF_RANGE
+//   OFFSET_GONE                                           OUT_OF_RANGE, with the metadata `start`: the first offset there is
 //   NO_QUORUM, SHUTTING_DOWN, FORMAT_TOO_NEW              UNAVAILABLE, with google.rpc.RetryInfo
 //   PREFIX_NESTED, AUDIT                                  UNAVAILABLE, with google.rpc.RetryInfo
 //   UNAUTHENTICATED                                       UNAUTHENTICATED; see Identities
@@ -1628,11 +1631,14 @@ type AppendRequest struct {
 	Request string `protobuf:"bytes,4,opt,name=request,proto3" json:"request,omitempty"`
 	// The file's name.
 	File string `protobuf:"bytes,5,opt,name=file,proto3" json:"file,omitempty"`
-	// The bytes, 1 MiB at most. Empty: the file exists from the section's publication on, with nothing added.
+	// The bytes that are appended, 1 MiB at most. Empty: the file exists from the section's publication on, with nothing added.
 	Data []byte `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
 	// The record's place in its section: records are ordered by number, then by the order in which they were stored. A
 	// client that sends appends without waiting for each answer numbers them from 1. 0: in the order stored.
-	Number        uint64 `protobuf:"varint,7,opt,name=number,proto3" json:"number,omitempty"`
+	Number uint64 `protobuf:"varint,7,opt,name=number,proto3" json:"number,omitempty"`
+	// What is done instead of an append, with `file` and `data` empty: so a server of an earlier version refuses it, and does
+	// not take it for an append of nothing. Absent: an append.
+	Operation     *Operation `protobuf:"bytes,8,opt,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1714,6 +1720,13 @@ func (x *AppendRequest) GetNumber() uint64 {
 		return x.Number
 	}
 	return 0
+}
+
+func (x *AppendRequest) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
 }
 
 // AppendResponse says that the record is staged, durably.
@@ -1827,6 +1840,9 @@ type Operation struct {
 	// Types that are valid to be assigned to Do:
 	//
 	//	*Operation_Append
+	//	*Operation_Replace
+	//	*Operation_Remove
+	//	*Operation_Cut
 	Do            isOperation_Do `protobuf_oneof:"do"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1885,6 +1901,33 @@ func (x *Operation) GetAppend() []byte {
 	return nil
 }
 
+func (x *Operation) GetReplace() []byte {
+	if x != nil {
+		if x, ok := x.Do.(*Operation_Replace); ok {
+			return x.Replace
+		}
+	}
+	return nil
+}
+
+func (x *Operation) GetRemove() bool {
+	if x != nil {
+		if x, ok := x.Do.(*Operation_Remove); ok {
+			return x.Remove
+		}
+	}
+	return false
+}
+
+func (x *Operation) GetCut() int64 {
+	if x != nil {
+		if x, ok := x.Do.(*Operation_Cut); ok {
+			return x.Cut
+		}
+	}
+	return 0
+}
+
 type isOperation_Do interface {
 	isOperation_Do()
 }
@@ -1894,7 +1937,29 @@ type Operation_Append struct {
 	Append []byte `protobuf:"bytes,2,opt,name=append,proto3,oneof"`
 }
 
+type Operation_Replace struct {
+	// The file is these bytes from then on, in a life of its own. Empty: it exists, with nothing in it.
+	Replace []byte `protobuf:"bytes,3,opt,name=replace,proto3,oneof"`
+}
+
+type Operation_Remove struct {
+	// True: there is no such file any more. It may be made again. It need not be there.
+	Remove bool `protobuf:"varint,4,opt,name=remove,proto3,oneof"`
+}
+
+type Operation_Cut struct {
+	// What is before this offset is not in the file any more, and what is behind keeps its offsets. A file's start never
+	// goes back, nor beyond its end.
+	Cut int64 `protobuf:"varint,5,opt,name=cut,proto3,oneof"`
+}
+
 func (*Operation_Append) isOperation_Do() {}
+
+func (*Operation_Replace) isOperation_Do() {}
+
+func (*Operation_Remove) isOperation_Do() {}
+
+func (*Operation_Cut) isOperation_Do() {}
 
 // PublishRequest publishes a section in one call.
 type PublishRequest struct {
@@ -2399,7 +2464,9 @@ type ReadRequest struct {
 	// The first byte wanted, counted from 0. At or past the end: no bytes are answered.
 	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
 	// How many bytes at most; 0 or more than 1 MiB: 1 MiB.
-	Limit         int32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	Limit int32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	// The life that the file has to be in, as an earlier answer had it. Absent: any.
+	Life          *Version `protobuf:"bytes,5,opt,name=life,proto3" json:"life,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2462,17 +2529,28 @@ func (x *ReadRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *ReadRequest) GetLife() *Version {
+	if x != nil {
+		return x.Life
+	}
+	return nil
+}
+
 // ReadResponse is a piece of a file.
 type ReadResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The bytes from the offset on. Fewer than asked for only at the end of the file or at the limit.
 	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
-	// The file's size in bytes at that moment.
+	// The file's size in bytes at that moment, with what was cut off.
 	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	// The token of the last section published to the file.
 	Token int64 `protobuf:"varint,3,opt,name=token,proto3" json:"token,omitempty"`
 	// The version of that section.
-	Version       *Version `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	Version *Version `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	// The first offset that was not cut off.
+	Start int64 `protobuf:"varint,5,opt,name=start,proto3" json:"start,omitempty"`
+	// The file's life. Of a file that was made before there were lives its n is one that no section has.
+	Life          *Version `protobuf:"bytes,6,opt,name=life,proto3" json:"life,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2535,6 +2613,20 @@ func (x *ReadResponse) GetVersion() *Version {
 	return nil
 }
 
+func (x *ReadResponse) GetStart() int64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *ReadResponse) GetLife() *Version {
+	if x != nil {
+		return x.Life
+	}
+	return nil
+}
+
 // TailRequest follows a file.
 type TailRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2543,7 +2635,9 @@ type TailRequest struct {
 	// The file's name.
 	File string `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`
 	// The first byte wanted, counted from 0. Past the end: waited for.
-	Offset        int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	// The life that the offset is of. Absent: the first that there is.
+	Life          *Version `protobuf:"bytes,4,opt,name=life,proto3" json:"life,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2599,13 +2693,29 @@ func (x *TailRequest) GetOffset() int64 {
 	return 0
 }
 
+func (x *TailRequest) GetLife() *Version {
+	if x != nil {
+		return x.Life
+	}
+	return nil
+}
+
 // TailResponse is a run of bytes, at most 1 MiB.
 type TailResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The bytes. Never empty.
+	// The bytes. Empty only with one of `cut`, `replaced` and `removed`.
 	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	// Where in the file the first of them stands.
-	Offset        int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// The file's life.
+	Life *Version `protobuf:"bytes,3,opt,name=life,proto3" json:"life,omitempty"`
+	// What is before the offset, and was not sent, was cut off.
+	Cut bool `protobuf:"varint,4,opt,name=cut,proto3" json:"cut,omitempty"`
+	// It is another life than what was sent before, and the offset is of that.
+	Replaced bool `protobuf:"varint,5,opt,name=replaced,proto3" json:"replaced,omitempty"`
+	// There is no such file any more. Life and offset are as they were, and there is no data. If it is made again, that is
+	// `replaced`.
+	Removed       bool `protobuf:"varint,6,opt,name=removed,proto3" json:"removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2652,6 +2762,34 @@ func (x *TailResponse) GetOffset() int64 {
 		return x.Offset
 	}
 	return 0
+}
+
+func (x *TailResponse) GetLife() *Version {
+	if x != nil {
+		return x.Life
+	}
+	return nil
+}
+
+func (x *TailResponse) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
+}
+
+func (x *TailResponse) GetReplaced() bool {
+	if x != nil {
+		return x.Replaced
+	}
+	return false
+}
+
+func (x *TailResponse) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
 }
 
 // ListFilesRequest asks for files.
@@ -2780,12 +2918,16 @@ type File struct {
 	Lock string `protobuf:"bytes,1,opt,name=lock,proto3" json:"lock,omitempty"`
 	// Its name.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Its published size in bytes.
+	// Its published size in bytes, with what was cut off.
 	Size int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
 	// The token of the last section published to it.
 	Token int64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
 	// The version of that section.
-	Version       *Version `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	Version *Version `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// The first offset that was not cut off.
+	Start int64 `protobuf:"varint,6,opt,name=start,proto3" json:"start,omitempty"`
+	// Its life.
+	Life          *Version `protobuf:"bytes,7,opt,name=life,proto3" json:"life,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2851,6 +2993,20 @@ func (x *File) GetToken() int64 {
 func (x *File) GetVersion() *Version {
 	if x != nil {
 		return x.Version
+	}
+	return nil
+}
+
+func (x *File) GetStart() int64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *File) GetLife() *Version {
+	if x != nil {
+		return x.Life
 	}
 	return nil
 }
@@ -5637,7 +5793,7 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x05token\x18\x03 \x01(\x03R\x05token\x12\x1a\n" +
 	"\bappended\x18\x04 \x01(\bR\bappended\"/\n" +
 	"\x0fDiscardResponse\x12\x1c\n" +
-	"\tpublished\x18\x01 \x01(\bR\tpublished\"\xad\x01\n" +
+	"\tpublished\x18\x01 \x01(\bR\tpublished\"\xde\x01\n" +
 	"\rAppendRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x14\n" +
@@ -5645,15 +5801,19 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\arequest\x18\x04 \x01(\tR\arequest\x12\x12\n" +
 	"\x04file\x18\x05 \x01(\tR\x04file\x12\x12\n" +
 	"\x04data\x18\x06 \x01(\fR\x04data\x12\x16\n" +
-	"\x06number\x18\a \x01(\x04R\x06number\",\n" +
+	"\x06number\x18\a \x01(\x04R\x06number\x12/\n" +
+	"\toperation\x18\b \x01(\v2\x11.dlm.v1.OperationR\toperation\",\n" +
 	"\x0eAppendResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\"-\n" +
 	"\aVersion\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x03R\x05token\x12\f\n" +
-	"\x01n\x18\x02 \x01(\rR\x01n\"?\n" +
+	"\x01n\x18\x02 \x01(\rR\x01n\"\x89\x01\n" +
 	"\tOperation\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x18\n" +
-	"\x06append\x18\x02 \x01(\fH\x00R\x06appendB\x04\n" +
+	"\x06append\x18\x02 \x01(\fH\x00R\x06append\x12\x1a\n" +
+	"\areplace\x18\x03 \x01(\fH\x00R\areplace\x12\x18\n" +
+	"\x06remove\x18\x04 \x01(\bH\x00R\x06remove\x12\x12\n" +
+	"\x03cut\x18\x05 \x01(\x03H\x00R\x03cutB\x04\n" +
 	"\x02do\"\xab\x02\n" +
 	"\x0ePublishRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
@@ -5694,24 +5854,32 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x12\n" +
 	"\x04born\x18\x04 \x01(\x03R\x04born\"A\n" +
 	"\x10WithdrawResponse\x12-\n" +
-	"\tpublished\x18\x01 \x01(\v2\x0f.dlm.v1.VersionR\tpublished\"c\n" +
+	"\tpublished\x18\x01 \x01(\v2\x0f.dlm.v1.VersionR\tpublished\"\x88\x01\n" +
 	"\vReadRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x14\n" +
-	"\x05limit\x18\x04 \x01(\x05R\x05limit\"w\n" +
+	"\x05limit\x18\x04 \x01(\x05R\x05limit\x12#\n" +
+	"\x04life\x18\x05 \x01(\v2\x0f.dlm.v1.VersionR\x04life\"\xb2\x01\n" +
 	"\fReadResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x14\n" +
 	"\x05token\x18\x03 \x01(\x03R\x05token\x12)\n" +
-	"\aversion\x18\x04 \x01(\v2\x0f.dlm.v1.VersionR\aversion\"M\n" +
+	"\aversion\x18\x04 \x01(\v2\x0f.dlm.v1.VersionR\aversion\x12\x14\n" +
+	"\x05start\x18\x05 \x01(\x03R\x05start\x12#\n" +
+	"\x04life\x18\x06 \x01(\v2\x0f.dlm.v1.VersionR\x04life\"r\n" +
 	"\vTailRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x03R\x06offset\":\n" +
+	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12#\n" +
+	"\x04life\x18\x04 \x01(\v2\x0f.dlm.v1.VersionR\x04life\"\xa7\x01\n" +
 	"\fTailResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x03R\x06offset\"b\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12#\n" +
+	"\x04life\x18\x03 \x01(\v2\x0f.dlm.v1.VersionR\x04life\x12\x10\n" +
+	"\x03cut\x18\x04 \x01(\bR\x03cut\x12\x1a\n" +
+	"\breplaced\x18\x05 \x01(\bR\breplaced\x12\x18\n" +
+	"\aremoved\x18\x06 \x01(\bR\aremoved\"b\n" +
 	"\x10ListFilesRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
@@ -5719,13 +5887,15 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"_\n" +
 	"\x11ListFilesResponse\x12\"\n" +
 	"\x05files\x18\x01 \x03(\v2\f.dlm.v1.FileR\x05files\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x83\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbe\x01\n" +
 	"\x04File\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x14\n" +
 	"\x05token\x18\x04 \x01(\x03R\x05token\x12)\n" +
-	"\aversion\x18\x05 \x01(\v2\x0f.dlm.v1.VersionR\aversion\"$\n" +
+	"\aversion\x18\x05 \x01(\v2\x0f.dlm.v1.VersionR\aversion\x12\x14\n" +
+	"\x05start\x18\x06 \x01(\x03R\x05start\x12#\n" +
+	"\x04life\x18\a \x01(\v2\x0f.dlm.v1.VersionR\x04life\"$\n" +
 	"\x0eInspectRequest\x12\x12\n" +
 	"\x04lock\x18\x01 \x01(\tR\x04lock\"3\n" +
 	"\x0fInspectResponse\x12 \n" +
@@ -6044,130 +6214,136 @@ var file_dlm_v1_dlm_proto_depIdxs = []int32{
 	1,   // 12: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
 	49,  // 13: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
 	68,  // 14: dlm.v1.AcquireResponse.hold_left:type_name -> google.protobuf.Duration
-	26,  // 15: dlm.v1.PublishRequest.operations:type_name -> dlm.v1.Operation
-	28,  // 16: dlm.v1.PublishRequest.condition:type_name -> dlm.v1.Condition
-	68,  // 17: dlm.v1.PublishRequest.wait:type_name -> google.protobuf.Duration
-	25,  // 18: dlm.v1.Condition.lock:type_name -> dlm.v1.Version
-	29,  // 19: dlm.v1.Condition.files:type_name -> dlm.v1.FileCondition
-	25,  // 20: dlm.v1.FileCondition.version:type_name -> dlm.v1.Version
-	2,   // 21: dlm.v1.PublishResponse.outcome:type_name -> dlm.v1.PublishResponse.Outcome
-	25,  // 22: dlm.v1.PublishResponse.version:type_name -> dlm.v1.Version
-	49,  // 23: dlm.v1.PublishResponse.holder:type_name -> dlm.v1.Holder
-	25,  // 24: dlm.v1.PublishResponse.lock_version:type_name -> dlm.v1.Version
-	39,  // 25: dlm.v1.PublishResponse.files:type_name -> dlm.v1.File
-	25,  // 26: dlm.v1.WithdrawResponse.published:type_name -> dlm.v1.Version
-	25,  // 27: dlm.v1.ReadResponse.version:type_name -> dlm.v1.Version
-	39,  // 28: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
-	25,  // 29: dlm.v1.File.version:type_name -> dlm.v1.Version
-	48,  // 30: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
-	44,  // 31: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
-	45,  // 32: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
-	48,  // 33: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
-	49,  // 34: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
-	50,  // 35: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
-	69,  // 36: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
-	69,  // 37: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
-	68,  // 38: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
-	68,  // 39: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
-	69,  // 40: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
-	53,  // 41: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
-	3,   // 42: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
-	49,  // 43: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
-	58,  // 44: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
-	4,   // 45: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
-	8,   // 46: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
-	11,  // 47: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
-	13,  // 48: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
-	15,  // 49: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
-	17,  // 50: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
-	19,  // 51: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
-	21,  // 52: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
-	23,  // 53: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
-	33,  // 54: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
-	37,  // 55: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
-	40,  // 56: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
-	46,  // 57: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
-	54,  // 58: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
-	42,  // 59: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
-	56,  // 60: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
-	59,  // 61: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
-	27,  // 62: dlm.v1.StreamRequest.publish:type_name -> dlm.v1.PublishRequest
-	31,  // 63: dlm.v1.StreamRequest.withdraw:type_name -> dlm.v1.WithdrawRequest
-	68,  // 64: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
-	67,  // 65: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
-	6,   // 66: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
-	9,   // 67: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
-	12,  // 68: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
-	14,  // 69: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
-	16,  // 70: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
-	18,  // 71: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
-	20,  // 72: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
-	22,  // 73: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
-	24,  // 74: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
-	34,  // 75: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
-	38,  // 76: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
-	41,  // 77: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
-	47,  // 78: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
-	55,  // 79: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
-	64,  // 80: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
-	43,  // 81: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
-	57,  // 82: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
-	60,  // 83: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
-	65,  // 84: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
-	30,  // 85: dlm.v1.StreamResponse.publish:type_name -> dlm.v1.PublishResponse
-	32,  // 86: dlm.v1.StreamResponse.withdraw:type_name -> dlm.v1.WithdrawResponse
-	70,  // 87: dlm.v1.Error.details:type_name -> google.protobuf.Any
-	4,   // 88: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
-	8,   // 89: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
-	11,  // 90: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
-	13,  // 91: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
-	15,  // 92: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
-	17,  // 93: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
-	19,  // 94: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
-	21,  // 95: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
-	23,  // 96: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
-	27,  // 97: dlm.v1.LockService.Publish:input_type -> dlm.v1.PublishRequest
-	31,  // 98: dlm.v1.LockService.Withdraw:input_type -> dlm.v1.WithdrawRequest
-	33,  // 99: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
-	35,  // 100: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
-	37,  // 101: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
-	40,  // 102: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
-	46,  // 103: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
-	42,  // 104: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
-	51,  // 105: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
-	54,  // 106: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
-	56,  // 107: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
-	59,  // 108: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
-	61,  // 109: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
-	63,  // 110: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
-	6,   // 111: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
-	9,   // 112: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
-	12,  // 113: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
-	14,  // 114: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
-	16,  // 115: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
-	18,  // 116: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
-	20,  // 117: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
-	22,  // 118: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
-	24,  // 119: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
-	30,  // 120: dlm.v1.LockService.Publish:output_type -> dlm.v1.PublishResponse
-	32,  // 121: dlm.v1.LockService.Withdraw:output_type -> dlm.v1.WithdrawResponse
-	34,  // 122: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
-	36,  // 123: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
-	38,  // 124: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
-	41,  // 125: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
-	47,  // 126: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
-	43,  // 127: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
-	52,  // 128: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
-	55,  // 129: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
-	57,  // 130: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
-	60,  // 131: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
-	62,  // 132: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
-	66,  // 133: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
-	111, // [111:134] is the sub-list for method output_type
-	88,  // [88:111] is the sub-list for method input_type
-	88,  // [88:88] is the sub-list for extension type_name
-	88,  // [88:88] is the sub-list for extension extendee
-	0,   // [0:88] is the sub-list for field type_name
+	26,  // 15: dlm.v1.AppendRequest.operation:type_name -> dlm.v1.Operation
+	26,  // 16: dlm.v1.PublishRequest.operations:type_name -> dlm.v1.Operation
+	28,  // 17: dlm.v1.PublishRequest.condition:type_name -> dlm.v1.Condition
+	68,  // 18: dlm.v1.PublishRequest.wait:type_name -> google.protobuf.Duration
+	25,  // 19: dlm.v1.Condition.lock:type_name -> dlm.v1.Version
+	29,  // 20: dlm.v1.Condition.files:type_name -> dlm.v1.FileCondition
+	25,  // 21: dlm.v1.FileCondition.version:type_name -> dlm.v1.Version
+	2,   // 22: dlm.v1.PublishResponse.outcome:type_name -> dlm.v1.PublishResponse.Outcome
+	25,  // 23: dlm.v1.PublishResponse.version:type_name -> dlm.v1.Version
+	49,  // 24: dlm.v1.PublishResponse.holder:type_name -> dlm.v1.Holder
+	25,  // 25: dlm.v1.PublishResponse.lock_version:type_name -> dlm.v1.Version
+	39,  // 26: dlm.v1.PublishResponse.files:type_name -> dlm.v1.File
+	25,  // 27: dlm.v1.WithdrawResponse.published:type_name -> dlm.v1.Version
+	25,  // 28: dlm.v1.ReadRequest.life:type_name -> dlm.v1.Version
+	25,  // 29: dlm.v1.ReadResponse.version:type_name -> dlm.v1.Version
+	25,  // 30: dlm.v1.ReadResponse.life:type_name -> dlm.v1.Version
+	25,  // 31: dlm.v1.TailRequest.life:type_name -> dlm.v1.Version
+	25,  // 32: dlm.v1.TailResponse.life:type_name -> dlm.v1.Version
+	39,  // 33: dlm.v1.ListFilesResponse.files:type_name -> dlm.v1.File
+	25,  // 34: dlm.v1.File.version:type_name -> dlm.v1.Version
+	25,  // 35: dlm.v1.File.life:type_name -> dlm.v1.Version
+	48,  // 36: dlm.v1.InspectResponse.lock:type_name -> dlm.v1.Lock
+	44,  // 37: dlm.v1.InspectClusterResponse.members:type_name -> dlm.v1.Member
+	45,  // 38: dlm.v1.Member.status:type_name -> dlm.v1.MemberStatus
+	48,  // 39: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
+	49,  // 40: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
+	50,  // 41: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
+	69,  // 42: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
+	69,  // 43: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
+	68,  // 44: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
+	68,  // 45: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
+	69,  // 46: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
+	53,  // 47: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
+	3,   // 48: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
+	49,  // 49: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
+	58,  // 50: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
+	4,   // 51: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
+	8,   // 52: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
+	11,  // 53: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
+	13,  // 54: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
+	15,  // 55: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
+	17,  // 56: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
+	19,  // 57: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
+	21,  // 58: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
+	23,  // 59: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
+	33,  // 60: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
+	37,  // 61: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
+	40,  // 62: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
+	46,  // 63: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
+	54,  // 64: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
+	42,  // 65: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
+	56,  // 66: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
+	59,  // 67: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
+	27,  // 68: dlm.v1.StreamRequest.publish:type_name -> dlm.v1.PublishRequest
+	31,  // 69: dlm.v1.StreamRequest.withdraw:type_name -> dlm.v1.WithdrawRequest
+	68,  // 70: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
+	67,  // 71: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
+	6,   // 72: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
+	9,   // 73: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
+	12,  // 74: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
+	14,  // 75: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
+	16,  // 76: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
+	18,  // 77: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
+	20,  // 78: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
+	22,  // 79: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
+	24,  // 80: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
+	34,  // 81: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
+	38,  // 82: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
+	41,  // 83: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
+	47,  // 84: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
+	55,  // 85: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
+	64,  // 86: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
+	43,  // 87: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
+	57,  // 88: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
+	60,  // 89: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
+	65,  // 90: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
+	30,  // 91: dlm.v1.StreamResponse.publish:type_name -> dlm.v1.PublishResponse
+	32,  // 92: dlm.v1.StreamResponse.withdraw:type_name -> dlm.v1.WithdrawResponse
+	70,  // 93: dlm.v1.Error.details:type_name -> google.protobuf.Any
+	4,   // 94: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
+	8,   // 95: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
+	11,  // 96: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
+	13,  // 97: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
+	15,  // 98: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
+	17,  // 99: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
+	19,  // 100: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
+	21,  // 101: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
+	23,  // 102: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
+	27,  // 103: dlm.v1.LockService.Publish:input_type -> dlm.v1.PublishRequest
+	31,  // 104: dlm.v1.LockService.Withdraw:input_type -> dlm.v1.WithdrawRequest
+	33,  // 105: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
+	35,  // 106: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
+	37,  // 107: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
+	40,  // 108: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
+	46,  // 109: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
+	42,  // 110: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
+	51,  // 111: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
+	54,  // 112: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
+	56,  // 113: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
+	59,  // 114: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
+	61,  // 115: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
+	63,  // 116: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
+	6,   // 117: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
+	9,   // 118: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
+	12,  // 119: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
+	14,  // 120: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
+	16,  // 121: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
+	18,  // 122: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
+	20,  // 123: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
+	22,  // 124: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
+	24,  // 125: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
+	30,  // 126: dlm.v1.LockService.Publish:output_type -> dlm.v1.PublishResponse
+	32,  // 127: dlm.v1.LockService.Withdraw:output_type -> dlm.v1.WithdrawResponse
+	34,  // 128: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
+	36,  // 129: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
+	38,  // 130: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
+	41,  // 131: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
+	47,  // 132: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
+	43,  // 133: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
+	52,  // 134: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
+	55,  // 135: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
+	57,  // 136: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
+	60,  // 137: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
+	62,  // 138: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
+	66,  // 139: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
+	117, // [117:140] is the sub-list for method output_type
+	94,  // [94:117] is the sub-list for method input_type
+	94,  // [94:94] is the sub-list for extension type_name
+	94,  // [94:94] is the sub-list for extension extendee
+	0,   // [0:94] is the sub-list for field type_name
 }
 
 func init() { file_dlm_v1_dlm_proto_init() }
@@ -6177,6 +6353,9 @@ func file_dlm_v1_dlm_proto_init() {
 	}
 	file_dlm_v1_dlm_proto_msgTypes[22].OneofWrappers = []any{
 		(*Operation_Append)(nil),
+		(*Operation_Replace)(nil),
+		(*Operation_Remove)(nil),
+		(*Operation_Cut)(nil),
 	}
 	file_dlm_v1_dlm_proto_msgTypes[25].OneofWrappers = []any{
 		(*FileCondition_Version)(nil),

@@ -1,10 +1,11 @@
-// The dlm.v1 API: fenced locks with append-only files behind them.
+// The dlm.v1 API: fenced locks with files behind them, which change with a lock's sections only.
 //
 // Words. A session is a client's etcd lease, kept alive by heartbeats. An acquisition is one attempt to get one lock,
 // named by (session, request). The holder's token is the etcd revision at which it was granted the lock; for one lock
 // tokens only rise. A section is what one token covers, from the grant to its release, commit, discard or loss. A
-// record is one append, staged in its section. A section's records become readable all at once when it is released or
-// committed, and never if it is discarded or lost.
+// record is one operation on a file, mostly an append, staged in its section. A section's records become readable all at once when it is released or
+// committed, and never if it is discarded or lost. A life of a file is what it is from its making, or its replacement, to
+// the next, or to its removal; it is named by the version of the section that began it. Offsets are within a life.
 //
 // Names. A lock is 1 to 16 segments of [A-Za-z0-9._-] joined by single "/", 255 bytes at most; a file is one such
 // segment, 128 bytes at most; no segment is "." or "..". Requests are [A-Za-z0-9._-]{1,64} and unique within their
@@ -16,8 +17,10 @@
 //   INVALID_NAME, INVALID_TTL, INVALID_ARGUMENT           INVALID_ARGUMENT
 //   TOO_LARGE, QUOTA, NO_SPACE                            RESOURCE_EXHAUSTED
 //   LIMIT                                                 RESOURCE_EXHAUSTED, with google.rpc.RetryInfo; see Limits
+//   FILE_CHANGED                                          FAILED_PRECONDITION
 //   FILE_NOT_FOUND, LOCK_NOT_FOUND                        NOT_FOUND
 //   COMPACTED                                             OUT_OF_RANGE
+//   OFFSET_GONE                                           OUT_OF_RANGE, with the metadata `start`: the first offset there is
 //   NO_QUORUM, SHUTTING_DOWN, FORMAT_TOO_NEW              UNAVAILABLE, with google.rpc.RetryInfo
 //   PREFIX_NESTED, AUDIT                                  UNAVAILABLE, with google.rpc.RetryInfo
 //   UNAUTHENTICATED                                       UNAUTHENTICATED; see Identities
@@ -150,7 +153,8 @@ type LockServiceClient interface {
 	Discard(ctx context.Context, in *DiscardRequest, opts ...grpc.CallOption) (*DiscardResponse, error)
 	// Append stages one record in the section. It is readable once the section is released or committed. A repeat with
 	// the same request stages nothing more and succeeds. Errors: LOCK_EXPIRED, INVALID_NAME, INVALID_ARGUMENT,
-	// TOO_LARGE (the record), QUOTA (the section), NO_SPACE.
+	// TOO_LARGE (the record), QUOTA (the section), NO_SPACE, UNIMPLEMENTED (of an operation that is no append, before the
+	// cluster's feature `life` is switched on; nothing was staged).
 	Append(ctx context.Context, in *AppendRequest, opts ...grpc.CallOption) (*AppendResponse, error)
 	// Publish publishes a section in one call: whole, in order, and once however often the call is repeated, through any
 	// server. It needs no session and takes no lock, but is refused while the lock is held or waited for: that is an answer,
@@ -159,17 +163,20 @@ type LockServiceClient interface {
 	// the same message: the next publish of the lane rules that out, and so does a Withdraw.
 	// Errors: OUTCOME_UNKNOWN (a later publish of the lane has come before, or this one is so old that what became of it is
 	// forgotten; it will not be published from now on), TOO_LARGE, QUOTA (operations, files), NO_SPACE, WENT_BACK, INVALID_NAME,
-	// INVALID_ARGUMENT, UNIMPLEMENTED (the cluster does not do it before its feature `publish` is switched on). The caller needs
+	// INVALID_ARGUMENT, UNIMPLEMENTED (the cluster does not do it before its feature `publish` is switched on, and of
+	// operations that are no appends, `life`). The caller needs
 	// the right to acquire the lock and the right to append.
 	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
 	// Withdraw rules a publish out that was sent or not, or finds out that it was made. A repeat answers the same.
 	// Errors: OUTCOME_UNKNOWN, NO_SPACE, WENT_BACK, INVALID_NAME, INVALID_ARGUMENT, UNIMPLEMENTED, as of Publish.
 	Withdraw(ctx context.Context, in *WithdrawRequest, opts ...grpc.CallOption) (*WithdrawResponse, error)
 	// Read returns a piece of a file's published bytes. It sees every section whose release, commit or publish was answered
-	// before the read began. Errors: FILE_NOT_FOUND, INVALID_NAME, INVALID_ARGUMENT.
+	// before the read began. All of it is of one life. Errors: FILE_NOT_FOUND, FILE_CHANGED (it is not in the life that was
+	// asked for), OFFSET_GONE (what is there was cut off), INVALID_NAME, INVALID_ARGUMENT.
 	Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (*ReadResponse, error)
 	// Tail streams a file's published bytes from an offset on, and goes on as sections are published, until the caller
-	// ends it. A file that does not exist yet is waited for. Resume with the last answer's offset plus its length.
+	// ends it. A file that does not exist yet is waited for. Resume with the last answer's offset plus its length, and
+	// its life. What becomes of the file is told: it is cut, replaced or removed. Lives may be left out, and are never mixed.
 	// Errors: INVALID_NAME, INVALID_ARGUMENT.
 	Tail(ctx context.Context, in *TailRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TailResponse], error)
 	// ListFiles lists the files of one lock, or of all, in name order. Errors: INVALID_NAME, INVALID_ARGUMENT.
@@ -528,7 +535,8 @@ type LockServiceServer interface {
 	Discard(context.Context, *DiscardRequest) (*DiscardResponse, error)
 	// Append stages one record in the section. It is readable once the section is released or committed. A repeat with
 	// the same request stages nothing more and succeeds. Errors: LOCK_EXPIRED, INVALID_NAME, INVALID_ARGUMENT,
-	// TOO_LARGE (the record), QUOTA (the section), NO_SPACE.
+	// TOO_LARGE (the record), QUOTA (the section), NO_SPACE, UNIMPLEMENTED (of an operation that is no append, before the
+	// cluster's feature `life` is switched on; nothing was staged).
 	Append(context.Context, *AppendRequest) (*AppendResponse, error)
 	// Publish publishes a section in one call: whole, in order, and once however often the call is repeated, through any
 	// server. It needs no session and takes no lock, but is refused while the lock is held or waited for: that is an answer,
@@ -537,17 +545,20 @@ type LockServiceServer interface {
 	// the same message: the next publish of the lane rules that out, and so does a Withdraw.
 	// Errors: OUTCOME_UNKNOWN (a later publish of the lane has come before, or this one is so old that what became of it is
 	// forgotten; it will not be published from now on), TOO_LARGE, QUOTA (operations, files), NO_SPACE, WENT_BACK, INVALID_NAME,
-	// INVALID_ARGUMENT, UNIMPLEMENTED (the cluster does not do it before its feature `publish` is switched on). The caller needs
+	// INVALID_ARGUMENT, UNIMPLEMENTED (the cluster does not do it before its feature `publish` is switched on, and of
+	// operations that are no appends, `life`). The caller needs
 	// the right to acquire the lock and the right to append.
 	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
 	// Withdraw rules a publish out that was sent or not, or finds out that it was made. A repeat answers the same.
 	// Errors: OUTCOME_UNKNOWN, NO_SPACE, WENT_BACK, INVALID_NAME, INVALID_ARGUMENT, UNIMPLEMENTED, as of Publish.
 	Withdraw(context.Context, *WithdrawRequest) (*WithdrawResponse, error)
 	// Read returns a piece of a file's published bytes. It sees every section whose release, commit or publish was answered
-	// before the read began. Errors: FILE_NOT_FOUND, INVALID_NAME, INVALID_ARGUMENT.
+	// before the read began. All of it is of one life. Errors: FILE_NOT_FOUND, FILE_CHANGED (it is not in the life that was
+	// asked for), OFFSET_GONE (what is there was cut off), INVALID_NAME, INVALID_ARGUMENT.
 	Read(context.Context, *ReadRequest) (*ReadResponse, error)
 	// Tail streams a file's published bytes from an offset on, and goes on as sections are published, until the caller
-	// ends it. A file that does not exist yet is waited for. Resume with the last answer's offset plus its length.
+	// ends it. A file that does not exist yet is waited for. Resume with the last answer's offset plus its length, and
+	// its life. What becomes of the file is told: it is cut, replaced or removed. Lives may be left out, and are never mixed.
 	// Errors: INVALID_NAME, INVALID_ARGUMENT.
 	Tail(*TailRequest, grpc.ServerStreamingServer[TailResponse]) error
 	// ListFiles lists the files of one lock, or of all, in name order. Errors: INVALID_NAME, INVALID_ARGUMENT.
