@@ -28,23 +28,58 @@ import (
 //   - any other error: whether the record was staged is not known, and the section can only be
 //     discarded.
 func (l *Lock) Append(ctx context.Context, file string, data []byte) error {
-	hooks := l.begin(ctx, Call{Op: OpAppend, File: file, Bytes: len(data)})
-	err := l.append(ctx, file, data, hooks.Traceparent)
+	return l.Stage(ctx, Append(file, data))
+}
+
+// Stage stages one operation: see [Append], [Replace], [Remove] and [Cut]. It comes into effect with
+// the section, in the order of the calls. Everything else is as of [Lock.Append], and there is one
+// error more:
+//   - [ErrUnimplemented]: the servers do not do that, or not before the feature `life` is switched
+//     on. Nothing was staged, the section goes on.
+func (l *Lock) Stage(ctx context.Context, o *Operation) error {
+	hooks := l.begin(ctx, Call{Op: OpAppend, File: o.GetFile(), Bytes: bytesOf(o)})
+	err := l.stage(ctx, o, hooks.Traceparent)
 	if hooks.End != nil {
 		hooks.End(l.result(err))
 	}
 	if err != nil {
-		return fmt.Errorf("append to %q of %q: %w", file, l.a.lock, err)
+		return fmt.Errorf("%s %q of %q: %w", whatDoes(o), o.GetFile(), l.a.lock, err)
 	}
 	return nil
 }
 
-func (l *Lock) append(ctx context.Context, file string, data []byte, traceparent string) error {
-	if err := checkNames(file); err != nil {
+// whatDoes says what an operation does to a file.
+func whatDoes(o *Operation) string {
+	switch o.GetDo().(type) {
+	case *dlmv1.Operation_Replace:
+		return "replace"
+	case *dlmv1.Operation_Remove:
+		return "remove"
+	case *dlmv1.Operation_Cut:
+		return "cut"
+	}
+	return "append to"
+}
+
+// appendOf is the message that stages an operation, without what says in which section. An append
+// has the form that every server knows.
+func appendOf(o *Operation) (*dlmv1.AppendRequest, error) {
+	if err := checkNames(o.GetFile()); err != nil {
+		return nil, err
+	}
+	if do, is := o.GetDo().(*dlmv1.Operation_Append); is {
+		return &dlmv1.AppendRequest{File: o.GetFile(), Data: bytes.Clone(do.Append)}, nil
+	}
+	return &dlmv1.AppendRequest{Operation: own(o)}, nil
+}
+
+func (l *Lock) stage(ctx context.Context, o *Operation, traceparent string) error {
+	m, err := appendOf(o)
+	if err != nil {
 		return err
 	}
 	s := l.a.s
-	m := &dlmv1.AppendRequest{Session: s.credential, Lock: l.a.lock, File: file, Data: bytes.Clone(data)}
+	m.Session, m.Lock = s.credential, l.a.lock
 	c := &call{message: request(&dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: m}}), lease: s, traceparent: traceparent}
 	answers := make(chan error, 1)
 	c.done = func(a answer) { l.appendAnswered(c, a, answers) }

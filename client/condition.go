@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,26 +21,16 @@ func VersionIs(file string, version *Version) *FileCondition {
 	return &FileCondition{File: file, Is: &dlmv1.FileCondition_Version{Version: version}}
 }
 
-// SizeIs returns the condition that a file has a size in bytes. 0 is also that of a file that does
+// SizeIs returns the condition that a file has a size in bytes, with what was cut off it. 0 is also that of a file that does
 // not exist.
 func SizeIs(file string, size int64) *FileCondition {
 	return &FileCondition{File: file, Is: &dlmv1.FileCondition_Size{Size: size}}
 }
 
-// ReadVersion is [Client.Read], and returns the version of what it has read, for a [Condition].
-func (c *Client) ReadVersion(ctx context.Context, lock, file string) ([]byte, *Version, error) {
-	var b bytes.Buffer
-	_, version, err := c.copyVersion(ctx, &b, lock, file, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	return b.Bytes(), version, nil
-}
-
 // FileVersion returns the version of a file, for a [Condition]; nil: there is no such file. It sees
 // what [Client.Read] sees, and has the errors of that but [ErrFileNotFound].
 func (c *Client) FileVersion(ctx context.Context, lock, file string) (*Version, error) {
-	_, version, err := c.copyVersion(ctx, io.Discard, lock, file, math.MaxInt64) // there is nothing
+	_, version, err := c.copy(ctx, io.Discard, lock, file, math.MaxInt64, false) // there is nothing
 	if errors.Is(err, ErrFileNotFound) {
 		return nil, nil //nolint:nilnil // as VersionIs has it
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -67,6 +68,11 @@ var (
 
 	// ErrFileNotFound: the lock has no such file.
 	ErrFileNotFound = errors.New("file not found")
+	// ErrFileChanged: the file was replaced, or removed and made again, since it was read.
+	ErrFileChanged = errors.New("file changed")
+	// ErrOffsetGone: what is at the offset was cut off. The error is an [*Error] whose Start is the
+	// first offset that there is.
+	ErrOffsetGone = errors.New("offset gone")
 	// ErrLockNotFound: nobody holds the lock (Evict); nobody holds it, nobody waits for it and it
 	// has no files (Inspect).
 	ErrLockNotFound = errors.New("lock not found")
@@ -100,6 +106,8 @@ type Error struct {
 
 	Limit      string        // LIMIT: which limit, as servers' configuration calls it below "limits."
 	RetryAfter time.Duration // when to ask again at the earliest, as the server says; 0: it did not
+
+	Start int64 // OFFSET_GONE: the first offset that there is
 
 	notByThisCall bool // OUTCOME_UNKNOWN: the message that it answers has not ended the section
 	// changedNothing: the call has certainly not taken effect, though its code alone does not say
@@ -155,6 +163,10 @@ func sentinel(reason string) error {
 		return ErrUnauthenticated
 	case "FILE_NOT_FOUND":
 		return ErrFileNotFound
+	case "FILE_CHANGED":
+		return ErrFileChanged
+	case "OFFSET_GONE":
+		return ErrOffsetGone
 	case "LOCK_NOT_FOUND":
 		return ErrLockNotFound
 	case "INVALID_NAME":
@@ -228,6 +240,7 @@ func newError(code codes.Code, message string, details []*anypb.Any) *Error {
 		case d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetDomain() == "dlm":
 			e.Reason = info.GetReason()
 			e.Limit = info.GetMetadata()["limit"]
+			e.Start, _ = strconv.ParseInt(info.GetMetadata()["start"], 10, 64) // 0, if it is none
 			e.notByThisCall = info.GetMetadata()["not_by_this_call"] == "true"
 			e.changedNothing = info.GetMetadata()["changed_nothing"] == "true"
 			e.sessionsEnd = info.GetMetadata()["sessions_end"] == "true"

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -10,65 +11,97 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Read returns the published bytes of a file. It sees every section whose Unlock or Commit returned
-// before Read began.
+// Read returns the published bytes of a file, from its start on, if it was cut. It sees every section
+// whose Unlock or Commit returned before Read began. All of it is of one life: if the file is
+// replaced meanwhile, it is read anew.
 //
 // Errors: [ErrFileNotFound], [ErrInvalidName], [ErrPermissionDenied], [ErrUnavailable],
 // [ErrClosed], that of ctx.
 func (c *Client) Read(ctx context.Context, lock, file string) ([]byte, error) {
-	var b bytes.Buffer
-	if _, err := c.Copy(ctx, &b, lock, file, 0); err != nil {
-		return nil, err
+	data, _, err := c.ReadVersion(ctx, lock, file)
+	return data, err
+}
+
+// ReadVersion is [Client.Read], and returns the version of what it has read, for a [Condition].
+func (c *Client) ReadVersion(ctx context.Context, lock, file string) ([]byte, *Version, error) {
+	for {
+		var b bytes.Buffer
+		_, version, err := c.copy(ctx, &b, lock, file, 0, true)
+		if err == nil {
+			return b.Bytes(), version, nil
+		}
+		if !errors.Is(err, ErrFileChanged) && !errors.Is(err, ErrOffsetGone) {
+			return nil, nil, err
+		}
 	}
-	return b.Bytes(), nil
 }
 
 // Copy writes the published bytes of a file to w, from the offset (counted from 0) to the size that
 // the file had when the first piece was read. It does so in pieces, so that a large file needs
-// little memory. It returns how many bytes were written; a copy that broke off can go on at the
-// offset where it stopped.
+// little memory, and all of them of one life. It returns how many bytes were written; a copy that
+// broke off can go on at the offset where it stopped.
 //
-// Errors: those of [Client.Read], and those of w.
+// Errors: those of [Client.Read], those of w, and
+//   - [ErrOffsetGone]: what is at the offset was cut off, before or meanwhile.
+//   - [ErrFileChanged]: the file was replaced, or removed and made again, after the first piece.
 func (c *Client) Copy(ctx context.Context, w io.Writer, lock, file string, offset int64) (int64, error) {
-	written, _, err := c.copyVersion(ctx, w, lock, file, offset)
+	written, _, err := c.copy(ctx, w, lock, file, offset, false)
 	return written, err
 }
 
-// copyVersion is Copy, and returns the version of what was read.
-func (c *Client) copyVersion(ctx context.Context, w io.Writer, lock, file string, offset int64) (int64, *Version, error) {
-	written, version, err := c.copy(ctx, w, lock, file, offset)
-	if err != nil {
-		return written, nil, fmt.Errorf("read %q of %q: %w", file, lock, err)
-	}
-	return written, version, nil
+// CopyAll is [Client.Copy] of all that there is of a file: from its start on, which is not 0 if it
+// was cut.
+func (c *Client) CopyAll(ctx context.Context, w io.Writer, lock, file string) (int64, error) {
+	written, _, err := c.copy(ctx, w, lock, file, 0, true)
+	return written, err
 }
 
-func (c *Client) copy(ctx context.Context, w io.Writer, lock, file string, offset int64) (written int64, version *Version, err error) {
+// copy is Copy, and returns the version of what was read. all: from where the file starts, once
+// that is known, and not from the offset.
+func (c *Client) copy(
+	ctx context.Context, w io.Writer, lock, file string, offset int64, all bool,
+) (written int64, version *Version, err error) {
 	if err := checkNames(lock, file); err != nil {
-		return 0, nil, err
+		return 0, nil, readError(lock, file, err)
 	}
+	var life *Version
 	for size := int64(-1); size < 0 || offset+written < size; {
-		m := &dlmv1.ReadRequest{Lock: lock, File: file, Offset: offset + written}
+		m := &dlmv1.ReadRequest{Lock: lock, File: file, Offset: offset + written, Life: life}
 		if size >= 0 {
 			m.Limit = int32(min(size-offset-written, maxPiece)) //nolint:gosec // bounded
 		}
 		r, err := ask(ctx, c.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Read{Read: m}}, (*dlmv1.StreamResponse).GetRead)
+		if size < 0 && all {
+			start := r.GetStart()
+			gone, is := errors.AsType[*Error](err)
+			if is = is && errors.Is(gone, ErrOffsetGone); is {
+				start = gone.Start
+			}
+			if (err == nil || is) && start != offset { // of another life, if it is lower
+				offset = start
+				continue
+			}
+		}
 		if err != nil {
-			return written, nil, err
+			return written, nil, readError(lock, file, err)
 		}
 		if size < 0 {
-			size, version = r.GetSize(), r.GetVersion()
+			size, life, version = r.GetSize(), r.GetLife(), r.GetVersion()
 		}
 		if size < 0 || len(r.GetData()) == 0 && offset+written < size {
-			return written, nil, errMalformed
+			return written, nil, readError(lock, file, errMalformed)
 		}
 		n, err := w.Write(r.GetData()[:max(0, min(int64(len(r.GetData())), size-offset-written))])
 		written += int64(n)
 		if err != nil {
-			return written, nil, err
+			return written, nil, readError(lock, file, err)
 		}
 	}
 	return written, version, nil
+}
+
+func readError(lock, file string, err error) error {
+	return fmt.Errorf("read %q of %q: %w", file, lock, err)
 }
 
 // ListFiles lists the files of one lock, or of all locks if lock is empty, in the order of lock and
@@ -102,19 +135,26 @@ func (c *Client) ListFiles(ctx context.Context, lock string) ([]*File, error) {
 // waited for. If a server fails, Tail finds another one and goes on where it was: no byte is left
 // out, and none comes twice.
 //
+// What becomes of the file is told, by a piece that may have no data: what is before its offset, and
+// has not come, was cut off; it was replaced, and the offset is of a new life; it was removed, and
+// is waited for. Lives may be left out, if several come one after the other, and are never mixed.
+//
 // An error ends the loop:
 //   - [ErrUnavailable]: no server was found within the connect timeout.
 //   - [ErrPermissionDenied], [ErrUnauthenticated]: the servers refuse it.
 //   - [ErrInvalidName], [ErrInvalidArgument], [ErrClosed], that of ctx.
 func (c *Client) Tail(ctx context.Context, lock, file string, offset int64) iter.Seq2[*Piece, error] {
 	return func(yield func(*dlmv1.TailResponse, error) bool) {
+		var life *Version
+		removed := false
 		err := checkNames(lock, file)
 		if err == nil {
 			err = follow(ctx, c.wire, func(ctx context.Context, api dlmv1.LockServiceClient) (receiver[dlmv1.TailResponse], error) {
-				return api.Tail(ctx, &dlmv1.TailRequest{Lock: lock, File: file, Offset: offset})
+				return api.Tail(ctx, &dlmv1.TailRequest{Lock: lock, File: file, Offset: offset, Life: life})
 			}, func(m *dlmv1.TailResponse) bool {
-				offset = m.GetOffset() + int64(len(m.GetData()))
-				return yield(m, nil)
+				again := removed && m.GetRemoved() // told by another server, to which it is news
+				offset, life, removed = m.GetOffset()+int64(len(m.GetData())), m.GetLife(), m.GetRemoved()
+				return again || yield(m, nil)
 			})
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"strings"
@@ -43,7 +44,7 @@ type Op string
 // The kinds of calls.
 const (
 	OpAcquire Op = "acquire" // Lock, TryLock, and Do, which begins with it
-	OpAppend  Op = "append"
+	OpAppend  Op = "append" // and Stage
 	OpPublish Op = "publish"
 	OpCommit  Op = "commit"
 	OpRelease Op = "release" // Unlock
@@ -125,7 +126,10 @@ func (c *Client) tell(hook func()) { c.hooking.write(func(*slog.Logger) { hook()
 func opOf(m *dlmv1.StreamRequest) Call {
 	switch r := m.GetRequest().(type) {
 	case *dlmv1.StreamRequest_Append:
-		return Call{Op: OpAppend, Lock: r.Append.GetLock(), Token: r.Append.GetToken(), File: r.Append.GetFile(), Bytes: len(r.Append.GetData())}
+		return Call{
+			Op: OpAppend, Lock: r.Append.GetLock(), Token: r.Append.GetToken(), File: cmp.Or(r.Append.GetFile(), r.Append.GetOperation().GetFile()),
+			Bytes: len(r.Append.GetData()) + bytesOf(r.Append.GetOperation()),
+		}
 	case *dlmv1.StreamRequest_Read:
 		return Call{Op: OpRead, Lock: r.Read.GetLock(), File: r.Read.GetFile()}
 	case *dlmv1.StreamRequest_Inspect:

@@ -13,9 +13,41 @@ import (
 )
 
 // Append returns the operation that appends data to a file. Without data, the file exists from then
-// on. The data must not be changed before [Client.Publish] has returned.
+// on. The data must not be changed before what the operation is given to has returned.
 func Append(file string, data []byte) *Operation {
 	return &Operation{File: file, Do: &dlmv1.Operation_Append{Append: data}}
+}
+
+// Replace returns the operation that has a file be data from then on, in a new life. The data must
+// not be changed before what the operation is given to has returned.
+func Replace(file string, data []byte) *Operation {
+	return &Operation{File: file, Do: &dlmv1.Operation_Replace{Replace: data}}
+}
+
+// Remove returns the operation after which there is no such file. It need not be there, and may be
+// made again.
+func Remove(file string) *Operation {
+	return &Operation{File: file, Do: &dlmv1.Operation_Remove{Remove: true}}
+}
+
+// Cut returns the operation that cuts off what is before an offset. What is behind keeps its
+// offsets; a file's start never goes back, nor beyond its end.
+func Cut(file string, before int64) *Operation {
+	return &Operation{File: file, Do: &dlmv1.Operation_Cut{Cut: before}}
+}
+
+// bytesOf is how many bytes of data an operation has.
+func bytesOf(o *Operation) int { return len(o.GetAppend()) + len(o.GetReplace()) }
+
+// own is a copy of an operation, which outlives its caller's.
+func own(o *Operation) *Operation {
+	switch do := o.GetDo().(type) {
+	case *dlmv1.Operation_Append:
+		return Append(o.GetFile(), bytes.Clone(do.Append))
+	case *dlmv1.Operation_Replace:
+		return Replace(o.GetFile(), bytes.Clone(do.Replace))
+	}
+	return o
 }
 
 // Publish publishes a section in one call, without holding its lock: all of its operations in their
@@ -33,7 +65,7 @@ func Append(file string, data []byte) *Operation {
 //   - [ErrPermissionDenied], [ErrUnauthenticated]: the same, if it is not ErrOutcomeUnknown besides.
 //     It takes the right to acquire the lock, and that to append.
 //   - [ErrUnimplemented]: the servers do not publish in one call, or not yet: it takes the feature
-//     `publish` to be switched on. Nothing was published.
+//     `publish` to be switched on, and `life` for what is no append. Nothing was published.
 //   - [ErrOutcomeUnknown]: whether it was published, or still will be, is not known. Once the next
 //     Publish to the lock by this Client has been answered, with no other beside it, it will not.
 //   - [ErrUnavailable], [ErrClosed], that of ctx: if it is not ErrOutcomeUnknown besides, nothing
@@ -50,7 +82,7 @@ func (c *Client) publishIf(
 ) (*Version, error) {
 	call := Call{Op: OpPublish, Lock: lock}
 	for _, o := range operations {
-		call.Bytes += len(o.GetAppend())
+		call.Bytes += bytesOf(o)
 	}
 	hooks := c.cfg.Hooks.begin(ctx, call)
 	version, err := c.publish(ctx, lock, condition, operations, send, hooks.Traceparent)
@@ -68,25 +100,22 @@ func (c *Client) publish(
 	for _, f := range condition.GetFiles() {
 		names = append(names, f.GetFile())
 	}
-	own := make([]*Operation, len(operations)) // which outlive the call if ctx ends
+	copies := make([]*Operation, len(operations)) // which outlive the call if ctx ends
 	for i, o := range operations {
 		names = append(names, o.GetFile())
-		own[i] = o
-		if o.GetAppend() != nil {
-			own[i] = Append(o.GetFile(), bytes.Clone(o.GetAppend()))
-		}
+		copies[i] = own(o)
 	}
 	if err := checkNames(names...); err != nil {
 		return nil, err
 	}
 	lane := c.lanes.take(lock)
 	defer func() { c.lanes.put(lock, lane) }()
-	m := lane.next(lock, condition, own, c.wire.seen.lately(time.Now()))
+	m := lane.next(lock, condition, copies, c.wire.seen.lately(time.Now()))
 	a := send(ctx, m, traceparent)
 	if a.once && errors.Is(a.err, ErrOutcomeUnknown) {
 		// Nothing was ever done under this id: it is too old to tell. So another one is taken.
 		lane = newLane()
-		m = lane.next(lock, condition, own, 0)
+		m = lane.next(lock, condition, copies, 0)
 		a = send(ctx, m, traceparent)
 	}
 	if a.err != nil {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -63,19 +62,22 @@ func (c *Client) EndSession(ctx context.Context, credential string) error {
 //   - [ErrUnavailable], the error of ctx, any other error: whether the record was staged is not
 //     known, and the holder should discard.
 func (s *Section) Append(ctx context.Context, file string, data []byte) error {
-	err := errors.Join(checkNames(s.lock, file), checkText(s.credential))
-	if err == nil {
-		_, err = ask(ctx, s.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: &dlmv1.AppendRequest{
-			Session: s.credential,
-			Lock:    s.lock,
-			Token:   s.token,
-			Request: s.prefix + "." + strconv.FormatUint(s.number.Add(1), 10),
-			File:    file,
-			Data:    bytes.Clone(data),
-		}}}, (*dlmv1.StreamResponse).GetAppend)
+	return s.Stage(ctx, Append(file, data))
+}
+
+// Stage stages one operation, as [Lock.Stage] does. Everything else is as of [Section.Append], and there
+// is one error more:
+//   - [ErrUnimplemented]: the servers do not do that, or not before the feature `life` is switched
+//     on. Nothing was staged.
+func (s *Section) Stage(ctx context.Context, o *Operation) error {
+	m, err := appendOf(o)
+	if err = errors.Join(checkNames(s.lock), err, checkText(s.credential)); err == nil {
+		m.Session, m.Lock, m.Token = s.credential, s.lock, s.token
+		m.Request = s.prefix + "." + strconv.FormatUint(s.number.Add(1), 10)
+		_, err = ask(ctx, s.wire, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Append{Append: m}}, (*dlmv1.StreamResponse).GetAppend)
 	}
 	if err != nil {
-		return fmt.Errorf("append to %q of %q: %w", file, s.lock, err)
+		return fmt.Errorf("%s %q of %q: %w", whatDoes(o), o.GetFile(), s.lock, err)
 	}
 	return nil
 }

@@ -19,7 +19,8 @@ type (
 	Event = dlmv1.Event
 	// EventType says what happened.
 	EventType = dlmv1.Event_Type
-	// Operation is one thing that Publish does to a file: see [Append].
+	// Operation is one thing that a section does to a file: see [Append], [Replace], [Remove] and
+	// [Cut].
 	Operation = dlmv1.Operation
 	// Version says which section was the last that was published to a file: its token, and, of
 	// those that were published in one call, which of that token.
