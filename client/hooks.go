@@ -44,7 +44,7 @@ type Op string
 // The kinds of calls.
 const (
 	OpAcquire Op = "acquire" // Lock, TryLock, and Do, which begins with it
-	OpAppend  Op = "append" // and Stage
+	OpAppend  Op = "append"  // and Stage
 	OpPublish Op = "publish"
 	OpCommit  Op = "commit"
 	OpRelease Op = "release" // Unlock
