@@ -41,13 +41,15 @@ Workloads:
   mixed    60% own; 20% one and 20% try on a lock that 16 clients share
   append   records of 256 bytes, in sections of 10, each client to a file of its own;
            at the end all files are read back and checked while the clock runs
+  publish  sections of one record of 256 bytes, each published in one call, all clients to one
+           lock, each to a file of its own; read back and checked as with append
   idle     sessions that do nothing but stay alive; --clients is how many
   waiters  a queue on one lock that builds up and is drained; --clients is how many wait
 
 With --against, each slice on dlm is followed by the same slice on the other system, and the ratios are those of such
-pairs, with the 95 % interval of their median. For etcd these are the mutex of its own client and, for append, plain
-puts; a server with embedded etcd opens the port for it with cluster.client-listen. Redis, ZooKeeper and PostgreSQL
-are measured by the program dlm-bench-peers, which must be beside this one or on the PATH.
+pairs, with the 95 % interval of their median. For etcd these are the mutex of its own client and, for append and
+publish, plain puts; a server with embedded etcd opens the port for it with cluster.client-listen. Redis, ZooKeeper and
+PostgreSQL are measured by the program dlm-bench-peers, which must be beside this one or on the PATH.
 
 With --against dlm, a build of dlm is measured beside another one, by this program: for each pair a server of either is
 started, with an embedded etcd and fresh data, and by turns one and the other is first. --endpoints is of no use then.

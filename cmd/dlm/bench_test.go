@@ -20,7 +20,7 @@ func benchArgs(more ...string) []string {
 
 func TestBenchJSON(t *testing.T) {
 	t.Parallel()
-	args := benchArgs("--json", "--workload", "own,one,try,mixed,append,waiters,idle", "--ttl", "2s")
+	args := benchArgs("--json", "--workload", "own,one,try,mixed,append,publish,waiters,idle", "--ttl", "2s")
 	_, err := os.Stat("/proc/self/stat")
 	proc := err == nil
 	if proc {
@@ -46,7 +46,7 @@ func TestBenchJSON(t *testing.T) {
 			t.Errorf("the peak of the server's memory in %s: %v, want %v", line, ok, proc)
 		}
 	}
-	if want := " own one try mixed append waiters idle"; workloads != want {
+	if want := " own one try mixed append publish waiters idle"; workloads != want {
 		t.Errorf("rows of%s, want%s", workloads, want)
 	}
 }
@@ -152,7 +152,7 @@ func TestBenchShowsACertificate(t *testing.T) {
 	t.Parallel()
 	s := startSecured(t)
 	certstest.Write(t, s.policy, []byte("rules:\n  - {identity: cn:worker, locks: [bench], allow: [acquire, append, read, inspect]}\n"))
-	args := benchArgs("--workload", "own,append,waiters,idle", "--ttl", "2s")
+	args := benchArgs("--workload", "own,append,publish,waiters,idle", "--ttl", "2s")
 	eventually(t, "the policy", func() bool { return run(t, s.known(t, "lock", "bench", "true")).code == 0 })
 	must(t, s.known(t, args...))
 	if r := run(t, s.bare(t, args...)); r.code != 77 {

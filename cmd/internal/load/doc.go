@@ -4,6 +4,6 @@
 //
 // A slice is one measurement of one system. It warms up, then the clock runs. An operation counts
 // if it ends while the clock runs; what is under way at the end is cut off, and shows in the
-// longest latency only. Appends are measured whole instead: the clock stops when the last section
-// is published and every file has been read back.
+// longest latency only. What keeps records is measured whole instead: the clock stops when the last
+// section is published and every file has been read back.
 package load

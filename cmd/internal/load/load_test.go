@@ -84,6 +84,13 @@ func (c *testClient) Append(_ context.Context, s *load.Section) error {
 	})
 }
 
+func (c *testClient) Publish(_ context.Context, lock, file string, record []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.files[lock+"/"+file] = append(c.files[lock+"/"+file], record...)
+	return nil
+}
+
 func (c *testClient) Read(_ context.Context, lock, file string) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,7 +111,7 @@ func slice(workload string) load.Slice {
 }
 
 func TestWorkloads(t *testing.T) {
-	for _, workload := range append(load.Cycles(), load.Append) {
+	for _, workload := range append(load.Cycles(), load.Records()...) {
 		t.Run(workload, func(t *testing.T) {
 			sys := newSystem()
 			var calls []string
@@ -179,8 +186,10 @@ func TestErrors(t *testing.T) {
 	if _, err := load.Run(ctx, slice(load.Try), newSystem(), load.Clock{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that ended: %v", err)
 	}
-	if _, err := load.Run(t.Context(), slice(load.Append), held{newSystem()}, load.Clock{}); err == nil {
-		t.Error("append to a system without records: no error")
+	for _, workload := range load.Records() {
+		if _, err := load.Run(t.Context(), slice(workload), held{newSystem()}, load.Clock{}); err == nil {
+			t.Errorf("%s to a system without records: no error", workload)
+		}
 	}
 	for _, bad := range []func(*load.Slice){
 		func(s *load.Slice) { s.Workload = "other" },
@@ -203,13 +212,15 @@ func TestFilesAreChecked(t *testing.T) {
 		"twice":   func(b *[]byte) { copy((*b)[load.RecordSize:], (*b)[:load.RecordSize]) },
 		"changed": func(b *[]byte) { (*b)[100]++ },
 	} {
-		t.Run(name, func(t *testing.T) {
-			sys := newSystem()
-			sys.spoil = spoil
-			if _, err := load.Run(t.Context(), slice(load.Append), sys, load.Clock{}); err == nil {
-				t.Error("no error")
-			}
-		})
+		for _, workload := range load.Records() {
+			t.Run(workload+"/"+name, func(t *testing.T) {
+				sys := newSystem()
+				sys.spoil = spoil
+				if _, err := load.Run(t.Context(), slice(workload), sys, load.Clock{}); err == nil {
+					t.Error("no error")
+				}
+			})
+		}
 	}
 	t.Run("overlap", func(t *testing.T) {
 		s := slice(load.Append)

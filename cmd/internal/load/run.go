@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -96,7 +97,7 @@ func (r *run) keep(ctx context.Context, working *sync.WaitGroup, clock Clock) ti
 		clock.Start(r.meter)
 	}
 	stopped := r.close
-	if r.Workload == Append {
+	if slices.Contains(Records(), r.Workload) {
 		working.Wait()
 		stopped = time.Now()
 	} else {
@@ -121,8 +122,11 @@ func until(ctx context.Context, moment time.Time) {
 
 // work is the loop of one client.
 func (r *run) work(ctx, wait context.Context, i int, c Client) error {
-	if r.Workload == Append {
+	switch r.Workload {
+	case Append:
 		return r.sections(ctx, i, c)
+	case Publish:
+		return r.publishes(ctx, i, c)
 	}
 	for n := 0; ; n++ {
 		began := time.Now()

@@ -15,12 +15,15 @@ const (
 	Try    = "try"    // tries, all clients on one lock
 	Mixed  = "mixed"  // of ten operations six own cycles, two on a lock that 16 clients share, two tries of that one
 	Append = "append" // records in sections, each client in a file of its own
+	// Publish: sections of one record, each published in one call, of one lock, each client in a
+	// file of its own.
+	Publish = "publish"
 )
 
-// What the workload Append appends.
+// What the workloads Append and Publish append.
 const (
 	RecordSize     = 256 // bytes
-	SectionRecords = 10
+	SectionRecords = 10  // of Append
 )
 
 // sharers is how many clients share a lock in the workload Mixed.
@@ -28,6 +31,9 @@ const sharers = 16
 
 // Cycles lists the workloads that need nothing but locks.
 func Cycles() []string { return []string{Own, One, Try, Mixed} }
+
+// Records lists the workloads that need a system that keeps records.
+func Records() []string { return []string{Append, Publish} }
 
 // Slice says what is to be measured.
 type Slice struct {
@@ -41,7 +47,7 @@ type Slice struct {
 // Check refuses what cannot be measured.
 func (s Slice) Check() error {
 	switch {
-	case s.Workload != Append && !slices.Contains(Cycles(), s.Workload):
+	case !slices.Contains(Records(), s.Workload) && !slices.Contains(Cycles(), s.Workload):
 		return fmt.Errorf("no workload %q", s.Workload)
 	case s.Clients < 1:
 		return fmt.Errorf("%d clients, want at least 1", s.Clients)

@@ -33,7 +33,13 @@ type Appender interface {
 	Append(ctx context.Context, s *Section) error
 }
 
-// Reader is an Appender whose records become a file, which is read back and checked within the
+// Publisher is a Client of a system that makes records durable without a lock that is held.
+type Publisher interface {
+	// Publish adds a record to a file of a lock.
+	Publish(ctx context.Context, lock, file string, record []byte) error
+}
+
+// Reader is an Appender or a Publisher whose records become a file, which is read back and checked within the
 // clock.
 type Reader interface {
 	Read(ctx context.Context, lock, file string) ([]byte, error)

@@ -25,6 +25,7 @@ const (
 	recordBytes = 256
 
 	ours, theirs = "process", "put process"
+	pushes       = "rpush"
 )
 
 // slice measures one, and of processes both kinds.
@@ -42,6 +43,8 @@ func (b *bench) slice(ctx context.Context, name string) (map[string]measured, er
 		m, err = b.appending(ctx, oneFile)
 	case "mutex":
 		m, _, err = b.onEtcd(ctx, manyClients, b.lasts, mutexed)
+	case pushes:
+		m, err = b.pushing(ctx)
 	case "shared":
 		m, _, err = b.publishing(ctx, longClients, b.long, ownFile)
 	case "own":

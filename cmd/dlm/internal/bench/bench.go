@@ -38,7 +38,9 @@ const (
 var ErrBelowBar = errors.New("below the bar")
 
 // Workloads lists all workloads.
-func Workloads() []string { return append(load.Cycles(), load.Append, Idle, Waiters) }
+func Workloads() []string {
+	return slices.Concat(load.Cycles(), load.Records(), []string{Idle, Waiters})
+}
 
 // Rivals lists what dlm can be measured against.
 func Rivals() []string { return []string{Etcd, Redis, ZooKeeper, Postgres, DLM} }
@@ -77,7 +79,7 @@ func (c Config) Check() error {
 		if c.Against == "" || c.Against == DLM {
 			continue
 		}
-		if w == load.Append && c.Against != Etcd {
+		if slices.Contains(load.Records(), w) && c.Against != Etcd {
 			fault("%s keeps no records to compare with the workload %q", c.Against, w)
 		}
 		if slices.Contains([]string{Idle, Waiters}, w) {

@@ -70,7 +70,7 @@ func measured(t *testing.T, cfg bench.Config) (w watcher) {
 
 func TestEveryWorkload(t *testing.T) {
 	node := facadetest.Start(t, facadetest.WithFacades(2))
-	for _, workload := range append(load.Cycles(), load.Append, bench.Waiters) {
+	for _, workload := range slices.Concat(load.Cycles(), load.Records(), []string{bench.Waiters}) {
 		t.Run(workload, func(t *testing.T) {
 			cfg := config(node.Addrs()...)
 			cfg.Workloads = []string{workload}
@@ -150,7 +150,7 @@ func TestAgainstEtcd(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = rival.Close() })
 	cfg := config(node.Addr())
-	cfg.Workloads = append(load.Cycles(), load.Append)
+	cfg.Workloads = append(load.Cycles(), load.Records()...)
 	cfg.Runs, cfg.Duration = 2, 100*time.Millisecond
 	cfg.Against, cfg.EtcdEndpoints = bench.Etcd, []string{rival.ClientAddr()}
 	w := measured(t, cfg)
@@ -306,24 +306,25 @@ echo '{"workload":"own","clients":3,"connections":7,"ops_per_s":10,"p50_us":5,"p
 
 func TestConfigIsChecked(t *testing.T) {
 	for name, change := range map[string]func(*bench.Config){
-		"workload":        func(c *bench.Config) { c.Workloads = []string{"own", "other"} },
-		"no workload":     func(c *bench.Config) { c.Workloads = nil },
-		"clients":         func(c *bench.Config) { c.Clients = []int{1, 0} },
-		"no clients":      func(c *bench.Config) { c.Clients = nil },
-		"connections":     func(c *bench.Config) { c.Connections = 0 },
-		"ttl":             func(c *bench.Config) { c.TTL = time.Second },
-		"duration":        func(c *bench.Config) { c.Duration = 0 },
-		"warm-up":         func(c *bench.Config) { c.Warmup = -1 },
-		"runs":            func(c *bench.Config) { c.Runs = 0 },
-		"overlap":         func(c *bench.Config) { c.Overlap = 0 },
-		"rival":           func(c *bench.Config) { c.Against = "other" },
-		"etcd nowhere":    func(c *bench.Config) { c.Against = bench.Etcd },
-		"redis' records":  func(c *bench.Config) { c.Against, c.Workloads = bench.Redis, []string{load.Append} },
-		"redis' sessions": func(c *bench.Config) { c.Against, c.Workloads = bench.Redis, []string{bench.Idle} },
-		"dlm nowhere":     func(c *bench.Config) { c.Against = bench.DLM },
-		"bar":             func(c *bench.Config) { c.Against, c.Builds, c.Bar = bench.DLM, nobody(bench.Server{}, nil), -1 },
-		"bar alone":       func(c *bench.Config) { c.Bar = 1 },
-		"process":         func(c *bench.Config) { c.ServerPIDs = []int{-1} },
+		"workload":         func(c *bench.Config) { c.Workloads = []string{"own", "other"} },
+		"no workload":      func(c *bench.Config) { c.Workloads = nil },
+		"clients":          func(c *bench.Config) { c.Clients = []int{1, 0} },
+		"no clients":       func(c *bench.Config) { c.Clients = nil },
+		"connections":      func(c *bench.Config) { c.Connections = 0 },
+		"ttl":              func(c *bench.Config) { c.TTL = time.Second },
+		"duration":         func(c *bench.Config) { c.Duration = 0 },
+		"warm-up":          func(c *bench.Config) { c.Warmup = -1 },
+		"runs":             func(c *bench.Config) { c.Runs = 0 },
+		"overlap":          func(c *bench.Config) { c.Overlap = 0 },
+		"rival":            func(c *bench.Config) { c.Against = "other" },
+		"etcd nowhere":     func(c *bench.Config) { c.Against = bench.Etcd },
+		"redis' records":   func(c *bench.Config) { c.Against, c.Workloads = bench.Redis, []string{load.Append} },
+		"redis' publishes": func(c *bench.Config) { c.Against, c.Workloads = bench.Redis, []string{load.Publish} },
+		"redis' sessions":  func(c *bench.Config) { c.Against, c.Workloads = bench.Redis, []string{bench.Idle} },
+		"dlm nowhere":      func(c *bench.Config) { c.Against = bench.DLM },
+		"bar":              func(c *bench.Config) { c.Against, c.Builds, c.Bar = bench.DLM, nobody(bench.Server{}, nil), -1 },
+		"bar alone":        func(c *bench.Config) { c.Bar = 1 },
+		"process":          func(c *bench.Config) { c.ServerPIDs = []int{-1} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config("127.0.0.1:1")

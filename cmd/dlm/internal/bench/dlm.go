@@ -80,6 +80,12 @@ func (c dlmClient) Append(ctx context.Context, s *load.Section) error {
 	return l.Unlock(ctx)
 }
 
+// Publish publishes a section of one record, in one call.
+func (c dlmClient) Publish(ctx context.Context, lock, file string, record []byte) error {
+	_, err := c.sdk.Publish(ctx, lock, client.Append(file, record))
+	return err
+}
+
 func (c dlmClient) Read(ctx context.Context, lock, file string) ([]byte, error) {
 	return c.sdk.Read(ctx, lock, file)
 }

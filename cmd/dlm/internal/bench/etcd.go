@@ -112,11 +112,14 @@ func (c *etcdClient) Try(ctx context.Context, lock string) error {
 
 // Append puts each record under a key of its own.
 func (c *etcdClient) Append(ctx context.Context, s *load.Section) error {
-	return s.Each(func(record []byte) error {
-		key := fmt.Sprintf("%s%s/%s/%016x", c.root, s.Lock, s.File, c.puts.Add(1))
-		_, err := c.client.Put(ctx, key, string(record))
-		return err
-	})
+	return s.Each(func(record []byte) error { return c.Publish(ctx, s.Lock, s.File, record) })
+}
+
+// Publish puts a record under a key of its own.
+func (c *etcdClient) Publish(ctx context.Context, lock, file string, record []byte) error {
+	key := fmt.Sprintf("%s%s/%s/%016x", c.root, lock, file, c.puts.Add(1))
+	_, err := c.client.Put(ctx, key, string(record))
+	return err
 }
 
 func (c *etcdClient) Close() error { return c.session.Close() }
