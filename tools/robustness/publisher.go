@@ -172,8 +172,11 @@ func (w *publisher) publish(ctx context.Context, p publishCall) (certain bool) {
 		switch w.send(ctx, p) {
 		case ok, withdrawn, "OUTCOME_UNKNOWN":
 			return true
+		case busy:
+			pause(ctx, time.Duration(20+w.rand.IntN(60))*time.Millisecond)
+		default:
+			pause(ctx, time.Duration(w.rand.IntN(300))*time.Millisecond)
 		}
-		pause(ctx, time.Duration(20+w.rand.IntN(60))*time.Millisecond)
 	}
 	return false
 }
@@ -214,7 +217,7 @@ func (w *publisher) withdraw(ctx context.Context, p publishCall) {
 		case ok, withdrawn, "OUTCOME_UNKNOWN":
 			return
 		}
-		pause(ctx, 50*time.Millisecond)
+		pause(ctx, time.Duration(w.rand.IntN(300))*time.Millisecond)
 	}
 }
 
