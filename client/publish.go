@@ -61,7 +61,8 @@ func own(o *Operation) *Operation {
 //
 // Errors:
 //   - [ErrBusy]: the lock is held or waited for. Nothing was published, nor will it be.
-//   - [ErrTooLarge], [ErrQuota], [ErrNoSpace], [ErrInvalidName], [ErrInvalidArgument]: the same.
+//   - [ErrTooLarge], [ErrQuota], [ErrInvalidName], [ErrInvalidArgument]: the same.
+//   - [ErrNoSpace]: the same, if it is not ErrOutcomeUnknown besides.
 //   - [ErrPermissionDenied], [ErrUnauthenticated]: the same, if it is not ErrOutcomeUnknown besides.
 //     It takes the right to acquire the lock, and that to append.
 //   - [ErrUnimplemented]: the servers do not publish in one call, or not yet: it takes the feature
@@ -153,13 +154,14 @@ func (c *Client) withdraw(ctx context.Context, m *dlmv1.PublishRequest, once boo
 }
 
 // askPublish sends a publish. Its error is [ErrOutcomeUnknown] as well if the publish was sent, and
-// the error does not say what became of it.
+// the error does not say what became of it: that etcd has no space says nothing of another message
+// of it, which may come to a server once there is room.
 func (c *Client) askPublish(ctx context.Context, m *dlmv1.PublishRequest, traceparent string) answer {
 	if err := ctx.Err(); err != nil {
 		return answer{err: err}
 	}
 	a, sent := c.wire.answerTo(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Publish{Publish: m}}, traceparent)
-	if a.err != nil && sent && !definite(a.err, a.once) {
+	if a.err != nil && sent && (!definite(a.err, a.once) || !a.once && errors.Is(a.err, ErrNoSpace)) {
 		a.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, a.err)
 	}
 	return a

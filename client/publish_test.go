@@ -226,6 +226,8 @@ func TestPublishAnswers(t *testing.T) {
 		"too old, sent twice":              {publishes: []*dlmv1.StreamResponse{unserved(), unknown()}, is: client.ErrOutcomeUnknown, lanes: 1},
 		"never served":                     {publishes: []*dlmv1.StreamResponse{nothing()}, is: client.ErrUnavailable, isNot: client.ErrOutcomeUnknown, lanes: 1},
 		"perhaps served":                   {publishes: []*dlmv1.StreamResponse{unserved(), nothing()}, is: client.ErrOutcomeUnknown, lanes: 1},
+		"no space, sent once":              {publishes: []*dlmv1.StreamResponse{refusal(codes.ResourceExhausted, "NO_SPACE")}, is: client.ErrNoSpace, isNot: client.ErrOutcomeUnknown, lanes: 1},
+		"no space, sent twice":             {publishes: []*dlmv1.StreamResponse{unserved(), refusal(codes.ResourceExhausted, "NO_SPACE")}, is: client.ErrOutcomeUnknown, lanes: 1},
 		"not implemented":                  {publishes: []*dlmv1.StreamResponse{refusal(codes.Unimplemented, "UNIMPLEMENTED")}, is: client.ErrUnimplemented, isNot: client.ErrOutcomeUnknown, lanes: 1},
 		"withdrawn by somebody":            {publishes: []*dlmv1.StreamResponse{{Response: &dlmv1.StreamResponse_Publish{Publish: &dlmv1.PublishResponse{Outcome: dlmv1.PublishResponse_OUTCOME_WITHDRAWN}}}}, isNot: client.ErrBusy, lanes: 1},
 	} {
