@@ -15,16 +15,24 @@ import (
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 )
 
-// appendCommand is `dlm append`.
-type appendCommand struct {
+// changer is a command that changes a file in a section of its own, or in one that is held.
+type changer struct {
 	*streams
 	connection
 	acquisition
 	ifVersion string // empty: whatever it is
 }
 
+// change is what becomes of a file.
+type change struct {
+	file string
+	from io.Reader // nil: there is nothing to be read
+	// does is what is done with what is read, or with the first part of it; the rest is appended.
+	does func(file string, data []byte) *client.Operation
+}
+
 func newAppend(s *streams) *cobra.Command {
-	a := &appendCommand{streams: s}
+	a := &changer{streams: s}
 	cmd := &cobra.Command{
 		Use:   "append [flags] LOCK FILE [TEXT]",
 		Short: "Append a line, or standard input, to a file",
@@ -48,31 +56,48 @@ With --if-version it appends only if nothing was published to FILE since its ver
 			if err := a.check(cmd); err != nil {
 				return err
 			}
-			if cmd.Flags().Changed("if-version") {
-				if _, err := parseVersion(a.ifVersion); err != nil {
-					return usagef("--if-version: %v", err)
-				}
-			}
 			data := io.Reader(a.in)
 			if len(args) == 3 {
 				data = strings.NewReader(args[2] + "\n")
 			}
-			return a.run(cmd.Context(), args[0], args[1], data)
+			return a.run(cmd.Context(), args[0], change{args[1], data, client.Append})
 		},
 	}
-	a.connection.flags(cmd)
-	a.acquisition.flags(cmd)
-	cmd.Flags().StringVar(&a.ifVersion, "if-version", "", "append only if FILE still is of this `VERSION`; none: if there is no such file")
+	a.flags(cmd)
 	return cmd
 }
 
-// appender is what a section that is held here, and one that is held by an enclosing `dlm lock`,
-// have in common.
-type appender interface {
-	Append(ctx context.Context, file string, data []byte) error
+func (a *changer) flags(cmd *cobra.Command) {
+	a.connection.flags(cmd)
+	a.acquisition.flags(cmd)
+	cmd.Flags().StringVar(&a.ifVersion, "if-version", "", "only if FILE still is of this `VERSION`; none: if there is no such file")
 }
 
-func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Reader) error {
+func (a *changer) check(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("if-version") {
+		if _, err := parseVersion(a.ifVersion); err != nil {
+			return usagef("--if-version: %v", err)
+		}
+	}
+	return a.acquisition.check(cmd)
+}
+
+// condition is what --if-version wants of a file; nil: nothing.
+func (a *changer) condition(file string) *client.Condition {
+	v, err := parseVersion(a.ifVersion)
+	if err != nil { // it was not given, or it would not have come this far
+		return nil
+	}
+	return &client.Condition{Files: []*client.FileCondition{client.VersionIs(file, v)}}
+}
+
+// stager is what a section that is held here, and one that is held by an enclosing `dlm lock`, have
+// in common.
+type stager interface {
+	Stage(ctx context.Context, o *client.Operation) error
+}
+
+func (a *changer) run(ctx context.Context, lock string, do change) error {
 	a.linger = lingerOf(0)
 	cfg, err := a.config(0, a.label)
 	if err != nil {
@@ -92,15 +117,15 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 		return orSignal(ctx, err)
 	}
 	if section != nil {
-		if err := a.unchanged(ctx, c, lock, file); err != nil {
+		if err := a.unchanged(ctx, c, lock, do.file); err != nil {
 			return orSignal(ctx, err)
 		}
-		return orSignal(ctx, copyRecords(ctx, section, file, data))
+		return orSignal(ctx, do.stage(ctx, section))
 	}
 	if notOf == "" && !a.try && !a.waitSet {
 		var done bool
 		waiting := attending(ctx, cfg, c, a.streams)
-		data, done, err = a.publishAtOnce(ctx, c, lock, file, data)
+		do, done, err = do.atOnce(ctx, c, lock, a.condition(do.file))
 		waiting()
 		if done || err != nil {
 			return orSignal(ctx, err)
@@ -120,9 +145,9 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 	defer context.AfterFunc(held.Context(), func() {
 		cancel(fmt.Errorf("%w: %q: %w", errLost, lock, context.Cause(held.Context())))
 	})()
-	err = a.unchanged(working, c, lock, file)
+	err = a.unchanged(working, c, lock, do.file)
 	if err == nil {
-		err = copyRecords(working, held, file, data)
+		err = do.stage(working, held)
 	}
 	if err != nil {
 		cause := context.Cause(working) // Before abandon, which ends the hold as well.
@@ -138,39 +163,34 @@ func (a *appendCommand) run(ctx context.Context, lock, file string, data io.Read
 	return publish(ending, held)
 }
 
-// publishAtOnce publishes what there is to read, if that is little, and nobody is in the way. If it
-// is not done, it returns all that is still to be appended.
-func (a *appendCommand) publishAtOnce(
-	ctx context.Context, c *client.Client, lock, file string, from io.Reader,
-) (rest io.Reader, done bool, err error) {
-	data, more, err := readSome(ctx, from)
-	if err != nil {
-		return nil, false, err
-	}
-	rest = bytes.NewReader(data)
-	if more {
-		return io.MultiReader(rest, from), false, nil
-	}
-	var condition *client.Condition
-	if a.ifVersion != "" {
-		v, err := parseVersion(a.ifVersion)
-		if err != nil {
-			return nil, false, err
+// atOnce publishes what there is to read, if that is little, and nobody is in the way. If it is not
+// done, it returns all that is still to be done.
+func (do change) atOnce(ctx context.Context, c *client.Client, lock string, condition *client.Condition) (rest change, done bool, err error) {
+	rest = do
+	var data []byte
+	if do.from != nil {
+		var more bool
+		if data, more, err = readSome(ctx, do.from); err != nil {
+			return rest, false, err
 		}
-		condition = &client.Condition{Files: []*client.FileCondition{client.VersionIs(file, v)}}
+		rest.from = bytes.NewReader(data)
+		if more {
+			rest.from = io.MultiReader(rest.from, do.from)
+			return rest, false, nil
+		}
 	}
-	switch _, err = c.PublishIf(ctx, lock, condition, client.Append(file, data)); {
+	switch _, err = c.PublishIf(ctx, lock, condition, do.does(do.file, data)); {
 	case err == nil:
-		return nil, true, nil
+		return rest, true, nil
 	case errors.Is(err, client.ErrBusy), errors.Is(err, client.ErrUnimplemented):
 		return rest, false, nil
 	}
-	return nil, false, err
+	return rest, false, err
 }
 
 // unchanged finds out whether a file still is of the version that --if-version wants, under its
 // lock, which keeps it so.
-func (a *appendCommand) unchanged(ctx context.Context, c *client.Client, lock, file string) error {
+func (a *changer) unchanged(ctx context.Context, c *client.Client, lock, file string) error {
 	if a.ifVersion == "" {
 		return nil
 	}
@@ -191,7 +211,7 @@ func readSome(ctx context.Context, from io.Reader) (data []byte, more bool, err 
 		err  error
 	}
 	read := make(chan result, 1)
-	// This goroutine may outlive the call, as that of copyRecords.
+	// This goroutine may outlive the call, as that of stage.
 	go func() {
 		data, err := io.ReadAll(io.LimitReader(from, etcdstore.MaxPublish+1))
 		read <- result{data, err}
@@ -207,15 +227,18 @@ func readSome(ctx context.Context, from io.Reader) (data []byte, more bool, err 
 	}
 }
 
-// copyRecords appends everything there is to read, record by record. It returns when ctx ends, even
-// while the source has nothing to read.
-func copyRecords(ctx context.Context, to appender, file string, from io.Reader) error {
+// stage stages everything there is to read, record by record. It returns when ctx ends, even while
+// the source has nothing to read.
+func (do change) stage(ctx context.Context, to stager) error {
+	if do.from == nil {
+		return to.Stage(ctx, do.does(do.file, nil))
+	}
 	records := make(chan record)
 	// This goroutine may outlive the call: a read of a terminal or a pipe cannot be interrupted.
 	// The process ends then.
 	go func() {
 		defer close(records)
-		for next := range splitRecords(from) {
+		for next := range splitRecords(do.from) {
 			select {
 			case records <- next:
 			case <-ctx.Done():
@@ -223,7 +246,7 @@ func copyRecords(ctx context.Context, to appender, file string, from io.Reader) 
 			}
 		}
 	}()
-	for {
+	for does := do.does; ; does = client.Append {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -234,8 +257,8 @@ func copyRecords(ctx context.Context, to appender, file string, from io.Reader) 
 			if next.err != nil {
 				return fmt.Errorf("read standard input: %w", next.err)
 			}
-			if err := to.Append(ctx, file, next.data); err != nil {
-				return fmt.Errorf("append to %q: %w", file, err)
+			if err := to.Stage(ctx, does(do.file, next.data)); err != nil {
+				return err
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -34,16 +35,27 @@ func newList(s *streams) *cobra.Command {
 			if asJSON {
 				return writeJSONArray(s.out, files)
 			}
-			rows := [][]string{{"LOCK", "FILE", "BYTES", "VERSION"}}
-			for _, f := range files {
-				rows = append(rows, []string{
-					f.GetLock(), f.GetName(), strconv.FormatInt(f.GetSize(), 10), client.FormatVersion(f.GetVersion()),
-				})
-			}
-			return writeTable(s.out, rows)
+			return writeTable(s.out, fileRows(files))
 		},
 	}
 	conn.flags(cmd)
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// fileRows are a table of files. Where they start is in it if one of them was cut.
+func fileRows(files []*client.File) [][]string {
+	cut := slices.ContainsFunc(files, func(f *client.File) bool { return f.GetStart() > 0 })
+	rows := [][]string{{"LOCK", "FILE", "BYTES", "VERSION"}}
+	if cut {
+		rows[0] = append(rows[0], "START")
+	}
+	for _, f := range files {
+		row := []string{f.GetLock(), f.GetName(), strconv.FormatInt(f.GetSize(), 10), client.FormatVersion(f.GetVersion())}
+		if cut {
+			row = append(row, strconv.FormatInt(f.GetStart(), 10))
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }

@@ -30,7 +30,8 @@ func newTail(s *streams) *cobra.Command {
 		Use:   "tail [flags] LOCK FILE",
 		Short: "Print the end of a file, and follow it",
 		Long: `Print the last lines of FILE of LOCK, 10 if not told otherwise. With -f go on as sections are published, each at
-once as a whole, until interrupted; a file that does not exist yet is waited for, and an outage is waited out.`,
+once as a whole, until interrupted; a file that does not exist yet is waited for, and an outage is waited out. If the file
+is replaced, removed or cut, that is said on standard error, and it goes on.`,
 		Args: arguments(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if t.lines < 0 || t.bytes < 0 {
@@ -53,13 +54,13 @@ func (t *tailCommand) run(ctx context.Context, lock, file string, byBytes bool) 
 		return err
 	}
 	defer done()
-	size, err := fileSize(ctx, c, lock, file)
+	begin, size, err := extent(ctx, c, lock, file)
 	if err != nil && !(t.follow && errors.Is(err, client.ErrFileNotFound)) {
 		return err
 	}
-	offset := max(0, size-t.bytes)
+	offset := max(begin, size-t.bytes)
 	if !byBytes {
-		if offset, err = lastLines(ctx, c, lock, file, size, t.lines); err != nil {
+		if offset, err = lastLines(ctx, c, lock, file, begin, size, t.lines); err != nil {
 			return err
 		}
 	}
@@ -73,6 +74,7 @@ func (t *tailCommand) run(ctx context.Context, lock, file string, byBytes bool) 
 		if err != nil {
 			return ended(ctx, err)
 		}
+		t.tell(file, piece)
 		if _, err := t.out.Write(piece.GetData()); err != nil {
 			return err
 		}
@@ -80,33 +82,46 @@ func (t *tailCommand) run(ctx context.Context, lock, file string, byBytes bool) 
 	return context.Cause(ctx)
 }
 
-// fileSize is how many bytes of a file are published.
-func fileSize(ctx context.Context, c *client.Client, lock, file string) (int64, error) {
+// tell says what became of the file that is followed.
+func (t *tailCommand) tell(file string, piece *client.Piece) {
+	switch {
+	case piece.GetRemoved():
+		t.printf("%q was removed; waiting for it", file)
+	case piece.GetReplaced():
+		t.printf("%q was replaced; going on with the new one", file)
+	}
+	if piece.GetCut() {
+		t.printf("%q was cut; going on at offset %d", file, piece.GetOffset())
+	}
+}
+
+// extent is from where to where there is something of a file.
+func extent(ctx context.Context, c *client.Client, lock, file string) (begin, end int64, err error) {
 	files, err := c.ListFiles(ctx, lock)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, f := range files {
 		if f.GetName() == file {
-			return f.GetSize(), nil
+			return f.GetStart(), f.GetSize(), nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %q of lock %q", client.ErrFileNotFound, file, lock)
+	return 0, 0, fmt.Errorf("%w: %q of lock %q", client.ErrFileNotFound, file, lock)
 }
 
 // lastLines is where the last lines of a file begin. A file that does not end with a newline has a
 // last line too.
-func lastLines(ctx context.Context, c *client.Client, lock, file string, size, lines int64) (int64, error) {
-	if size == 0 || lines == 0 {
+func lastLines(ctx context.Context, c *client.Client, lock, file string, begin, size, lines int64) (int64, error) {
+	if size == begin || lines == 0 {
 		return size, nil
 	}
 	for window := int64(firstWindow); ; window *= 2 {
-		start := max(0, size-window)
+		start := max(begin, size-window)
 		var tail bytes.Buffer
 		if _, err := c.Copy(ctx, &tail, lock, file, start); err != nil {
 			return 0, err
 		}
-		if at, found := cutLines(tail.Bytes(), lines); found || start == 0 {
+		if at, found := cutLines(tail.Bytes(), lines); found || start == begin {
 			return start + int64(at), nil
 		}
 	}
