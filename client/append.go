@@ -70,7 +70,7 @@ func appendOf(o *Operation) (*dlmv1.AppendRequest, error) {
 	if do, is := o.GetDo().(*dlmv1.Operation_Append); is {
 		return &dlmv1.AppendRequest{File: o.GetFile(), Data: bytes.Clone(do.Append)}, nil
 	}
-	return &dlmv1.AppendRequest{Operation: own(o)}, nil
+	return &dlmv1.AppendRequest{Operation: copyOf(o)}, nil
 }
 
 func (l *Lock) stage(ctx context.Context, o *Operation, traceparent string) error {

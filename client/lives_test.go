@@ -25,7 +25,7 @@ func (w *replacing) Write(p []byte) (int, error) {
 
 func TestLives(t *testing.T) {
 	c, name := open(t, client.Config{}), fresh(t)
-	published := func(ops ...*client.Operation) {
+	atOnce := func(ops ...*client.Operation) {
 		t.Helper()
 		_, err := c.Publish(t.Context(), name, ops...)
 		must(t, err)
@@ -38,7 +38,7 @@ func TestLives(t *testing.T) {
 		}
 		must(t, l.Unlock(t.Context()))
 	}
-	for _, section := range []func(...*client.Operation){published, held} {
+	for _, section := range []func(...*client.Operation){atOnce, held} {
 		data := []byte("new;")
 		section(client.Append("f", []byte("one;")), client.Replace("f", data), client.Append("f", []byte("more;")))
 		copy(data, "XXXX") // the caller's again
@@ -110,11 +110,11 @@ func TestTailOfLives(t *testing.T) {
 			pieces <- m
 		}
 	}()
-	next := func(what, want string, is func(*client.Piece) bool) {
+	next := func(what, want string, told func(*client.Piece) bool) {
 		t.Helper()
 		select {
 		case m := <-pieces:
-			if string(m.GetData()) != want || !is(m) {
+			if string(m.GetData()) != want || !told(m) {
 				t.Errorf("the piece is %v; want %q, %s", m, want, what)
 			}
 		case <-time.After(patience):

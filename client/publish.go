@@ -39,8 +39,8 @@ func Cut(file string, before int64) *Operation {
 // bytesOf is how many bytes of data an operation has.
 func bytesOf(o *Operation) int { return len(o.GetAppend()) + len(o.GetReplace()) }
 
-// own is a copy of an operation, which outlives its caller's.
-func own(o *Operation) *Operation {
+// copyOf is a copy of an operation, which outlives its caller's.
+func copyOf(o *Operation) *Operation {
 	switch do := o.GetDo().(type) {
 	case *dlmv1.Operation_Append:
 		return Append(o.GetFile(), bytes.Clone(do.Append))
@@ -104,7 +104,7 @@ func (c *Client) publish(
 	copies := make([]*Operation, len(operations)) // which outlive the call if ctx ends
 	for i, o := range operations {
 		names = append(names, o.GetFile())
-		copies[i] = own(o)
+		copies[i] = copyOf(o)
 	}
 	if err := checkNames(names...); err != nil {
 		return nil, err

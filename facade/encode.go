@@ -140,7 +140,7 @@ func decodeOperations(all []*dlmv1.Operation) ([]etcdstore.Operation, error) {
 
 // decodeOperation refuses what is to be done if it is not known, which a later client may send.
 func decodeOperation(o *dlmv1.Operation) (etcdstore.Operation, error) {
-	is := etcdstore.Operation{File: o.GetFile()}
+	is := etcdstore.Operation{File: o.GetFile(), Kind: etcdstore.Append}
 	switch do := o.GetDo().(type) {
 	case *dlmv1.Operation_Append:
 		is.Data = do.Append

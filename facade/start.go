@@ -52,12 +52,12 @@ func (s *service) startRelease(ctx context.Context, req *dlmv1.ReleaseRequest, d
 }
 
 func (s *service) startAppend(ctx context.Context, req *dlmv1.AppendRequest, done func(*dlmv1.AppendResponse, error)) {
-	record, err := decodeRecord(req)
+	staged, err := decodeRecord(req)
 	if err != nil {
 		done(nil, err)
 		return
 	}
-	s.store.StartAppend(ctx, record, func(rev int64, err error) { done(&dlmv1.AppendResponse{Revision: rev}, err) })
+	s.store.StartAppend(ctx, staged, func(rev int64, err error) { done(&dlmv1.AppendResponse{Revision: rev}, err) })
 }
 
 func (s *service) startPublish(ctx context.Context, req *dlmv1.PublishRequest, done func(*dlmv1.PublishResponse, error)) {
