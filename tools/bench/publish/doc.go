@@ -10,6 +10,8 @@
 //	shared   64 publish 256 B each to files of their own, of one lock, beside 64 puts to etcd
 //	own      the same, each to a lock of its own
 //	single   the median time of one that publishes, beside that of one that puts
+//	chain    one publishes 256 B, on the condition that the file is of the version that its last publish
+//	         made, beside one that does so by etcd's STM, with the number of the last in a key
 //	process  the median time of the whole process `dlm append`, beside `etcdctl put`; without an
 //	         etcdctl, beside this program as one that makes a client of etcd and puts
 //

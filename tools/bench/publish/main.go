@@ -46,6 +46,7 @@ func rows() []row {
 		{"shared", "64 publish to own files of one lock / put", perSecond, "shared", "puts", 0.9, false},
 		{"own", "64 publish to own locks / put", perSecond, "own", "puts", 0.9, false},
 		{"single", "one publishes, p50 / puts", ms, "publish1", "put1", 1, true},
+		{"chain", "one publishes on the version before / etcd's STM", perSecond, "chain", "stm", 1.2, false},
 		{"process", "dlm append / etcdctl put", ms, ours, theirs, 1.25, true},
 	}
 }

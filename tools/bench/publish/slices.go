@@ -51,6 +51,10 @@ func (b *bench) slice(ctx context.Context, name string) (map[string]measured, er
 		m, _, err = b.publishing(ctx, longClients, b.long, ownLock)
 	case "puts":
 		m, _, err = b.onEtcd(ctx, longClients, b.long, put)
+	case "chain":
+		m, _, err = b.publishingBy(ctx, 1, b.lasts, oneFile, chained())
+	case "stm":
+		m, _, err = b.onEtcd(ctx, 1, b.lasts, transacted)
 	case "publish1":
 		_, p50, err = b.publishing(ctx, 1, b.lasts, oneFile)
 		m.value = p50
@@ -132,6 +136,27 @@ func (b *bench) sdk() (cs []*client.Client, closeAll func(), err error) {
 func (b *bench) publishing(ctx context.Context, clients int, lasts time.Duration, file func(i int) (lock, file string)) (
 	m measured, p50 float64, err error,
 ) {
+	return b.publishingBy(ctx, clients, lasts, file, func(ctx context.Context, c *client.Client, lock, file string, data []byte) error {
+		_, err := c.Publish(ctx, lock, client.Append(file, data))
+		return err
+	})
+}
+
+// publisher publishes a record.
+type publisher func(ctx context.Context, c *client.Client, lock, file string, data []byte) error
+
+// chained publishes each record on the condition that the one before is the last of the file.
+func chained() publisher {
+	var last *client.Version
+	return func(ctx context.Context, c *client.Client, lock, file string, data []byte) (err error) {
+		last, err = c.PublishIf(ctx, lock, &client.Condition{Files: []*client.FileCondition{client.VersionIs(file, last)}}, client.Append(file, data))
+		return err
+	}
+}
+
+func (b *bench) publishingBy(
+	ctx context.Context, clients int, lasts time.Duration, file func(i int) (lock, file string), publish publisher,
+) (m measured, p50 float64, err error) {
 	cs, closeAll, err := b.sdk()
 	if err != nil {
 		return measured{}, 0, err
@@ -141,8 +166,7 @@ func (b *bench) publishing(ctx context.Context, clients int, lasts time.Duration
 	go func() { counts <- b.unfolded(ctx, end) }()
 	m, p50, done, err := load(ctx, clients, lasts, func(ctx context.Context, i, n int) error {
 		l, f := file(i)
-		_, err := cs[i%connections].Publish(ctx, l, client.Append(f, record(i, n)))
-		return err
+		return publish(ctx, cs[i%connections], l, f, record(i, n))
 	})
 	close(end)
 	count := <-counts
@@ -283,6 +307,21 @@ func mutexed(ctx context.Context, c etcdClient, i, n int) error {
 	}
 	_, err := c.Put(ctx, fmt.Sprintf("/bench/mutexed/%d/%016x", i, n), string(record(i, n)))
 	return errors.Join(err, c.mutex.Unlock(ctx))
+}
+
+// transacted puts a record, and the number of the last one if that still is the one before, as
+// etcd's software transactional memory does it: what is read is compared when it is written.
+func transacted(ctx context.Context, c etcdClient, i, n int) error {
+	last := fmt.Sprintf("/bench/transacted/%d", i)
+	_, err := concurrency.NewSTM(c.Client, func(stm concurrency.STM) error {
+		if was := stm.Get(last); n > 0 && was != fmt.Sprint(n-1) {
+			return fmt.Errorf("the last record is %q; want %d", was, n-1)
+		}
+		stm.Put(last, fmt.Sprint(n))
+		stm.Put(fmt.Sprintf("%s/%016x", last, n), string(record(i, n)))
+		return nil
+	}, concurrency.WithAbortContext(ctx))
+	return err
 }
 
 // putOnce is a process that puts.
