@@ -12,8 +12,7 @@
 //	single   the median time of one that publishes, beside that of one that puts
 //	chain    one publishes 256 B, on the condition that the file is of the version that its last publish
 //	         made, beside one that does so by etcd's STM, with the number of the last in a key
-//	process  the median time of the whole process `dlm append`, beside `etcdctl put`; without an
-//	         etcdctl, beside this program as one that makes a client of etcd and puts
+//	process  the median time of the whole process `dlm append`, beside `etcdctl put`, which is built
 //
 // Those of etcd use the client port of the same etcd; Redis runs while it is measured. A round has a server and data of its own, and
 // one slice of each of them, in turn forwards and backwards; a ratio is the median of the rounds'.

@@ -58,11 +58,8 @@ type measured struct {
 	err           error
 }
 
-// run is the program; called as `put ENDPOINT KEY VALUE`, what dlm append is measured beside.
+// run is the program.
 func run(ctx context.Context, args []string, out, errs io.Writer) (err error) {
-	if len(args) == 4 && args[0] == "put" {
-		return putOnce(ctx, args[1], args[2], args[3])
-	}
 	b := &bench{}
 	flags := flag.NewFlagSet("publish", flag.ContinueOnError)
 	flags.SetOutput(errs)
@@ -110,7 +107,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (err error) {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	remove, err := b.build(ctx)
+	remove, err := b.build(ctx, slices.ContainsFunc(table, func(r row) bool { return r.theirs == theirs }))
 	if err != nil {
 		return err
 	}

@@ -24,12 +24,14 @@ type bench struct {
 	runs        int           // of each command, in a round
 
 	dir, bin string // dir has all that is removed at the end
+	etcdctl  string // the program
 	dlm      string // the address of the round's server
 	etcd     string // and its etcd's
 }
 
-// build builds the server, in a directory for all that is removed at the end.
-func (b *bench) build(ctx context.Context) (remove func() error, err error) {
+// build builds the server, and etcdctl if the table needs it, in a directory for all that is removed
+// at the end.
+func (b *bench) build(ctx context.Context, etcdctl bool) (remove func() error, err error) {
 	below := os.Getenv("BENCH_DIR")
 	if below == "" {
 		below = "/var/tmp"
@@ -38,9 +40,15 @@ func (b *bench) build(ctx context.Context) (remove func() error, err error) {
 		return nil, err
 	}
 	remove = func() error { return os.RemoveAll(b.dir) }
-	b.bin = filepath.Join(b.dir, "dlm")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.bin, "./cmd/dlm").CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("build: %w\n%s", err, out), remove())
+	b.bin, b.etcdctl = filepath.Join(b.dir, "dlm"), filepath.Join(b.dir, "etcdctl")
+	builds := [][]string{{"build", "-o", b.bin, "./cmd/dlm"}}
+	if etcdctl {
+		builds = append(builds, []string{"build", "-modfile=tools/etcdutl/go.mod", "-o", b.etcdctl, "go.etcd.io/etcd/etcdctl/v3"})
+	}
+	for _, args := range builds {
+		if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w\n%s", args, err, out), remove())
+		}
 	}
 	return remove, nil
 }

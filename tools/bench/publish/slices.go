@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -324,27 +323,9 @@ func transacted(ctx context.Context, c etcdClient, i, n int) error {
 	return err
 }
 
-// putOnce is a process that puts.
-func putOnce(ctx context.Context, endpoint, key, value string) error {
-	c, err := connect(ctx, endpoint)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	_, err = c.Put(ctx, key, value)
-	return err
-}
-
 // processes measures the commands, in turn: their median wall time.
 func (b *bench) processes(ctx context.Context) (map[string]measured, error) {
-	etcdctl, err := exec.LookPath("etcdctl")
-	beside := []string{etcdctl, "put", "--endpoints", b.etcd, "/bench/process", "hello"}
-	if err != nil {
-		if etcdctl, err = os.Executable(); err != nil {
-			return nil, err
-		}
-		beside = []string{etcdctl, "put", b.etcd, "/bench/process", "hello"}
-	}
+	beside := []string{b.etcdctl, "put", "--endpoints", b.etcd, "/bench/process", "hello"}
 	took := map[string][]time.Duration{}
 	for i := range 2 * b.runs {
 		name, argv := ours, []string{b.bin, "append", "--endpoints", b.dlm, "x", "f", "hello"}
