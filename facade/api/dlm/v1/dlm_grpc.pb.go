@@ -158,14 +158,15 @@ type LockServiceClient interface {
 	Append(ctx context.Context, in *AppendRequest, opts ...grpc.CallOption) (*AppendResponse, error)
 	// Publish publishes a section in one call: whole, in order, and once however often the call is repeated, through any
 	// server. It needs no session and takes no lock, but is refused while the lock is held or waited for: that is an answer,
-	// not an error. A repeat is the same message. Publishes of a lane come one after the other: the next is sent when the last
+	// not an error. With a session it may wait for its turn instead, in the lock's queue. A repeat is the same message. Publishes of a lane come one after the other: the next is sent when the last
 	// is answered, or given up. What is answered with BUSY, or with an error, may still be published, by an earlier delivery of
 	// the same message: the next publish of the lane rules that out, and so does a Withdraw.
 	// Errors: OUTCOME_UNKNOWN (a later publish of the lane has come before, or this one is so old that what became of it is
 	// forgotten; it will not be published from now on), TOO_LARGE, QUOTA (operations, files), NO_SPACE, WENT_BACK, INVALID_NAME,
 	// INVALID_ARGUMENT, UNIMPLEMENTED (the cluster does not do it before its feature `publish` is switched on, and of
-	// operations that are no appends, `life`). The caller needs
-	// the right to acquire the lock and the right to append.
+	// operations that are no appends, `life`); with a session also SESSION_EXPIRED (it is not published, and no other message
+	// under that session will be), LIMIT. The caller needs the right to acquire the lock and the right to append, and
+	// with a condition that to read.
 	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
 	// Withdraw rules a publish out that was sent or not, or finds out that it was made. A repeat answers the same.
 	// Errors: OUTCOME_UNKNOWN, NO_SPACE, WENT_BACK, INVALID_NAME, INVALID_ARGUMENT, UNIMPLEMENTED, as of Publish.
@@ -540,14 +541,15 @@ type LockServiceServer interface {
 	Append(context.Context, *AppendRequest) (*AppendResponse, error)
 	// Publish publishes a section in one call: whole, in order, and once however often the call is repeated, through any
 	// server. It needs no session and takes no lock, but is refused while the lock is held or waited for: that is an answer,
-	// not an error. A repeat is the same message. Publishes of a lane come one after the other: the next is sent when the last
+	// not an error. With a session it may wait for its turn instead, in the lock's queue. A repeat is the same message. Publishes of a lane come one after the other: the next is sent when the last
 	// is answered, or given up. What is answered with BUSY, or with an error, may still be published, by an earlier delivery of
 	// the same message: the next publish of the lane rules that out, and so does a Withdraw.
 	// Errors: OUTCOME_UNKNOWN (a later publish of the lane has come before, or this one is so old that what became of it is
 	// forgotten; it will not be published from now on), TOO_LARGE, QUOTA (operations, files), NO_SPACE, WENT_BACK, INVALID_NAME,
 	// INVALID_ARGUMENT, UNIMPLEMENTED (the cluster does not do it before its feature `publish` is switched on, and of
-	// operations that are no appends, `life`). The caller needs
-	// the right to acquire the lock and the right to append.
+	// operations that are no appends, `life`); with a session also SESSION_EXPIRED (it is not published, and no other message
+	// under that session will be), LIMIT. The caller needs the right to acquire the lock and the right to append, and
+	// with a condition that to read.
 	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
 	// Withdraw rules a publish out that was sent or not, or finds out that it was made. A repeat answers the same.
 	// Errors: OUTCOME_UNKNOWN, NO_SPACE, WENT_BACK, INVALID_NAME, INVALID_ARGUMENT, UNIMPLEMENTED, as of Publish.
