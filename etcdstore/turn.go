@@ -106,8 +106,11 @@ func (p *publishing) fresh() []*pb.Compare {
 	return p.s.freshUnnoted(p.args.Lock, p.args.PublishID)
 }
 
-// waitingBytes bounds what publishes that wait have in a store's memory.
-const waitingBytes = 64 << 20
+// waitingBytes bounds what publishes that wait have in a store's memory. It is no setting.
+const (
+	waitingBytes      = 64 << 20
+	limitWaitingBytes = "waiting-bytes"
+)
 
 // keep counts what the publish has in memory while it waits, until it is told.
 func (p *publishing) keep() error {
@@ -116,7 +119,7 @@ func (p *publishing) keep() error {
 	}
 	if p.s.waiting.Add(p.bytes) > waitingBytes {
 		p.s.waiting.Add(-p.bytes)
-		return fmt.Errorf("%w: the publishes that wait on this server have more than %d MiB", ErrLimit, waitingBytes>>20)
+		return Exceeded(limitWaitingBytes, waitingBytes, "bytes of publishes that wait", limitRetry)
 	}
 	p.kept = true
 	told := p.told

@@ -319,3 +319,34 @@ func TestP16TwoOfOneLane(t *testing.T) {
 	storetest.WantContents(t, s, "l", "f", "0;1;2;3;")
 	gone(t, etcd, "locks/l")
 }
+
+// What waits in a store's memory is bounded, and counted only as long as it waits.
+func TestPublishInTurnBounded(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s := openStore(t, etcd)
+	holder := begin(t, s)
+	large := string(make([]byte, etcdstore.MaxPublish))
+	h := holder.Acquire("l")
+	ctx, cancel := context.WithCancel(t.Context())
+	const most = 64
+	var told []<-chan publishResult
+	next := func(lane int) <-chan publishResult {
+		p := newPublisher(t, s, "l", byte(lane+1))
+		return p.start(ctx, s, p.inTurn(begin(t, s), etcdstore.WaitForever, appendTo("f", large)))
+	}
+	for i := range most {
+		told = append(told, next(i))
+	}
+	storetest.Eventually(t, "all to wait", func() bool { return len(keys(t, etcd, "queue/l")) == most })
+	r := await.Receive(t, time.Minute, "the refusal", next(most))
+	storetest.Want(t, "one too many", r.err, etcdstore.ErrLimit)
+	cancel()
+	for _, told := range told {
+		await.Receive(t, time.Minute, "the end of a wait", told)
+	}
+	p := newPublisher(t, s, "l", byte(most+2))
+	last := p.start(t.Context(), s, p.inTurn(begin(t, s), 100*time.Millisecond, appendTo("f", large)))
+	p.wantTold("one when none waits", etcdstore.Occupied, last)
+	holder.Release(h)
+}
