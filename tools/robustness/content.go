@@ -36,21 +36,15 @@ func (f *facts) readable() (all []*readable) {
 			continue
 		}
 		is := &readable{lock: id.lock, version: version{Token: id.token}, texts: map[string]string{}, seen: s.ended}
-		lines := map[int]string{}
-		for _, r := range s.records {
-			text := string(r.text)
-			line := text[max(0, strings.Index(text, id.lock+" ")):]
-			_, _, n, _ := parseRecord(line)
-			lines[n] += line // twice, if it is: that is found
-			is.tag = tagOf(line)
-		}
+		lines := s.linesOf()
 		for _, n := range slices.Sorted(maps.Keys(lines)) {
 			is.texts[fileOf(id.lock, n)] += lines[n]
+			is.tag = tagOf(lines[n])
 		}
 		all = append(all, is)
 	}
 	for _, p := range f.published {
-		if len(p.operations) == 0 {
+		if len(p.operations) == 0 || p.inTurn { // then it is one of the sections
 			continue
 		}
 		is := &readable{lock: p.lock, version: p.version, texts: map[string]string{}, seen: p.seen}

@@ -156,8 +156,8 @@ func sites() []site {
 `, `a.s.mirror.vacant(a.lock); !vacant && !grantsAnyhow(a.s, a.lock) {
 `},
 		// Harmless by itself: promote passes it on. But so the lock is free for a moment.
-		{"etcdstore/section.go", `	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
-`, `	p := s.passTo(s.mirror.next(sec.Lock, nil), sec.Lock)
+		{"etcdstore/section.go", `	p := s.passTo(s.heir(sec.Lock, nil), sec.Lock)
+`, `	p := s.passTo(s.heir(sec.Lock, nil), sec.Lock)
 	if mutated("grant-past-the-queue") || mutated("promote-a-held-lock") || mutated("publish-past-the-queue") {
 		p = s.passTo(nil, sec.Lock)
 	}
@@ -268,43 +268,48 @@ func sites() []site {
 		{"etcdstore/lane.go", `	case v.Withdrawn:
 `, `	case v.Withdrawn && !mutated("withdrawn-as-published"):
 `},
-		{"etcdstore/publish.go", `	t.If = append(t.If, p.slotFree()...)
-`, `	t.If = append(t.If, p.slotFree()...)
+		{"etcdstore/publish.go", `p.lives()...)
+	p.putLatest(&t)
+`, `p.lives()...)
+	p.putLatest(&t)
 	t.SharedIf = vacantIfs(t.SharedIf)
 	t.Touch = unless(mutated("publish-without-latest"), t.Touch)
 	if mutated("publish-beside-a-grant") {
 		t.If, t.SharedIf, t.Shares = append(t.If, t.SharedIf...), nil, ""
 	}
 `},
-		{"etcdstore/publish.go", `		If:    []*pb.Compare{op.Absent(lock), op.Empty(s.keys.queue(args.Lock))},
-`, `		If:    vacantIfs([]*pb.Compare{op.Absent(lock), op.Empty(s.keys.queue(args.Lock))}),
+		{"etcdstore/publish.go", `		If:    append(p.lives(), op.Absent(lock), op.Empty(s.keys.queue(args.Lock))),
+`, `		If:    append(p.lives(), vacantIfs([]*pb.Compare{op.Absent(lock), op.Empty(s.keys.queue(args.Lock))})...),
 `},
-		{"etcdstore/publish.go", `		Touch: s.keys.latest(args.Lock), Shares: lock,
-`, `		Touch: unless(mutated("publish-without-latest"), s.keys.latest(args.Lock)), Shares: unless(mutated("publish-beside-a-grant"), lock),
+		{"etcdstore/publish.go", `		Touch: puts.Touch, Shares: lock,
+`, `		Touch: unless(mutated("publish-without-latest"), puts.Touch), Shares: unless(mutated("publish-beside-a-grant"), lock),
 `},
-		{"etcdstore/publish.go", `	if len(p.args.Operations) == 0 {
-		return nil
+		{"etcdstore/publish.go", `func (p *publishing) slotFree() *pb.Compare { return op.Absent(p.key) }
+`, `func (p *publishing) slotFree() *pb.Compare {
+	if mutated("publish-into-a-taken-slot") {
+		return op.ModifiedBy(p.key, 1<<62)
 	}
-	return []*pb.Compare{op.Absent(p.key)}
-`, `	if len(p.args.Operations) == 0 || mutated("publish-into-a-taken-slot") {
-		return nil
+	return op.Absent(p.key)
+}
+`},
+		{"etcdstore/publish.go", `p.s.bundles.leave(p.args.Lock, p.slot, used)
+`, `p.s.bundles.leave(p.args.Lock, p.slot, used && !mutated("publish-into-a-taken-slot"))
+`},
+		{"etcdstore/publish.go", `	return []*pb.RequestOp{
+		op.Put(p.s.keys.applied(p.args.Lock, p.args.Lane), note.encode()),
+		op.Put(p.key, encodeBundle(p.args.Operations)),
 	}
-	return []*pb.Compare{op.Absent(p.key)}
-`},
-		{"etcdstore/publish.go", `p.s.bundles.leave(p.args.Lock, p.slot, used) }
-`, `p.s.bundles.leave(p.args.Lock, p.slot, used && !mutated("publish-into-a-taken-slot")) }
-`},
-		{"etcdstore/publish.go", `	puts := []*pb.RequestOp{op.Put(p.s.keys.applied(p.args.Lock, p.args.Lane), note.encode())}
 `, `	puts := putsUnless(mutated("publish-without-note"), op.Put(p.s.keys.applied(p.args.Lock, p.args.Lane), note.encode()))
+	return append(puts, op.Put(p.key, encodeBundle(p.args.Operations)))
 `},
 		{"etcdstore/publish.go", `	put := []*pb.RequestOp{op.Put(s.keys.applied(lock, id.Lane), note.encode())}
 `, `	put := putsUnless(mutated("withdraw-without-note"), op.Put(s.keys.applied(lock, id.Lane), note.encode()))
 `},
-		{"etcdstore/published.go", `	return cmp.Or(cmp.Compare(sec.Token, other.Token), cmp.Compare(sec.N, other.N))
+		{"etcdstore/bundle.go", `	return cmp.Or(cmp.Compare(v.Token, other.Token), cmp.Compare(v.N, other.N))
 `, `	if mutated("fold-bundles-by-slot") {
-		return cmp.Compare(sec.N, other.N)
+		return cmp.Compare(v.N, other.N)
 	}
-	return cmp.Or(cmp.Compare(sec.Token, other.Token), cmp.Compare(sec.N, other.N))
+	return cmp.Or(cmp.Compare(v.Token, other.Token), cmp.Compare(v.N, other.N))
 `},
 		{"etcdstore/fold.go", `		f.Token, f.N = versions[file].Token, versions[file].N
 `, `		f.Token, f.N = versions[file].Token, versions[file].N

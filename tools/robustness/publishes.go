@@ -5,13 +5,14 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// A publish is a section in one call: there is no holder, and who it is cannot be told by a token.
+// A publish is a section in one call: mostly there is no holder, and who it is cannot be told by a token.
 // Each record of it says a tag instead, which its worker made up for this one publish, so that what
 // became of it is known even if nobody was told: by the watch of etcd, and by what the files have.
 
@@ -36,6 +37,8 @@ type publish struct {
 	publishID // without a lane: there is no note that says whose it is
 	version
 	operations []operation
+	bundle     string // its key; empty: none
+	inTurn     bool   // by a holder for as long as it takes: its records and its marker are those of a section
 	seen       time.Time
 }
 
@@ -66,12 +69,12 @@ func publishesIn(changes []change) (all []*publish, withdrawn []publishID, err e
 			withdrawn = append(withdrawn, id)
 			continue
 		}
-		is := version{c.rev, note.N}
+		is := version{cmp.Or(note.Token, c.rev), note.N}
 		i := slices.IndexFunc(all, func(p *publish) bool { return p.lane == "" && p.lock == id.lock && p.version == is })
 		if i >= 0 {
 			all[i].publishID = id
-		} else { // it does nothing
-			all = append(all, &publish{publishID: id, version: is, seen: c.seen})
+		} else {
+			all = append(all, &publish{publishID: id, version: is, inTurn: note.Token > 0, seen: c.seen})
 		}
 	}
 	return all, withdrawn, nil
@@ -85,7 +88,7 @@ func parseBundle(c change) (*publish, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key %s at %d: %w", c.key, c.rev, err)
 	}
-	p := &publish{publishID: publishID{lock: lock}, version: version{c.rev, uint32(n) + 1}, seen: c.seen}
+	p := &publish{publishID: publishID{lock: lock}, version: version{c.rev, uint32(n) + 1}, bundle: c.key, seen: c.seen}
 	rest := c.value
 	part := func() (string, bool) {
 		size, read := binary.Uvarint(rest)
@@ -110,6 +113,7 @@ func parseBundle(c change) (*publish, error) {
 // laneNote is what became of a lane's last publish.
 type laneNote struct {
 	N         uint32 `json:"n"`
+	Token     int64  `json:"token"` // of a section that was held; 0: the note's revision
 	Withdrawn bool   `json:"withdrawn"`
 }
 
@@ -127,6 +131,27 @@ func parseNote(c change) (id publishID, note laneNote, err error) {
 
 // said is a section that says a tag: a publish, or what was held instead.
 type said struct{ lock, tag string }
+
+// linesOf are the lines that a section has staged, by their numbers.
+func (s *section) linesOf() map[int]string {
+	lines := map[int]string{}
+	for _, r := range s.records {
+		text := string(r.text)
+		line := text[max(0, strings.Index(text, s.lock+" ")):]
+		lines[numberOf(line)] += line // twice, if it is: that is found
+	}
+	return lines
+}
+
+// numberOf is the number of a record in its section.
+func numberOf(line string) int {
+	if _, _, n, err := parseRecord(line); err == nil {
+		return n
+	}
+	fields := strings.Fields(line)
+	n, _ := strconv.Atoi(fields[len(fields)-1]) // others say nothing that is looked at
+	return n
+}
 
 // tagOf is the tag that a record says; empty: it says a token.
 func tagOf(line string) string {
@@ -159,6 +184,12 @@ func (f *facts) takePublishes(changes []change) error {
 		f.highest[lane] = max(f.highest[lane], id.number)
 	}
 	for _, p := range all {
+		if s := f.sections[sectionID{p.lock, p.Token}]; p.inTurn && s != nil {
+			lines := s.linesOf()
+			for _, n := range slices.Sorted(maps.Keys(lines)) {
+				p.operations = append(p.operations, operation{fileOf(p.lock, n), lines[n]})
+			}
+		}
 		f.published = append(f.published, p)
 		f.publishes[p.publishID] = p
 		took(p.publishID)

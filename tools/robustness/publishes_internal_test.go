@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -12,6 +13,7 @@ import (
 const (
 	laneA = "0000000000000000000000000000000a"
 	laneB = "0000000000000000000000000000000b"
+	laneC = "0000000000000000000000000000000c"
 )
 
 // bundle is the put of a section in one call, at a revision, in a slot.
@@ -40,6 +42,42 @@ func inOneCall(rev int64, lock, lane string, number uint64, tag string, many int
 	return []change{bundle(rev, lock, 0, operationsOf(lock, tag, many)...), applied(rev, lock, lane, number, `{"n":1,"at":5}`), latest(rev, lock)}
 }
 
+// place is a place in a lock's queue that somebody takes.
+func place(rev int64, lock, acquisition string) change {
+	return change{rev: rev, created: rev, key: "queue/" + lock + "//" + acquisition, value: []byte("{}"), seen: time.Unix(rev, 0)}
+}
+
+// deletion is a key that is deleted.
+func deletion(rev int64, key string) change {
+	return change{rev: rev, key: key, deleted: true, seen: time.Unix(rev, 0)}
+}
+
+// inTurn is a publish that takes the next place in lock c's queue, is handed the lock at a revision,
+// and is finished at the next.
+func inTurn(rev int64, lane string, number uint64, tag string, many int) []change {
+	all := []change{
+		place(rev-1, "c", alice+".9"),
+		{rev: rev, key: "locks/c", value: []byte(alice + ".9\x00{}"), lease: 0xaa, seen: time.Unix(rev, 0)}, deletion(rev, "queue/c//"+alice+".9"),
+	}
+	for n, o := range operationsOf("c", tag, many) {
+		key := fmt.Sprintf("staged/c//%016x/publish.%d", rev, n)
+		all = append(all, change{rev: rev + 1, key: key, value: []byte("\x01\x03" + o.file + o.text), seen: time.Unix(rev+1, 0)})
+	}
+	return append(all,
+		change{rev: rev + 1, key: fmt.Sprintf("commits/c//%016x", rev), value: []byte(alice), seen: time.Unix(rev+1, 0)},
+		applied(rev+1, "c", lane, number, fmt.Sprintf(`{"token":%d,"at":5}`, rev)), latest(rev+1, "c"), deletion(rev+1, "locks/c"))
+}
+
+// leavingOut is the changes but those of keys that begin with one of some words.
+func leavingOut(changes []change, begin ...string) (rest []change) {
+	for _, c := range changes {
+		if !slices.ContainsFunc(begin, func(b string) bool { return strings.HasPrefix(c.key, b) }) {
+			rest = append(rest, c)
+		}
+	}
+	return rest
+}
+
 // publishedPast is past, and then two publishes to lock c at one revision; after each another one of its
 // lane is withdrawn.
 func publishedPast() *epoch {
@@ -55,10 +93,10 @@ func TestJudgePublish(t *testing.T) {
 	t.Parallel()
 	const unknown = "OUTCOME_UNKNOWN"
 	raw := func(call, lane string, number uint64, reason string, is version) answer {
-		tags := map[string]string{laneA: "px", laneB: "py"}
+		tags := map[string]string{laneA: "px", laneB: "py", laneC: "pw"}
 		return answer{
 			Call: call, Lock: "c", Lane: lane, Number: number, Born: 1, Reason: reason, Version: is, Data: tags[lane],
-			Operations: map[string]int{laneA: 1, laneB: 3}[lane], Answered: time.Unix(100, 0),
+			Operations: map[string]int{laneA: 1, laneB: 3, laneC: 3}[lane], Answered: time.Unix(100, 0),
 		}
 	}
 	byTag := func(call, tag, reason string, is version) answer {
@@ -88,6 +126,11 @@ func TestJudgePublish(t *testing.T) {
 		"busy":                             {raw(callPublish, laneA, 9, busy, version{}), false},
 		"busy for a holder":                {with(raw(callPublish, laneA, 9, busy, version{}), func(a *answer) { a.Got = 30 }), false},
 		"busy for nobody":                  {with(raw(callPublish, laneA, 9, busy, version{}), func(a *answer) { a.Got = 29 }), true},
+		"in turn":                          {raw(callPublish, laneC, 6, ok, version{45, 0}), false},
+		"in turn, and under the note's":    {raw(callPublish, laneC, 6, ok, version{46, 0}), true},
+		"in turn, and something else":      {with(raw(callPublish, laneC, 6, ok, version{45, 0}), func(a *answer) { a.Operations = 2 }), true},
+		"in turn, and said withdrawn":      {raw(callWithdraw, laneC, 6, withdrawn, version{}), true},
+		"by the SDK, in turn":              {byTag(callPublish, "pw", ok, version{45, 0}), false},
 		"by the SDK":                       {byTag(callPublish, "px", ok, first), false},
 		"by the SDK, under another's":      {byTag(callPublish, "px", ok, second), true},
 		"by the SDK, and lost":             {byTag(callPublish, "pz", ok, first), true},
@@ -100,7 +143,9 @@ func TestJudgePublish(t *testing.T) {
 		"by dlm append, which has failed":  {byTag(callDlmAppend, "px", indeterminate, version{}), false},
 		"published, and not judged at all": {raw(callPublish, laneA, 9, indeterminate, version{}), false},
 	} {
-		v := judge([]answer{test.answer}, []*epoch{publishedPast()}, true)
+		e := publishedPast()
+		e.changes = append(e.changes, inTurn(45, laneC, 6, "pw", 3)...)
+		v := judge([]answer{test.answer}, []*epoch{e}, true)
 		if got := len(v.untrue) > 0; got != test.untrue {
 			t.Errorf("%s: got %v; want any: %t", name, v.untrue, test.untrue)
 		}
@@ -158,7 +203,14 @@ func TestPublishOrder(t *testing.T) {
 func TestTransitionsOfPublishes(t *testing.T) {
 	t.Parallel()
 	waits := change{rev: 50, created: 50, key: "queue/c//" + alice + ".9"}
-	place := with(waits, func(c *change) { c.rev, c.created = 51, 51 })
+	enters := with(waits, func(c *change) { c.rev, c.created = 51, 51 })
+	// Two who wait, and a run of both; it is preceded by what is right by itself.
+	behind := place(51, "c", alice+".10")
+	run := slices.Concat(
+		[]change{waits, behind, deletion(52, waits.key), deletion(52, behind.key)}, inOneCall(52, "c", laneA, 5, "pz", 1),
+		[]change{bundle(52, "c", 1, operationsOf("c", "pw", 1)...), applied(52, "c", laneB, 3, `{"n":2,"at":5}`)})
+	folded := func(rev int64, says string) change { return change{rev: rev, key: "folded/c", value: []byte(says)} }
+	turn := inTurn(51, laneA, 5, "pz", 3)
 	hold := change{rev: 51, key: "locks/c", value: []byte(alice + ".9\x00{}"), lease: 0xaa}
 	next := inOneCall(51, "c", laneA, 5, "pz", 1)
 	fold := func(rev int64, slot int) change {
@@ -169,6 +221,7 @@ func TestTransitionsOfPublishes(t *testing.T) {
 	}
 	told := change{rev: 45, key: "cluster/features", value: []byte(`{"on":["bare","publish"]}`)}
 	marker := change{rev: 51, key: fmt.Sprintf("commits/b//%016x", 23), value: []byte(alice)}
+	first := change{key: fmt.Sprintf("commits/b//%016x", 22)} // which is there
 	freed := change{rev: 51, key: "locks/b", deleted: true}
 	forgotten := func(rev int64, upTo string) change { return change{rev: rev, key: "forgotten", value: []byte(upTo)} }
 	drops := change{rev: 51, key: "applied/c//" + laneA, deleted: true}
@@ -179,7 +232,8 @@ func TestTransitionsOfPublishes(t *testing.T) {
 		"published":                       {next, false},
 		"in a lane of its own":            {inOneCall(51, "c", laneA+"0", 1, "pz", 1), false},
 		"in a lane of another lock":       {inOneCall(51, "a", laneA, 1, "pz", 1), false},
-		"of nothing":                      {next[1:], false},
+		"of nothing":                      {append([]change{bundle(51, "c", 0)}, next[1:]...), false},
+		"of nothing, without a bundle":    {next[1:], true},
 		"without a note":                  {[]change{next[0], next[2]}, true},
 		"with a note of another":          {[]change{next[0], applied(51, "c", laneA, 5, `{"n":2,"at":5}`), next[2]}, true},
 		"without latest":                  {next[:2], true},
@@ -192,16 +246,40 @@ func TestTransitionsOfPublishes(t *testing.T) {
 		"under one version":               {slices.Concat(next, []change{applied(51, "c", laneB, 3, `{"n":1,"at":5}`)}), true},
 		"while it is held":                {inOneCall(51, "b", laneA, 1, "pz", 1), true},
 		"past who waits":                  {append([]change{waits}, next...), true},
-		"as somebody takes a place":       {append([]change{place}, next...), false},
+		"as somebody takes a place":       {append([]change{enters}, next...), false},
 		"as it is granted":                {append([]change{hold}, next...), true},
 		"as it is released":               {slices.Concat([]change{freed}, inOneCall(51, "b", laneA, 1, "pz", 1)), true},
-		"folded":                          {[]change{fold(51, 0), fold(51, 1), head(51, "log", version{40, 2}), head(51, "notes", version{40, 2})}, false},
-		"folded, the first":               {[]change{fold(51, 0), head(51, "log", version{40, 1})}, false},
+		"in a run":                        {run, false},
+		"in a run, with one left behind":  {append([]change{place(51, "c", alice+".11")}, run...), false},
+		"in a run, as one leaves":         {slices.Concat([]change{place(51, "c", alice+".11")}, run, []change{deletion(52, "queue/c//"+alice+".11")}), false},
+		"in a run past one":               {append([]change{place(49, "c", alice+".8")}, run...), true},
+		"in a run with more than waited":  {leavingOut(run, behind.key), true},
+		"in a run that leaves its place":  {slices.DeleteFunc(slices.Clone(run), func(c change) bool { return c.deleted && c.key == behind.key }), true},
+		"in a run that grants":            {append([]change{with(hold, func(c *change) { c.rev = 52 })}, run...), true},
+		"in turn":                         {turn, false},
+		"in turn, of nothing":             {leavingOut(turn, "staged/"), false},
+		"in turn without latest":          {append([]change{told}, leavingOut(turn, "latest/")...), true},
+		"in turn without a marker":        {leavingOut(turn, "commits/"), true},
+		"in turn, and not passed on":      {turn[:len(turn)-1], true},
+		"in turn under another's token":   {append(leavingOut(turn, "applied/"), applied(52, "c", laneA, 5, `{"token":50,"at":5}`)), true},
+		"in turn, the same number":        {inTurn(51, laneA, 3, "pz", 3), true},
+		"in turn, said by two":            {inTurn(51, laneA, 5, "px", 1), true},
+		"in turn, with a note too late":   {append(leavingOut(turn, "applied/"), applied(53, "c", laneA, 5, `{"token":51,"at":5}`)), true},
+		"folded":                          {[]change{fold(51, 0), fold(51, 1), head(51, "log", version{40, 2}), head(51, "notes", version{40, 2}), folded(51, `{"token":40,"n":2}`)}, false},
+		"folded, the first":               {[]change{fold(51, 0), head(51, "log", version{40, 1}), folded(51, `{"token":40,"n":1}`)}, false},
+		"folded, and not said":            {[]change{fold(51, 0), head(51, "log", version{40, 1})}, true},
+		"folded, and more is said":        {[]change{fold(51, 0), head(51, "log", version{40, 1}), folded(51, `{"token":40,"n":2}`)}, true},
+		"folded, and less is said":        {[]change{fold(51, 0), fold(51, 1), head(51, "log", version{40, 2}), head(51, "notes", version{40, 2}), folded(51, `{"token":40,"n":1}`)}, true},
+		"said to be folded, and is not":   {[]change{folded(51, `{"token":40,"n":1}`)}, true},
+		"what is folded is deleted":       {[]change{fold(51, 0), head(51, "log", version{40, 1}), folded(51, `{"token":40,"n":1}`), deletion(52, "folded/c")}, true},
+		"what is folded is malformed":     {[]change{fold(51, 0), head(51, "log", version{40, 1}), folded(51, `x`)}, true},
+		"a marker is folded, and said":    {[]change{told, deletion(51, first.key), {rev: 51, key: "folded/b", value: []byte(`{"token":22}`)}}, false},
+		"a marker is folded, and no more": {[]change{told, deletion(51, first.key)}, true},
 		"folded, the second":              {[]change{fold(51, 1), head(51, "log", version{40, 2}), head(51, "notes", version{40, 2})}, true},
 		"folded without a head":           {[]change{fold(51, 0), fold(51, 1), head(51, "log", version{40, 2})}, true},
 		"folded, and the head is behind":  {[]change{fold(51, 0), fold(51, 1), head(51, "log", version{40, 1}), head(51, "notes", version{40, 2})}, true},
 		"the second of two is folded":     {[]change{marker, freed, with(marker, func(c *change) { c.rev, c.deleted = 52, true })}, true},
-		"the first of two is folded":      {[]change{marker, freed, {rev: 52, key: fmt.Sprintf("commits/b//%016x", 22), deleted: true}}, false},
+		"the first of two is folded":      {[]change{marker, freed, deletion(52, first.key)}, false},
 		"released without latest":         {[]change{told, marker, freed}, true},
 		"released with latest":            {[]change{told, marker, freed, latest(51, "b")}, false},
 		"released by an earlier version":  {[]change{marker, freed}, false},

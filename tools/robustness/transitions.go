@@ -37,7 +37,9 @@ type holder struct {
 func (v *verdicts) transitions(e *epoch) {
 	s := state{
 		map[string]holder{}, map[string]map[string]int64{}, map[string]map[string]struct{}{}, map[string]struct{}{},
-		lanes{highest: map[publishID]uint64{}, notes: map[string]int64{}, bundles: map[string]*publish{}},
+		lanes{
+			highest: map[publishID]uint64{}, notes: map[string]int64{}, bundles: map[string]*publish{}, folded: map[string]version{},
+		},
 	}
 	texts := map[string]struct{}{} // section and text of each record
 	for changes := range e.revisions() {
@@ -83,7 +85,7 @@ func (v *verdicts) transitions(e *epoch) {
 func lockOf(changes []change) string {
 	for _, c := range changes {
 		switch family, rest, _ := strings.Cut(c.key, "/"); family {
-		case "locks", "queue", "staged", "commits", "undone", "files", "bundles", "applied", "latest":
+		case "locks", "queue", "staged", "commits", "undone", "files", "folded", "bundles", "applied", "latest":
 			lock, _, _ := strings.Cut(rest, "//")
 			return lock
 		}

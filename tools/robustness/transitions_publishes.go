@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,15 +13,20 @@ type lanes struct {
 	highest   map[publishID]uint64 // of each lane, without a number: the highest that was ever noted
 	notes     map[string]int64     // key of each lane's note → its revision
 	bundles   map[string]*publish  // that are not folded, by key
+	folded    map[string]version   // of the last section that is folded, by lock, as etcd says
 	forgotten int64
 	told      bool // the feature is on: whatever publishes puts latest/L
 }
 
 // publishes judges what is published in one call, and what is said of it:
 //
-//   - A bundle is put where none is, with a note of its lane in the same revision.
-//   - Nobody holds the lock, and nobody waits for it.
+//   - A bundle is put where none is, with a note of its lane in the same revision, and no note of a
+//     publish without what it published.
+//   - Nobody holds the lock, and nobody waits for it; or those who did for longest do not any more,
+//     one for each bundle: these were published in a run.
 //   - Nobody is granted the lock in the same revision: no two sections have one version.
+//   - In turn, under a token, a section is published as it ends: with its marker, its note, and the
+//     lock passed on.
 //   - A lane's numbers rise, whether they are published or withdrawn. So each is published once at
 //     most, and never after a later one, or after it was withdrawn.
 //   - Whatever publishes puts latest/L.
@@ -30,11 +36,20 @@ func (s *state) publishes(changes []change, accuse func(string, ...any)) {
 	if err != nil { // facts says so
 		return
 	}
-	put := map[string]bool{}
+	put := map[string]bool{}    // false: deleted
+	bundles := map[string]int{} // by lock
 	for _, c := range changes {
 		if put[c.key] = !c.deleted; strings.HasPrefix(c.key, "bundles/") && !c.deleted && c.created != c.rev {
 			accuse("%s is put over another one", c.key)
 		}
+	}
+	for _, p := range published {
+		if p.bundle != "" {
+			bundles[p.lock]++
+		}
+	}
+	for lock, n := range bundles {
+		s.overtakes(changes, lock, n, accuse)
 	}
 	versions := map[string][]version{} // by lock
 	for _, p := range published {
@@ -42,10 +57,17 @@ func (s *state) publishes(changes []change, accuse func(string, ...any)) {
 		switch {
 		case p.lane == "":
 			accuse("a section of %s is published, and no note says whose: %q", p.lock, p.operations)
+		case p.inTurn:
+			_, passed := put["locks/"+p.lock]
+			marked := put[fmt.Sprintf("commits/%s//%016x", p.lock, p.Token)]
+			if h.token != p.Token || !passed || !marked || p.N != 0 {
+				accuse("a section of %s is published in turn under %v, and held by %q under %d (marked: %t, passed on: %t)",
+					p.lock, p.version, h.acquisition, h.token, marked, passed)
+			}
+		case p.bundle == "":
+			accuse("number %d of lane %s of %s is published, and there is nothing of it", p.number, p.lane, p.lock)
 		case held:
 			accuse("a section of %s is published, and %s holds it", p.lock, h.acquisition)
-		case len(s.places[p.lock]) > 0:
-			accuse("a section of %s is published, and it is waited for", p.lock)
 		case put["locks/"+p.lock]:
 			accuse("a section of %s is published, and it is granted at once", p.lock)
 		case !put["latest/"+p.lock]:
@@ -68,6 +90,26 @@ func (s *state) publishes(changes []change, accuse func(string, ...any)) {
 		}
 	}
 	s.forgets(changes, accuse)
+}
+
+// overtakes judges how many bundles of a lock are put past those who wait for it.
+func (s *state) overtakes(changes []change, lock string, bundles int, accuse func(string, ...any)) {
+	var gone []int64 // since when those have waited who do not any more
+	for acquisition, since := range s.places[lock] {
+		if deletes(changes, "queue/"+lock+"//"+acquisition) {
+			gone = append(gone, since)
+		}
+	}
+	if len(s.places[lock]) > 0 && len(gone) < bundles {
+		accuse("%d sections of %s are published, and it is waited for by %d, %d of whom leave", bundles, lock, len(s.places[lock]), len(gone))
+		return
+	}
+	slices.Sort(gone)
+	for acquisition, since := range s.places[lock] {
+		if !deletes(changes, "queue/"+lock+"//"+acquisition) && since < gone[bundles-1] {
+			accuse("%d sections of %s are published past %s, which has waited since %d", bundles, lock, acquisition, since)
+		}
+	}
 }
 
 // noted takes in that a lane has come to a number.
@@ -99,13 +141,15 @@ func (s *state) forgets(changes []change, accuse func(string, ...any)) {
 	}
 }
 
-// folds judges what is folded: the oldest sections of a lock first, and with the heads of all files
-// that bundles say something of.
+// folds judges what is folded: the oldest sections of a lock first, with the heads of all files
+// that bundles say something of, and with the version of the newest, which only rises.
 func (s *state) folds(changes []change, accuse func(string, ...any)) {
 	newest := map[string]version{} // that is folded, by lock
 	least := map[fileID]version{}  // of the heads that are put with it
 	heads := map[fileID]version{}  // that are put
 	folded := map[string]bool{}    // keys
+	says := map[string]version{}   // the newest that is folded, by lock
+	bundled := map[string]bool{}   // locks
 	markerOf := func(marker string) (lock string, v version) {
 		lock, token, _ := strings.Cut(marker, "//")
 		v.Token, _ = strconv.ParseInt(token, 16, 64) // facts says so
@@ -125,12 +169,18 @@ func (s *state) folds(changes []change, accuse func(string, ...any)) {
 			_ = json.Unmarshal(c.value, &v) // what is not a head has no version
 			lock, name, _ := strings.Cut(rest, "//")
 			heads[fileID{lock, name}] = v
+		case family == "folded":
+			var v version
+			if json.Unmarshal(c.value, &v) != nil || c.deleted || v.compare(s.folded[rest]) <= 0 {
+				accuse("%s was %v, and is %q (deleted: %t)", c.key, s.folded[rest], c.value, c.deleted)
+			}
+			says[rest] = v
 		case family == "commits" && c.deleted:
 			lock, v := markerOf(rest)
 			newest[lock], folded[c.key] = later(newest[lock], v), true
 		case family == "bundles" && c.deleted && s.bundles[c.key] != nil:
 			p := s.bundles[c.key]
-			newest[p.lock], folded[c.key] = later(newest[p.lock], p.version), true
+			newest[p.lock], folded[c.key], bundled[p.lock] = later(newest[p.lock], p.version), true, true
 			for _, o := range p.operations {
 				file := fileID{p.lock, o.file}
 				least[file] = later(least[file], p.version)
@@ -140,6 +190,16 @@ func (s *state) folds(changes []change, accuse func(string, ...any)) {
 	for file, v := range least {
 		if heads[file].compare(v) < 0 {
 			accuse("section %v of %s is folded, and the head of %s is of %v", v, file.lock, file.name, heads[file])
+		}
+	}
+	for lock, v := range says {
+		if newest[lock] != v {
+			accuse("%s is said to be folded up to %v, and is up to %v", lock, v, newest[lock])
+		}
+	}
+	for lock, v := range newest {
+		if _, said := says[lock]; !said && (s.told || bundled[lock]) {
+			accuse("section %v of %s is folded, and that is not said", v, lock)
 		}
 	}
 	if len(folded) == 0 {
@@ -167,6 +227,10 @@ func (l *lanes) take(c change) {
 		if p, err := parseBundle(c); err == nil {
 			l.bundles[c.key] = p
 		}
+	case family == "folded" && !c.deleted:
+		var v version
+		_ = json.Unmarshal(c.value, &v) // folds says so
+		l.folded[strings.TrimPrefix(c.key, "folded/")] = v
 	case family == "applied" && c.deleted:
 		delete(l.notes, c.key)
 	case family == "applied":

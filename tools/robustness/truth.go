@@ -246,7 +246,7 @@ type facts struct {
 	byAcq    map[string][]*section // by lock, session and request
 	sessions map[string]int64      // → the revision at which it ended, 0: it lives
 
-	published []*publish // in one call, in the order of revisions
+	published []*publish // by one call, in the order of revisions
 	publishes map[publishID]*publish
 	withdrawn map[publishID]bool
 	highest   map[publishID]uint64 // of each lane, without a number: the highest that is noted
