@@ -31,8 +31,13 @@ type fileID struct{ lock, name string }
 
 // readable are all sections that are published, and say something.
 func (f *facts) readable() (all []*readable) {
+	return slices.DeleteFunc(f.inOrder(), func(s *readable) bool { return len(s.texts) == 0 })
+}
+
+// inOrder are all sections that are published, by their versions.
+func (f *facts) inOrder() (all []*readable) {
 	for id, s := range f.sections {
-		if !s.marked || len(s.records) == 0 {
+		if !s.marked {
 			continue
 		}
 		is := &readable{lock: id.lock, version: version{Token: id.token}, texts: map[string]string{}, seen: s.ended}
@@ -44,7 +49,7 @@ func (f *facts) readable() (all []*readable) {
 		all = append(all, is)
 	}
 	for _, p := range f.published {
-		if len(p.operations) == 0 || p.inTurn { // then it is one of the sections
+		if p.inTurn { // then it is one of the sections
 			continue
 		}
 		is := &readable{lock: p.lock, version: p.version, texts: map[string]string{}, seen: p.seen}

@@ -32,7 +32,8 @@ const (
 	indeterminate = "INDETERMINATE"
 	busy          = "BUSY"
 	cancelled     = "CANCELLED"
-	published     = "PUBLISHED"                 // to a discard: it came too late
+	published     = "PUBLISHED" // to a discard: it came too late
+	conflict      = "CONFLICT"
 	withdrawn     = "WITHDRAWN"                 // to a publish, or to its withdrawal
 	notSent       = "NOT SENT"                  // the SDK's word of a publish
 	unasked       = "OUTCOME_UNKNOWN (UNASKED)" // the SDK's word, which found no server to ask
@@ -65,6 +66,10 @@ type answer struct {
 	Born       int64   `json:"born,omitempty"`       // as far as it was said
 	Operations int     `json:"operations,omitempty"` // of a publish
 	Client     string  `json:"client,omitempty"`     // of the SDK, that publishes one thing after the other
+
+	If    *condition `json:"if,omitempty"`    // of a publish
+	Roams bool       `json:"roams,omitempty"` // a publish that is sent under several sessions, or under none as well
+	Now   *lockNow   `json:"now,omitempty"`   // what a conflict was told of; nil: nothing was said
 }
 
 func (a answer) String() string {

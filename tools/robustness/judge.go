@@ -18,6 +18,8 @@ type verdicts struct {
 	// Writes to plain stores by commands of dlm lock, and how many of them were refused.
 	written, refusedWrites int
 	inOneCall              int      // sections that were published so, in the last epoch
+	inTurn, inRuns         int      // those of them that waited for it, and those that were published in runs
+	onConditions           int      // answers to publishes on conditions that are published
 	linked                 int      // links of the chain, in the last epoch
 	facts                  []*facts // of each epoch, as far as nothing in one was impossible
 	last                   *facts   // of the last epoch; nil: something in it was impossible
@@ -86,8 +88,15 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 		published, tagged := f.publications(), v.tagged(f)
 		v.chain(published[chainFile()], f)
 		v.publishOrder(answers, tagged)
-		v.inOneCall = len(f.published)
+		v.inOneCall, v.inTurn = len(f.published), 0
+		for _, p := range f.published {
+			if p.inTurn {
+				v.inTurn++
+			}
+		}
 		until := endOf(epochs, i)
+		v.conditions(answers, e, until, f, tagged, endings)
+		v.expired(answers, e, until, f)
 		for _, a := range answers {
 			if a.Answered.Before(e.from) || !a.Answered.Before(until) {
 				continue

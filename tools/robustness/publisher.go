@@ -7,14 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"math/rand/v2"
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/distributed-lock-manager/dlm/client"
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
@@ -32,12 +37,21 @@ func publishLock(r *rand.Rand) string {
 // newTag is what the records of one publish say, and nobody else's.
 func newTag(r *rand.Rand) string { return fmt.Sprintf("p%016x", r.Uint64()) }
 
-// publishes publishes by the SDK, one thing after the other.
+// publishes publishes by the SDK, one thing after the other, and at times some things at once.
 func (w *sdkWorker) publishes(ctx context.Context) {
 	for ctx.Err() == nil {
 		c, name := w.open(), newTag(w.rand)
 		for range 1 + w.rand.IntN(60) {
-			w.publish(ctx, c, name)
+			lock := publishLock(w.rand)
+			if w.rand.IntN(8) == 0 {
+				w.crowd(ctx, c, lock)
+			} else {
+				w.publish(ctx, c.PublishIf, lock, name, w.condition(ctx, c, lock))
+			}
+			if w.rand.IntN(4) == 0 {
+				lock = lockName(w.rand)
+				w.publish(ctx, c.PublishInTurn, lock, name, w.condition(ctx, c, lock))
+			}
 			if w.rand.IntN(3) == 0 {
 				w.read(ctx, c)
 			}
@@ -47,10 +61,52 @@ func (w *sdkWorker) publishes(ctx context.Context) {
 	}
 }
 
-// publish publishes once, and gives up at times before there is an answer.
-func (w *sdkWorker) publish(ctx context.Context, c *client.Client, name string) {
-	lock, tag := publishLock(w.rand), newTag(w.rand)
-	a := answer{Call: callPublish, Lock: lock, Data: tag, Operations: 1 + w.rand.IntN(3), Client: name}
+// crowd publishes some things at once, each in its turn, so that they wait one behind the other.
+func (w *sdkWorker) crowd(ctx context.Context, c *client.Client, lock string) {
+	var crowd sync.WaitGroup
+	for range 2 + w.rand.IntN(5) {
+		one := &sdkWorker{h: w.h, to: w.to, rand: rand.New(rand.NewPCG(w.rand.Uint64(), 0))}
+		crowd.Go(func() { one.publish(ctx, c.PublishInTurn, lock, "", nil) })
+	}
+	crowd.Wait()
+}
+
+// condition is one that holds as the worker sees it: mostly none. What it relies on may well have
+// changed when that is published.
+func (w *sdkWorker) condition(ctx context.Context, c *client.Client, lock string) *condition {
+	file := fileNames(lock)[w.rand.IntN(filesOfLock)]
+	kind := w.rand.IntN(6)
+	if kind > 2 {
+		return nil
+	}
+	data, is, err := c.ReadVersion(ctx, lock, file)
+	if err != nil && !errors.Is(err, client.ErrFileNotFound) {
+		return nil
+	}
+	size := int64(len(data))
+	if w.rand.IntN(3) == 0 {
+		pause(ctx, time.Duration(w.rand.IntN(100))*time.Millisecond)
+	}
+	switch {
+	case kind == 0:
+		return &condition{Files: []fileCondition{{File: file, Size: &size}}}
+	case is == nil:
+		return &condition{Files: []fileCondition{{File: file, Absent: true}}}
+	case kind == 1:
+		v := versionOf(is)
+		return &condition{Lock: &v}
+	}
+	return &condition{Files: []fileCondition{{File: file, Version: versionOf(is)}}}
+}
+
+// publishes is a call of the SDK that publishes.
+type publishes func(ctx context.Context, lock string, on *client.Condition, all ...*client.Operation) (*client.Version, error)
+
+// publish publishes once, and gives up at times before there is an answer. name is that of a client
+// that publishes one thing after the other.
+func (w *sdkWorker) publish(ctx context.Context, call publishes, lock, name string, on *condition) {
+	tag := newTag(w.rand)
+	a := answer{Call: callPublish, Lock: lock, Data: tag, Operations: 1 + w.rand.IntN(3), Client: name, If: on}
 	var operations []*client.Operation
 	for _, o := range operationsOf(lock, tag, a.Operations) {
 		operations = append(operations, client.Append(o.file, []byte(o.text)))
@@ -61,7 +117,11 @@ func (w *sdkWorker) publish(ctx context.Context, c *client.Client, name string) 
 		defer cancel()
 	}
 	a.Asked = time.Now()
-	is, err := c.Publish(ctx, lock, operations...)
+	is, err := call(ctx, lock, on.message(), operations...)
+	var refusal *client.ConflictError
+	if errors.As(err, &refusal) {
+		a.Now = toldOf(refusal.Version, refusal.Files)
+	}
 	switch {
 	case errors.Is(err, client.ErrOutcomeUnknown): // the next publish rules it out
 		a.Reason, a.Text = unasked, err.Error()
@@ -74,6 +134,30 @@ func (w *sdkWorker) publish(ctx context.Context, c *client.Client, name string) 
 	w.h.add(a)
 }
 
+// publishInTurn publishes something under the worker's session, in its turn. At times its place is
+// not listed in heartbeats, which end it, and at times a copy is sent that has no session.
+func (w *rawWorker) publishInTurn(ctx context.Context) {
+	lock := lockName(w.rand)
+	p, listed := w.publisher.next(lock), lock
+	if w.rand.IntN(5) == 0 {
+		listed = ""
+	}
+	n := w.number(listed)
+	defer w.finish(n)
+	w.mu.Lock()
+	p.request.Session, p.session = w.session, w.id
+	w.mu.Unlock()
+	p.request.Request = strconv.FormatUint(n, 10)
+	p.request.Wait = durationpb.New(time.Duration(w.rand.IntN(3000)) * time.Millisecond)
+	if p.roams = w.rand.IntN(8) == 0; p.roams {
+		sessionless := p
+		sessionless.request = proto.Clone(p.request).(*dlmv1.PublishRequest) //nolint:forcetypeassert // of the same type
+		sessionless.session, sessionless.request.Session, sessionless.request.Request, sessionless.request.Wait = "", "", "", nil
+		w.publisher.late = append(w.publisher.late, sessionless)
+	}
+	w.publisher.bring(ctx, p)
+}
+
 // publisher publishes by the API, as a client in any language could, and as a careless one does: it
 // repeats what was answered, through other servers, late, and at once; it withdraws what was not
 // answered, or was; and it goes on with the next number over what it has not heard of.
@@ -83,7 +167,8 @@ type publisher struct {
 	servers []dlmv1.LockServiceClient
 	seen    int64 // the highest revision of any answer
 	lanes   map[string]*publishLane
-	late    []publishCall // that are repeated some time
+	known   map[string]*lockNow // by lock, as far as it was told
+	late    []publishCall       // that are repeated some time
 }
 
 type publishLane struct {
@@ -91,46 +176,53 @@ type publishLane struct {
 	number uint64
 }
 
-// publishCall is a publish, and how often it was sent.
+// publishCall is a publish.
 type publishCall struct {
 	request *dlmv1.PublishRequest
 	tag     string
+	on      *condition
+	session string // public id; empty: it has none
+	roams   bool   // it is sent without a session as well
 }
 
 func newPublisher(h *history, r *rand.Rand, to reach) (*publisher, error) {
 	servers, err := clientsOf(to, dlmv1.NewLockServiceClient)
-	return &publisher{h: h, rand: r, servers: servers, lanes: map[string]*publishLane{}}, err
+	return &publisher{h: h, rand: r, servers: servers, lanes: map[string]*publishLane{}, known: map[string]*lockNow{}}, err
 }
 
 func (w *publisher) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		p := w.next(publishLock(w.rand))
-		if w.rand.IntN(15) == 0 { // two copies at once
-			other, through := w.rand.IntN(len(w.servers)), w.timeout()
-			var sending sync.WaitGroup
-			sending.Go(func() { w.deliver(ctx, p, other, through) })
-			w.send(ctx, p)
-			sending.Wait()
-		}
-		certain := w.publish(ctx, p)
-		if !certain && w.rand.IntN(2) == 0 || w.rand.IntN(12) == 0 {
-			w.withdraw(ctx, p)
-		}
-		if w.rand.IntN(3) == 0 {
-			w.send(ctx, p)
-		}
-		if len(w.late) < 200 && w.rand.IntN(4) == 0 {
-			w.late = append(w.late, p)
-		}
-		if len(w.late) > 0 && w.rand.IntN(4) == 0 {
-			i := w.rand.IntN(len(w.late))
-			w.send(ctx, w.late[i])
-			w.late = slices.Delete(w.late, i, i+1)
-		}
+		w.bring(ctx, w.next(publishLock(w.rand)))
 		if w.rand.IntN(6) == 0 {
 			w.read(ctx)
 		}
 		pause(ctx, time.Duration(w.rand.IntN(60))*time.Millisecond)
+	}
+}
+
+// bring does with one publish what a client may do with it, and then something with an earlier one.
+func (w *publisher) bring(ctx context.Context, p publishCall) {
+	if w.rand.IntN(15) == 0 { // two copies at once
+		other, through := w.rand.IntN(len(w.servers)), w.timeout()
+		var sending sync.WaitGroup
+		sending.Go(func() { w.deliver(ctx, p, other, through) })
+		w.send(ctx, p)
+		sending.Wait()
+	}
+	certain := w.publish(ctx, p)
+	if !certain && w.rand.IntN(2) == 0 || w.rand.IntN(12) == 0 {
+		w.withdraw(ctx, p)
+	}
+	if w.rand.IntN(3) == 0 {
+		w.send(ctx, p)
+	}
+	if len(w.late) < 200 && w.rand.IntN(4) == 0 {
+		w.late = append(w.late, p)
+	}
+	if len(w.late) > 0 && w.rand.IntN(4) == 0 {
+		i := w.rand.IntN(len(w.late))
+		w.send(ctx, w.late[i])
+		w.late = slices.Delete(w.late, i, i+1)
 	}
 }
 
@@ -145,7 +237,10 @@ func (w *publisher) next(lock string) publishCall {
 		w.lanes[lock] = l
 	}
 	l.number += 1 + uint64(w.rand.IntN(5)/4) // which need not be the next one
-	p := publishCall{&dlmv1.PublishRequest{Lock: lock, Lane: l.id[:], Number: l.number, Born: w.seen}, newTag(w.rand)}
+	p := publishCall{
+		request: &dlmv1.PublishRequest{Lock: lock, Lane: l.id[:], Number: l.number, Born: w.seen}, tag: newTag(w.rand), on: w.condition(lock),
+	}
+	p.request.Condition = p.on.message()
 	if w.rand.IntN(6) == 0 {
 		p.request.Born = 0
 	}
@@ -156,6 +251,54 @@ func (w *publisher) next(lock string) publishCall {
 		p.request.Operations = append(p.request.Operations, client.Append(o.file, []byte(o.text)))
 	}
 	return p
+}
+
+// condition is one of what was told last, if anything was: mostly none.
+func (w *publisher) condition(lock string) *condition {
+	now := w.known[lock]
+	if now == nil {
+		return nil
+	}
+	file := fileNames(lock)[w.rand.IntN(filesOfLock)]
+	is, there := now.Files[file]
+	switch w.rand.IntN(10) {
+	case 0:
+		return &condition{Files: []fileCondition{{File: file, Size: &is.Size}}}
+	case 1:
+		if there {
+			return &condition{Files: []fileCondition{{File: file, Version: is.Version}}}
+		}
+		return &condition{Files: []fileCondition{{File: file, Absent: true}}}
+	case 2:
+		return &condition{Lock: &now.Version}
+	case 3:
+		other := fileNames(lock)[0]
+		if is, there := now.Files[other]; there {
+			return &condition{Lock: &now.Version, Files: []fileCondition{{File: other, Version: is.Version}}}
+		}
+	}
+	return nil
+}
+
+// learn takes in what an answer says of a lock.
+func (w *publisher) learn(p publishCall, a answer) {
+	now := lockNow{}
+	switch before := w.known[p.request.GetLock()]; {
+	case a.Reason == ok && p.on != nil && before != nil: // what it relied on was so
+		now = lockNow{a.Version, maps.Clone(before.Files)}
+	case a.Reason == ok:
+		now.Version = a.Version
+	case a.Now != nil:
+		now = *a.Now
+	default:
+		return
+	}
+	if a.Reason == ok && now.Files != nil {
+		for _, o := range operationsOf(p.request.GetLock(), p.tag, len(p.request.GetOperations())) {
+			now.Files[o.file] = fileNow{a.Version, now.Files[o.file].Size + int64(len(o.text))}
+		}
+	}
+	w.known[p.request.GetLock()] = &now
 }
 
 // timeout is how long an answer is waited for: at times too short.
@@ -170,8 +313,13 @@ func (w *publisher) timeout() time.Duration {
 func (w *publisher) publish(ctx context.Context, p publishCall) (certain bool) {
 	for range 1 + w.rand.IntN(8) {
 		switch w.send(ctx, p) {
-		case ok, withdrawn, "OUTCOME_UNKNOWN":
+		case ok, withdrawn, "OUTCOME_UNKNOWN", "SESSION_EXPIRED":
 			return true
+		case conflict:
+			if p.on.ofVersions() {
+				return true
+			}
+			pause(ctx, time.Duration(20+w.rand.IntN(60))*time.Millisecond)
 		case busy:
 			pause(ctx, time.Duration(20+w.rand.IntN(60))*time.Millisecond)
 		default:
@@ -183,8 +331,9 @@ func (w *publisher) publish(ctx context.Context, p publishCall) (certain bool) {
 
 // send sends a publish once, through any server, and returns its answer's reason.
 func (w *publisher) send(ctx context.Context, p publishCall) (reason string) {
-	a := w.deliver(ctx, p, w.rand.IntN(len(w.servers)), w.timeout())
+	a := w.deliver(ctx, p, w.rand.IntN(len(w.servers)), w.timeout()+p.request.GetWait().AsDuration())
 	w.seen = max(w.seen, a.Version.Token, a.Got)
+	w.learn(p, a)
 	return a.Reason
 }
 
@@ -196,8 +345,12 @@ func (w *publisher) deliver(ctx context.Context, p publishCall, server int, time
 	resp, err := w.servers[server].Publish(ctx, p.request)
 	a.Reason = map[dlmv1.PublishResponse_Outcome]string{
 		dlmv1.PublishResponse_OUTCOME_PUBLISHED: ok, dlmv1.PublishResponse_OUTCOME_BUSY: busy, dlmv1.PublishResponse_OUTCOME_WITHDRAWN: withdrawn,
+		dlmv1.PublishResponse_OUTCOME_CONFLICT: conflict,
 	}[resp.GetOutcome()]
 	a.Version, a.Got = versionOf(resp.GetVersion()), resp.GetHolder().GetToken()
+	if a.Reason == conflict {
+		a.Now = toldOf(resp.GetLockVersion(), resp.GetFiles())
+	}
 	return w.answered(a, err)
 }
 
@@ -225,6 +378,7 @@ func (w *publisher) answer(call string, p publishCall) answer {
 	return answer{
 		Call: call, Asked: time.Now(), Lock: p.request.GetLock(), Data: p.tag, Operations: len(p.request.GetOperations()),
 		Lane: hex.EncodeToString(p.request.GetLane()), Number: p.request.GetNumber(), Born: p.request.GetBorn(),
+		If: p.on, Session: p.session, Request: p.request.GetRequest(), Roams: p.roams,
 	}
 }
 

@@ -32,13 +32,15 @@ type rawWorker struct {
 	next    uint64
 	listed  map[uint64]string // unfinished: request → lock
 
+	publisher *publisher // which publishes under its session as well
+
 	own  map[sectionID]bool          // that it held
 	late []func(ctx context.Context) // repeats, for later
 }
 
 func newRawWorker(h *history, r *rand.Rand, to reach) (*rawWorker, error) {
-	servers, err := clientsOf(to, dlmv1.NewLockServiceClient)
-	return &rawWorker{h: h, rand: r, own: map[sectionID]bool{}, servers: servers}, err
+	p, err := newPublisher(h, r, to)
+	return &rawWorker{h: h, rand: r, own: map[sectionID]bool{}, servers: p.servers, publisher: p}, err
 }
 
 func (w *rawWorker) run(ctx context.Context) {
@@ -62,7 +64,11 @@ func (w *rawWorker) run(ctx context.Context) {
 		})
 		w.silent = false
 		for range 1 + w.rand.IntN(30) {
-			if hctx.Err() == nil {
+			switch {
+			case hctx.Err() != nil:
+			case w.rand.IntN(4) == 0:
+				w.publishInTurn(hctx)
+			default:
 				w.section(hctx)
 			}
 			if w.silent {

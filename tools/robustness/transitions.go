@@ -52,7 +52,7 @@ func (v *verdicts) transitions(e *epoch) {
 		s.grants(changes, accuse)
 		s.endings(changes, e.full(changes[0].seen), accuse)
 		s.removals(changes, accuse)
-		s.publishes(changes, accuse)
+		v.inRuns += s.publishes(changes, accuse)
 		s.folds(changes, accuse)
 		for _, c := range changes {
 			if id, isRecord := strings.CutPrefix(c.key, "staged/"); isRecord && !c.deleted {

@@ -31,10 +31,12 @@ type lanes struct {
 //     most, and never after a later one, or after it was withdrawn.
 //   - Whatever publishes puts latest/L.
 //   - A note is dropped with forgotten raised to its revision, which never falls.
-func (s *state) publishes(changes []change, accuse func(string, ...any)) {
+//
+// It returns how many were published in runs.
+func (s *state) publishes(changes []change, accuse func(string, ...any)) (inRuns int) {
 	published, withdrawn, err := publishesIn(changes)
 	if err != nil { // facts says so
-		return
+		return 0
 	}
 	put := map[string]bool{}    // false: deleted
 	bundles := map[string]int{} // by lock
@@ -49,7 +51,10 @@ func (s *state) publishes(changes []change, accuse func(string, ...any)) {
 		}
 	}
 	for lock, n := range bundles {
-		s.overtakes(changes, lock, n, accuse)
+		if len(s.places[lock]) > 0 {
+			inRuns += n
+			s.overtakes(changes, lock, n, accuse)
+		}
 	}
 	versions := map[string][]version{} // by lock
 	for _, p := range published {
@@ -90,9 +95,10 @@ func (s *state) publishes(changes []change, accuse func(string, ...any)) {
 		}
 	}
 	s.forgets(changes, accuse)
+	return inRuns
 }
 
-// overtakes judges how many bundles of a lock are put past those who wait for it.
+// overtakes judges some bundles of a lock that somebody waits for.
 func (s *state) overtakes(changes []change, lock string, bundles int, accuse func(string, ...any)) {
 	var gone []int64 // since when those have waited who do not any more
 	for acquisition, since := range s.places[lock] {
@@ -100,7 +106,7 @@ func (s *state) overtakes(changes []change, lock string, bundles int, accuse fun
 			gone = append(gone, since)
 		}
 	}
-	if len(s.places[lock]) > 0 && len(gone) < bundles {
+	if len(gone) < bundles {
 		accuse("%d sections of %s are published, and it is waited for by %d, %d of whom leave", bundles, lock, len(s.places[lock]), len(gone))
 		return
 	}

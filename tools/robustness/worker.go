@@ -282,6 +282,8 @@ func reasonOf(err error) string {
 		return "LOCK_EXPIRED"
 	case errors.Is(err, client.ErrBusy):
 		return busy
+	case errors.Is(err, client.ErrConflict):
+		return conflict
 	}
 	var e *client.Error
 	if errors.As(err, &e) && e.Reason != "" {
