@@ -144,7 +144,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 					}
 				}
 			case callRelease, callCommit, callDiscard:
-				v.ending(a, s, f, e, discards[id], appends[id])
+				v.ending(a, s, f, e, discards[id], appends[id], over)
 			case callHeartbeat:
 				v.heartbeat(a, f)
 			case callRead:
@@ -223,8 +223,9 @@ func (v *verdicts) append(a answer, s *section) {
 }
 
 // ending judges a release, commit or discard of a section; s is nil if it never was. appends are
-// those that were acknowledged in it, discarded says that a discard of it was asked for.
-func (v *verdicts) ending(a answer, s *section, f *facts, e *epoch, discarded bool, appends []answer) {
+// those that were acknowledged in it, discarded says that a discard of it was asked for, over that
+// nothing more is to come.
+func (v *verdicts) ending(a answer, s *section, f *facts, e *epoch, discarded bool, appends []answer, over bool) {
 	own := s != nil && s.session == a.Session
 	switch {
 	case a.Reason == "OUTCOME_UNKNOWN":
@@ -265,7 +266,7 @@ func (v *verdicts) ending(a answer, s *section, f *facts, e *epoch, discarded bo
 		case !own:
 		case s.marked:
 			v.accuse(a, "refused, and published at %d", s.end)
-		case s.end == 0 && e.cut: // it may have ended after the restore
+		case s.end == 0 && (e.cut || !over): // it may end yet: a client goes by its own clock
 		case s.end == 0:
 			v.accuse(a, "refused, and held for good")
 		case s.own() && !discarded:

@@ -158,6 +158,17 @@ func TestJudgeAfterACompaction(t *testing.T) {
 	}
 }
 
+// A client goes by its own clock, and may take its hold for lost before etcd does.
+func TestJudgeBeforeItIsOver(t *testing.T) {
+	t.Parallel()
+	lost := answer{Call: callRelease, Lock: "b", Token: 23, Reason: "LOCK_EXPIRED", Answered: time.Unix(100, 0)}
+	for _, over := range []bool{false, true} {
+		if v := judge([]answer{lost}, []*epoch{past()}, over); len(v.untrue) > 0 != over {
+			t.Errorf("lost by its client, and held (over: %t): got %v; want any: %t", over, v.untrue, over)
+		}
+	}
+}
+
 // An acknowledged append has to be in the section that is published, also after a restore that has
 // lost it.
 func TestJudgeLostAppend(t *testing.T) {

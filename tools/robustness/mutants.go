@@ -61,6 +61,15 @@ func mutants() []mutant {
 		{name: "publish-without-latest", rule: "publish: with it put latest/L"},
 		{name: "withdraw-without-note", rule: "withdraw: put applied/L//lane, withdrawn"},
 		{name: "withdrawn-as-published", rule: "publish: what applied/L//lane says of this number"},
+		{name: "condition-without-latest", rule: "publish: with a condition m(latest/L) as it was when that held"},
+		{name: "conflict-from-memory", rule: "a conflict is told only of a condition that is false by now"},
+		{name: "finish-without-fresh", rule: "finish: the lane as in publish"},
+		{name: "finish-without-note", rule: "finish: put applied/L//lane"},
+		{name: "finish-without-condition", rule: "finish: the condition is evaluated while T holds"},
+		{name: "run-without-fresh", rule: "run: each lane as in publish", slow: true},
+		{name: "run-past-a-waiter", rule: "run: the first waiters are publishes"},
+		{name: "run-beside-a-grant", rule: "run: grants nobody"},
+		{name: "fold-without-version", rule: "fold: put folded/L"},
 		{name: "fold-bundles-by-slot", rule: "sections are in the order of their versions"},
 		{name: "version-without-n", rule: "a file's version is (token, n)"},
 		{name: "sdk-success-without-evidence", rule: "an answer is true, the SDK's as well"},
@@ -305,6 +314,57 @@ func sites() []site {
 		{"etcdstore/publish.go", `	put := []*pb.RequestOp{op.Put(s.keys.applied(lock, id.Lane), note.encode())}
 `, `	put := putsUnless(mutated("withdraw-without-note"), op.Put(s.keys.applied(lock, id.Lane), note.encode()))
 `},
+		{"etcdstore/publish.go", `	t.If, t.Then = append(t.If, op.ModifiedAt(key, p.state.latest)), append(t.Then, op.Put(key, ""))
+`, `	if !mutated("condition-without-latest") {
+		t.If = append(t.If, op.ModifiedAt(key, p.state.latest))
+	}
+	t.Then = append(t.Then, op.Put(key, ""))
+`},
+		{"etcdstore/condition.go", `		if known.latest != latest {
+`, `		if known.latest != latest && (!mutated("conflict-from-memory") || known.meets(p.args.If)) {
+`},
+		{"etcdstore/turn.go", `		told, err := p.unlessTold(ctx)
+`, `		told, err := p.unlessTold(ctx)
+		if mutated("finish-without-fresh") && told != nil && told.Outcome != Conflict {
+			told = nil
+		}
+`},
+		{"etcdstore/turn.go", `	if !p.args.If.empty() {
+		p.looks = 0
+`, `	if !p.args.If.empty() && !mutated("finish-without-condition") {
+		p.looks = 0
+`},
+		{"etcdstore/turn.go", `whole: p.fresh(),
+`, `whole: freshUnless(mutated("finish-without-fresh"), p.fresh()),
+`},
+		{"etcdstore/turn.go", `		then:      append(records, op.Put(s.keys.applied(args.Lock, args.Lane), note.encode())),
+`, `		then:      append(records, putsUnless(mutated("finish-without-note"), op.Put(s.keys.applied(args.Lock, args.Lane), note.encode()))...),
+`},
+		{"etcdstore/run.go", `r.slotFree()), r.fresh()...)
+`, `r.slotFree()), freshUnless(mutated("run-without-fresh"), r.fresh())...)
+`},
+		{"etcdstore/run.go", `	places, lanes, bytes := s.mirror.firsts(lock, mostRun), map[Lane]bool{}, int64(0)
+`, `	places, lanes, bytes := s.mirror.firsts(lock, mostRun), map[Lane]bool{}, int64(0)
+	if mutated("run-past-a-waiter") {
+		places = s.publishWaits.those(places)
+	}
+`},
+		{"etcdstore/run.go", `	alone := s.engine.Alone // which a batch has no room for
+`, `	if mutated("run-beside-a-grant") {
+		skip := map[acquisition]bool{}
+		for _, r := range run {
+			skip[r.place.acquisition] = true
+		}
+		if w := s.mirror.next(lock, skip); w != nil {
+			p := s.passTo(w, lock)
+			t.If, t.Then, t.Besides = append(t.If, p.ifs...), append(t.Then, p.then...), ""
+		}
+	}
+	alone := s.engine.Alone // which a batch has no room for
+`},
+		{"etcdstore/fold.go", `	if bundled || s.features.on(featurePublish) {
+`, `	if (bundled || s.features.on(featurePublish)) && !mutated("fold-without-version") {
+`},
 		{"etcdstore/bundle.go", `	return cmp.Or(cmp.Compare(v.Token, other.Token), cmp.Compare(v.N, other.N))
 `, `	if mutated("fold-bundles-by-slot") {
 		return cmp.Compare(v.N, other.N)
@@ -368,6 +428,23 @@ func unless(broken bool, key string) string {
 		return ""
 	}
 	return key
+}
+
+func freshUnless(broken bool, fresh []*pb.Compare) []*pb.Compare {
+	if broken {
+		return nil
+	}
+	return fresh
+}
+
+// those are the places, of some, of publishes whose payload this store has.
+func (ws *publishWaits) those(places []*mirrorWaiter) (own []*mirrorWaiter) {
+	for _, w := range places {
+		if len(ws.all([]*mirrorWaiter{w})) > 0 {
+			own = append(own, w)
+		}
+	}
+	return own
 }
 
 // vacantIfs are the compares of a publish that nobody holds its lock, and that nobody waits for it.

@@ -44,7 +44,7 @@ func (w *sdkWorker) publishes(ctx context.Context) {
 		for range 1 + w.rand.IntN(60) {
 			lock := publishLock(w.rand)
 			if w.rand.IntN(8) == 0 {
-				w.crowd(ctx, c, lock)
+				w.crowd(ctx, c, lockName(w.rand))
 			} else {
 				w.publish(ctx, c.PublishIf, lock, name, w.condition(ctx, c, lock))
 			}
@@ -192,7 +192,10 @@ func newPublisher(h *history, r *rand.Rand, to reach) (*publisher, error) {
 
 func (w *publisher) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		w.bring(ctx, w.next(publishLock(w.rand)))
+		lock := publishLock(w.rand)
+		for range 1 + w.rand.IntN(3) { // by what it was told of the one before
+			w.bring(ctx, w.next(lock))
+		}
 		if w.rand.IntN(6) == 0 {
 			w.read(ctx)
 		}
@@ -202,14 +205,20 @@ func (w *publisher) run(ctx context.Context) {
 
 // bring does with one publish what a client may do with it, and then something with an earlier one.
 func (w *publisher) bring(ctx context.Context, p publishCall) {
-	if w.rand.IntN(15) == 0 { // two copies at once
+	var sending sync.WaitGroup
+	switch w.rand.IntN(15) {
+	case 0: // two copies at once
 		other, through := w.rand.IntN(len(w.servers)), w.timeout()
-		var sending sync.WaitGroup
 		sending.Go(func() { w.deliver(ctx, p, other, through) })
-		w.send(ctx, p)
-		sending.Wait()
+	case 1, 2: // ruled out while it waits, or is under way
+		other := &publisher{h: w.h, rand: rand.New(rand.NewPCG(w.rand.Uint64(), 0)), servers: w.servers}
+		sending.Go(func() {
+			pause(ctx, time.Duration(other.rand.IntN(300))*time.Millisecond)
+			other.withdraw(ctx, p)
+		})
 	}
 	certain := w.publish(ctx, p)
+	sending.Wait()
 	if !certain && w.rand.IntN(2) == 0 || w.rand.IntN(12) == 0 {
 		w.withdraw(ctx, p)
 	}
