@@ -486,8 +486,11 @@ func (s *Store) publishedBefore(ctx context.Context, lock string, id PublishID, 
 		return Publication{}, err
 	}
 	said, err := s.laneSays(id, op.First(resp, 0), op.First(resp, 1))
-	if err != nil || said == nil {
-		return Publication{}, errors.Join(err, refusal)
+	switch {
+	case err != nil: // nobody can tell: the refusal would say that it was not made
+		return Publication{}, err
+	case said == nil:
+		return Publication{}, refusal
 	}
 	return *said, nil
 }

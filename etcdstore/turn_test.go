@@ -2,6 +2,7 @@ package etcdstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -212,6 +213,25 @@ func TestP4SessionsEnd(t *testing.T) {
 	holder.Release(h)
 	for _, lock := range []string{"l", "m"} {
 		storetest.WantNoFile(t, other, lock, "f")
+	}
+}
+
+// The end of its session says nothing of a publish of which nobody can tell whether it was made
+// before: it may have been.
+func TestSupersededBeforeItsSessionEnds(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s := openStore(t, etcd)
+	c := begin(t, s)
+	p := newPublisher(t, s, "l", 1)
+	args := p.inTurn(c, etcdstore.WaitForever, appendTo("f", "made;"))
+	p.wantTold("the first", etcdstore.Published, p.start(t.Context(), s, args))
+	p.publish(appendTo("f", "next;"))
+	closeSession(t, s, c)
+	_, err := openStore(t, etcd).Publish(storetest.Bounded(t), args) // through one that never knew the session
+	storetest.Want(t, "a repeat", err, etcdstore.ErrOutcomeUnknown)
+	if errors.Is(err, etcdstore.ErrSessionExpired) {
+		t.Errorf("a repeat of what was published: %v; want no word of its session", err)
 	}
 }
 
