@@ -134,21 +134,16 @@ func (w *sdkWorker) publish(ctx context.Context, call publishes, lock, name stri
 	w.h.add(a)
 }
 
-// publishInTurn publishes something under the worker's session, in its turn. At times its place is
-// not listed in heartbeats, which end it, and at times a copy is sent that has no session.
+// publishInTurn publishes something under the worker's session, in its turn, or some things at once.
+// At times a copy is sent that has no session.
 func (w *rawWorker) publishInTurn(ctx context.Context) {
 	lock := lockName(w.rand)
-	p, listed := w.publisher.next(lock), lock
-	if w.rand.IntN(5) == 0 {
-		listed = ""
+	if w.rand.IntN(3) == 0 {
+		w.crowd(ctx, lock)
+		return
 	}
-	n := w.number(listed)
-	defer w.finish(n)
-	w.mu.Lock()
-	p.request.Session, p.session = w.session, w.id
-	w.mu.Unlock()
-	p.request.Request = strconv.FormatUint(n, 10)
-	p.request.Wait = durationpb.New(time.Duration(w.rand.IntN(3000)) * time.Millisecond)
+	p, over := w.turn(lock)
+	defer over()
 	if p.roams = w.rand.IntN(8) == 0; p.roams {
 		sessionless := p
 		sessionless.request = proto.Clone(p.request).(*dlmv1.PublishRequest) //nolint:forcetypeassert // of the same type
@@ -156,6 +151,44 @@ func (w *rawWorker) publishInTurn(ctx context.Context) {
 		w.publisher.late = append(w.publisher.late, sessionless)
 	}
 	w.publisher.bring(ctx, p)
+}
+
+// crowd publishes some things at once, through one server, so that they wait there one behind the
+// other. Half of them are ruled out meanwhile.
+func (w *rawWorker) crowd(ctx context.Context, lock string) {
+	var crowd sync.WaitGroup
+	server := w.rand.IntN(len(w.servers))
+	for range 2 + w.rand.IntN(4) {
+		delete(w.publisher.lanes, lock)
+		p, over := w.turn(lock)
+		one := w.publisher.another()
+		crowd.Go(func() {
+			defer over()
+			one.deliver(ctx, p, server, time.Second+p.request.GetWait().AsDuration())
+		})
+		if w.rand.IntN(2) == 0 {
+			other := w.publisher.another()
+			crowd.Go(func() { other.withdrawSoon(ctx, p) })
+		}
+	}
+	crowd.Wait()
+}
+
+// turn is the next publish of a lock's lane, under the worker's session, and what is to be called
+// when it is over. At times its place is not listed in heartbeats, which end it.
+func (w *rawWorker) turn(lock string) (p publishCall, over func()) {
+	p = w.publisher.next(lock)
+	listed := lock
+	if w.rand.IntN(5) == 0 {
+		listed = ""
+	}
+	n := w.number(listed)
+	w.mu.Lock()
+	p.request.Session, p.session = w.session, w.id
+	w.mu.Unlock()
+	p.request.Request = strconv.FormatUint(n, 10)
+	p.request.Wait = durationpb.New(time.Duration(w.rand.IntN(3000)) * time.Millisecond)
+	return p, func() { w.finish(n) }
 }
 
 // publisher publishes by the API, as a client in any language could, and as a careless one does: it
@@ -211,11 +244,8 @@ func (w *publisher) bring(ctx context.Context, p publishCall) {
 		other, through := w.rand.IntN(len(w.servers)), w.timeout()
 		sending.Go(func() { w.deliver(ctx, p, other, through) })
 	case 1, 2: // ruled out while it waits, or is under way
-		other := &publisher{h: w.h, rand: rand.New(rand.NewPCG(w.rand.Uint64(), 0)), servers: w.servers}
-		sending.Go(func() {
-			pause(ctx, time.Duration(other.rand.IntN(300))*time.Millisecond)
-			other.withdraw(ctx, p)
-		})
+		other := w.another()
+		sending.Go(func() { other.withdrawSoon(ctx, p) })
 	}
 	certain := w.publish(ctx, p)
 	sending.Wait()
@@ -361,6 +391,17 @@ func (w *publisher) deliver(ctx context.Context, p publishCall, server int, time
 		a.Now = toldOf(resp.GetLockVersion(), resp.GetFiles())
 	}
 	return w.answered(a, err)
+}
+
+// another is a publisher beside this one, which knows nothing.
+func (w *publisher) another() *publisher {
+	return &publisher{h: w.h, rand: rand.New(rand.NewPCG(w.rand.Uint64(), 0)), servers: w.servers}
+}
+
+// withdrawSoon rules a publish out that is under way.
+func (w *publisher) withdrawSoon(ctx context.Context, p publishCall) {
+	pause(ctx, time.Duration(w.rand.IntN(300))*time.Millisecond)
+	w.withdraw(ctx, p)
 }
 
 // withdraw rules a publish out, or finds out that it came to be.
