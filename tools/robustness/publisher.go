@@ -358,7 +358,7 @@ func (w *publisher) publish(ctx context.Context, p publishCall) (certain bool) {
 			if p.on.ofVersions() {
 				return true
 			}
-			pause(ctx, time.Duration(20+w.rand.IntN(60))*time.Millisecond)
+			fallthrough
 		case busy:
 			pause(ctx, time.Duration(20+w.rand.IntN(60))*time.Millisecond)
 		default:
