@@ -268,21 +268,26 @@ func (s *Store) stateIn(ctx context.Context, lock string, c Condition, resp *pb.
 	if c.Lock == nil {
 		return st, nil
 	}
-	var v Version
-	if kv := op.First(resp, 2); kv == nil {
-		v, err = s.newestHead(ctx, lock, resp.Header.Revision)
-	} else if v, err = decodeFolded(kv.Value); err != nil {
-		err = malformedKey(kv, err)
-	}
+	v, err := s.newestHead(ctx, lock, resp.Header.Revision)
 	if err != nil {
 		return nil, err
+	}
+	if kv := op.First(resp, 2); kv != nil {
+		folded, err := decodeFolded(kv.Value)
+		if err != nil {
+			return nil, malformedKey(kv, err)
+		}
+		if folded.compare(v) > 0 { // by a section that has changed no file, or removed one
+			v = folded
+		}
 	}
 	st.version = &v
 	return st, nil
 }
 
-// newestHead is the version of the last section that a lock's files have, as of a revision. It is
-// for what was folded before folds kept that.
+// newestHead is the version of the last section that a lock's files have, as of a revision. That is
+// the lock's, but for sections that leave no file behind, of which folded/L tells. A store that has
+// not heard yet that the feature is on does not put that.
 func (s *Store) newestHead(ctx context.Context, lock string, rev int64) (newest Version, err error) {
 	sc := scanOf(s.keys.heads(lock), listPage)
 	sc.rev = rev

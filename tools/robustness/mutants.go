@@ -365,7 +365,7 @@ func sites() []site {
 		{"etcdstore/fold.go", `	if bundled || s.features.on(featurePublish) {
 `, `	if (bundled || s.features.on(featurePublish)) && !mutated("fold-without-version") {
 `},
-		{"etcdstore/bundle.go", `	return cmp.Or(cmp.Compare(v.Token, other.Token), cmp.Compare(v.N, other.N))
+		{"etcdstore/published.go", `	return cmp.Or(cmp.Compare(v.Token, other.Token), cmp.Compare(v.N, other.N))
 `, `	if mutated("fold-bundles-by-slot") {
 		return cmp.Compare(v.N, other.N)
 	}
