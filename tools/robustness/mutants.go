@@ -371,11 +371,11 @@ func sites() []site {
 	}
 	return cmp.Or(cmp.Compare(v.Token, other.Token), cmp.Compare(v.N, other.N))
 `},
-		{"etcdstore/fold.go", `		f.Token, f.N = versions[file].Token, versions[file].N
-`, `		f.Token, f.N = versions[file].Token, versions[file].N
-		if mutated("version-without-n") {
-			f.N = 0
-		}
+		{"etcdstore/life.go", `	g.Token, g.N = by.Token, by.N
+`, `	g.Token, g.N = by.Token, by.N
+	if mutated("version-without-n") {
+		g.N = 0
+	}
 `},
 		{"client/unlock.go", `	e.err = err
 	if errors.Is(err, ErrLockExpired) {
