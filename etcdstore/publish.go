@@ -97,6 +97,9 @@ func (s *Store) StartPublish(ctx context.Context, args PublishArgs, done func(Pu
 		p.told(Publication{}, changedNothing{s.engine.Unserved()})
 		return
 	}
+	if args.Born == 0 { // it is of now
+		p.args.Born = s.seen.Highest()
+	}
 	if args.Credential == "" {
 		p.enter()
 		return
@@ -110,7 +113,7 @@ func (s *Store) StartPublish(ctx context.Context, args PublishArgs, done func(Pu
 		switch {
 		case errors.Is(err, ErrSessionExpired): // but it may have been published before
 			resolve(ctx, s, func(ctx context.Context) (Publication, error) {
-				return s.publishedBefore(ctx, args.Lock, args.PublishID, err)
+				return s.publishedBefore(ctx, args.Lock, p.args.PublishID, err)
 			}, p.told)
 		case err != nil:
 			p.told(Publication{}, changedNothing{err})
@@ -239,12 +242,9 @@ func (p *publishing) begin() {
 		p.look()
 		return
 	}
-	if args.Born > s.seen.Highest() || s.roomForBytes(p.bytes) != nil || !p.known() {
+	if args.Born > s.seen.Highest() || !p.known() || s.roomForBytes(p.bytes) != nil {
 		p.resolve()
 		return
-	}
-	if p.args.Born == 0 {
-		p.args.Born = s.seen.Highest()
 	}
 	fresh := s.freshNoted
 	if args.Number == 1 {
@@ -425,9 +425,6 @@ func (p *publishing) resolved(ctx context.Context) (Publication, error) {
 // one will.
 func (p *publishing) attempt(ctx context.Context) (out Publication, again bool, err error) {
 	s, args := p.s, p.args
-	if args.Born == 0 {
-		args.Born = s.seen.Highest()
-	}
 	if p.state = nil; !args.If.empty() {
 		var told *Publication
 		if p.state, told, err = p.evaluate(ctx); err != nil || told != nil {

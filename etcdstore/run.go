@@ -94,7 +94,7 @@ type turnOf struct {
 // runnable are the first waiters of a lock, as long as they can be published in one run; nil: that
 // is not worth it.
 func (s *Store) runnable(lock string) (run []turnOf) {
-	if s.publishWaits.len() < 2 || s.roomForBytes(0) != nil {
+	if s.publishWaits.len() < 2 {
 		return nil
 	}
 	places, lanes, bytes := s.mirror.firsts(lock, mostRun), map[Lane]bool{}, int64(0)
@@ -106,7 +106,7 @@ func (s *Store) runnable(lock string) (run []turnOf) {
 		bytes += q.bytes
 		run = append(run, turnOf{q.publishing, q, places[i]})
 	}
-	if len(run) < 2 {
+	if len(run) < 2 || s.lacksRoom(bytes) != nil {
 		return nil
 	}
 	return run
@@ -119,6 +119,14 @@ func (s *Store) run(ctx context.Context, lock string) (ran bool, err error) {
 	if run == nil {
 		return false, nil
 	}
+	bytes := int64(0)
+	for _, r := range run {
+		bytes += r.bytes
+	}
+	if s.roomForBytes(bytes) != nil {
+		return false, nil
+	}
+	defer s.hadRoomForBytes(bytes)
 	key := s.keys.lock(lock)
 	t := commit.Txn{If: []*pb.Compare{op.Absent(key)}, Then: []*pb.RequestOp{op.Put(s.keys.latest(lock), "")}, Besides: key}
 	var gone []change
@@ -130,11 +138,11 @@ func (s *Store) run(ctx context.Context, lock string) (ran bool, err error) {
 		t.If = append(append(t.If, op.CreatedAt(place, r.place.created), r.slotFree()), r.fresh()...)
 		gone = append(gone, change{key: place, deleted: true})
 	}
-	alone := s.engine.Alone // which a batch has no room for
+	through := s.engine.Alone // a batch has no room for many
 	if t.Small() {
-		alone = s.engine.Commit
+		through = s.engine.Commit
 	}
-	resp, err := alone(ctx, t)
+	resp, err := through(ctx, t)
 	if err != nil || !resp.Succeeded {
 		for i := range run {
 			run[i].leave(err != nil && !commit.NotSent(err))

@@ -125,6 +125,13 @@ func (s *Store) roomFor(r Record) error { return s.roomForBytes(int64(len(r.Data
 // roomForBytes is roomFor for data of so many bytes. What has none may be a removal, or a cut, and
 // is refused as a lock is: it is to make room.
 func (s *Store) roomForBytes(n int64) error {
+	return s.roomThen(n, func(p *space) { p.count(takes(n)) })
+}
+
+// lacksRoom is roomForBytes of what is not put yet, and not counted.
+func (s *Store) lacksRoom(n int64) error { return s.roomThen(n, func(*space) {}) }
+
+func (s *Store) roomThen(n int64, then func(*space)) error {
 	open := s.usage.bytes()
 	p := s.space
 	p.mu.Lock()
@@ -133,7 +140,7 @@ func (s *Store) roomForBytes(n int64) error {
 	if n == 0 && p.noLocks() || n > 0 && p.quota > 0 && p.left() < 2*p.servers*takes(n) {
 		return p.refuse()
 	}
-	p.count(takes(n))
+	then(p)
 	return nil
 }
 

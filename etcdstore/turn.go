@@ -68,7 +68,10 @@ func (p *publishing) place() {
 	s, args, w := p.s, p.args, p.turn
 	err := s.mirror.roomForAcquisition(w.acquisition, true, s.limits)
 	if err == nil {
-		err = s.roomForBytes(p.bytes)
+		err = s.lacksRoom(p.bytes)
+	}
+	if err == nil {
+		err = s.room()
 	}
 	if err == nil {
 		err = p.keep()
@@ -186,6 +189,7 @@ func (p *publishing) finished(ctx context.Context, token int64) (is Publication,
 		}
 		if err == nil && told == nil {
 			is, lost, err = p.publishUnder(ctx, token)
+			s.hadRoomForBytes(p.bytes)
 			if errors.Is(err, ErrDataLoss) { // it is not fresh, or its lane has a note, or none, after all
 				continue
 			}

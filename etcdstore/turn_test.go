@@ -370,3 +370,74 @@ func TestPublishInTurnBounded(t *testing.T) {
 	p.wantTold("one when none waits", etcdstore.Occupied, last)
 	holder.Release(h)
 }
+
+// What is counted as coming for a publish is not counted any more some time after that has come to
+// nothing.
+func TestPublishGivesItsRoomBack(t *testing.T) {
+	t.Parallel()
+	etcd, _ := smallEtcd(t)
+	s := openStore(t, etcd)
+	holder, c := begin(t, s), begin(t, s)
+	p := newPublisher(t, s, "l", 1)
+	p.publish(appendTo("f", "x"))
+	large := string(make([]byte, etcdstore.MaxPublish))
+	comesTo := func(what string, outcome etcdstore.PublishOutcome, change func(*etcdstore.PublishArgs)) {
+		t.Helper()
+		for range 20 { // more than fits into the file
+			storetest.Eventually(t, what, func() bool {
+				h := holder.Acquire("l")
+				args := p.next(appendTo("f", large))
+				change(&args)
+				if args.Wait == etcdstore.WaitForever || args.Credential == "" {
+					holder.Release(h)
+				}
+				r := await.Receive(t, time.Minute, what, p.start(t.Context(), s, args))
+				if args.Credential != "" && args.Wait != etcdstore.WaitForever {
+					holder.Release(h)
+				}
+				if r.err != nil && !errors.Is(r.err, etcdstore.ErrNoSpace) {
+					t.Fatalf("%s: %v", what, r.err)
+				}
+				return r.err == nil && r.Outcome == outcome
+			})
+		}
+	}
+	inTurn := func(args *etcdstore.PublishArgs, wait time.Duration) {
+		args.Credential, args.Request, args.Wait = c.Args("l", c.Request(), 0).Credential, c.Request(), wait
+	}
+	comesTo("a wait that is over", etcdstore.Occupied, func(args *etcdstore.PublishArgs) { inTurn(args, time.Millisecond) })
+	comesTo("a condition that does not hold", etcdstore.Conflict, func(args *etcdstore.PublishArgs) { args.If = ifSize("f", 100) })
+	comesTo("one of a session", etcdstore.Conflict, func(args *etcdstore.PublishArgs) {
+		inTurn(args, etcdstore.WaitForever)
+		args.If = ifSize("f", 100)
+	})
+	p.publish(appendTo("f", "y"))
+	storetest.WantContents(t, s, "l", "f", "xy")
+}
+
+// A publish that does not say when it was born is of now, however much was forgotten before, and
+// whatever stands in its way.
+func TestPublishOfNow(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	s := openStore(t, etcd)
+	holder, c := begin(t, s), begin(t, s)
+	newPublisher(t, s, "l", 9).publish(appendTo("g", "x"))
+	if err := s.Forget(storetest.Bounded(t), time.Now().Add(25*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	p := newPublisher(t, s, "l", 1)
+	p.id.Born = 0
+	h := holder.Acquire("l")
+	got, err := s.Publish(storetest.Bounded(t), p.next(appendTo("f", "no")))
+	p.want("while it is held", etcdstore.Occupied, got, err)
+	told := p.start(t.Context(), s, p.inTurn(c, time.Minute, appendTo("f", "turn;")))
+	storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/l")) == 1 })
+	holder.Release(h)
+	p.wantTold("in its turn", etcdstore.Published, told)
+	q := newPublisher(t, s, "l", 2)
+	q.id.Born = 0
+	q.wantIf(etcdstore.Conflict, ifAbsent("f"), appendTo("f", "no"))
+	q.wantIf(etcdstore.Published, ifSize("f", 5), appendTo("f", "now;"))
+	storetest.WantContents(t, s, "l", "f", "turn;now;")
+}
