@@ -349,7 +349,7 @@ func sites() []site {
 		places = s.publishWaits.those(places)
 	}
 `},
-		{"etcdstore/run.go", `	alone := s.engine.Alone // which a batch has no room for
+		{"etcdstore/run.go", `	through := s.engine.Alone // a batch has no room for many
 `, `	if mutated("run-beside-a-grant") {
 		skip := map[acquisition]bool{}
 		for _, r := range run {
@@ -360,7 +360,7 @@ func sites() []site {
 			t.If, t.Then, t.Besides = append(t.If, p.ifs...), append(t.Then, p.then...), ""
 		}
 	}
-	alone := s.engine.Alone // which a batch has no room for
+	through := s.engine.Alone // a batch has no room for many
 `},
 		{"etcdstore/fold.go", `	if bundled || s.features.on(featurePublish) {
 `, `	if (bundled || s.features.on(featurePublish)) && !mutated("fold-without-version") {
