@@ -96,27 +96,37 @@ func (c *Client) TryLock(ctx context.Context, name string, opts ...LockOption) (
 	return c.Lock(ctx, name, append(opts[:len(opts):len(opts)], WithWait(0))...)
 }
 
-func (c *Client) acquire(ctx context.Context, name string, o lockOptions) (*Lock, error) {
+func (c *Client) acquire(ctx context.Context, name string, o lockOptions) (l *Lock, err error) {
 	if err := errors.Join(checkNames(name), checkText(o.label)); err != nil {
 		return nil, err
 	}
 	start := time.Now()
 	b := boundOf(o.wait, start)
+	err = c.acquisitions(ctx, name, o.hooks.Traceparent, start, b, func(a *acquisition) (err error) {
+		l, err = a.await(ctx, o, start, b)
+		return err
+	})
+	return l, err
+}
+
+// acquisitions has something done by an acquisition, and by another one as long as that comes to
+// errAgain: under another session, if the one before has ended.
+func (c *Client) acquisitions(
+	ctx context.Context, name, traceparent string, start time.Time, b bound, do func(*acquisition) error,
+) error {
 	for refusals := 0; ; {
-		a, err := c.enlist(ctx, name, o.hooks.Traceparent, start, b)
+		a, err := c.enlist(ctx, name, traceparent, start, b)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		began := time.Now()
-		l, err := a.await(ctx, o, start, b)
-		if !errors.Is(err, errAgain) {
-			return l, err
-		}
-		if time.Since(began) > refusedSoon {
+		if err := do(a); !errors.Is(err, errAgain) {
+			return err
+		} else if time.Since(began) > refusedSoon {
 			refusals = 0
 		}
 		if refusals++; refusals > maxRefusals {
-			return nil, err
+			return err
 		}
 	}
 }

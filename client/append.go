@@ -31,9 +31,9 @@ func (l *Lock) Append(ctx context.Context, file string, data []byte) error {
 	return l.Stage(ctx, Append(file, data))
 }
 
-// Stage stages one operation: see [Append], [Replace], [Remove] and [Cut]. It comes into effect with
-// the section, in the order of the calls. Everything else is as of [Lock.Append], and there is one
-// error more:
+// Stage stages one operation: see [Append], [Replace], [Remove] and [Cut]. It comes into effect
+// with the section, in the order of the calls. Everything else is as of [Lock.Append], and there is
+// one error more:
 //   - [ErrUnimplemented]: the servers do not do that, or not before the feature `life` is switched
 //     on. Nothing was staged, the section goes on.
 func (l *Lock) Stage(ctx context.Context, o *Operation) error {

@@ -21,8 +21,8 @@ func VersionIs(file string, version *Version) *FileCondition {
 	return &FileCondition{File: file, Is: &dlmv1.FileCondition_Version{Version: version}}
 }
 
-// SizeIs returns the condition that a file has a size in bytes, with what was cut off it. 0 is also that of a file that does
-// not exist.
+// SizeIs returns the condition that a file has a size in bytes, with what was cut off it. 0 is also
+// that of a file that does not exist.
 func SizeIs(file string, size int64) *FileCondition {
 	return &FileCondition{File: file, Is: &dlmv1.FileCondition_Size{Size: size}}
 }

@@ -11,9 +11,9 @@ import (
 	dlmv1 "github.com/distributed-lock-manager/dlm/facade/api/dlm/v1"
 )
 
-// Read returns the published bytes of a file, from its start on, if it was cut. It sees every section
-// whose Unlock or Commit returned before Read began. All of it is of one life: if the file is
-// replaced meanwhile, it is read anew.
+// Read returns the published bytes of a file, from its start on, if it was cut. It sees every
+// section whose Unlock or Commit returned before Read began. All of it is of one life: if the file
+// is replaced meanwhile, it is read anew.
 //
 // Errors: [ErrFileNotFound], [ErrInvalidName], [ErrPermissionDenied], [ErrUnavailable],
 // [ErrClosed], that of ctx.
@@ -135,9 +135,10 @@ func (c *Client) ListFiles(ctx context.Context, lock string) ([]*File, error) {
 // waited for. If a server fails, Tail finds another one and goes on where it was: no byte is left
 // out, and none comes twice.
 //
-// What becomes of the file is told, by a piece that may have no data: what is before its offset, and
-// has not come, was cut off; it was replaced, and the offset is of a new life; it was removed, and
-// is waited for. Lives may be left out, if several come one after the other, and are never mixed.
+// What becomes of the file is told, by a piece that may have no data: what is before its offset,
+// and has not come, was cut off; it was replaced, and the offset is of a new life; it was removed,
+// and is waited for. Lives may be left out, if several come one after the other, and are never
+// mixed.
 //
 // An error ends the loop:
 //   - [ErrUnavailable]: no server was found within the connect timeout.

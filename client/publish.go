@@ -63,8 +63,8 @@ func copyOf(o *Operation) *Operation {
 //   - [ErrBusy]: the lock is held or waited for. Nothing was published, nor will it be.
 //   - [ErrTooLarge], [ErrQuota], [ErrInvalidName], [ErrInvalidArgument]: the same.
 //   - [ErrNoSpace]: the same, if it is not ErrOutcomeUnknown besides.
-//   - [ErrPermissionDenied], [ErrUnauthenticated]: the same, if it is not ErrOutcomeUnknown besides.
-//     It takes the right to acquire the lock, and that to append.
+//   - [ErrPermissionDenied], [ErrUnauthenticated]: the same, if it is not ErrOutcomeUnknown
+//     besides. It takes the right to acquire the lock, and that to append.
 //   - [ErrUnimplemented]: the servers do not publish in one call, or not yet: it takes the feature
 //     `publish` to be switched on, and `life` for what is no append. Nothing was published.
 //   - [ErrOutcomeUnknown]: whether it was published, or still will be, is not known. Once the next

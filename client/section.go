@@ -65,8 +65,8 @@ func (s *Section) Append(ctx context.Context, file string, data []byte) error {
 	return s.Stage(ctx, Append(file, data))
 }
 
-// Stage stages one operation, as [Lock.Stage] does. Everything else is as of [Section.Append], and there
-// is one error more:
+// Stage stages one operation, as [Lock.Stage] does. Everything else is as of [Section.Append], and
+// there is one error more:
 //   - [ErrUnimplemented]: the servers do not do that, or not before the feature `life` is switched
 //     on. Nothing was staged.
 func (s *Section) Stage(ctx context.Context, o *Operation) error {

@@ -26,33 +26,24 @@ func (c *Client) PublishInTurn(ctx context.Context, lock string, condition *Cond
 
 // askInTurn sends a publish, and waits for its turn, under one session after the other if need be.
 // Its errors are those of askPublish.
-func (c *Client) askInTurn(ctx context.Context, m *dlmv1.PublishRequest, traceparent string) answer {
-	start := time.Now()
-	for tries, refusals := 0, 0; ; tries++ {
-		an, sent, began := answer{}, false, time.Now()
-		a, err := c.enlist(ctx, m.GetLock(), traceparent, start, bound{})
-		if err == nil {
-			an, sent, err = a.publish(ctx, m, traceparent)
-			a.s.delist(a)
-		}
-		an.once = an.once && tries == 0
-		sent = sent || tries > 0
-		if errors.Is(err, errAgain) {
-			if time.Since(began) > refusedSoon {
-				refusals = 0
-			}
-			if refusals++; refusals <= maxRefusals {
-				continue
-			}
-		}
-		if err != nil {
-			an = answer{err: err}
-		}
-		if an.err != nil && sent && !definite(an.err, an.once) {
-			an.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, an.err)
-		}
-		return an
+func (c *Client) askInTurn(ctx context.Context, m *dlmv1.PublishRequest, traceparent string) (an answer) {
+	tries, sent := 0, false
+	err := c.acquisitions(ctx, m.GetLock(), traceparent, time.Now(), bound{}, func(a *acquisition) (err error) {
+		tries++
+		var once bool
+		an, once, err = a.publish(ctx, m, traceparent)
+		sent = sent || once
+		a.s.delist(a)
+		return err
+	})
+	an.once = an.once && tries == 1
+	if err != nil {
+		an = answer{err: err}
 	}
+	if an.err != nil && sent && !definite(an.err, an.once) {
+		an.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, an.err)
+	}
+	return an
 }
 
 // publish sends a publish under the acquisition's session, and waits for its turn. errAgain: the

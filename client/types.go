@@ -26,8 +26,8 @@ type (
 	// those that were published in one call, which of that token.
 	Version = dlmv1.Version
 	// Condition is what has to hold when a section is published: see [Client.PublishIf]. Without a
-	// Lock and Files it always does. The Lock's version is that of the last section of any file; one
-	// without a token stands for a lock to which nothing was published.
+	// Lock and Files it always does. The Lock's version is that of the last section of any file;
+	// one without a token stands for a lock to which nothing was published.
 	Condition = dlmv1.Condition
 	// FileCondition is what has to hold of one file: see [VersionIs] and [SizeIs].
 	FileCondition = dlmv1.FileCondition

@@ -43,8 +43,8 @@ const (
 	maxSlots = 1 << 20
 )
 
-// encodeBundle writes a bundle, which may have no operations: of each operation what it does and to which file, the length of
-// what it is done with, and that.
+// encodeBundle writes a bundle, which may have no operations: of each operation what it does and to
+// which file, the length of what it is done with, and that.
 func encodeBundle(ops []Operation) []byte {
 	size := 0
 	for _, o := range ops {

@@ -207,7 +207,8 @@ func (p *publishing) evaluate(ctx context.Context) (st *lockState, told *Publica
 		if err != nil {
 			return nil, nil, changedNothing{err}
 		}
-		told, err = s.laneSays(p.args.PublishID, op.First(resp, at), op.First(resp, at+1))
+		p.notes(op.First(resp, at))
+		told, err = s.laneSaid(ctx, p.args.PublishID, resp, at)
 		if err != nil || told != nil {
 			return nil, told, err
 		}

@@ -51,7 +51,8 @@
 //	                with a condition: m(latest/L) as it was when that held
 //	           then put bundles/L//slot and applied/L//lane; with it put latest/L
 //	           else what applied/L//lane says of the number; ErrOutcomeUnknown if it is above
-//	                it, or forgotten is above born; Conflict if its condition does not hold; Occupied
+//	                it, or forgotten is above born; Conflict if its condition does not hold;
+//	                Occupied
 //	withdraw   if   the same of the lane
 //	           then put applied/L//lane, withdrawn
 //	           else as publish
@@ -85,8 +86,8 @@
 //	                that were published in one call, and m(files/L//F) of every file touched are
 //	                unchanged; of many files: no m(files/L//) is later than these reads
 //	           then put chunks; in the last step move the heads, put folded/L, and garbage/L//F
-//	                of what was replaced, removed or cut; delete the markers, each staged/L//T/ and
-//	                the bundles
+//	                of what was replaced, removed or cut; delete the markers, each
+//	                staged/L//T/ and the bundles
 //	clean      if   m(garbage/L//F) is unchanged
 //	           then delete chunks that it says can go; when none is left, delete it instead
 //	bury       if   m(files/L//F) is unchanged, and removed for a day; c(garbage/L//F)=0

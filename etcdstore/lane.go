@@ -152,6 +152,17 @@ func (s *Store) laneSays(id PublishID, note, horizon *mvccpb.KeyValue) (*Publica
 	return &Publication{Outcome: Published, Version: Version{Token: cmp.Or(v.Token, note.ModRevision), N: v.N}}, nil
 }
 
+// laneSaid is laneSays by the answers to lookAtLane, which begin at an index. Should forgotten not
+// be there, it is made.
+func (s *Store) laneSaid(ctx context.Context, id PublishID, resp *pb.TxnResponse, at int) (told *Publication, err error) {
+	note, horizon := op.First(resp, at), op.First(resp, at+1)
+	told, err = s.laneSays(id, note, horizon)
+	if err == nil && told == nil && horizon == nil {
+		err = s.remember(ctx, resp.Header.Revision)
+	}
+	return told, err
+}
+
 // forgottenIn reads up to which revision notes may be gone.
 func forgottenIn(kv *mvccpb.KeyValue) (int64, error) {
 	if kv == nil {

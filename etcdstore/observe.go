@@ -16,7 +16,8 @@ type Observer interface {
 	// Acquired is that an acquire has ended that came to this store: its outcome, 0 if it failed,
 	// and how long it took.
 	Acquired(lock string, outcome Outcome, took time.Duration)
-	// PublishEnded is that a publish has ended that came to this store: its outcome, 0 if it failed.
+	// PublishEnded is that a publish has ended that came to this store: its outcome, 0 if it
+	// failed.
 	PublishEnded(lock string, outcome PublishOutcome)
 	// Granted is that a transaction of this store has granted a lock.
 	Granted(lock string)

@@ -162,8 +162,8 @@ func (p *publishing) lives() []*pb.Compare {
 //
 //   - [Published]: all of it can be read, whole, once, by this call or an earlier one of the same
 //     id, under that version.
-//   - [Occupied]: not so far, within its wait. An earlier delivery of the same id may still come; the next publish
-//     of the lane rules that out, and so does [Store.Withdraw].
+//   - [Occupied]: not so far, within its wait. An earlier delivery of the same id may still come;
+//     the next publish of the lane rules that out, and so does [Store.Withdraw].
 //   - [Withdrawn]: it is not, and never will be.
 //   - [Conflict]: its condition did not hold when this call was made, and nothing was published by
 //     this call or an earlier one. If it asks for versions only, none of them ever comes back, so
@@ -332,9 +332,7 @@ func (p *publishing) look() {
 		said, err := s.laneSays(args.PublishID, op.First(resp, 0), op.First(resp, 1))
 		holder := op.First(resp, 2)
 		free := holder == nil && op.First(resp, 3) == nil
-		if p.turn != nil {
-			p.turn.noted = op.First(resp, 0) != nil
-		}
+		p.notes(op.First(resp, 0))
 		switch {
 		case err != nil:
 			p.told(Publication{}, err)
@@ -427,11 +425,12 @@ func (p *publishing) attempt(ctx context.Context) (out Publication, again bool, 
 	s, args := p.s, p.args
 	if p.state = nil; !args.If.empty() {
 		var told *Publication
-		if p.state, told, err = p.evaluate(ctx); err != nil || told != nil {
-			if told != nil {
-				out = *told
-			}
-			return out, false, err
+		p.state, told, err = p.evaluate(ctx)
+		if err != nil {
+			return Publication{}, false, err
+		}
+		if told != nil {
+			return *told, false, nil
 		}
 	}
 	p.slot = s.bundles.take(args.Lock)
@@ -451,7 +450,7 @@ func (p *publishing) attempt(ctx context.Context) (out Publication, again bool, 
 	case resp.Succeeded && wasFresh(resp):
 		return p.published(resp.Header.Revision), false, nil
 	}
-	said, err := p.laneSays(ctx, resp, 1)
+	said, err := s.laneSaid(ctx, args.PublishID, resp, 1)
 	moved := resp.Succeeded && p.state != nil && modifiedAt(op.First(resp, 3)) != p.state.latest
 	taken := err == nil && said == nil && resp.Succeeded && op.First(resp, 2) != nil && !moved // its slot is
 	p.leave(taken)
@@ -521,18 +520,12 @@ func (s *Store) Withdraw(ctx context.Context, lock string, id PublishID) (Public
 		case wasFresh(resp):
 			return Publication{Outcome: Withdrawn}, nil
 		}
-		said, err := s.laneSays(id, op.First(resp, 1), op.First(resp, 2))
+		said, err := s.laneSaid(ctx, id, resp, 1)
 		if err != nil {
 			return Publication{}, err
 		}
 		if said != nil {
 			return *said, nil
-		}
-		if op.First(resp, 2) == nil {
-			err = s.remember(ctx, resp.Header.Revision)
-		}
-		if err != nil {
-			return Publication{}, err
 		}
 	}
 }

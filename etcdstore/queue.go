@@ -113,8 +113,9 @@ func (s *Store) leaveQueue(ctx context.Context, a acquisition) (holder *mvccpb.K
 }
 
 // promote grants a free lock to its first waiter; first it publishes who waits before that for
-// nothing else, as far as that is to be done here (see run). It is asked for whenever the mirror shows a free
-// lock with a queue, whatever led to it: see settle. Every store does so, and one of them succeeds.
+// nothing else, as far as that is to be done here (see run). It is asked for whenever the mirror
+// shows a free lock with a queue, whatever led to it: see settle. Every store does so, and one of
+// them succeeds.
 func (s *Store) promote(ctx context.Context, lock string) error {
 	ctx = urgent(ctx)
 	skip := map[acquisition]bool{}

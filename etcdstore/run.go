@@ -18,7 +18,7 @@ import (
 //
 //	release   the first two who wait are publishes of     delete locks/l, hand it to nobody
 //	          this store's
-//	run       nobody holds l, each place as it was taken, put the bundles and notes of all of them,
+//	run       nobody holds l, each place as it was taken, put the bundles and notes of all,
 //	          each publish fresh                          and latest/l; delete the places
 //	promote   behind them waits a holder                  put locks/l
 //

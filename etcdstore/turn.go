@@ -7,6 +7,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -109,6 +110,13 @@ func (p *publishing) fresh() []*pb.Compare {
 	return p.s.freshUnnoted(p.args.Lock, p.args.PublishID)
 }
 
+// notes has a publish that may wait know whether its lane has a note.
+func (p *publishing) notes(note *mvccpb.KeyValue) {
+	if p.turn != nil {
+		p.turn.noted = note != nil
+	}
+}
+
 // waitingBytes bounds what publishes that wait have in a store's memory. It is no setting.
 const (
 	waitingBytes      = 64 << 20
@@ -182,29 +190,31 @@ func (p *publishing) finish(token int64) {
 // finished is finish. lost: the token did not hold the lock any more, for whatever reason.
 func (p *publishing) finished(ctx context.Context, token int64) (is Publication, lost bool, err error) {
 	s, lock := p.s, p.args.Lock
+	var told *Publication
 	for range evaluations {
-		told, err := p.unlessTold(ctx)
-		if err == nil && told == nil {
+		if told, err = p.unlessTold(ctx); err == nil && told == nil {
 			err = s.roomForBytes(p.bytes)
 		}
-		if err == nil && told == nil {
-			is, lost, err = p.publishUnder(ctx, token)
-			s.hadRoomForBytes(p.bytes)
-			if errors.Is(err, ErrDataLoss) { // it is not fresh, or its lane has a note, or none, after all
-				continue
-			}
-			if err == nil || !errors.Is(err, ErrNoSpace) {
-				return is, lost, err
-			}
+		if err != nil || told != nil {
+			break
 		}
-		// If this fails, the client's next heartbeat ends the hold.
-		_, _ = s.end(ctx, ending{lock: lock, token: token, guard: s.guard(lock, token, p.turn.session), spareless: true, discards: true})
-		if told != nil {
-			return *told, false, nil
+		is, lost, err = p.publishUnder(ctx, token)
+		s.hadRoomForBytes(p.bytes)
+		switch {
+		case errors.Is(err, ErrDataLoss): // it is not fresh, or its lane has a note, or none, after all
+			err = fmt.Errorf("publish: %w: its lane's note changes all the time", ErrNoQuorum)
+			continue
+		case err == nil || !errors.Is(err, ErrNoSpace):
+			return is, lost, err
 		}
-		return Publication{}, false, err
+		break
 	}
-	return Publication{}, false, fmt.Errorf("publish: %w: its lane's note changes all the time", ErrNoQuorum)
+	// If this fails, the client's next heartbeat ends the hold.
+	_, _ = s.end(ctx, ending{lock: lock, token: token, guard: s.guard(lock, token, p.turn.session), spareless: true, discards: true})
+	if told != nil {
+		return *told, false, nil
+	}
+	return Publication{}, false, err
 }
 
 // remember makes forgotten, as it was not there at a revision, and looks again.
@@ -231,21 +241,8 @@ func (p *publishing) unlessTold(ctx context.Context) (told *Publication, err err
 	if err != nil {
 		return nil, err
 	}
-	return p.laneSays(ctx, resp, 0)
-}
-
-// laneSays is [Store.laneSays] by the answer to lookAtLane, which begins at an index. It notes
-// whether there is a note.
-func (p *publishing) laneSays(ctx context.Context, resp *pb.TxnResponse, at int) (told *Publication, err error) {
-	note, horizon := op.First(resp, at), op.First(resp, at+1)
-	if p.turn != nil {
-		p.turn.noted = note != nil
-	}
-	told, err = p.s.laneSays(p.args.PublishID, note, horizon)
-	if err == nil && told == nil && horizon == nil {
-		err = p.s.remember(ctx, resp.Header.Revision)
-	}
-	return told, err
+	p.notes(op.First(resp, 0))
+	return p.s.laneSaid(ctx, p.args.PublishID, resp, 0)
 }
 
 // publishUnder publishes as the section of a token, and passes the lock on. [ErrDataLoss]: it is

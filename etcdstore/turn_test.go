@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/distributed-lock-manager/dlm/etcdstore"
 	"github.com/distributed-lock-manager/dlm/etcdstore/storetest"
 	"github.com/distributed-lock-manager/dlm/internal/await"
@@ -323,21 +325,30 @@ func TestP16TwoOfOneLane(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	s := openStore(t, etcd)
+	for name, c := range map[string]etcdstore.Condition{"plain": {}, "conditional": ifAbsent("g")} {
+		twoOfOneLane(t, etcd, s, name, c)
+	}
+}
+
+func twoOfOneLane(t *testing.T, etcd *clientv3.Client, s *etcdstore.Store, lock string, condition etcdstore.Condition) {
+	t.Helper()
 	holder, c := begin(t, s), begin(t, s)
-	h := holder.Acquire("l")
-	p, o := newPublisher(t, s, "l", 1), newPublisher(t, s, "l", 2)
+	h := holder.Acquire(lock)
+	p, o := newPublisher(t, s, lock, 1), newPublisher(t, s, lock, 2)
 	var told []<-chan publishResult
 	for i, next := range []*publisher{o, p, p, o} {
 		text := fmt.Sprintf("%d;", i)
-		told = append(told, next.start(t.Context(), s, next.inTurn(c, time.Minute, appendTo("f", text))))
-		storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/l")) == i+1 })
+		args := next.inTurn(c, time.Minute, appendTo("f", text))
+		args.If = condition
+		told = append(told, next.start(t.Context(), s, args))
+		storetest.Eventually(t, "a place", func() bool { return len(keys(t, etcd, "queue/"+lock)) == i+1 })
 	}
 	holder.Release(h)
 	for _, told := range told {
 		p.wantTold("a publish", etcdstore.Published, told)
 	}
-	storetest.WantContents(t, s, "l", "f", "0;1;2;3;")
-	gone(t, etcd, "locks/l")
+	storetest.WantContents(t, s, lock, "f", "0;1;2;3;")
+	gone(t, etcd, "locks/"+lock)
 }
 
 // What waits in a store's memory is bounded, and counted only as long as it waits.

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What is published on a condition, and what is told of one that does not hold. Of lock c, log has 7
-// bytes after the first publish, and 21 after the second; notes has 7 then.
+// What is published on a condition, and what is told of one that does not hold. Of lock c, log has
+// 7 bytes after the first publish, and 21 after the second; notes has 7 then.
 func TestJudgeConditions(t *testing.T) {
 	t.Parallel()
 	first, second := version{40, 1}, version{40, 2}

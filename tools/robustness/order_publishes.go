@@ -33,8 +33,8 @@ func publishesOf(answers []answer) clientPublishes {
 	return all
 }
 
-// in are the publishes of an epoch: those that were acknowledged in it, and those of which the watch
-// alone knows the version. f is nil if that saw something impossible.
+// in are the publishes of an epoch: those that were acknowledged in it, and those of which the
+// watch alone knows the version. f is nil if that saw something impossible.
 func (all clientPublishes) in(e *epoch, until time.Time, f *facts) (list []clientPublish) {
 	told := map[said]bool{}
 	for id, as := range all {

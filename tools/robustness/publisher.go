@@ -134,8 +134,8 @@ func (w *sdkWorker) publish(ctx context.Context, call publishes, lock, name stri
 	w.h.add(a)
 }
 
-// publishInTurn publishes something under the worker's session, in its turn, or some things at once.
-// At times a copy is sent that has no session.
+// publishInTurn publishes something under the worker's session, in its turn, or some things at
+// once. At times a copy is sent that has no session.
 func (w *rawWorker) publishInTurn(ctx context.Context) {
 	lock := lockName(w.rand)
 	if w.rand.IntN(3) == 0 {

@@ -12,9 +12,10 @@ import (
 	"time"
 )
 
-// A publish is a section in one call: mostly there is no holder, and who it is cannot be told by a token.
-// Each record of it says a tag instead, which its worker made up for this one publish, so that what
-// became of it is known even if nobody was told: by the watch of etcd, and by what the files have.
+// A publish is a section in one call: mostly there is no holder, and who it is cannot be told by a
+// token. Each record of it says a tag instead, which its worker made up for this one publish, so
+// that what became of it is known even if nobody was told: by the watch of etcd, and by what the
+// files have.
 
 // version says which section was the last that was published; N is 0 of one that was held.
 type version struct {

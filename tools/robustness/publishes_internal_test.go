@@ -52,8 +52,8 @@ func deletion(rev int64, key string) change {
 	return change{rev: rev, key: key, deleted: true, seen: time.Unix(rev, 0)}
 }
 
-// inTurn is a publish that takes the next place in lock c's queue, is handed the lock at a revision,
-// and is finished at the next.
+// inTurn is a publish that takes the next place in lock c's queue, is handed the lock at a
+// revision, and is finished at the next.
 func inTurn(rev int64, lane string, number uint64, tag string, many int) []change {
 	all := []change{
 		place(rev-1, "c", alice+".9"),
@@ -78,8 +78,8 @@ func leavingOut(changes []change, begin ...string) (rest []change) {
 	return rest
 }
 
-// publishedPast is past, and then two publishes to lock c at one revision; after each another one of its
-// lane is withdrawn.
+// publishedPast is past, and then two publishes to lock c at one revision; after each another one
+// of its lane is withdrawn.
 func publishedPast() *epoch {
 	e := past()
 	e.changes = append(e.changes, inOneCall(40, "c", laneA, 3, "px", 1)...)
@@ -384,7 +384,8 @@ func TestRestoredPublishes(t *testing.T) {
 	}
 }
 
-// Publishes are put in order by the versions that clients were told, or else by those that etcd has.
+// Publishes are put in order by the versions that clients were told, or else by those that etcd
+// has.
 func TestOrderOfPublishes(t *testing.T) {
 	t.Parallel()
 	x, y := taggedRecord("a", "px", 0), taggedRecord("a", "py", 0)

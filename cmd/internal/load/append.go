@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// The files of the workloads Append and Publish: what is appended before the clock runs is not to be read back.
+// The files of the workloads Append and Publish: what is appended before the clock runs is not to
+// be read back.
 const (
 	warmupFile = "warmup"
 	file       = "log"

@@ -39,8 +39,8 @@ type Publisher interface {
 	Publish(ctx context.Context, lock, file string, record []byte) error
 }
 
-// Reader is an Appender or a Publisher whose records become a file, which is read back and checked within the
-// clock.
+// Reader is an Appender or a Publisher whose records become a file, which is read back and checked
+// within the clock.
 type Reader interface {
 	Read(ctx context.Context, lock, file string) ([]byte, error)
 }

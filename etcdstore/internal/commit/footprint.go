@@ -75,8 +75,8 @@ func (w *writes) add(f Footprint) {
 }
 
 // meet reports whether a transaction may write a key in common with them, or one of both a key that
-// the other touches or relies on, and which key, or range of keys by its first, of the transaction that is. No
-// range has keys that are relied on.
+// the other touches or relies on, and which key, or range of keys by its first, of the transaction
+// that is. No range has keys that are relied on.
 func (w *writes) meet(f Footprint) (key string, met bool) {
 	for _, k := range f.Keys {
 		if w.writes(k) {

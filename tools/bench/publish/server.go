@@ -29,8 +29,8 @@ type bench struct {
 	etcd     string // and its etcd's
 }
 
-// build builds the server, and etcdctl if the table needs it, in a directory for all that is removed
-// at the end.
+// build builds the server, and etcdctl if the table needs it, in a directory for all that is
+// removed at the end.
 func (b *bench) build(ctx context.Context, etcdctl bool) (remove func() error, err error) {
 	below := os.Getenv("BENCH_DIR")
 	if below == "" {

@@ -1,7 +1,7 @@
 // Package publish looks at sections that are published in one call: acquire, operations and release
 // are one transaction, which only compares that nobody holds the lock or waits for it. The service
-// does less than is modelled in two places: a run is made by promote alone, and a finish puts what a
-// holder puts, so that its version is (token, 0).
+// does less than is modelled in two places: a run is made by promote alone, and a finish puts what
+// a holder puts, so that its version is (token, 0).
 //
 // # What is modelled of the design
 //
