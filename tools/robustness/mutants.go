@@ -323,11 +323,12 @@ func sites() []site {
 		{"etcdstore/condition.go", `		if known.latest != latest {
 `, `		if known.latest != latest && (!mutated("conflict-from-memory") || known.meets(p.args.If)) {
 `},
-		{"etcdstore/turn.go", `		told, err := p.unlessTold(ctx)
-`, `		told, err := p.unlessTold(ctx)
+		{"etcdstore/turn.go", `		if told, err = p.unlessTold(ctx); err == nil && told == nil {
+`, `		told, err = p.unlessTold(ctx)
 		if mutated("finish-without-fresh") && told != nil && told.Outcome != Conflict {
 			told = nil
 		}
+		if err == nil && told == nil {
 `},
 		{"etcdstore/turn.go", `	if !p.args.If.empty() {
 		p.looks = 0
