@@ -57,7 +57,7 @@ func copyOf(o *Operation) *Operation {
 //
 // It is for what is known in advance, 1 MiB in 256 operations on 50 files at most, and costs one
 // commit of etcd's, where a Lock with an Append and an Unlock costs three. What depends on what the
-// files have needs a holder.
+// files have is for [Client.PublishIf].
 //
 // Errors:
 //   - [ErrBusy]: the lock is held or waited for. Nothing was published, nor will it be.
@@ -153,14 +153,19 @@ func (c *Client) withdraw(ctx context.Context, m *dlmv1.PublishRequest, once boo
 	return nil, refusal
 }
 
-// askPublish sends a publish. Its error is [ErrOutcomeUnknown] as well if the publish was sent, and
-// the error does not say what became of it: that etcd has no space says nothing of another message
-// of it, which may come to a server once there is room.
+// askPublish sends a publish. Its error is as told has it.
 func (c *Client) askPublish(ctx context.Context, m *dlmv1.PublishRequest, traceparent string) answer {
 	if err := ctx.Err(); err != nil {
 		return answer{err: err}
 	}
 	a, sent := c.wire.answerTo(ctx, &dlmv1.StreamRequest{Request: &dlmv1.StreamRequest_Publish{Publish: m}}, traceparent)
+	return a.told(sent)
+}
+
+// told is the answer to a publish. Its error is [ErrOutcomeUnknown] as well if the publish was
+// sent, and the error does not say what became of it: that etcd has no space says nothing of
+// another message of it, which may come to a server once there is room.
+func (a answer) told(sent bool) answer {
 	if a.err != nil && sent && (!definite(a.err, a.once) || !a.once && errors.Is(a.err, ErrNoSpace)) {
 		a.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, a.err)
 	}

@@ -253,6 +253,21 @@ func TestPublishAnswers(t *testing.T) {
 	}
 }
 
+// That etcd has no space says nothing of a publish that was sent before, in its turn as at once.
+func TestPublishInTurnWithoutSpace(t *testing.T) {
+	t.Parallel()
+	for sends, want := range map[int]bool{1: false, 2: true} {
+		publishes := []*dlmv1.StreamResponse{refusal(codes.Unavailable, "NO_QUORUM"), refusal(codes.ResourceExhausted, "NO_SPACE")}[2-sends:]
+		s := startScripted(t, publishing(nil, publishes...))
+		c := open(t, client.Config{Endpoints: []string{s.addr}})
+		_, err := c.PublishInTurn(t.Context(), "l", nil, client.Append("f", []byte("x")))
+		is(t, err, client.ErrNoSpace)
+		if unknown := errors.Is(err, client.ErrOutcomeUnknown); unknown != want {
+			t.Errorf("sent %d times: %v; want that its outcome is unknown: %t", sends, err, want)
+		}
+	}
+}
+
 // Publishes one after the other are of one lane, numbered upwards; several at once are of several.
 func TestPublishLanes(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,7 @@ func (c *Client) PublishInTurn(ctx context.Context, lock string, condition *Cond
 }
 
 // askInTurn sends a publish, and waits for its turn, under one session after the other if need be.
-// Its errors are those of askPublish.
+// Its error is as told has it.
 func (c *Client) askInTurn(ctx context.Context, m *dlmv1.PublishRequest, traceparent string) (an answer) {
 	tries, sent := 0, false
 	err := c.acquisitions(ctx, m.GetLock(), traceparent, time.Now(), bound{}, func(a *acquisition) (err error) {
@@ -40,10 +40,7 @@ func (c *Client) askInTurn(ctx context.Context, m *dlmv1.PublishRequest, tracepa
 	if err != nil {
 		an = answer{err: err}
 	}
-	if an.err != nil && sent && !definite(an.err, an.once) {
-		an.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, an.err)
-	}
-	return an
+	return an.told(sent)
 }
 
 // publish sends a publish under the acquisition's session, and waits for its turn. errAgain: the
