@@ -97,6 +97,11 @@ func (l *livesSeen) check(t *testing.T, s storetest.Subject, lock, f string) {
 			ops = append(ops, operationOf(text))
 		}
 	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("the file f of %s: %q", lock, f)
+		}
+	}()
 	lives := wantLife(t, s, lock, ops)
 	pieces := 0
 	for _, seen := range l.all {

@@ -20,8 +20,45 @@ import (
 // said is what a publisher was told of one publish, by any of its deliveries.
 type said struct {
 	text    string
+	lock    string
+	id      etcdstore.PublishID
 	version etcdstore.Version // zero: nobody was told that it is published
 	never   bool              // that it never will be
+}
+
+// tell notes what somebody was told, and reports whether that is how it stays for who was told.
+func (s *said) tell(t *testing.T, is etcdstore.Publication, err error) (definite bool) {
+	switch {
+	case errors.Is(err, etcdstore.ErrOutcomeUnknown):
+		return true
+	case errors.Is(err, etcdstore.ErrSessionExpired): // and no delivery is under another one
+		s.never = true
+	case err != nil || is.Outcome == etcdstore.Occupied || is.Outcome == etcdstore.Conflict:
+		return false
+	case is.Outcome == etcdstore.Withdrawn:
+		s.never = true
+	case s.version != (etcdstore.Version{}) && s.version != is.Version:
+		t.Errorf("%s has versions %v and %v", s.text, s.version, is.Version)
+	default:
+		s.version = is.Version
+	}
+	if s.never && s.version != (etcdstore.Version{}) {
+		t.Errorf("%s is published and withdrawn", s.text)
+	}
+	return true
+}
+
+// settle has a publish end of which nobody was told what became of it: another message of it may
+// still be under way in a store.
+func (s *said) settle(t *testing.T, store *faulty) {
+	t.Helper()
+	if s.never || s.version != (etcdstore.Version{}) {
+		return
+	}
+	is, err := store.Withdraw(storetest.Bounded(t), s.lock, s.id)
+	if !s.tell(t, is, err) {
+		t.Errorf("withdraw %s: %+v, %v", s.text, is, err)
+	}
 }
 
 // TestPublishRandomly has publishers repeat what they publish through any of two stores, under lost
@@ -56,11 +93,11 @@ func TestPublishRandomly(t *testing.T) {
 		running.Go(func() {
 			p := newPublisher(t, nil, fmt.Sprintf("l%d", i%2), byte(i+1))
 			rng := rand.New(rand.NewPCG(seed, uint64(100+i)))
-			publishRandomly(ctx, p, rng, stores, func(text string) *said {
+			publishRandomly(ctx, p, rng, stores, func(text string, args etcdstore.PublishArgs) *said {
 				mu.Lock()
 				defer mu.Unlock()
 				if all[p.lock+text] == nil {
-					all[p.lock+text] = &said{text: text}
+					all[p.lock+text] = &said{text: text, lock: args.Lock, id: args.PublishID}
 				}
 				return all[p.lock+text]
 			})
@@ -96,6 +133,9 @@ func TestPublishRandomly(t *testing.T) {
 		s.After(nil)
 		storetest.Eventually(t, "a store to serve again", s.Serving)
 	}
+	for _, s := range all {
+		s.settle(t, stores[0])
+	}
 	published := 0
 	for _, lock := range []string{"l0", "l1"} {
 		text := storetest.Contents(t, stores[0], lock, "f")
@@ -111,34 +151,13 @@ func TestPublishRandomly(t *testing.T) {
 }
 
 // publishRandomly publishes, and repeats that, until ctx ends.
-func publishRandomly(ctx context.Context, p *publisher, rng *rand.Rand, stores []*faulty, of func(text string) *said) {
+func publishRandomly(ctx context.Context, p *publisher, rng *rand.Rand, stores []*faulty, of func(text string, args etcdstore.PublishArgs) *said) {
 	var past []etcdstore.PublishArgs
 	textOf := func(args etcdstore.PublishArgs) string {
 		if len(args.If.Files) > 0 { // where it may stand
 			return fmt.Sprintf("<%d.%d@%d>", args.Lane[0], args.Number, *args.If.Files[0].Size)
 		}
 		return fmt.Sprintf("<%d.%d>", args.Lane[0], args.Number)
-	}
-	note := func(args etcdstore.PublishArgs, is etcdstore.Publication, err error) (definite bool) {
-		s := of(textOf(args))
-		switch {
-		case errors.Is(err, etcdstore.ErrOutcomeUnknown):
-			return true
-		case errors.Is(err, etcdstore.ErrSessionExpired): // and no delivery is under another one
-			s.never = true
-		case err != nil || is.Outcome == etcdstore.Occupied || is.Outcome == etcdstore.Conflict:
-			return false
-		case is.Outcome == etcdstore.Withdrawn:
-			s.never = true
-		case s.version != (etcdstore.Version{}) && s.version != is.Version:
-			p.t.Errorf("%s has versions %v and %v", s.text, s.version, is.Version)
-		default:
-			s.version = is.Version
-		}
-		if s.never && s.version != (etcdstore.Version{}) {
-			p.t.Errorf("%s is published and withdrawn", s.text)
-		}
-		return true
 	}
 	deliver := func(args etcdstore.PublishArgs) bool {
 		patience := 40
@@ -149,7 +168,7 @@ func publishRandomly(ctx context.Context, p *publisher, rng *rand.Rand, stores [
 		defer cancel()
 		s := stores[rng.IntN(len(stores))]
 		is, err := s.Publish(ctx, args)
-		return note(args, is, err)
+		return of(textOf(args), args).tell(p.t, is, err)
 	}
 	session, request := "", uint64(0)
 	for ctx.Err() == nil {
@@ -172,12 +191,12 @@ func publishRandomly(ctx context.Context, p *publisher, rng *rand.Rand, stores [
 		}
 		half := textOf(args)[:2]
 		args.Operations = []etcdstore.Operation{appendTo("f", half), operationOf(textOf(args)), appendTo("f", textOf(args)[2:])}
-		of(textOf(args))
+		of(textOf(args), args)
 		for tries := 0; ctx.Err() == nil && !deliver(args) && tries < 10; tries++ {
 		}
 		if rng.IntN(4) == 0 {
 			is, err := stores[rng.IntN(len(stores))].Withdraw(ctx, p.lock, args.PublishID)
-			note(args, is, err)
+			of(textOf(args), args).tell(p.t, is, err)
 		}
 		if past = append(past, args); len(past) > 8 {
 			past = past[1:]
