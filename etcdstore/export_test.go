@@ -119,3 +119,6 @@ const UnfoldedMost = unfoldedMost
 
 // Bury deletes what is left of files that were removed a day before a time.
 func (s *Store) Bury(ctx context.Context, now time.Time) error { return s.bury(ctx, now) }
+
+// Retain cuts off of files what there is too much of, or what is too old at a time.
+func (s *Store) Retain(ctx context.Context, now time.Time) error { return s.retain(ctx, now) }

@@ -248,6 +248,7 @@ func (s *Store) fold(ctx context.Context, lock string, o oldestSections) (throug
 			return 0, err
 		}
 		chunks = append(chunks, puts...)
+		s.mark(fileKey{lock, file}, &g.headValue, time.Now())
 		last = append(last, op.Put(s.keys.head(lock, file), encode(g.headValue)))
 		if g.soils {
 			last = append(last, op.Put(s.keys.garbage(lock, file), encode(g.garbage())))

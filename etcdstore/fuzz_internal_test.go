@@ -3,10 +3,12 @@ package etcdstore
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -246,12 +248,33 @@ func FuzzGarbage(f *testing.F) {
 	})
 }
 
+func FuzzRetention(f *testing.F) {
+	f.Add("/dlm/keep/a/b", []byte(encode(Retention{Files: "*.log", MaxBytes: 100, MaxAge: time.Hour}.value())))
+	f.Add("/dlm/keep/", []byte(`{"maxAge":60000}`))
+	f.Add("/dlm/keep//", []byte(`{"maxBytes":1}`))
+	f.Add("/dlm/keep/a", []byte(`{"maxAge":9223372036854775807}`))
+	f.Fuzz(func(t *testing.T, key string, value []byte) {
+		r, err := keys("/dlm/").retentionOf(&mvccpb.KeyValue{Key: []byte(key), Value: value})
+		if err != nil {
+			return
+		}
+		if again := keys("/dlm/").retention(r.Prefix); again != key {
+			t.Errorf("%+v has the keys %q and %q", r, key, again)
+		}
+		if err := checkRetention(r); err != nil {
+			t.Errorf("%+v is stored, and %v", r, err)
+		}
+	})
+}
+
 func FuzzHead(f *testing.F) {
 	f.Add([]byte(encode(headValue{Size: 70_000, Chunk: chunkSize, Last: 65_536, Token: 5})), 10)
 	f.Add([]byte(encode(headValue{Chunk: chunkSize, Token: 5})), 100_000)
 	f.Add([]byte(encode(headValue{Size: 9000, Chunk: chunkSize, Last: 8000, Token: 5, Base: 7000, Start: 8500, Life: 4, LifeN: 2})), 10)
 	f.Add([]byte(encode(headValue{Size: 9000, Chunk: chunkSize, Last: 9000, Token: 5, Base: 9000, Start: 9000, Gone: 1})), 10)
+	f.Add([]byte(encode(headValue{Size: 9, Chunk: chunkSize, Token: 5, Marks: []fileMark{{1, 4}, {2, 9}}})), 10)
 	f.Add([]byte(`{"size":5,"chunk":65536,"last":0,"token":5,"base":3,"start":2}`), 1)
+	f.Add([]byte(`{"size":5,"chunk":65536,"last":0,"token":5,"marks":[[1,5],[2,5]]}`), 1)
 	f.Add([]byte(`{"size":5,"chunk":0,"last":0,"token":5}`), 1) // ended a server once
 	f.Add([]byte(`{"size":-5,"chunk":9,"last":9,"token":5}`), 1)
 	f.Fuzz(func(t *testing.T, b []byte, more int) {
@@ -260,7 +283,7 @@ func FuzzHead(f *testing.F) {
 			return
 		}
 		var again headValue
-		if again, err = decodeHead([]byte(encode(h))); err != nil || again != h {
+		if again, err = decodeHead([]byte(encode(h))); err != nil || !reflect.DeepEqual(again, h) {
 			t.Errorf("%+v, written and read again, is %+v, %v", h, again, err)
 		}
 		if more <= smallChunk || more > 1<<20 || h.Size > 1<<40 || int64(more)/h.Chunk > 1000 {

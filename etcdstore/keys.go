@@ -27,6 +27,7 @@ import (
 //	files/<lock>//<file>                   a file's head
 //	chunks/<lock>//<file>//<position>      a file's bytes
 //	garbage/<lock>//<file>                 what of them can go
+//	keep/<prefix>                          how much is retained of the files of such locks
 //	horizon                                the highest token whose undone note was dropped
 //	clients/<id>                           what a server remembers of a client with a numbered id
 //	cluster/meta                           the format of all this, and whose it is: see meta.go
@@ -118,12 +119,15 @@ func (k keys) allChunks() string  { return string(k) + "chunks/" }
 func (k keys) allGarbage() string { return string(k) + "garbage/" }
 func (k keys) allServers() string { return string(k) + "cluster/servers/" }
 
+func (k keys) allRetentions() string          { return string(k) + "keep/" }
+func (k keys) retention(prefix string) string { return k.allRetentions() + prefix }
+
 // families is what the keys of this store begin with behind its prefix, but for those that are one
 // key. Another store's prefix must not begin so behind this one.
 func families() []string {
 	return []string{
-		"applied/", "bundles/", "chunks/", "clients/", "cluster/", "commits/", "files/", "folded/", "garbage/", "latest/", "locks/",
-		"queue/", "sessions/", "staged/", "undone/", "waited/",
+		"applied/", "bundles/", "chunks/", "clients/", "cluster/", "commits/", "files/", "folded/", "garbage/", "keep/", "latest/",
+		"locks/", "queue/", "sessions/", "staged/", "undone/", "waited/",
 	}
 }
 

@@ -102,7 +102,7 @@ func (g *growth) finish() {
 	}
 	g.Size = g.end()
 	g.Base, g.Start, g.Last = g.Size, g.Size, g.Size
-	g.data = g.data[:0]
+	g.data, g.Marks = g.data[:0], nil
 	g.soils = true
 }
 

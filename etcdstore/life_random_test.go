@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,8 @@ type lifeSeen struct {
 
 // livesSeen is what readers have seen of a file.
 type livesSeen struct {
+	retained bool // by a retention, so that more of it may be cut off than sections do
+
 	mu  sync.Mutex
 	all []lifeSeen
 }
@@ -102,7 +105,7 @@ func (l *livesSeen) check(t *testing.T, s storetest.Subject, lock, f string) {
 			t.Logf("the file f of %s: %q", lock, f)
 		}
 	}()
-	lives := wantLife(t, s, lock, ops)
+	lives := wantLife(t, s, lock, ops, l.retained)
 	pieces := 0
 	for _, seen := range l.all {
 		if seen.text == "" {
@@ -120,26 +123,34 @@ func (l *livesSeen) check(t *testing.T, s storetest.Subject, lock, f string) {
 	t.Logf("%s had %d lives, of which %d runs were seen", lock, len(lives), pieces)
 }
 
-// wantLife checks that the file is what operations come to. It returns all of each life that it
-// had.
-func wantLife(t *testing.T, s storetest.Subject, lock string, ops []etcdstore.Operation) (lives []string) {
+// wantLife checks that the file is what operations come to; if it is retained, from where one of
+// them ends on. It returns all of each life that it had.
+func wantLife(t *testing.T, s storetest.Subject, lock string, ops []etcdstore.Operation, retained bool) (lives []string) {
 	t.Helper()
 	there, start := false, int64(0)
+	var ends []int64
 	for _, o := range ops {
 		last := len(lives) - 1
 		switch o.Kind {
 		case etcdstore.Append, etcdstore.Replace:
 			if !there || o.Kind == etcdstore.Replace {
-				lives, there, start = append(lives, ""), true, 0
+				lives, there, start, ends = append(lives, ""), true, 0, nil
 				last++
 			}
 			lives[last] += string(o.Data)
+			ends = append(ends, int64(len(lives[last])))
 		case etcdstore.Remove:
 			there = false
 		case etcdstore.Cut:
 			if there {
 				start = max(start, min(o.Offset, int64(len(lives[last]))))
 			}
+		}
+	}
+	if there && retained {
+		got := storetest.Contents(t, s, lock, "g")
+		if at := int64(len(lives[len(lives)-1]) - len(got)); at > start && slices.Contains(ends, at) {
+			start = at
 		}
 	}
 	if there {

@@ -33,6 +33,7 @@ import (
 //	a lane       its next publish is refused
 //	a head       its file can neither be read nor grow, nor what is published after that
 //	a garbage    its file is not cleaned, until it is replaced or cut once more
+//	a retention  bounds nothing
 //
 // Tokens are revisions. So what is about a token was put after it, and a higher one is malformed.
 
@@ -82,6 +83,7 @@ func kinds() []kind {
 		{name: "forgotten", key: "forgotten", check: checkForgotten, cluster: true},
 		{name: "garbage", key: "garbage/", check: checkGarbage, loses: "what of its file can go, which then stays until the file is replaced or cut once more"},
 		{name: "horizon", key: "horizon", check: checkDecimal(64), cluster: true},
+		{name: "retention", key: "keep/", check: checkRetentionKey},
 		{name: "latest", key: "latest/", check: checkLatest, keysOnly: true},
 		{name: "holder", key: "locks/", check: checkHolder},
 		{name: "number", key: "numbered", check: checkDecimal(32), cluster: true},
@@ -286,6 +288,11 @@ func checkGarbage(k keys, kv *mvccpb.KeyValue) (lock string, err error) {
 	}
 	_, err = decodeGarbage(kv.Value)
 	return lock, err
+}
+
+func checkRetentionKey(k keys, kv *mvccpb.KeyValue) (string, error) {
+	_, err := k.retentionOf(kv)
+	return "", err
 }
 
 func checkChunk(k keys, kv *mvccpb.KeyValue) (lock string, err error) {

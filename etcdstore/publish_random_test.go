@@ -63,11 +63,12 @@ func (s *said) settle(t *testing.T, store *faulty) {
 
 // TestPublishRandomly has publishers repeat what they publish through any of two stores, under lost
 // requests and lost replies, late, and withdraw some of it, beside holders that are evicted, while
-// notes of what was published are forgotten.
+// notes of what was published are forgotten and files are cut by their retention.
 func TestPublishRandomly(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	stores := []*faulty{openFaulty(t, etcd), openFaulty(t, etcd)}
+	setRetention(t, stores[1].Store, etcdstore.Retention{Prefix: "l", Files: "g", MaxBytes: 300})
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	for i, s := range stores {
@@ -112,17 +113,18 @@ func TestPublishRandomly(t *testing.T) {
 			})
 		})
 	}
-	running.Go(func() { // notes are forgotten under those who use them
+	running.Go(func() { // notes are forgotten under those who use them, and files cut
 		for tick := time.NewTicker(100 * time.Millisecond); ctx.Err() == nil; {
 			select {
 			case <-tick.C:
 				_ = stores[0].Forget(ctx, time.Now().Add(25*time.Hour))
+				_ = stores[1].Retain(ctx, time.Now())
 			case <-ctx.Done():
 				tick.Stop()
 			}
 		}
 	})
-	readers := map[string]*livesSeen{"l0": {}, "l1": {}}
+	readers := map[string]*livesSeen{"l0": {retained: true}, "l1": {retained: true}}
 	for lock, seen := range readers {
 		running.Go(func() { seen.readRandomly(ctx, stores[0], lock) })
 		running.Go(func() { seen.tail(ctx, stores[1], lock) })

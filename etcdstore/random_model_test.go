@@ -162,7 +162,7 @@ func (m *model) check(s *etcdstore.Store) (acknowledged int) {
 		for _, sec := range all {
 			ops = append(ops, sec.lives...)
 		}
-		wantLife(m.t, s, name, ops)
+		wantLife(m.t, s, name, ops, false)
 		for _, file := range []string{"a", "b"} {
 			var want strings.Builder
 			ends := map[int]int64{0: 0} // length → the last token up to there

@@ -81,6 +81,8 @@ type Store struct {
 
 	holdLimits atomic.Pointer[holdLimits] // nil: none
 
+	retentions atomic.Pointer[retentions] // as they were read last; nil: they were not
+
 	secret atomic.Pointer[[]byte] // the cluster's, as it was read last; nil: it was not
 
 	promotions   *backlog[string]      // locks that look free and waited for

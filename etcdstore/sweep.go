@@ -153,7 +153,8 @@ func (s *Store) tidy() {
 	var buried time.Time
 	for {
 		err := errors.Join(s.findFolds(s.ctx), s.findOrphans(s.ctx), s.findGarbage(s.ctx),
-			s.dropNotes(s.ctx, time.Now().Add(-noteKept)), s.dropWaited(s.ctx, &waited), s.forget(s.ctx, time.Now()))
+			s.dropNotes(s.ctx, time.Now().Add(-noteKept)), s.dropWaited(s.ctx, &waited), s.forget(s.ctx, time.Now()),
+			s.retain(s.ctx, time.Now()))
 		if time.Since(buried) > buryEvery { // it reads every head
 			buried = time.Now()
 			err = errors.Join(err, s.bury(s.ctx, buried))

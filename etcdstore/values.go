@@ -188,6 +188,8 @@ type headValue struct {
 	LifeN uint32 `json:"lifeN,omitempty"`
 
 	Gone int64 `json:"gone,omitempty"` // when it was removed, in ms since 1970; 0: it was not
+
+	Marks []fileMark `json:"marks,omitempty"` // in the order of time: see retain.go
 }
 
 // The bounds of heads. All that there are have chunkSize; a chunk that is much smaller would make
@@ -211,6 +213,13 @@ func decodeHead(b []byte) (h headValue, err error) {
 	if h.Base < 0 || h.Base > h.Start || h.Start > h.Size || h.Last < h.Base || h.Life < 0 || h.Life > h.Token || h.Life == 0 && h.LifeN != 0 || !isTime(h.Gone) || h.Gone != 0 && h.Size > h.Base {
 		return headValue{}, fmt.Errorf("a head of size %d, base %d, start %d, last %d, life %d.%d, gone at %d ms",
 			h.Size, h.Base, h.Start, h.Last, h.Life, h.LifeN, h.Gone)
+	}
+	before := fileMark{0, h.Base}
+	for _, m := range h.Marks {
+		if !isTime(m.at()) || m.at() < before.at() || m.end() <= before.end() || m.end() > h.Size || len(h.Marks) > maxMarks {
+			return headValue{}, fmt.Errorf("a head of size %d, with %d marks, one at %d ms of %d", h.Size, len(h.Marks), m.at(), m.end())
+		}
+		before = m
 	}
 	return h, nil
 }
