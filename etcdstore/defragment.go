@@ -28,6 +28,10 @@ const (
 	// How long after an attempt that came to nothing there is another one, after etcd did not say
 	// whose turn it is, as while there is no leader, and after it was another member's turn.
 	turnAgain = time.Minute
+	// How long after a file was rewritten it may be again: that many times as long as that took, and
+	// this long at least.
+	rewriteParts = 20
+	rewriteAgain = 10 * time.Second
 	turnAsk   = 5 * time.Second
 	turnNext  = time.Second
 )
@@ -36,6 +40,46 @@ const (
 func loose(st *clientv3.StatusResponse, refused bool) bool {
 	return st.DbSize > st.DbSizeQuota*looseFrom/100 && st.DbSizeInUse < st.DbSize/2 ||
 		refused && st.DbSize-st.DbSizeInUse > st.DbSizeQuota/looseFull
+}
+
+// stillness is a time in which nothing was written after all history had been dropped. Etcd counts
+// the pages that were freed by its last write when it writes the next time, and to drop history it
+// writes every page again in which there was some: its file may be beyond its quota then, all of it
+// in use as far as it says, and so nothing is ever written that would make it count. Such a file is
+// rewritten, once.
+//
+//	12.9 of 16 MiB, half of it history    records are refused
+//	17.6 MiB, once that is dropped        all is refused: 9.4 MiB of it are free, and not counted
+type stillness struct {
+	dropped int64 // up to this revision, which is etcd's, history is dropped; 0: it is not, or is written to
+	since   time.Time
+	done    bool // the file is rewritten
+}
+
+// stillFor is for how long nothing must have been written: etcd drops history in the background.
+const stillFor = 10 * time.Second
+
+// look takes in etcd's revision, and up to which history is dropped.
+func (s *stillness) look(rev, dropped int64, now time.Time) {
+	switch {
+	case rev > dropped:
+		*s = stillness{}
+	case s.dropped != dropped:
+		*s = stillness{dropped: dropped, since: now}
+	}
+}
+
+// uncounted reports whether more of a file may be free than etcd says.
+func (s *stillness) uncounted(st *clientv3.StatusResponse) bool {
+	return s.dropped > 0 && s.dropped == st.Header.GetRevision() && !s.done && time.Since(s.since) >= stillFor &&
+		st.DbSize > st.DbSizeQuota*looseFrom/100
+}
+
+// droppedUpTo notes that history is dropped up to a revision.
+func (p *space) droppedUpTo(rev int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dropped = max(p.dropped, rev)
 }
 
 // tighten has the loose files of this look rewritten: the own member's, or by somebody else, if
@@ -82,7 +126,10 @@ func (s *Store) defragment() error {
 	if err := s.local.Defragment(s.ctx); err != nil {
 		return err
 	}
-	s.log.Info("etcd's file is defragmented", "took", time.Since(began), "before", before, "file", s.fileSize())
+	s.space.still.done = true
+	took := time.Since(began)
+	s.space.again = time.Now().Add(max(rewriteAgain, rewriteParts*took))
+	s.log.Info("etcd's file is defragmented", "took", took, "before", before, "file", s.fileSize())
 	s.space.soon()
 	return nil
 }

@@ -84,6 +84,9 @@ func (s *Store) compact(rev int64) {
 	ctx, cancel := context.WithTimeout(s.ctx, commit.Timeout)
 	defer cancel()
 	_, err := s.etcd().Compact(ctx, rev)
+	if err == nil {
+		s.space.droppedUpTo(rev)
+	}
 	if err != nil && !errors.Is(err, rpctypes.ErrCompacted) && s.ctx.Err() == nil {
 		s.log.Warn("history was not compacted", "err", err)
 	}

@@ -79,15 +79,17 @@ type space struct {
 	open    int64 // bytes of sections that are open
 	folding int64 // of sections that are published and not folded
 	pending map[string][]pendingFold
-	full    bool // as of the last look, for the log
-	refused bool // somebody, since the last look
-	tight   bool // history is to make room
-	alarm   bool // etcd's own is raised: it refuses every put
+	full    bool  // as of the last look, for the log
+	refused bool  // somebody, since the last look
+	tight   bool  // history is to make room
+	alarm   bool  // etcd's own is raised: it refuses every put
+	dropped int64 // up to this revision history is dropped
 
 	// Of the goroutine that looks.
 
 	told  string           // of which endpoints the log last said that their files are loose
 	again time.Time        // when the own member's file may be rewritten
+	still stillness        // since when nothing was written
 	turn  clientv3.LeaseID // of an earlier turn of this member to rewrite it that etcd may not know to be over; 0: none
 }
 
@@ -363,9 +365,9 @@ func (s *Store) lookAtSpace(landed, entries int64) (looseAt []string) {
 	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()
 	p.mu.Lock()
-	refused := p.refused
+	refused, dropped := p.refused, p.dropped
 	p.mu.Unlock()
-	var size, inUse, quota int64
+	var size, inUse, quota, rev int64
 	var alarm bool
 
 	for endpoint, st := range s.statuses(ctx) {
@@ -377,11 +379,13 @@ func (s *Store) lookAtSpace(landed, entries int64) (looseAt []string) {
 			float64(max(st.DbSizeInUse, st.DbSize-q/10))/float64(q) > float64(max(inUse, size-quota/10))/float64(quota) {
 			size, inUse, quota = st.DbSize, st.DbSizeInUse, q
 		}
-		if loose(st, refused) {
+		rev = max(rev, st.Header.GetRevision())
+		if loose(st, refused) || refused && p.still.uncounted(st) {
 			looseAt = append(looseAt, endpoint)
 		}
 	}
 	slices.Sort(looseAt)
+	p.still.look(rev, dropped, time.Now())
 	if quota == 0 {
 		return nil
 	}
