@@ -134,7 +134,7 @@ func opOf(m *dlmv1.StreamRequest) Call {
 		return Call{Op: OpRead, Lock: r.Read.GetLock(), File: r.Read.GetFile()}
 	case *dlmv1.StreamRequest_Inspect:
 		return Call{Op: OpInspect, Lock: r.Inspect.GetLock()}
-	case *dlmv1.StreamRequest_List, *dlmv1.StreamRequest_ListProblems:
+	case *dlmv1.StreamRequest_List, *dlmv1.StreamRequest_ListProblems, *dlmv1.StreamRequest_ListRetention:
 		return Call{Op: OpList}
 	case *dlmv1.StreamRequest_ListFiles:
 		return Call{Op: OpList, Lock: r.ListFiles.GetLock()}

@@ -66,6 +66,13 @@ var operations = map[string]func(ctx context.Context, c *client.Client) error{
 		_, err := c.Repair(ctx, &client.Problem{Key: []byte("x")})
 		return err
 	},
+	"SetRetention": func(ctx context.Context, c *client.Client) error {
+		return c.SetRetention(ctx, &client.Retention{MaxBytes: 1})
+	},
+	"Retentions": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Retentions(ctx)
+		return err
+	},
 	"Evict": func(ctx context.Context, c *client.Client) error {
 		_, err := c.Evict(ctx, "a", 1, "why")
 		return err

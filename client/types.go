@@ -33,6 +33,8 @@ type (
 	FileCondition = dlmv1.FileCondition
 	// File is one file of one lock.
 	File = dlmv1.File
+	// Retention says how much servers keep of files, from their ends: see [Client.SetRetention].
+	Retention = dlmv1.Retention
 	// Problem is a key in the servers' storage that is malformed.
 	Problem = dlmv1.Problem
 	// Piece is a run of a file's bytes, and the offset of the first.

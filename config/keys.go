@@ -70,7 +70,7 @@ func settings() []setting {
 		{name: "cluster.client-listen", field: func(c *Config) any { return &c.Cluster.ClientListen }, address: true,
 			meaning: "Loopback address, `host:port`, on which etcd's own protocol is served, without protection, for `etcdctl`. Empty: not at all."},
 		{name: "cluster.quota", field: func(c *Config) any { return &c.Cluster.Quota },
-			meaning: "How large the embedded etcd's database may become; `" + size(minQuota) + "` to `" + size(maxQuota) + "`. In bytes, KiB, MiB, GiB, KB, MB or GB."},
+			meaning: "How large the embedded etcd's database may become; `" + FormatSize(minQuota) + "` to `" + FormatSize(maxQuota) + "`. In bytes, KiB, MiB, GiB, KB, MB or GB."},
 		{name: "cluster.tls.ca", field: func(c *Config) any { return &c.Cluster.TLS.CA },
 			meaning: "PEM file of the authority that signs the peers' certificates, and nothing else. It, the certificate and the key: all three or none. It is read at the start only: for another authority give all servers a file with both, and restart one after the other, before the first certificate changes."},
 		{name: "cluster.tls.cert", field: func(c *Config) any { return &c.Cluster.TLS.Cert },
@@ -134,7 +134,7 @@ func written(field any) string {
 	case *time.Duration:
 		return duration(*f)
 	case *int64:
-		return size(*f)
+		return FormatSize(*f)
 	case *int:
 		return strconv.Itoa(*f)
 	case *[]JWT:

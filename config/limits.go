@@ -70,7 +70,7 @@ func limitSettings() []setting {
 		{name: "limits.call-rate", field: func(c *Config) any { return &c.Limits.CallRate }, unlimited: true,
 			meaning: "Calls a second of one client, and as many at once; 0: any number. Those that give back, heartbeats and releases, do not count."},
 		{name: "limits.buffer", field: func(c *Config) any { return &c.Limits.Buffer },
-			meaning: "Bytes that are kept for all connections together: requests that have not come to their end or are being served, and answers that are not read; `" + size(minBuffer) + "` to `" + size(maxBuffer) + "`. Calls are refused from half of it on, connections closed from three quarters on."},
+			meaning: "Bytes that are kept for all connections together: requests that have not come to their end or are being served, and answers that are not read; `" + FormatSize(minBuffer) + "` to `" + FormatSize(maxBuffer) + "`. Calls are refused from half of it on, connections closed from three quarters on."},
 		{name: "limits.connection-buffer", field: func(c *Config) any { return &c.Limits.ConnectionBuffer },
 			meaning: "Bytes that are kept for one connection, not more than `limits.buffer`. Its calls are refused from three quarters on, and what comes nevertheless closes it."},
 		{name: "limits.deliver", field: func(c *Config) any { return &c.Limits.Deliver },
@@ -124,7 +124,7 @@ func (l Limits) validate(f *faults) {
 	}
 	f.between("limits.deliver", l.Deliver, minSlow, maxSlow)
 	f.between("limits.collect", l.Collect, minSlow, maxSlow)
-	f.check(l.Buffer >= minBuffer && l.Buffer <= maxBuffer, "limits.buffer", size(l.Buffer), size(minBuffer)+" to "+size(maxBuffer))
-	f.check(l.ConnectionBuffer >= minBuffer && l.ConnectionBuffer <= l.Buffer, "limits.connection-buffer", size(l.ConnectionBuffer),
-		size(minBuffer)+" to limits.buffer, "+size(l.Buffer))
+	f.check(l.Buffer >= minBuffer && l.Buffer <= maxBuffer, "limits.buffer", FormatSize(l.Buffer), FormatSize(minBuffer)+" to "+FormatSize(maxBuffer))
+	f.check(l.ConnectionBuffer >= minBuffer && l.ConnectionBuffer <= l.Buffer, "limits.connection-buffer", FormatSize(l.ConnectionBuffer),
+		FormatSize(minBuffer)+" to limits.buffer, "+FormatSize(l.Buffer))
 }

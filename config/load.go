@@ -222,7 +222,7 @@ func assign(field, value any) error {
 		case int64:
 			*f = n
 		default:
-			bytes, ok := parseSize(text)
+			bytes, ok := ParseSize(text)
 			if !ok {
 				return errors.New("a whole number of bytes, or one with its unit, such as 512MiB or 4GiB (KiB, MiB, GiB, KB, MB, GB)")
 			}

@@ -85,7 +85,7 @@ func node(field any) (*yaml.Node, error) {
 	case *time.Duration:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: duration(*f)}, nil
 	case *int64:
-		return &yaml.Node{Kind: yaml.ScalarNode, Value: size(*f)}, nil
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: FormatSize(*f)}, nil
 	}
 	if f, is := field.(*[]HoldMax); is {
 		texts := holdTexts(*f)

@@ -19,8 +19,8 @@ func units() []unit {
 	}
 }
 
-// parseSize reads a whole number of bytes, or of a unit.
-func parseSize(text string) (bytes int64, ok bool) {
+// ParseSize reads a whole number of bytes, or of a unit.
+func ParseSize(text string) (bytes int64, ok bool) {
 	times := int64(1)
 	for _, u := range units() {
 		if number, found := strings.CutSuffix(text, u.name); found {
@@ -35,8 +35,8 @@ func parseSize(text string) (bytes int64, ok bool) {
 	return n * times, true
 }
 
-// size is bytes in the largest unit of which they are a whole number.
-func size(bytes int64) string {
+// FormatSize is bytes in the largest unit of which they are a whole number.
+func FormatSize(bytes int64) string {
 	for _, u := range units() {
 		if bytes != 0 && bytes%u.bytes == 0 {
 			return strconv.FormatInt(bytes/u.bytes, 10) + u.name

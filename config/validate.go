@@ -169,7 +169,7 @@ func (c Cluster) absent(f *faults) {
 func (c Cluster) validate(f *faults) {
 	f.check(c.Name != "" && !strings.ContainsAny(c.Name, "=, \t"), "cluster.name", c.Name, "a name without spaces, = and ,")
 	f.oneOf("cluster.state", c.State, "new", "existing")
-	f.check(c.Quota >= minQuota && c.Quota <= maxQuota, "cluster.quota", size(c.Quota), size(minQuota)+" to "+size(maxQuota))
+	f.check(c.Quota >= minQuota && c.Quota <= maxQuota, "cluster.quota", FormatSize(c.Quota), FormatSize(minQuota)+" to "+FormatSize(maxQuota))
 	if c.ClientListen != "" {
 		f.check(isHostPort(c.ClientListen) && IsLoopback(c.ClientListen), "cluster.client-listen", c.ClientListen, "host:port with a loopback host, because the port is unprotected")
 	}

@@ -98,6 +98,8 @@ func TestAuditIsInTheOrderOfChanges(t *testing.T) {
 	}
 	_, err = api().Repair(ctx, &dlmv1.RepairRequest{Key: problems.GetProblems()[0].GetKey(), Revision: problems.GetProblems()[0].GetRevision()})
 	did("Repair", "undone/l//zzzz", 0, err)
+	_, err = api().SetRetention(ctx, &dlmv1.SetRetentionRequest{Retention: &dlmv1.Retention{Prefix: "logs/", MaxBytes: 5}})
+	did("SetRetention", "keep/logs/", 0, err)
 	_, err = api().Close(ctx, &dlmv1.CloseRequest{Session: s})
 	did("Close", "sessions/"+session.GetId(), 0, err)
 

@@ -53,6 +53,10 @@ func (c *muxed) dispatch(req *dlmv1.StreamRequest) error {
 		return begin(c, dlmv1.LockService_ListProblems_FullMethodName, r.ListProblems, apart(c, s.ListProblems))
 	case *dlmv1.StreamRequest_Repair:
 		return begin(c, dlmv1.LockService_Repair_FullMethodName, r.Repair, apart(c, s.Repair))
+	case *dlmv1.StreamRequest_SetRetention:
+		return begin(c, dlmv1.LockService_SetRetention_FullMethodName, r.SetRetention, apart(c, s.SetRetention))
+	case *dlmv1.StreamRequest_ListRetention:
+		return begin(c, dlmv1.LockService_ListRetention_FullMethodName, r.ListRetention, apart(c, s.ListRetention))
 	}
 	return begin(c, dlmv1.LockService_Stream_FullMethodName, req, startNothing)
 }
@@ -143,6 +147,10 @@ func encodeAnswer(number uint64, resp any, err error) *dlmv1.StreamResponse {
 		to.Response = &dlmv1.StreamResponse_ListProblems{ListProblems: r}
 	case *dlmv1.RepairResponse:
 		to.Response = &dlmv1.StreamResponse_Repair{Repair: r}
+	case *dlmv1.SetRetentionResponse:
+		to.Response = &dlmv1.StreamResponse_SetRetention{SetRetention: r}
+	case *dlmv1.ListRetentionResponse:
+		to.Response = &dlmv1.StreamResponse_ListRetention{ListRetention: r}
 	}
 	return to
 }

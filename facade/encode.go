@@ -330,6 +330,22 @@ func encodeEventType(t etcdstore.EventType) dlmv1.Event_Type {
 	return dlmv1.Event_TYPE_UNSPECIFIED
 }
 
+func decodeRetention(r *dlmv1.Retention) (etcdstore.Retention, error) {
+	if r == nil {
+		return etcdstore.Retention{}, fmt.Errorf("%w: no retention", etcdstore.ErrInvalidArgument)
+	}
+	age, err := decodeNonzero(r.GetMaxAge(), fmt.Errorf("%w: max_age", etcdstore.ErrInvalidArgument))
+	return etcdstore.Retention{Prefix: r.GetPrefix(), Files: r.GetFiles(), MaxBytes: r.GetMaxBytes(), MaxAge: age}, err
+}
+
+func encodeRetention(r etcdstore.Retention) *dlmv1.Retention {
+	bounds := &dlmv1.Retention{Prefix: r.Prefix, Files: r.Files, MaxBytes: r.MaxBytes}
+	if r.MaxAge != 0 {
+		bounds.MaxAge = durationpb.New(r.MaxAge)
+	}
+	return bounds
+}
+
 func encodeProblem(p etcdstore.Problem) *dlmv1.Problem {
 	return &dlmv1.Problem{
 		Key:      []byte(p.Key),

@@ -238,6 +238,7 @@ func mutates(method string) bool {
 		dlmv1.LockService_Release_FullMethodName, dlmv1.LockService_Commit_FullMethodName, dlmv1.LockService_Discard_FullMethodName,
 		dlmv1.LockService_Append_FullMethodName, dlmv1.LockService_Publish_FullMethodName, dlmv1.LockService_Withdraw_FullMethodName,
 		dlmv1.LockService_Evict_FullMethodName, dlmv1.LockService_Repair_FullMethodName,
+		dlmv1.LockService_SetRetention_FullMethodName,
 		lockservice.LockService_ClientInit_FullMethodName, lockservice.LockService_ClientClose_FullMethodName,
 		lockservice.LockService_LockAcquire_FullMethodName, lockservice.LockService_LockRelease_FullMethodName,
 		lockservice.LockService_FileAppend_FullMethodName:

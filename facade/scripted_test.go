@@ -130,6 +130,14 @@ func (s scripted) Repair(ctx context.Context, _ string, _ int64) (bool, error) {
 	return false, s.do(ctx, "Repair")
 }
 
+func (s scripted) SetRetention(ctx context.Context, _ etcdstore.Retention) error {
+	return s.do(ctx, "SetRetention")
+}
+
+func (s scripted) Retentions(ctx context.Context) ([]etcdstore.Retention, error) {
+	return nil, s.do(ctx, "ListRetention")
+}
+
 func (s scripted) Snapshot(ctx context.Context, begin func(int64) error, _ func([]byte) error) error {
 	if err := begin(1); err != nil {
 		return err

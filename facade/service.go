@@ -214,3 +214,22 @@ func (s *service) Repair(ctx context.Context, req *dlmv1.RepairRequest) (*dlmv1.
 	}
 	return &dlmv1.RepairResponse{Removed: removed}, nil
 }
+
+func (s *service) SetRetention(ctx context.Context, req *dlmv1.SetRetentionRequest) (*dlmv1.SetRetentionResponse, error) {
+	r, err := decodeRetention(req.GetRetention())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.store.SetRetention(ctx, r); err != nil {
+		return nil, err
+	}
+	return &dlmv1.SetRetentionResponse{}, nil
+}
+
+func (s *service) ListRetention(ctx context.Context, _ *dlmv1.ListRetentionRequest) (*dlmv1.ListRetentionResponse, error) {
+	all, err := s.store.Retentions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &dlmv1.ListRetentionResponse{Retentions: encodeAll(all, encodeRetention)}, nil
+}

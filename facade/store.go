@@ -44,6 +44,8 @@ type Store interface {
 	Evict(ctx context.Context, lock string, token int64, reason string) (*etcdstore.Holder, error)
 	Problems(ctx context.Context, after string) (problems []etcdstore.Problem, next string, err error)
 	Repair(ctx context.Context, key string, revision int64) (removed bool, err error)
+	SetRetention(ctx context.Context, r etcdstore.Retention) error
+	Retentions(ctx context.Context) ([]etcdstore.Retention, error)
 	Faults() etcdstore.Faults
 	Snapshot(ctx context.Context, begin func(rev int64) error, send func([]byte) error) error
 	Cluster() string

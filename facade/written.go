@@ -2,6 +2,7 @@ package facade
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 	"time"
@@ -91,6 +92,10 @@ func (g *gate) line(c *call, resp any, err error, took time.Duration) audit.Line
 	}
 	if m, ok := c.req.(*dlmv1.EvictRequest); ok {
 		l.Reason = brief(m.GetReason())
+	}
+	if m, ok := c.req.(*dlmv1.SetRetentionRequest); ok {
+		r := m.GetRetention()
+		l.Reason = brief(fmt.Sprintf("%q, files %q: at most %d bytes, at most %s", r.GetPrefix(), r.GetFiles(), r.GetMaxBytes(), r.GetMaxAge().AsDuration()))
 	}
 	if r, refused := errors.AsType[*refusal](err); refused {
 		l.Outcome = r.reason

@@ -38,7 +38,7 @@ somebody else, 77 the servers do not accept who this is or do not allow it, 78 t
 	root.SetCompletionCommandGroupID(groupRun)
 	for id, commands := range map[string][]*cobra.Command{
 		groupUse:  {newLock(s), newAppend(s), newReplace(s), newCut(s), newRemove(s), newCat(s), newTail(s), newList(s)},
-		groupLook: {newStatus(s), newTop(s), newWatch(s), newHistory(s), newEvict(s), newRepair(s)},
+		groupLook: {newStatus(s), newTop(s), newWatch(s), newHistory(s), newEvict(s), newRetention(s), newRepair(s)},
 		groupRun:  {newServer(s), newDevCluster(s), newConfig(s), newPolicy(s), newHealth(s), newMember(s), newFeatures(s), newSnapshot(s), newDevCerts(s), newBench(s), newVersion(s)},
 	} {
 		for _, cmd := range commands {

@@ -124,6 +124,7 @@ func NeedOf(method string) (need Need, found bool) {
 
 	case dlmv1.LockService_InspectCluster_FullMethodName, dlmv1.LockService_ListProblems_FullMethodName,
 		dlmv1.LockService_Repair_FullMethodName, dlmv1.LockService_Snapshot_FullMethodName,
+		dlmv1.LockService_SetRetention_FullMethodName, dlmv1.LockService_ListRetention_FullMethodName,
 		reflectionpb.ServerReflection_ServerReflectionInfo_FullMethodName,
 		reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName:
 		return Need{Verb: Admin, Scope: Cluster}, true

@@ -4533,6 +4533,247 @@ func (x *RepairResponse) GetRemoved() bool {
 	return false
 }
 
+// Retention says how much is kept of files, from their ends. Of a lock's files that counts, alone, which has the longest
+// prefix of the lock's name.
+type Retention struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the locks' names begin with. Empty: all locks.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Which of their files, as a shell's pattern: `*`, `?`, `[a-z]`, 128 bytes at most. Empty: all.
+	Files string `protobuf:"bytes,2,opt,name=files,proto3" json:"files,omitempty"`
+	// The most bytes of a file, but for its last section. It may have more for about a minute. 0: any number.
+	MaxBytes int64 `protobuf:"varint,3,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	// How old what is in a file may become, in whole milliseconds, by the clocks of servers, from 1 min on. It may become
+	// older by a sixteenth, and about a minute. Absent: any age.
+	MaxAge        *durationpb.Duration `protobuf:"bytes,4,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retention) Reset() {
+	*x = Retention{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retention) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retention) ProtoMessage() {}
+
+func (x *Retention) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retention.ProtoReflect.Descriptor instead.
+func (*Retention) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *Retention) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *Retention) GetFiles() string {
+	if x != nil {
+		return x.Files
+	}
+	return ""
+}
+
+func (x *Retention) GetMaxBytes() int64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+func (x *Retention) GetMaxAge() *durationpb.Duration {
+	if x != nil {
+		return x.MaxAge
+	}
+	return nil
+}
+
+// SetRetentionRequest says how much is kept.
+type SetRetentionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is said of its prefix from now on. With neither max_bytes nor max_age: nothing.
+	Retention     *Retention `protobuf:"bytes,1,opt,name=retention,proto3" json:"retention,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRetentionRequest) Reset() {
+	*x = SetRetentionRequest{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRetentionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRetentionRequest) ProtoMessage() {}
+
+func (x *SetRetentionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRetentionRequest.ProtoReflect.Descriptor instead.
+func (*SetRetentionRequest) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *SetRetentionRequest) GetRetention() *Retention {
+	if x != nil {
+		return x.Retention
+	}
+	return nil
+}
+
+// SetRetentionResponse says that every server will do so.
+type SetRetentionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRetentionResponse) Reset() {
+	*x = SetRetentionResponse{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRetentionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRetentionResponse) ProtoMessage() {}
+
+func (x *SetRetentionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRetentionResponse.ProtoReflect.Descriptor instead.
+func (*SetRetentionResponse) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{59}
+}
+
+// ListRetentionRequest asks how much is kept.
+type ListRetentionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRetentionRequest) Reset() {
+	*x = ListRetentionRequest{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRetentionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRetentionRequest) ProtoMessage() {}
+
+func (x *ListRetentionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRetentionRequest.ProtoReflect.Descriptor instead.
+func (*ListRetentionRequest) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{60}
+}
+
+// ListRetentionResponse says how much is kept.
+type ListRetentionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of prefixes, 256 at most.
+	Retentions    []*Retention `protobuf:"bytes,1,rep,name=retentions,proto3" json:"retentions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRetentionResponse) Reset() {
+	*x = ListRetentionResponse{}
+	mi := &file_dlm_v1_dlm_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRetentionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRetentionResponse) ProtoMessage() {}
+
+func (x *ListRetentionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dlm_v1_dlm_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRetentionResponse.ProtoReflect.Descriptor instead.
+func (*ListRetentionResponse) Descriptor() ([]byte, []int) {
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *ListRetentionResponse) GetRetentions() []*Retention {
+	if x != nil {
+		return x.Retentions
+	}
+	return nil
+}
+
 // SnapshotRequest asks for a snapshot.
 type SnapshotRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4542,7 +4783,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[57]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4554,7 +4795,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[57]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4567,7 +4808,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{57}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{62}
 }
 
 // SnapshotResponse is a part of a snapshot. The first has no data, and what the others have not.
@@ -4585,7 +4826,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[58]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4597,7 +4838,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[58]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4610,7 +4851,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{58}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *SnapshotResponse) GetData() []byte {
@@ -4662,6 +4903,8 @@ type StreamRequest struct {
 	//	*StreamRequest_Repair
 	//	*StreamRequest_Publish
 	//	*StreamRequest_Withdraw
+	//	*StreamRequest_SetRetention
+	//	*StreamRequest_ListRetention
 	Request isStreamRequest_Request `protobuf_oneof:"request"`
 	// The call's W3C trace context, as its header `traceparent` would have it: version 00, 55 bytes. Empty, or anything else: it
 	// has none. A unary call has that header. It changes nothing but what the server tells where it sends its traces.
@@ -4672,7 +4915,7 @@ type StreamRequest struct {
 
 func (x *StreamRequest) Reset() {
 	*x = StreamRequest{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[59]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4684,7 +4927,7 @@ func (x *StreamRequest) String() string {
 func (*StreamRequest) ProtoMessage() {}
 
 func (x *StreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[59]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4697,7 +4940,7 @@ func (x *StreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
 func (*StreamRequest) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{59}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *StreamRequest) GetCall() uint64 {
@@ -4885,6 +5128,24 @@ func (x *StreamRequest) GetWithdraw() *WithdrawRequest {
 	return nil
 }
 
+func (x *StreamRequest) GetSetRetention() *SetRetentionRequest {
+	if x != nil {
+		if x, ok := x.Request.(*StreamRequest_SetRetention); ok {
+			return x.SetRetention
+		}
+	}
+	return nil
+}
+
+func (x *StreamRequest) GetListRetention() *ListRetentionRequest {
+	if x != nil {
+		if x, ok := x.Request.(*StreamRequest_ListRetention); ok {
+			return x.ListRetention
+		}
+	}
+	return nil
+}
+
 func (x *StreamRequest) GetTraceparent() string {
 	if x != nil {
 		return x.Traceparent
@@ -4991,6 +5252,16 @@ type StreamRequest_Withdraw struct {
 	Withdraw *WithdrawRequest `protobuf:"bytes,21,opt,name=withdraw,proto3,oneof"`
 }
 
+type StreamRequest_SetRetention struct {
+	// A call of SetRetention.
+	SetRetention *SetRetentionRequest `protobuf:"bytes,22,opt,name=set_retention,json=setRetention,proto3,oneof"`
+}
+
+type StreamRequest_ListRetention struct {
+	// A call of ListRetention.
+	ListRetention *ListRetentionRequest `protobuf:"bytes,23,opt,name=list_retention,json=listRetention,proto3,oneof"`
+}
+
 func (*StreamRequest_Init) isStreamRequest_Request() {}
 
 func (*StreamRequest_Heartbeat) isStreamRequest_Request() {}
@@ -5029,6 +5300,10 @@ func (*StreamRequest_Publish) isStreamRequest_Request() {}
 
 func (*StreamRequest_Withdraw) isStreamRequest_Request() {}
 
+func (*StreamRequest_SetRetention) isStreamRequest_Request() {}
+
+func (*StreamRequest_ListRetention) isStreamRequest_Request() {}
+
 // Lost tells, without being asked, that a hold or a whole session is over. It is sent only for sessions whose Init or
 // Heartbeat over this stream said takes_lost. It may come late, twice, and beside the answer to the call that ended the
 // hold: then the answer decides.
@@ -5051,7 +5326,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[60]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5063,7 +5338,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[60]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5076,7 +5351,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{60}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Lost) GetSession() string {
@@ -5132,7 +5407,7 @@ type Ending struct {
 
 func (x *Ending) Reset() {
 	*x = Ending{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[61]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5144,7 +5419,7 @@ func (x *Ending) String() string {
 func (*Ending) ProtoMessage() {}
 
 func (x *Ending) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[61]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5157,7 +5432,7 @@ func (x *Ending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ending.ProtoReflect.Descriptor instead.
 func (*Ending) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{61}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Ending) GetSession() string {
@@ -5219,6 +5494,8 @@ type StreamResponse struct {
 	//	*StreamResponse_Ending
 	//	*StreamResponse_Publish
 	//	*StreamResponse_Withdraw
+	//	*StreamResponse_SetRetention
+	//	*StreamResponse_ListRetention
 	Response      isStreamResponse_Response `protobuf_oneof:"response"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5226,7 +5503,7 @@ type StreamResponse struct {
 
 func (x *StreamResponse) Reset() {
 	*x = StreamResponse{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[62]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5238,7 +5515,7 @@ func (x *StreamResponse) String() string {
 func (*StreamResponse) ProtoMessage() {}
 
 func (x *StreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[62]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5251,7 +5528,7 @@ func (x *StreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamResponse.ProtoReflect.Descriptor instead.
 func (*StreamResponse) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{62}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *StreamResponse) GetCall() uint64 {
@@ -5466,6 +5743,24 @@ func (x *StreamResponse) GetWithdraw() *WithdrawResponse {
 	return nil
 }
 
+func (x *StreamResponse) GetSetRetention() *SetRetentionResponse {
+	if x != nil {
+		if x, ok := x.Response.(*StreamResponse_SetRetention); ok {
+			return x.SetRetention
+		}
+	}
+	return nil
+}
+
+func (x *StreamResponse) GetListRetention() *ListRetentionResponse {
+	if x != nil {
+		if x, ok := x.Response.(*StreamResponse_ListRetention); ok {
+			return x.ListRetention
+		}
+	}
+	return nil
+}
+
 type isStreamResponse_Response interface {
 	isStreamResponse_Response()
 }
@@ -5580,6 +5875,16 @@ type StreamResponse_Withdraw struct {
 	Withdraw *WithdrawResponse `protobuf:"bytes,23,opt,name=withdraw,proto3,oneof"`
 }
 
+type StreamResponse_SetRetention struct {
+	// The answer to SetRetention.
+	SetRetention *SetRetentionResponse `protobuf:"bytes,24,opt,name=set_retention,json=setRetention,proto3,oneof"`
+}
+
+type StreamResponse_ListRetention struct {
+	// The answer to ListRetention.
+	ListRetention *ListRetentionResponse `protobuf:"bytes,25,opt,name=list_retention,json=listRetention,proto3,oneof"`
+}
+
 func (*StreamResponse_Error) isStreamResponse_Response() {}
 
 func (*StreamResponse_Init) isStreamResponse_Response() {}
@@ -5624,6 +5929,10 @@ func (*StreamResponse_Publish) isStreamResponse_Response() {}
 
 func (*StreamResponse_Withdraw) isStreamResponse_Response() {}
 
+func (*StreamResponse_SetRetention) isStreamResponse_Response() {}
+
+func (*StreamResponse_ListRetention) isStreamResponse_Response() {}
+
 // Error is a google.rpc.Status, field for field: one can be decoded as the other.
 type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5639,7 +5948,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_dlm_v1_dlm_proto_msgTypes[63]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5651,7 +5960,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_dlm_v1_dlm_proto_msgTypes[63]
+	mi := &file_dlm_v1_dlm_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5664,7 +5973,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{63}
+	return file_dlm_v1_dlm_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Error) GetCode() int32 {
@@ -6011,12 +6320,25 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\"*\n" +
 	"\x0eRepairResponse\x12\x18\n" +
-	"\aremoved\x18\x01 \x01(\bR\aremoved\"\x11\n" +
+	"\aremoved\x18\x01 \x01(\bR\aremoved\"\x8a\x01\n" +
+	"\tRetention\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05files\x18\x02 \x01(\tR\x05files\x12\x1b\n" +
+	"\tmax_bytes\x18\x03 \x01(\x03R\bmaxBytes\x122\n" +
+	"\amax_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"F\n" +
+	"\x13SetRetentionRequest\x12/\n" +
+	"\tretention\x18\x01 \x01(\v2\x11.dlm.v1.RetentionR\tretention\"\x16\n" +
+	"\x14SetRetentionResponse\"\x16\n" +
+	"\x14ListRetentionRequest\"J\n" +
+	"\x15ListRetentionResponse\x121\n" +
+	"\n" +
+	"retentions\x18\x01 \x03(\v2\x11.dlm.v1.RetentionR\n" +
+	"retentions\"\x11\n" +
 	"\x0fSnapshotRequest\"\\\n" +
 	"\x10SnapshotResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x18\n" +
 	"\acluster\x18\x02 \x01(\tR\acluster\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x03R\brevision\"\xaf\b\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\"\xba\t\n" +
 	"\rStreamRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12)\n" +
 	"\x04init\x18\x02 \x01(\v2\x13.dlm.v1.InitRequestH\x00R\x04init\x128\n" +
@@ -6039,7 +6361,9 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\rlist_problems\x18\x11 \x01(\v2\x1b.dlm.v1.ListProblemsRequestH\x00R\flistProblems\x12/\n" +
 	"\x06repair\x18\x12 \x01(\v2\x15.dlm.v1.RepairRequestH\x00R\x06repair\x122\n" +
 	"\apublish\x18\x14 \x01(\v2\x16.dlm.v1.PublishRequestH\x00R\apublish\x125\n" +
-	"\bwithdraw\x18\x15 \x01(\v2\x17.dlm.v1.WithdrawRequestH\x00R\bwithdraw\x12 \n" +
+	"\bwithdraw\x18\x15 \x01(\v2\x17.dlm.v1.WithdrawRequestH\x00R\bwithdraw\x12B\n" +
+	"\rset_retention\x18\x16 \x01(\v2\x1b.dlm.v1.SetRetentionRequestH\x00R\fsetRetention\x12E\n" +
+	"\x0elist_retention\x18\x17 \x01(\v2\x1c.dlm.v1.ListRetentionRequestH\x00R\rlistRetention\x12 \n" +
 	"\vtraceparent\x18\x13 \x01(\tR\vtraceparentB\t\n" +
 	"\arequest\"\x82\x01\n" +
 	"\x04Lost\x12\x18\n" +
@@ -6052,7 +6376,8 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04lock\x18\x02 \x01(\tR\x04lock\x12\x18\n" +
 	"\arequest\x18\x03 \x01(\tR\arequest\x126\n" +
-	"\thold_left\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bholdLeft\"\x97\t\n" +
+	"\thold_left\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bholdLeft\"\xa4\n" +
+	"\n" +
 	"\x0eStreamResponse\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12%\n" +
 	"\x05error\x18\x02 \x01(\v2\r.dlm.v1.ErrorH\x00R\x05error\x12*\n" +
@@ -6078,14 +6403,15 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x06repair\x18\x14 \x01(\v2\x16.dlm.v1.RepairResponseH\x00R\x06repair\x12(\n" +
 	"\x06ending\x18\x15 \x01(\v2\x0e.dlm.v1.EndingH\x00R\x06ending\x123\n" +
 	"\apublish\x18\x16 \x01(\v2\x17.dlm.v1.PublishResponseH\x00R\apublish\x126\n" +
-	"\bwithdraw\x18\x17 \x01(\v2\x18.dlm.v1.WithdrawResponseH\x00R\bwithdrawB\n" +
+	"\bwithdraw\x18\x17 \x01(\v2\x18.dlm.v1.WithdrawResponseH\x00R\bwithdraw\x12C\n" +
+	"\rset_retention\x18\x18 \x01(\v2\x1c.dlm.v1.SetRetentionResponseH\x00R\fsetRetention\x12F\n" +
+	"\x0elist_retention\x18\x19 \x01(\v2\x1d.dlm.v1.ListRetentionResponseH\x00R\rlistRetentionB\n" +
 	"\n" +
 	"\bresponse\"e\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12.\n" +
-	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails2\xec\n" +
-	"\n" +
+	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails2\x85\f\n" +
 	"\vLockService\x121\n" +
 	"\x04Init\x12\x13.dlm.v1.InitRequest\x1a\x14.dlm.v1.InitResponse\x12@\n" +
 	"\tHeartbeat\x12\x18.dlm.v1.HeartbeatRequest\x1a\x19.dlm.v1.HeartbeatResponse\x124\n" +
@@ -6107,7 +6433,9 @@ const file_dlm_v1_dlm_proto_rawDesc = "" +
 	"\x05Watch\x12\x14.dlm.v1.WatchRequest\x1a\x15.dlm.v1.WatchResponse0\x01\x124\n" +
 	"\x05Evict\x12\x14.dlm.v1.EvictRequest\x1a\x15.dlm.v1.EvictResponse\x12I\n" +
 	"\fListProblems\x12\x1b.dlm.v1.ListProblemsRequest\x1a\x1c.dlm.v1.ListProblemsResponse\x127\n" +
-	"\x06Repair\x12\x15.dlm.v1.RepairRequest\x1a\x16.dlm.v1.RepairResponse\x12?\n" +
+	"\x06Repair\x12\x15.dlm.v1.RepairRequest\x1a\x16.dlm.v1.RepairResponse\x12I\n" +
+	"\fSetRetention\x12\x1b.dlm.v1.SetRetentionRequest\x1a\x1c.dlm.v1.SetRetentionResponse\x12L\n" +
+	"\rListRetention\x12\x1c.dlm.v1.ListRetentionRequest\x1a\x1d.dlm.v1.ListRetentionResponse\x12?\n" +
 	"\bSnapshot\x12\x17.dlm.v1.SnapshotRequest\x1a\x18.dlm.v1.SnapshotResponse0\x01\x12;\n" +
 	"\x06Stream\x12\x15.dlm.v1.StreamRequest\x1a\x16.dlm.v1.StreamResponse(\x010\x01BAZ?github.com/distributed-lock-manager/dlm/facade/api/dlm/v1;dlmv1b\x06proto3"
 
@@ -6124,7 +6452,7 @@ func file_dlm_v1_dlm_proto_rawDescGZIP() []byte {
 }
 
 var file_dlm_v1_dlm_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_dlm_v1_dlm_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_dlm_v1_dlm_proto_goTypes = []any{
 	(AcquisitionState_State)(0),    // 0: dlm.v1.AcquisitionState.State
 	(AcquireResponse_Outcome)(0),   // 1: dlm.v1.AcquireResponse.Outcome
@@ -6187,37 +6515,42 @@ var file_dlm_v1_dlm_proto_goTypes = []any{
 	(*Problem)(nil),                // 58: dlm.v1.Problem
 	(*RepairRequest)(nil),          // 59: dlm.v1.RepairRequest
 	(*RepairResponse)(nil),         // 60: dlm.v1.RepairResponse
-	(*SnapshotRequest)(nil),        // 61: dlm.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),       // 62: dlm.v1.SnapshotResponse
-	(*StreamRequest)(nil),          // 63: dlm.v1.StreamRequest
-	(*Lost)(nil),                   // 64: dlm.v1.Lost
-	(*Ending)(nil),                 // 65: dlm.v1.Ending
-	(*StreamResponse)(nil),         // 66: dlm.v1.StreamResponse
-	(*Error)(nil),                  // 67: dlm.v1.Error
-	(*durationpb.Duration)(nil),    // 68: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 69: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 70: google.protobuf.Any
+	(*Retention)(nil),              // 61: dlm.v1.Retention
+	(*SetRetentionRequest)(nil),    // 62: dlm.v1.SetRetentionRequest
+	(*SetRetentionResponse)(nil),   // 63: dlm.v1.SetRetentionResponse
+	(*ListRetentionRequest)(nil),   // 64: dlm.v1.ListRetentionRequest
+	(*ListRetentionResponse)(nil),  // 65: dlm.v1.ListRetentionResponse
+	(*SnapshotRequest)(nil),        // 66: dlm.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),       // 67: dlm.v1.SnapshotResponse
+	(*StreamRequest)(nil),          // 68: dlm.v1.StreamRequest
+	(*Lost)(nil),                   // 69: dlm.v1.Lost
+	(*Ending)(nil),                 // 70: dlm.v1.Ending
+	(*StreamResponse)(nil),         // 71: dlm.v1.StreamResponse
+	(*Error)(nil),                  // 72: dlm.v1.Error
+	(*durationpb.Duration)(nil),    // 73: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 74: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 75: google.protobuf.Any
 }
 var file_dlm_v1_dlm_proto_depIdxs = []int32{
-	68,  // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
-	68,  // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
+	73,  // 0: dlm.v1.InitRequest.ttl:type_name -> google.protobuf.Duration
+	73,  // 1: dlm.v1.InitRequest.linger:type_name -> google.protobuf.Duration
 	5,   // 2: dlm.v1.InitRequest.seen:type_name -> dlm.v1.Seen
-	68,  // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
+	73,  // 3: dlm.v1.InitResponse.ttl:type_name -> google.protobuf.Duration
 	7,   // 4: dlm.v1.HeartbeatRequest.unfinished:type_name -> dlm.v1.Acquisition
 	5,   // 5: dlm.v1.HeartbeatRequest.seen:type_name -> dlm.v1.Seen
-	68,  // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
+	73,  // 6: dlm.v1.HeartbeatResponse.ttl:type_name -> google.protobuf.Duration
 	10,  // 7: dlm.v1.HeartbeatResponse.states:type_name -> dlm.v1.AcquisitionState
 	0,   // 8: dlm.v1.AcquisitionState.state:type_name -> dlm.v1.AcquisitionState.State
-	68,  // 9: dlm.v1.AcquisitionState.hold_left:type_name -> google.protobuf.Duration
-	68,  // 10: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
-	68,  // 11: dlm.v1.AcquireRequest.max_hold:type_name -> google.protobuf.Duration
+	73,  // 9: dlm.v1.AcquisitionState.hold_left:type_name -> google.protobuf.Duration
+	73,  // 10: dlm.v1.AcquireRequest.wait:type_name -> google.protobuf.Duration
+	73,  // 11: dlm.v1.AcquireRequest.max_hold:type_name -> google.protobuf.Duration
 	1,   // 12: dlm.v1.AcquireResponse.outcome:type_name -> dlm.v1.AcquireResponse.Outcome
 	49,  // 13: dlm.v1.AcquireResponse.holder:type_name -> dlm.v1.Holder
-	68,  // 14: dlm.v1.AcquireResponse.hold_left:type_name -> google.protobuf.Duration
+	73,  // 14: dlm.v1.AcquireResponse.hold_left:type_name -> google.protobuf.Duration
 	26,  // 15: dlm.v1.AppendRequest.operation:type_name -> dlm.v1.Operation
 	26,  // 16: dlm.v1.PublishRequest.operations:type_name -> dlm.v1.Operation
 	28,  // 17: dlm.v1.PublishRequest.condition:type_name -> dlm.v1.Condition
-	68,  // 18: dlm.v1.PublishRequest.wait:type_name -> google.protobuf.Duration
+	73,  // 18: dlm.v1.PublishRequest.wait:type_name -> google.protobuf.Duration
 	25,  // 19: dlm.v1.Condition.lock:type_name -> dlm.v1.Version
 	29,  // 20: dlm.v1.Condition.files:type_name -> dlm.v1.FileCondition
 	25,  // 21: dlm.v1.FileCondition.version:type_name -> dlm.v1.Version
@@ -6241,109 +6574,120 @@ var file_dlm_v1_dlm_proto_depIdxs = []int32{
 	48,  // 39: dlm.v1.ListResponse.locks:type_name -> dlm.v1.Lock
 	49,  // 40: dlm.v1.Lock.holder:type_name -> dlm.v1.Holder
 	50,  // 41: dlm.v1.Lock.waiters:type_name -> dlm.v1.Waiter
-	69,  // 42: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
-	69,  // 43: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
-	68,  // 44: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
-	68,  // 45: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
-	69,  // 46: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
+	74,  // 42: dlm.v1.Holder.since:type_name -> google.protobuf.Timestamp
+	74,  // 43: dlm.v1.Holder.deadline:type_name -> google.protobuf.Timestamp
+	73,  // 44: dlm.v1.Holder.lease_left:type_name -> google.protobuf.Duration
+	73,  // 45: dlm.v1.Holder.heartbeat_age:type_name -> google.protobuf.Duration
+	74,  // 46: dlm.v1.Waiter.since:type_name -> google.protobuf.Timestamp
 	53,  // 47: dlm.v1.WatchResponse.events:type_name -> dlm.v1.Event
 	3,   // 48: dlm.v1.Event.type:type_name -> dlm.v1.Event.Type
 	49,  // 49: dlm.v1.EvictResponse.evicted:type_name -> dlm.v1.Holder
 	58,  // 50: dlm.v1.ListProblemsResponse.problems:type_name -> dlm.v1.Problem
-	4,   // 51: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
-	8,   // 52: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
-	11,  // 53: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
-	13,  // 54: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
-	15,  // 55: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
-	17,  // 56: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
-	19,  // 57: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
-	21,  // 58: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
-	23,  // 59: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
-	33,  // 60: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
-	37,  // 61: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
-	40,  // 62: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
-	46,  // 63: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
-	54,  // 64: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
-	42,  // 65: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
-	56,  // 66: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
-	59,  // 67: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
-	27,  // 68: dlm.v1.StreamRequest.publish:type_name -> dlm.v1.PublishRequest
-	31,  // 69: dlm.v1.StreamRequest.withdraw:type_name -> dlm.v1.WithdrawRequest
-	68,  // 70: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
-	67,  // 71: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
-	6,   // 72: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
-	9,   // 73: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
-	12,  // 74: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
-	14,  // 75: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
-	16,  // 76: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
-	18,  // 77: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
-	20,  // 78: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
-	22,  // 79: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
-	24,  // 80: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
-	34,  // 81: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
-	38,  // 82: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
-	41,  // 83: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
-	47,  // 84: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
-	55,  // 85: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
-	64,  // 86: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
-	43,  // 87: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
-	57,  // 88: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
-	60,  // 89: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
-	65,  // 90: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
-	30,  // 91: dlm.v1.StreamResponse.publish:type_name -> dlm.v1.PublishResponse
-	32,  // 92: dlm.v1.StreamResponse.withdraw:type_name -> dlm.v1.WithdrawResponse
-	70,  // 93: dlm.v1.Error.details:type_name -> google.protobuf.Any
-	4,   // 94: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
-	8,   // 95: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
-	11,  // 96: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
-	13,  // 97: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
-	15,  // 98: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
-	17,  // 99: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
-	19,  // 100: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
-	21,  // 101: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
-	23,  // 102: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
-	27,  // 103: dlm.v1.LockService.Publish:input_type -> dlm.v1.PublishRequest
-	31,  // 104: dlm.v1.LockService.Withdraw:input_type -> dlm.v1.WithdrawRequest
-	33,  // 105: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
-	35,  // 106: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
-	37,  // 107: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
-	40,  // 108: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
-	46,  // 109: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
-	42,  // 110: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
-	51,  // 111: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
-	54,  // 112: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
-	56,  // 113: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
-	59,  // 114: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
-	61,  // 115: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
-	63,  // 116: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
-	6,   // 117: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
-	9,   // 118: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
-	12,  // 119: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
-	14,  // 120: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
-	16,  // 121: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
-	18,  // 122: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
-	20,  // 123: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
-	22,  // 124: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
-	24,  // 125: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
-	30,  // 126: dlm.v1.LockService.Publish:output_type -> dlm.v1.PublishResponse
-	32,  // 127: dlm.v1.LockService.Withdraw:output_type -> dlm.v1.WithdrawResponse
-	34,  // 128: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
-	36,  // 129: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
-	38,  // 130: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
-	41,  // 131: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
-	47,  // 132: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
-	43,  // 133: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
-	52,  // 134: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
-	55,  // 135: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
-	57,  // 136: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
-	60,  // 137: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
-	62,  // 138: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
-	66,  // 139: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
-	117, // [117:140] is the sub-list for method output_type
-	94,  // [94:117] is the sub-list for method input_type
-	94,  // [94:94] is the sub-list for extension type_name
-	94,  // [94:94] is the sub-list for extension extendee
-	0,   // [0:94] is the sub-list for field type_name
+	73,  // 51: dlm.v1.Retention.max_age:type_name -> google.protobuf.Duration
+	61,  // 52: dlm.v1.SetRetentionRequest.retention:type_name -> dlm.v1.Retention
+	61,  // 53: dlm.v1.ListRetentionResponse.retentions:type_name -> dlm.v1.Retention
+	4,   // 54: dlm.v1.StreamRequest.init:type_name -> dlm.v1.InitRequest
+	8,   // 55: dlm.v1.StreamRequest.heartbeat:type_name -> dlm.v1.HeartbeatRequest
+	11,  // 56: dlm.v1.StreamRequest.close:type_name -> dlm.v1.CloseRequest
+	13,  // 57: dlm.v1.StreamRequest.acquire:type_name -> dlm.v1.AcquireRequest
+	15,  // 58: dlm.v1.StreamRequest.cancel:type_name -> dlm.v1.CancelRequest
+	17,  // 59: dlm.v1.StreamRequest.release:type_name -> dlm.v1.ReleaseRequest
+	19,  // 60: dlm.v1.StreamRequest.commit:type_name -> dlm.v1.CommitRequest
+	21,  // 61: dlm.v1.StreamRequest.discard:type_name -> dlm.v1.DiscardRequest
+	23,  // 62: dlm.v1.StreamRequest.append:type_name -> dlm.v1.AppendRequest
+	33,  // 63: dlm.v1.StreamRequest.read:type_name -> dlm.v1.ReadRequest
+	37,  // 64: dlm.v1.StreamRequest.list_files:type_name -> dlm.v1.ListFilesRequest
+	40,  // 65: dlm.v1.StreamRequest.inspect:type_name -> dlm.v1.InspectRequest
+	46,  // 66: dlm.v1.StreamRequest.list:type_name -> dlm.v1.ListRequest
+	54,  // 67: dlm.v1.StreamRequest.evict:type_name -> dlm.v1.EvictRequest
+	42,  // 68: dlm.v1.StreamRequest.inspect_cluster:type_name -> dlm.v1.InspectClusterRequest
+	56,  // 69: dlm.v1.StreamRequest.list_problems:type_name -> dlm.v1.ListProblemsRequest
+	59,  // 70: dlm.v1.StreamRequest.repair:type_name -> dlm.v1.RepairRequest
+	27,  // 71: dlm.v1.StreamRequest.publish:type_name -> dlm.v1.PublishRequest
+	31,  // 72: dlm.v1.StreamRequest.withdraw:type_name -> dlm.v1.WithdrawRequest
+	62,  // 73: dlm.v1.StreamRequest.set_retention:type_name -> dlm.v1.SetRetentionRequest
+	64,  // 74: dlm.v1.StreamRequest.list_retention:type_name -> dlm.v1.ListRetentionRequest
+	73,  // 75: dlm.v1.Ending.hold_left:type_name -> google.protobuf.Duration
+	72,  // 76: dlm.v1.StreamResponse.error:type_name -> dlm.v1.Error
+	6,   // 77: dlm.v1.StreamResponse.init:type_name -> dlm.v1.InitResponse
+	9,   // 78: dlm.v1.StreamResponse.heartbeat:type_name -> dlm.v1.HeartbeatResponse
+	12,  // 79: dlm.v1.StreamResponse.close:type_name -> dlm.v1.CloseResponse
+	14,  // 80: dlm.v1.StreamResponse.acquire:type_name -> dlm.v1.AcquireResponse
+	16,  // 81: dlm.v1.StreamResponse.cancel:type_name -> dlm.v1.CancelResponse
+	18,  // 82: dlm.v1.StreamResponse.release:type_name -> dlm.v1.ReleaseResponse
+	20,  // 83: dlm.v1.StreamResponse.commit:type_name -> dlm.v1.CommitResponse
+	22,  // 84: dlm.v1.StreamResponse.discard:type_name -> dlm.v1.DiscardResponse
+	24,  // 85: dlm.v1.StreamResponse.append:type_name -> dlm.v1.AppendResponse
+	34,  // 86: dlm.v1.StreamResponse.read:type_name -> dlm.v1.ReadResponse
+	38,  // 87: dlm.v1.StreamResponse.list_files:type_name -> dlm.v1.ListFilesResponse
+	41,  // 88: dlm.v1.StreamResponse.inspect:type_name -> dlm.v1.InspectResponse
+	47,  // 89: dlm.v1.StreamResponse.list:type_name -> dlm.v1.ListResponse
+	55,  // 90: dlm.v1.StreamResponse.evict:type_name -> dlm.v1.EvictResponse
+	69,  // 91: dlm.v1.StreamResponse.lost:type_name -> dlm.v1.Lost
+	43,  // 92: dlm.v1.StreamResponse.inspect_cluster:type_name -> dlm.v1.InspectClusterResponse
+	57,  // 93: dlm.v1.StreamResponse.list_problems:type_name -> dlm.v1.ListProblemsResponse
+	60,  // 94: dlm.v1.StreamResponse.repair:type_name -> dlm.v1.RepairResponse
+	70,  // 95: dlm.v1.StreamResponse.ending:type_name -> dlm.v1.Ending
+	30,  // 96: dlm.v1.StreamResponse.publish:type_name -> dlm.v1.PublishResponse
+	32,  // 97: dlm.v1.StreamResponse.withdraw:type_name -> dlm.v1.WithdrawResponse
+	63,  // 98: dlm.v1.StreamResponse.set_retention:type_name -> dlm.v1.SetRetentionResponse
+	65,  // 99: dlm.v1.StreamResponse.list_retention:type_name -> dlm.v1.ListRetentionResponse
+	75,  // 100: dlm.v1.Error.details:type_name -> google.protobuf.Any
+	4,   // 101: dlm.v1.LockService.Init:input_type -> dlm.v1.InitRequest
+	8,   // 102: dlm.v1.LockService.Heartbeat:input_type -> dlm.v1.HeartbeatRequest
+	11,  // 103: dlm.v1.LockService.Close:input_type -> dlm.v1.CloseRequest
+	13,  // 104: dlm.v1.LockService.Acquire:input_type -> dlm.v1.AcquireRequest
+	15,  // 105: dlm.v1.LockService.Cancel:input_type -> dlm.v1.CancelRequest
+	17,  // 106: dlm.v1.LockService.Release:input_type -> dlm.v1.ReleaseRequest
+	19,  // 107: dlm.v1.LockService.Commit:input_type -> dlm.v1.CommitRequest
+	21,  // 108: dlm.v1.LockService.Discard:input_type -> dlm.v1.DiscardRequest
+	23,  // 109: dlm.v1.LockService.Append:input_type -> dlm.v1.AppendRequest
+	27,  // 110: dlm.v1.LockService.Publish:input_type -> dlm.v1.PublishRequest
+	31,  // 111: dlm.v1.LockService.Withdraw:input_type -> dlm.v1.WithdrawRequest
+	33,  // 112: dlm.v1.LockService.Read:input_type -> dlm.v1.ReadRequest
+	35,  // 113: dlm.v1.LockService.Tail:input_type -> dlm.v1.TailRequest
+	37,  // 114: dlm.v1.LockService.ListFiles:input_type -> dlm.v1.ListFilesRequest
+	40,  // 115: dlm.v1.LockService.Inspect:input_type -> dlm.v1.InspectRequest
+	46,  // 116: dlm.v1.LockService.List:input_type -> dlm.v1.ListRequest
+	42,  // 117: dlm.v1.LockService.InspectCluster:input_type -> dlm.v1.InspectClusterRequest
+	51,  // 118: dlm.v1.LockService.Watch:input_type -> dlm.v1.WatchRequest
+	54,  // 119: dlm.v1.LockService.Evict:input_type -> dlm.v1.EvictRequest
+	56,  // 120: dlm.v1.LockService.ListProblems:input_type -> dlm.v1.ListProblemsRequest
+	59,  // 121: dlm.v1.LockService.Repair:input_type -> dlm.v1.RepairRequest
+	62,  // 122: dlm.v1.LockService.SetRetention:input_type -> dlm.v1.SetRetentionRequest
+	64,  // 123: dlm.v1.LockService.ListRetention:input_type -> dlm.v1.ListRetentionRequest
+	66,  // 124: dlm.v1.LockService.Snapshot:input_type -> dlm.v1.SnapshotRequest
+	68,  // 125: dlm.v1.LockService.Stream:input_type -> dlm.v1.StreamRequest
+	6,   // 126: dlm.v1.LockService.Init:output_type -> dlm.v1.InitResponse
+	9,   // 127: dlm.v1.LockService.Heartbeat:output_type -> dlm.v1.HeartbeatResponse
+	12,  // 128: dlm.v1.LockService.Close:output_type -> dlm.v1.CloseResponse
+	14,  // 129: dlm.v1.LockService.Acquire:output_type -> dlm.v1.AcquireResponse
+	16,  // 130: dlm.v1.LockService.Cancel:output_type -> dlm.v1.CancelResponse
+	18,  // 131: dlm.v1.LockService.Release:output_type -> dlm.v1.ReleaseResponse
+	20,  // 132: dlm.v1.LockService.Commit:output_type -> dlm.v1.CommitResponse
+	22,  // 133: dlm.v1.LockService.Discard:output_type -> dlm.v1.DiscardResponse
+	24,  // 134: dlm.v1.LockService.Append:output_type -> dlm.v1.AppendResponse
+	30,  // 135: dlm.v1.LockService.Publish:output_type -> dlm.v1.PublishResponse
+	32,  // 136: dlm.v1.LockService.Withdraw:output_type -> dlm.v1.WithdrawResponse
+	34,  // 137: dlm.v1.LockService.Read:output_type -> dlm.v1.ReadResponse
+	36,  // 138: dlm.v1.LockService.Tail:output_type -> dlm.v1.TailResponse
+	38,  // 139: dlm.v1.LockService.ListFiles:output_type -> dlm.v1.ListFilesResponse
+	41,  // 140: dlm.v1.LockService.Inspect:output_type -> dlm.v1.InspectResponse
+	47,  // 141: dlm.v1.LockService.List:output_type -> dlm.v1.ListResponse
+	43,  // 142: dlm.v1.LockService.InspectCluster:output_type -> dlm.v1.InspectClusterResponse
+	52,  // 143: dlm.v1.LockService.Watch:output_type -> dlm.v1.WatchResponse
+	55,  // 144: dlm.v1.LockService.Evict:output_type -> dlm.v1.EvictResponse
+	57,  // 145: dlm.v1.LockService.ListProblems:output_type -> dlm.v1.ListProblemsResponse
+	60,  // 146: dlm.v1.LockService.Repair:output_type -> dlm.v1.RepairResponse
+	63,  // 147: dlm.v1.LockService.SetRetention:output_type -> dlm.v1.SetRetentionResponse
+	65,  // 148: dlm.v1.LockService.ListRetention:output_type -> dlm.v1.ListRetentionResponse
+	67,  // 149: dlm.v1.LockService.Snapshot:output_type -> dlm.v1.SnapshotResponse
+	71,  // 150: dlm.v1.LockService.Stream:output_type -> dlm.v1.StreamResponse
+	126, // [126:151] is the sub-list for method output_type
+	101, // [101:126] is the sub-list for method input_type
+	101, // [101:101] is the sub-list for extension type_name
+	101, // [101:101] is the sub-list for extension extendee
+	0,   // [0:101] is the sub-list for field type_name
 }
 
 func init() { file_dlm_v1_dlm_proto_init() }
@@ -6362,7 +6706,7 @@ func file_dlm_v1_dlm_proto_init() {
 		(*FileCondition_Absent)(nil),
 		(*FileCondition_Size)(nil),
 	}
-	file_dlm_v1_dlm_proto_msgTypes[59].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[64].OneofWrappers = []any{
 		(*StreamRequest_Init)(nil),
 		(*StreamRequest_Heartbeat)(nil),
 		(*StreamRequest_Close)(nil),
@@ -6382,8 +6726,10 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamRequest_Repair)(nil),
 		(*StreamRequest_Publish)(nil),
 		(*StreamRequest_Withdraw)(nil),
+		(*StreamRequest_SetRetention)(nil),
+		(*StreamRequest_ListRetention)(nil),
 	}
-	file_dlm_v1_dlm_proto_msgTypes[62].OneofWrappers = []any{
+	file_dlm_v1_dlm_proto_msgTypes[67].OneofWrappers = []any{
 		(*StreamResponse_Error)(nil),
 		(*StreamResponse_Init)(nil),
 		(*StreamResponse_Heartbeat)(nil),
@@ -6406,6 +6752,8 @@ func file_dlm_v1_dlm_proto_init() {
 		(*StreamResponse_Ending)(nil),
 		(*StreamResponse_Publish)(nil),
 		(*StreamResponse_Withdraw)(nil),
+		(*StreamResponse_SetRetention)(nil),
+		(*StreamResponse_ListRetention)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -6413,7 +6761,7 @@ func file_dlm_v1_dlm_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dlm_v1_dlm_proto_rawDesc), len(file_dlm_v1_dlm_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   64,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -103,6 +103,8 @@ const (
 	LockService_Evict_FullMethodName          = "/dlm.v1.LockService/Evict"
 	LockService_ListProblems_FullMethodName   = "/dlm.v1.LockService/ListProblems"
 	LockService_Repair_FullMethodName         = "/dlm.v1.LockService/Repair"
+	LockService_SetRetention_FullMethodName   = "/dlm.v1.LockService/SetRetention"
+	LockService_ListRetention_FullMethodName  = "/dlm.v1.LockService/ListRetention"
 	LockService_Snapshot_FullMethodName       = "/dlm.v1.LockService/Snapshot"
 	LockService_Stream_FullMethodName         = "/dlm.v1.LockService/Stream"
 )
@@ -208,6 +210,14 @@ type LockServiceClient interface {
 	// lock is removed as by an eviction, a file's head with its bytes. A repeat changes nothing and succeeds.
 	// Errors: INVALID_ARGUMENT (the key is not malformed, or none that a server removes), NO_SPACE.
 	Repair(ctx context.Context, in *RepairRequest, opts ...grpc.CallOption) (*RepairResponse, error)
+	// SetRetention has every server keep no more than so much of files of the locks whose names begin with a prefix, from about
+	// a minute on: what is older, or more, is cut off from their beginning, where a section ends, whoever holds the lock.
+	// Versions stay. It takes the place of what was said of that prefix before, and of shorter ones for such locks. A
+	// retention that bounds nothing is removed. A repeat changes nothing. Errors: INVALID_ARGUMENT, QUOTA (there are
+	// retentions of 256 prefixes), UNIMPLEMENTED (before the feature `life` is switched on), NO_SPACE.
+	SetRetention(ctx context.Context, in *SetRetentionRequest, opts ...grpc.CallOption) (*SetRetentionResponse, error)
+	// ListRetention lists what is retained, in the order of prefixes. Errors: none of its own.
+	ListRetention(ctx context.Context, in *ListRetentionRequest, opts ...grpc.CallOption) (*ListRetentionResponse, error)
 	// Snapshot streams a copy of all that etcd has, not only of this cluster's keys, as it is at one revision: etcd's own
 	// form of a snapshot, with which its tools go on. Its last 32 bytes are the SHA-256 of those before, and without them it
 	// is not whole. A broken stream cannot be resumed. What comes too slowly to the caller is broken off: less than 1 MiB a
@@ -458,6 +468,26 @@ func (c *lockServiceClient) Repair(ctx context.Context, in *RepairRequest, opts 
 	return out, nil
 }
 
+func (c *lockServiceClient) SetRetention(ctx context.Context, in *SetRetentionRequest, opts ...grpc.CallOption) (*SetRetentionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetRetentionResponse)
+	err := c.cc.Invoke(ctx, LockService_SetRetention_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lockServiceClient) ListRetention(ctx context.Context, in *ListRetentionRequest, opts ...grpc.CallOption) (*ListRetentionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRetentionResponse)
+	err := c.cc.Invoke(ctx, LockService_ListRetention_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *lockServiceClient) Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &LockService_ServiceDesc.Streams[2], LockService_Snapshot_FullMethodName, cOpts...)
@@ -591,6 +621,14 @@ type LockServiceServer interface {
 	// lock is removed as by an eviction, a file's head with its bytes. A repeat changes nothing and succeeds.
 	// Errors: INVALID_ARGUMENT (the key is not malformed, or none that a server removes), NO_SPACE.
 	Repair(context.Context, *RepairRequest) (*RepairResponse, error)
+	// SetRetention has every server keep no more than so much of files of the locks whose names begin with a prefix, from about
+	// a minute on: what is older, or more, is cut off from their beginning, where a section ends, whoever holds the lock.
+	// Versions stay. It takes the place of what was said of that prefix before, and of shorter ones for such locks. A
+	// retention that bounds nothing is removed. A repeat changes nothing. Errors: INVALID_ARGUMENT, QUOTA (there are
+	// retentions of 256 prefixes), UNIMPLEMENTED (before the feature `life` is switched on), NO_SPACE.
+	SetRetention(context.Context, *SetRetentionRequest) (*SetRetentionResponse, error)
+	// ListRetention lists what is retained, in the order of prefixes. Errors: none of its own.
+	ListRetention(context.Context, *ListRetentionRequest) (*ListRetentionResponse, error)
 	// Snapshot streams a copy of all that etcd has, not only of this cluster's keys, as it is at one revision: etcd's own
 	// form of a snapshot, with which its tools go on. Its last 32 bytes are the SHA-256 of those before, and without them it
 	// is not whole. A broken stream cannot be resumed. What comes too slowly to the caller is broken off: less than 1 MiB a
@@ -675,6 +713,12 @@ func (UnimplementedLockServiceServer) ListProblems(context.Context, *ListProblem
 }
 func (UnimplementedLockServiceServer) Repair(context.Context, *RepairRequest) (*RepairResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Repair not implemented")
+}
+func (UnimplementedLockServiceServer) SetRetention(context.Context, *SetRetentionRequest) (*SetRetentionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetRetention not implemented")
+}
+func (UnimplementedLockServiceServer) ListRetention(context.Context, *ListRetentionRequest) (*ListRetentionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRetention not implemented")
 }
 func (UnimplementedLockServiceServer) Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error {
 	return status.Error(codes.Unimplemented, "method Snapshot not implemented")
@@ -1067,6 +1111,42 @@ func _LockService_Repair_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LockService_SetRetention_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetRetentionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LockServiceServer).SetRetention(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LockService_SetRetention_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LockServiceServer).SetRetention(ctx, req.(*SetRetentionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LockService_ListRetention_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRetentionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LockServiceServer).ListRetention(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LockService_ListRetention_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LockServiceServer).ListRetention(ctx, req.(*ListRetentionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LockService_Snapshot_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(SnapshotRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -1167,6 +1247,14 @@ var LockService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Repair",
 			Handler:    _LockService_Repair_Handler,
+		},
+		{
+			MethodName: "SetRetention",
+			Handler:    _LockService_SetRetention_Handler,
+		},
+		{
+			MethodName: "ListRetention",
+			Handler:    _LockService_ListRetention_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
