@@ -32,8 +32,8 @@ const (
 	// this long at least.
 	rewriteParts = 20
 	rewriteAgain = 10 * time.Second
-	turnAsk   = 5 * time.Second
-	turnNext  = time.Second
+	turnAsk      = 5 * time.Second
+	turnNext     = time.Second
 )
 
 // loose reports whether a file is to be rewritten. refused: somebody was refused for space.
