@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	_ "github.com/distributed-lock-manager/dlm/cmd/dlm/internal/collectors" // has etcd's wait
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
 )
 
