@@ -8,6 +8,7 @@ import (
 
 	_ "github.com/distributed-lock-manager/dlm/cmd/dlm/internal/collectors" // has etcd's wait
 	"github.com/distributed-lock-manager/dlm/cmd/dlm/internal/process"
+	"github.com/distributed-lock-manager/dlm/cmd/internal/heap"
 )
 
 // helperArg makes this binary a helper of `dlm lock`. It is read before the commands are, and is
@@ -18,6 +19,7 @@ func main() {
 	if len(os.Args) == 3 && os.Args[1] == helperArg {
 		os.Exit(process.Helper(os.Args[2], endLease))
 	}
+	heap.First()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -16,3 +16,15 @@ func TestStartInitialisation(t *testing.T) {
 		t.Error("the collectors are not initialised before etcd")
 	}
 }
+
+// A short command ends before anything is collected.
+func TestStartCollectsNothing(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"append", "start", "file", "text"}, {"cat", "start", "file"}, {"ls"}} {
+		cmd := dlm(t, args...)
+		cmd.Env = append(cmd.Env, "GODEBUG=gctrace=1", "GOGC=")
+		if r := run(t, cmd); r.code != 0 || strings.Contains(r.err, "gc 1 @") {
+			t.Errorf("%q ends with %d:\n%s", args, r.code, r.err)
+		}
+	}
+}

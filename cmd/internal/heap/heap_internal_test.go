@@ -35,16 +35,20 @@ func TestRoomy(t *testing.T) {
 
 func expectPercent(t *testing.T, ok func(uint64) bool, want string) {
 	t.Helper()
-	set := []metrics.Sample{{Name: "/gc/gogc:percent"}}
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for range 500 {
 		runtime.GC()
-		metrics.Read(set)
-		if ok(set[0].Value.Uint64()) {
+		if ok(percentNow()) {
 			return
 		}
 		<-poll.C // a cleanup runs some time after the collection
 	}
-	t.Fatalf("GOGC is %d, want %s", set[0].Value.Uint64(), want)
+	t.Fatalf("GOGC is %d, want %s", percentNow(), want)
+}
+
+func percentNow() uint64 {
+	set := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(set)
+	return set[0].Value.Uint64()
 }
