@@ -26,7 +26,7 @@ func main() {
 // run is the whole program: what the exit code is about has been said on stderr when it returns.
 func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) int {
 	s := &streams{in: stdin, out: stdout, err: stderr}
-	root := newRoot(s)
+	root := newRoot(s, args)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

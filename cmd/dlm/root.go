@@ -7,8 +7,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newRoot assembles the commands.
-func newRoot(s *streams) *cobra.Command {
+// newRoot assembles the commands. If the arguments begin with the name of one, the others are not
+// made: each has its flags and texts.
+func newRoot(s *streams, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dlm",
 		Short: "A fenced lock service",
@@ -36,14 +37,35 @@ somebody else, 77 the servers do not accept who this is or do not allow it, 78 t
 	)
 	root.SetHelpCommandGroupID(groupRun)
 	root.SetCompletionCommandGroupID(groupRun)
-	for id, commands := range map[string][]*cobra.Command{
-		groupUse:  {newLock(s), newAppend(s), newReplace(s), newCut(s), newRemove(s), newCat(s), newTail(s), newList(s)},
-		groupLook: {newStatus(s), newTop(s), newWatch(s), newHistory(s), newEvict(s), newRetention(s), newRepair(s)},
-		groupRun:  {newServer(s), newDevCluster(s), newConfig(s), newPolicy(s), newHealth(s), newMember(s), newFeatures(s), newSnapshot(s), newDevCerts(s), newBench(s), newVersion(s)},
-	} {
-		for _, cmd := range commands {
-			cmd.GroupID = id
-			root.AddCommand(cmd)
+	all := map[string]map[string]func(*streams) *cobra.Command{
+		groupUse: {
+			"lock": newLock, "append": newAppend, "replace": newReplace, "cut": newCut, "rm": newRemove,
+			"cat": newCat, "tail": newTail, "ls": newList,
+		},
+		groupLook: {
+			"status": newStatus, "top": newTop, "watch": newWatch, "history": newHistory, "evict": newEvict,
+			"repair": newRepair, "retention": newRetention,
+		},
+		groupRun: {
+			"server": newServer, "dev-cluster": newDevCluster, "config": newConfig, "policy": newPolicy,
+			"health": newHealth, "member": newMember, "features": newFeatures, "snapshot": newSnapshot,
+			"dev-certs": newDevCerts, "bench": newBench, "version": newVersion,
+		},
+	}
+	add := func(id string, maker func(*streams) *cobra.Command) {
+		cmd := maker(s)
+		cmd.GroupID = id
+		root.AddCommand(cmd)
+	}
+	for id, commands := range all {
+		if len(args) > 0 && commands[args[0]] != nil {
+			add(id, commands[args[0]])
+			return root
+		}
+	}
+	for id, commands := range all {
+		for _, maker := range commands {
+			add(id, maker)
 		}
 	}
 	root.AddCommand(newManual())

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,23 @@ func TestStartCollectsNothing(t *testing.T) {
 		cmd.Env = append(cmd.Env, "GODEBUG=gctrace=1", "GOGC=")
 		if r := run(t, cmd); r.code != 0 || strings.Contains(r.err, "gc 1 @") {
 			t.Errorf("%q ends with %d:\n%s", args, r.code, r.err)
+		}
+	}
+}
+
+// A command that is made alone is the one that it is among all of them.
+func TestStartMakesOne(t *testing.T) {
+	t.Parallel()
+	names := regexp.MustCompile(`(?m)^  ([a-z-]+) +[A-Z]`).FindAllStringSubmatch(must(t, dlm(t, "--help")), -1)
+	if len(names) < 25 {
+		t.Fatalf("there are %d commands: %q", len(names), names)
+	}
+	for _, found := range names {
+		if name := found[1]; name != "help" {
+			alone, among := must(t, dlm(t, name, "--help")), must(t, dlm(t, "help", name))
+			if alone != among || !strings.Contains(alone, "dlm "+name) {
+				t.Errorf("dlm %s --help prints %q, dlm help %s %q", name, alone, name, among)
+			}
 		}
 	}
 }
