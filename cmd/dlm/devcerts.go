@@ -103,11 +103,9 @@ A client, whom it knows as spiffe:spiffe://dlm.test/%s:
 	return err
 }
 
-var plainWord = regexp.MustCompile(`^[\w./:@%+,-]+$`)
-
 // shellWord is a text as one word of a shell's.
 func shellWord(text string) string {
-	if plainWord.MatchString(text) {
+	if regexp.MustCompile(`^[\w./:@%+,-]+$`).MatchString(text) {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"

@@ -95,7 +95,7 @@ func (a *Authority) IssueServer(hosts []string, lasts time.Duration) error {
 		switch ip := net.ParseIP(host); {
 		case ip != nil:
 			cert.IPAddresses = append(cert.IPAddresses, ip)
-		case isHost.MatchString(host):
+		case isHost(host):
 			cert.DNSNames = append(cert.DNSNames, host)
 		default:
 			return fmt.Errorf("%w: %q is no name and no address of a server", ErrUsage, host)
@@ -177,15 +177,21 @@ func template(name string, lasts time.Duration) *x509.Certificate {
 	}
 }
 
-var (
-	isHost   = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
-	isClient = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-)
+// isHost finds out whether a name is one of a host. Its form is compiled here, as few processes have
+// a use for it.
+func isHost(name string) bool {
+	return regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`).MatchString(name)
+}
+
+// isClient finds out whether a name is one of a client.
+func isClient(name string) bool {
+	return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`).MatchString(name)
+}
 
 // checkClient returns an error unless a name is one in all of its forms, and of files that are not
 // others'.
 func checkClient(client string) error {
-	if !isClient.MatchString(client) || client == "ca" || client == Server {
+	if !isClient(client) || client == "ca" || client == Server {
 		return fmt.Errorf("%w: a client called %q: want 1 to 63 of a-z, 0-9 and -, and neither %q nor %q", ErrUsage, client, "ca", Server)
 	}
 	return nil
