@@ -92,6 +92,8 @@
 //	           then delete chunks that it says can go; when none is left, delete it instead
 //	bury       if   m(files/L//F) is unchanged, and removed for a day; c(garbage/L//F)=0
 //	           then delete it, and all chunks/L//F//
+//	retain     if   m(files/L//F) is unchanged, the file there
+//	           then move its start on to one of its marks, put garbage/L//F
 //	attach     if   m(sessions/S) is unchanged since it was read, with at < n and not over
 //	           then put sessions/S with at = n: A is this revision; renew the lease
 //	           else read again; ErrSessionExpired if over

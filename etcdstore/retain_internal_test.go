@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// grown is a head that a fold has brought to a size, at a time after the beginning of all.
-func grown(h headValue, r Retention, size int64, after time.Duration) headValue {
+// headAt is a head that a fold has brought to a size, at a time after the beginning of all.
+func headAt(h headValue, r Retention, size int64, after time.Duration) headValue {
 	h.Size = size
 	h.Marks = r.marked(h, time.UnixMilli(0).Add(after))
 	return h
@@ -21,31 +21,31 @@ func TestMarks(t *testing.T) {
 	var h headValue
 	r := Retention{MaxAge: 16 * time.Minute}
 	for i := range int64(13) { // every ten seconds
-		h = grown(h, r, 10*(i+1), time.Duration(i)*10*time.Second)
+		h = headAt(h, r, 10*(i+1), time.Duration(i)*10*time.Second)
 	}
 	if want := []fileMark{{0, 10}, {60_000, 70}, {120_000, 130}}; !slices.Equal(h.Marks, want) {
 		t.Errorf("after two minutes there are the marks %v; want %v", h.Marks, want)
 	}
 	before := slices.Clone(h.Marks)
-	other := grown(h, r, 140, 130*time.Second)
+	other := headAt(h, r, 140, 130*time.Second)
 	if !slices.Equal(h.Marks, before) || len(other.Marks) != 4 {
 		t.Errorf("%v is changed, for %v", h.Marks, other.Marks)
 	}
-	if same := grown(h, r, h.Size, time.Hour); !slices.Equal(same.Marks, h.Marks) {
-		t.Errorf("without growth the marks are %v; want %v", same.Marks, h.Marks)
+	if still := headAt(h, r, h.Size, time.Hour); !slices.Equal(still.Marks, h.Marks) {
+		t.Errorf("without growth the marks are %v; want %v", still.Marks, h.Marks)
 	}
-	if back := grown(h, r, 150, 0); back.Marks[3] != (fileMark{120_000, 150}) {
+	if back := headAt(h, r, 150, 0); back.Marks[3] != (fileMark{120_000, 150}) {
 		t.Errorf("a clock that is behind marks %v", back.Marks)
 	}
 	cut := h
 	cut.Start = 70
-	if cut = grown(cut, r, 140, time.Hour); cut.Marks[0].end() != 130 {
+	if cut = headAt(cut, r, 140, time.Hour); cut.Marks[0].end() != 130 {
 		t.Errorf("of what was cut off there are marks: %v", cut.Marks)
 	}
-	if bySize := grown(h, Retention{MaxBytes: 960}, 140, 130*time.Second); !slices.Equal(bySize.Marks[2:], []fileMark{{120_000, 130}, {130_000, 140}}) {
+	if bySize := headAt(h, Retention{MaxBytes: 960}, 140, 130*time.Second); !slices.Equal(bySize.Marks[2:], []fileMark{{120_000, 130}, {130_000, 140}}) {
 		t.Errorf("by size the marks are %v", bySize.Marks)
 	}
-	if bySize := grown(h, Retention{MaxBytes: 976}, 140, 130*time.Second); !slices.Equal(bySize.Marks[2:], []fileMark{{130_000, 140}}) {
+	if bySize := headAt(h, Retention{MaxBytes: 976}, 140, 130*time.Second); !slices.Equal(bySize.Marks[2:], []fileMark{{130_000, 140}}) {
 		t.Errorf("by a larger size the marks are %v", bySize.Marks)
 	}
 }

@@ -176,7 +176,7 @@ func TestRetentionOfWhich(t *testing.T) {
 	if err != nil || string(p.Data) != "22" {
 		t.Errorf("what is not bounded any more is %q, %v", p.Data, err)
 	}
-	for _, head := range values(t, etcd, "files/cc/d//x") {
+	for _, head := range valuesOf(t, etcd, "files/cc/d//x") {
 		if strings.Contains(head, "marks") {
 			t.Errorf("what is not bounded any more has the head %s", head)
 		}
@@ -245,7 +245,7 @@ func TestHoleF5RetentionBehindAFold(t *testing.T) {
 	atRest(t, etcd, "/dlm/")
 }
 
-func values(t *testing.T, etcd *clientv3.Client, key string) (all []string) {
+func valuesOf(t *testing.T, etcd *clientv3.Client, key string) (all []string) {
 	t.Helper()
 	resp, err := etcd.Get(storetest.Bounded(t), "/dlm/"+key)
 	if err != nil || len(resp.Kvs) == 0 {

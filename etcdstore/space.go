@@ -190,7 +190,7 @@ func (p *space) why() error {
 		return commit.ErrAlarm
 	}
 	return fmt.Errorf("%w: of etcd's quota of %d MiB its file takes %d MiB, %d MiB of them in use, and up to %d MiB are about to be put: wait "+
-		"until history is dropped, or raise the quota", ErrNoSpace, p.quota>>20, p.size>>20, p.inUse>>20, p.coming()>>20)
+		"until history is dropped, remove or cut files, or raise the quota", ErrNoSpace, p.quota>>20, p.size>>20, p.inUse>>20, p.coming()>>20)
 }
 
 // admitFold counts a step of a fold, unless etcd might raise its alarm for it. There is room for

@@ -58,11 +58,11 @@ already counts from now on: by its age as if it were new, by its size once the f
 				r.MaxBytes = bytes
 			}
 			if maxAge != "" {
-				age, ok := parseAge(maxAge)
-				if !ok || age < time.Minute {
+				d, ok := parseAge(maxAge)
+				if !ok || d < time.Minute {
 					return usagef("--max-age is %q, must be a duration of at least 1m such as 12h or 30d", maxAge)
 				}
-				r.MaxAge = durationpb.New(age)
+				r.MaxAge = durationpb.New(d)
 			}
 			return setRetention(cmd, s, &conn, r, "set")
 		},
@@ -125,14 +125,14 @@ func newRetentionList(s *streams) *cobra.Command {
 			}
 			rows := [][]string{{"PREFIX", "FILES", "MAX BYTES", "MAX AGE"}}
 			for _, r := range all {
-				bytes, age := "", ""
+				bytes, old := "", ""
 				if r.GetMaxBytes() > 0 {
 					bytes = config.FormatSize(r.GetMaxBytes())
 				}
 				if r.GetMaxAge() != nil {
-					age = formatAge(r.GetMaxAge().AsDuration())
+					old = formatAge(r.GetMaxAge().AsDuration())
 				}
-				rows = append(rows, []string{orDash(r.GetPrefix()), orDash(r.GetFiles()), orDash(bytes), orDash(age)})
+				rows = append(rows, []string{orDash(r.GetPrefix()), orDash(r.GetFiles()), orDash(bytes), orDash(old)})
 			}
 			return writeTable(s.out, rows)
 		},
@@ -150,14 +150,14 @@ func parseAge(text string) (time.Duration, bool) {
 		n, err := strconv.ParseUint(days, 10, 16)
 		return time.Duration(n) * day, err == nil
 	}
-	age, err := time.ParseDuration(text)
-	return age, err == nil && age%time.Millisecond == 0
+	d, err := time.ParseDuration(text)
+	return d, err == nil && d%time.Millisecond == 0
 }
 
 // formatAge is a duration as parseAge reads it, in days if they are whole.
-func formatAge(age time.Duration) string {
-	if age > 0 && age%day == 0 {
-		return strconv.FormatInt(int64(age/day), 10) + "d"
+func formatAge(d time.Duration) string {
+	if d > 0 && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
 	}
-	return age.String()
+	return d.String()
 }

@@ -40,13 +40,13 @@ func TestSpaceComesBack(t *testing.T) {
 		})
 	}
 	// What has just gone in is there twice for a while: it is full once nothing more goes in.
-	first := 0
-	for last := time.Now(); time.Since(last) < 15*time.Second; {
-		if appends() == nil {
+	first, last, tick := 0, time.Now(), time.NewTicker(100*time.Millisecond)
+	defer tick.Stop()
+	for time.Since(last) < 15*time.Second {
+		for appends() == nil {
 			first, last = first+1, time.Now()
-		} else {
-			time.Sleep(100 * time.Millisecond)
 		}
+		<-tick.C
 	}
 	makesRoom("rm", "full", "file")
 	again := 0

@@ -74,6 +74,7 @@
 //	run         package publish   in the background, before promote
 //	clean       package life      in the background
 //	bury        package life      in the background
+//	retain      package life      in the background
 //
 // The truth rule is in past.go. What moves a lock on, in release, discard and evict, is pass.
 // A batch of two transactions is in batch.go.

@@ -1,6 +1,5 @@
 // Package life looks at the life of a file: what a section appends, replaces, removes or cuts off,
 // and how its chunks are put, told of, and cleaned away: what docs/protocol.md says under Lives.
-// Retention is designed, and not built.
 //
 // # What a state is
 //
