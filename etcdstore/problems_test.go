@@ -63,6 +63,7 @@ func lived(t *testing.T, etcd *clientv3.Client, s *etcdstore.Store) {
 	c := begin(t, s)
 	c.Publish("lived/file", "f", strings.Repeat("x", 100_000))
 	storetest.WantContents(t, s, "lived/file", "f", strings.Repeat("x", 100_000))
+	setRetention(t, s, etcdstore.Retention{Prefix: "lived/", MaxBytes: 1 << 30})
 	h := c.Acquire("lived/held")
 	c.Append(h, "f", "staged;")
 	begin(t, s).Queue("lived/held")
@@ -100,6 +101,10 @@ func malformedKeys() map[string]struct {
 		"files/a//f":                          {value: `{"size":5}`, kind: "head", lock: "a", loses: true},
 		"garbage/a//\xff":                     {kind: "garbage", lock: "a"},
 		"garbage/a//g":                        {value: `{"base":2,"upto":1,"chunk":65536}`, kind: "garbage", lock: "a", loses: true},
+		"keep/a//":                            {value: `{"maxBytes":1}`, kind: "retention"},
+		"keep/a":                              {value: `{"maxBytes":-1}`, kind: "retention"},
+		"keep/b":                              {value: `{"maxAge":9223372036854775807}`, kind: "retention"},
+		"keep/c":                              {value: `{"files":"["}`, kind: "retention"},
 		"locks/\xff":                          {kind: "holder"},
 		"locks/a":                             {value: "\xff", kind: "holder", lock: "a"},
 		"locks/b":                             {value: nobody + ".1\x00{}", kind: "holder", lock: "b"}, // on no lease

@@ -143,7 +143,8 @@ func (s *Store) SetRetention(ctx context.Context, r Retention) error {
 	return err
 }
 
-// Retentions returns what is kept of files, in the order of prefixes.
+// Retentions returns what is kept of files, in the order of prefixes. From then on it counts for
+// what this store folds.
 func (s *Store) Retentions(ctx context.Context) ([]Retention, error) {
 	var all retentions
 	sc := scanOf(s.keys.allRetentions(), listPage)
