@@ -228,10 +228,13 @@ func (s *Store) fold(ctx context.Context, lock string, o oldestSections) (throug
 		}
 		grown[file] = growthOf(f, sizes[file])
 	}
-	named := s.features.on(featureLife)
+	named, now := s.features.on(featureLife), time.Now()
 	for _, sec := range secs {
 		for _, r := range sec.records {
 			grown[r.File].operate(r.Operation, sec.Version, named)
+		}
+		for _, r := range sec.records {
+			s.mark(fileKey{lock, r.File}, grown[r.File], now)
 		}
 	}
 	tails, err := s.lastChunks(ctx, lock, files, grown)
@@ -248,7 +251,6 @@ func (s *Store) fold(ctx context.Context, lock string, o oldestSections) (throug
 			return 0, err
 		}
 		chunks = append(chunks, puts...)
-		s.mark(fileKey{lock, file}, &g.headValue, time.Now())
 		last = append(last, op.Put(s.keys.head(lock, file), encode(g.headValue)))
 		if g.soils {
 			last = append(last, op.Put(s.keys.garbage(lock, file), encode(g.garbage())))

@@ -34,8 +34,8 @@ import (
 
 const (
 	markParts  = 16
-	maxMarks   = 2*markParts + 8 // a file may have more for a while, until it is cut
-	retainPage = 16              // heads of one transaction
+	maxMarks   = 2*markParts + 8
+	retainPage = 16 // heads of one transaction
 )
 
 // fileMark is a time, in ms since 1970, and where a file ended then at the latest.
@@ -50,9 +50,9 @@ func (r *Retention) apart(a, b fileMark) bool {
 		r.MaxBytes > 0 && b.end()-a.end() >= r.MaxBytes/markParts
 }
 
-// marked returns a file's marks if it ends where it does at a time.
-func (r *Retention) marked(h headValue, now time.Time) []fileMark {
-	last := fileMark{millis(now), h.Size}
+// marked returns a file's marks if it ends at a position at a time.
+func (r *Retention) marked(h headValue, end int64, now time.Time) []fileMark {
+	last := fileMark{millis(now), end}
 	marks := make([]fileMark, 0, len(h.Marks)+1)
 	for _, m := range h.Marks {
 		if m.end() > h.Start {
@@ -64,16 +64,20 @@ func (r *Retention) marked(h headValue, now time.Time) []fileMark {
 		last[0] = max(last.at(), marks[n-1].at())
 	}
 	switch {
-	case h.Size == h.Start, n > 0 && marks[n-1].end() == h.Size:
+	case end == h.Start, n > 0 && marks[n-1].end() == end:
 	case n > 1 && !r.apart(marks[n-2], marks[n-1]):
 		marks[n-1] = last
 	default:
 		marks = append(marks, last)
 	}
-	if len(marks) <= maxMarks {
-		return marks
+	if len(marks) > maxMarks { // the start will not stop at those before where it may be now
+		start := r.retained(headValue{Start: h.Start, Size: end, Marks: marks}, now)
+		marks = slices.DeleteFunc(marks, func(m fileMark) bool { return m.end() < start })
 	}
-	return thinned(marks)
+	if len(marks) > maxMarks {
+		return thinned(marks)
+	}
+	return marks
 }
 
 // thinned drops every second mark, but for the last.
@@ -98,16 +102,17 @@ func (r *Retention) retained(h headValue, now time.Time) (start int64) {
 	return start
 }
 
-// mark puts the mark of a moment into the head of a file that is about to be put. What nothing is
+// mark puts a mark of a moment where a section of a file ends that is being folded. What nothing is
 // retained of has none; until it is known what is, they stay as they are.
-func (s *Store) mark(f fileKey, h *headValue, now time.Time) {
+func (s *Store) mark(f fileKey, g *growth, now time.Time) {
 	rules := s.retentions.Load()
-	switch {
-	case rules == nil:
-	case h.Gone != 0 || rules.of(f) == nil:
-		h.Marks = nil
-	default:
-		h.Marks = rules.of(f).marked(*h, now)
+	if rules == nil {
+		return
+	}
+	if r := rules.of(f); r == nil || g.Gone != 0 {
+		g.Marks = nil
+	} else {
+		g.Marks = r.marked(g.headValue, g.end(), now)
 	}
 }
 
@@ -146,7 +151,7 @@ func (s *Store) retain(ctx context.Context, now time.Time) error {
 				to := h
 				to.Start = r.retained(h.headValue, now)
 				if n := len(h.Marks); n == 0 || h.Marks[n-1].end() != h.Size {
-					to.Marks = r.marked(to.headValue, now)
+					to.Marks = r.marked(to.headValue, h.Size, now)
 				}
 				if to.Start != h.Start || !slices.Equal(to.Marks, h.Marks) {
 					some = append(some, retaining{fileKey{lock, file}, h, to})

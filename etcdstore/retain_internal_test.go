@@ -11,7 +11,7 @@ import (
 // headAt is a head that a fold has brought to a size, at a time after the beginning of all.
 func headAt(h headValue, r Retention, size int64, after time.Duration) headValue {
 	h.Size = size
-	h.Marks = r.marked(h, time.UnixMilli(0).Add(after))
+	h.Marks = r.marked(h, size, time.UnixMilli(0).Add(after))
 	return h
 }
 
@@ -64,7 +64,7 @@ func TestRetentionGoesOn(t *testing.T) {
 		for i := range 50_000 {
 			h.Size += 1 + rng.Int64N(500)
 			at = at.Add(time.Duration(rng.Int64N(30_000)) * time.Millisecond)
-			h.Marks = r.marked(h, at)
+			h.Marks = r.marked(h, h.Size, at)
 			ends = append(ends, fileMark{at.UnixMilli(), h.Size})
 			if i%7 > 0 { // about once a minute and a half
 				continue

@@ -103,6 +103,25 @@ func TestRetention(t *testing.T) {
 	atRest(t, etcd, "/dlm/")
 }
 
+// TestRetentionOfOneFold: of sections that are folded together any may be the first that is left.
+func TestRetentionOfOneFold(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, startEtcd(t))
+	setRetention(t, s, etcdstore.Retention{MaxBytes: 1000})
+	p := newPublisher(t, s, "l", 1)
+	free := s.HoldFolds(t, "l")
+	for i := range 50 {
+		p.publish(appendTo("f", fmt.Sprintf("%099d;", i)), appendTo("g", "x"))
+	}
+	free()
+	retain(t, s, 0)
+	got := storetest.Contents(t, s, "l", "f")
+	retain(t, s, 0)
+	if got = storetest.Contents(t, s, "l", "f"); len(got) != 1000 || !strings.HasSuffix(got[:100], "40;") {
+		t.Errorf("%d bytes are left; want 1000: %q", len(got), got)
+	}
+}
+
 // TestRetentionOfWhatDoesNotGrow: what was there before is as old as the retention is known for.
 func TestRetentionOfWhatDoesNotGrow(t *testing.T) {
 	t.Parallel()
