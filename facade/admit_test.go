@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -81,7 +82,7 @@ func call(t *testing.T, conn *grpc.ClientConn, method protoreflect.MethodDescrip
 		if err != nil {
 			t.Fatal(err)
 		}
-		return found.New().Interface()
+		return complete(found.New().Interface())
 	}
 	ctx, cancel := context.WithCancel(storetest.Bounded(t))
 	defer cancel()
@@ -98,6 +99,14 @@ func call(t *testing.T, conn *grpc.ClientConn, method protoreflect.MethodDescrip
 	return stream.RecvMsg(message(method.Output()))
 }
 
+// complete fills in what the store is not asked without.
+func complete(m proto.Message) proto.Message {
+	if r, is := m.(*dlmv1.SetRetentionRequest); is {
+		r.Retention = &dlmv1.Retention{}
+	}
+	return m
+}
+
 // messages returns one message for each call that a multiplexed stream can carry, by the name of
 // its field; "": none.
 func messages() map[protoreflect.Name]*dlmv1.StreamRequest {
@@ -106,6 +115,7 @@ func messages() map[protoreflect.Name]*dlmv1.StreamRequest {
 	for i := range fields.Len() {
 		req := &dlmv1.StreamRequest{}
 		req.ProtoReflect().Set(fields.Get(i), req.ProtoReflect().NewField(fields.Get(i)))
+		complete(req.ProtoReflect().Get(fields.Get(i)).Message().Interface())
 		all[fields.Get(i).Name()] = req
 	}
 	return all

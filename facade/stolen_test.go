@@ -126,6 +126,7 @@ func TestWhatIsStolenIsOfNoUse(t *testing.T) {
 	busy := take(t, g.api(0, "bystander"), "bystander", "busy")
 	mallorys := initiate(t, g.api(0, "mallory"))
 	tries := 0 // of mallory that are to be written down
+	ways := 0
 	server := func(owner string) int {
 		if owner == "" {
 			return open
@@ -162,6 +163,9 @@ func TestWhatIsStolenIsOfNoUse(t *testing.T) {
 				}
 				for way, api := range bothWays(t, g.to(i, thief)) {
 					for form, f := range forms {
+						if ways++; testing.Short() && ways%3 > 0 {
+							continue
+						}
 						if thief == "" && form != "as it is" && !alive {
 							continue // nobody asks, and nobody's is looked at: a server that lets anybody do everything tells of the past
 						}
