@@ -87,6 +87,28 @@ func (now lockNow) meets(c *condition) bool {
 	return true
 }
 
+// after is what is so after some operations of a section.
+func (now lockNow) after(operations []operation, by version) lockNow {
+	next := lockNow{by, maps.Clone(now.Files)}
+	if next.Files == nil {
+		next.Files = map[string]fileNow{}
+	}
+	for _, o := range operations {
+		is, there := next.Files[o.file]
+		switch {
+		case o.kind == appending:
+			next.Files[o.file] = fileNow{by, is.Size + int64(len(o.text))}
+		case o.kind == replacing:
+			next.Files[o.file] = fileNow{by, int64(len(o.text))}
+		case o.kind == removing:
+			delete(next.Files, o.file)
+		case there: // what is cut off counts
+			next.Files[o.file] = fileNow{by, is.Size}
+		}
+	}
+	return next
+}
+
 // says reports whether this is what a conflict of a condition is answered with.
 func (now lockNow) says(c *condition, told lockNow) bool {
 	if c.Lock != nil && told.Version != now.Version {
@@ -112,14 +134,7 @@ func (f *facts) states() map[string][]lockState {
 		}
 		before := &states[len(states)-1]
 		before.until = s.seen
-		next := lockState{lockNow: lockNow{s.version, maps.Clone(before.Files)}, of: s}
-		if next.Files == nil {
-			next.Files = map[string]fileNow{}
-		}
-		for file, text := range s.texts {
-			next.Files[file] = fileNow{s.version, next.Files[file].Size + int64(len(text))}
-		}
-		all[s.lock] = append(states, next)
+		all[s.lock] = append(states, lockState{lockNow: before.after(s.operations, s.version), of: s})
 	}
 	return all
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"hash/crc32"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +21,9 @@ type publication struct {
 type readable struct {
 	lock, tag string
 	version
-	texts map[string]string // by file
-	seen  time.Time
+	operations []operation
+	texts      map[string]string // by file
+	seen       time.Time
 }
 
 // fileID is a file of a lock.
@@ -40,33 +40,37 @@ func (f *facts) inOrder() (all []*readable) {
 		if !s.marked {
 			continue
 		}
-		is := &readable{lock: id.lock, version: version{Token: id.token}, texts: map[string]string{}, seen: s.ended}
-		lines := s.linesOf()
-		for _, n := range slices.Sorted(maps.Keys(lines)) {
-			is.texts[fileOf(id.lock, n)] += lines[n]
-			is.tag = tagOf(lines[n])
-		}
-		all = append(all, is)
+		all = append(all, newReadable(id.lock, version{Token: id.token}, operationsIn(s.records), s.ended))
 	}
 	for _, p := range f.published {
 		if p.inTurn { // then it is one of the sections
 			continue
 		}
-		is := &readable{lock: p.lock, version: p.version, texts: map[string]string{}, seen: p.seen}
-		for _, o := range p.operations {
-			is.texts[o.file] += o.text
-			is.tag = tagOf(o.text)
-		}
-		all = append(all, is)
+		all = append(all, newReadable(p.lock, p.version, p.operations, p.seen))
 	}
 	slices.SortFunc(all, func(a, b *readable) int { return a.compare(b.version) })
 	return all
 }
 
-// publications are what each file has to consist of, in the order of versions.
+func newReadable(lock string, is version, operations []operation, seen time.Time) *readable {
+	s := &readable{lock: lock, version: is, operations: operations, texts: map[string]string{}, seen: seen}
+	for _, o := range operations {
+		if o.text != "" {
+			s.texts[o.file] += o.text
+			s.tag = tagOf(o.text)
+		}
+	}
+	return s
+}
+
+// publications are what each file that is only appended to has to consist of, in the order of
+// versions.
 func (f *facts) publications() map[fileID][]publication {
 	all := map[fileID][]publication{}
 	for _, s := range f.readable() {
+		if hasLives(s.lock) {
+			continue
+		}
 		for name, text := range s.texts {
 			file := fileID{s.lock, name}
 			p := publication{version: s.version, tag: s.tag, text: text, size: int64(len(text)), sum: crc32.ChecksumIEEE([]byte(text))}
@@ -192,7 +196,7 @@ func (v *verdicts) files(f *facts, files map[fileID]string) {
 		}
 	}
 	for file, text := range files {
-		if published[file] == nil && text != "" {
+		if !hasLives(file.lock) && published[file] == nil && text != "" {
 			accuse(file, "has %d bytes, and nothing was published", len(text))
 		}
 	}

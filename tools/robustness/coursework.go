@@ -189,7 +189,7 @@ func (s *section) has(text string) bool {
 		return false
 	}
 	for _, r := range s.records {
-		if strings.HasSuffix(string(r.text), text) {
+		if strings.HasSuffix(r.says(), text) {
 			return true
 		}
 	}

@@ -11,7 +11,7 @@ const courseworkLock = "default"
 // viaCoursework is how the calls of the coursework's API begin, in a history.
 const viaCoursework = "coursework "
 
-// lockNames are the locks whose files are judged.
+// lockNames are the locks whose files are judged, but for those that have lives.
 func lockNames() (names []string) {
 	for i := range locks {
 		names = append(names, fmt.Sprint("lock", i))

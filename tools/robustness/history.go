@@ -24,6 +24,9 @@ const (
 	callPublish   = "publish"
 	callWithdraw  = "withdraw"
 	callDlmAppend = "dlm append"
+	callDlmChange = "dlm rm, cut" // what has no data to say who it is
+	callPiece     = "read a piece"
+	callTail      = "tail" // one piece of it
 )
 
 // What was answered, besides the reasons of the API.
@@ -66,6 +69,8 @@ type answer struct {
 	Born       int64   `json:"born,omitempty"`       // as far as it was said
 	Operations int     `json:"operations,omitempty"` // of a publish
 	Client     string  `json:"client,omitempty"`     // of the SDK, that publishes one thing after the other
+
+	Piece *piece `json:"piece,omitempty"` // of a file that has lives
 
 	If    *condition `json:"if,omitempty"`    // of a publish
 	Roams bool       `json:"roams,omitempty"` // a publish that is sent under several sessions, or under none as well

@@ -20,6 +20,7 @@ type verdicts struct {
 	inOneCall              int      // sections that were published so, in the last epoch
 	inTurn, inRuns         int      // those of them that waited for it, and those that were published in runs
 	onConditions           int      // answers to publishes on conditions that are published
+	pieces                 int      // of files that have lives, that were read and sent
 	linked                 int      // links of the chain, in the last epoch
 	facts                  []*facts // of each epoch, as far as nothing in one was impossible
 	last                   *facts   // of the last epoch; nil: something in it was impossible
@@ -42,6 +43,7 @@ const (
 	byOrder       = "order"       // what clients tell of one lock, by itself
 	byCoursework  = "coursework"  // what the coursework's API answered
 	byTrees       = "trees"       // what commands did under dlm lock
+	byTails       = "tails"       // what was sent of files as they changed
 	byChain       = "chain"       // what sections append to what they have read
 	byRest        = "rest"        // what is left when everybody has gone
 )
@@ -75,7 +77,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 	}
 	endings := askedEndings(answers)
 	for i, e := range epochs {
-		v.transitions(e)
+		v.transitions(e, over && i == len(epochs)-1)
 		f, err := e.facts()
 		if err != nil {
 			v.untrue = append(v.untrue, accusation{checker: byTransitions, text: err.Error()})
@@ -95,6 +97,9 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 			}
 		}
 		until := endOf(epochs, i)
+		v.sayings(f)
+		lives := f.lives(endings, e.from)
+		v.tails(answers, e.from, until, lives)
 		v.conditions(answers, e, until, f, tagged, endings)
 		v.expired(answers, e, until, f)
 		for _, a := range answers {
@@ -147,7 +152,11 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 				v.ending(a, s, f, e, discards[id], appends[id], over)
 			case callHeartbeat:
 				v.heartbeat(a, f)
-			case callRead:
+			case callRead, callPiece:
+				if states := lives[fileID{a.Lock, a.File}]; states != nil {
+					v.live(a, states)
+					continue
+				}
 				v.read(a, published[fileID{a.Lock, a.File}], endings, e.from)
 			case callPublish, callWithdraw, callDlmAppend:
 				if a.Lane != "" {
@@ -155,6 +164,8 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 				} else {
 					v.publishByTag(a, e, tagged)
 				}
+			case callDlmChange:
+				v.change(a, f)
 			case callEvict:
 				if a.Reason == ok && a.Got > 0 && (s == nil || !s.noted) {
 					v.accuse(a, "evicted, and it was not")
@@ -165,7 +176,7 @@ func judge(answers []answer, epochs []*epoch, over bool) *verdicts {
 		for key, as := range refused {
 			if a := as[0]; !acknowledged[key] && !a.Answered.Before(e.from) && a.Answered.Before(until) {
 				if s := f.sections[sectionID{a.Lock, a.Token}]; s != nil {
-					if r, there := s.records[a.Request]; there && strings.HasSuffix(string(r.text), a.Data) && !mayCome(as) {
+					if r, there := s.records[a.Request]; there && strings.HasSuffix(r.says(), a.Data) && !mayCome(as) {
 						v.accuse(a, "refused, and staged")
 					}
 				}
@@ -210,12 +221,12 @@ func (v *verdicts) append(a answer, s *section) {
 	r, there := s.records[a.Request]
 	if !there && a.Request == "" { // the SDK's requests are its own
 		for _, one := range s.records {
-			if strings.HasSuffix(string(one.text), a.Data) {
+			if strings.HasSuffix(one.says(), a.Data) {
 				r, there = one, true
 			}
 		}
 	}
-	if !there || !strings.HasSuffix(string(r.text), a.Data) {
+	if !there || !strings.HasSuffix(r.says(), a.Data) {
 		v.accuse(a, "staged, and it is not")
 	} else if a.Got != 0 && a.Got != r.rev {
 		v.accuse(a, "staged at %d, and answered %d", r.rev, a.Got)

@@ -235,15 +235,15 @@ func TestTransitions(t *testing.T) {
 		"recorded twice":              {[]change{staged, with(staged, func(c *change) { c.key += "0" })}, true},
 		"swept though published":      {[]change{{rev: 40, key: fmt.Sprintf("staged/a//%016x/2", 10), deleted: true}}, true},
 		"folded in part":              {[]change{{rev: 40, key: fmt.Sprintf("commits/a//%016x", 10), deleted: true}}, true},
-		"folded": {[]change{
-			{rev: 40, key: fmt.Sprintf("commits/a//%016x", 10), deleted: true},
-			{rev: 40, key: fmt.Sprintf("staged/a//%016x/2", 10), deleted: true},
-		}, false},
+		"folded": {append(
+			grown(40, "a", "log", version{Token: 10}, version{Token: 10}, record("a", 10, 0)),
+			deletion(40, fmt.Sprintf("commits/a//%016x", 10)), deletion(40, fmt.Sprintf("staged/a//%016x/2", 10)),
+		), false},
 		"swept": {[]change{{rev: 40, key: fmt.Sprintf("staged/a//%016x/2", 12), deleted: true}}, false},
 	} {
 		e, v := past(), &verdicts{}
 		e.changes = append(e.changes, test.changes...)
-		if v.transitions(e); len(v.untrue) > 0 != test.wrong {
+		if v.transitions(e, false); len(v.untrue) > 0 != test.wrong {
 			t.Errorf("%s: got %v; want any: %t", name, v.untrue, test.wrong)
 		}
 	}
@@ -259,7 +259,7 @@ func TestTransitions(t *testing.T) {
 		e, v := past(), &verdicts{}
 		e.tight = []span{test.full}
 		e.changes = append(e.changes, staged, with(frees("b"), func(c *change) { c.seen = time.Unix(41, 0) }))
-		if v.transitions(e); len(v.untrue) > 0 != test.wrong {
+		if v.transitions(e, false); len(v.untrue) > 0 != test.wrong {
 			t.Errorf("ended without a word, %s: got %v; want any: %t", name, v.untrue, test.wrong)
 		}
 	}

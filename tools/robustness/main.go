@@ -430,6 +430,7 @@ func (r *run) judge(ctx context.Context) (v *verdicts, sections int, err error) 
 		v.untrue = append(v.untrue, accusation{checker: byRest, text: left.Error()})
 	} else if v.last != nil {
 		v.files(v.last, files)
+		v.liveFiles(v.last, files)
 	}
 	if v.last != nil {
 		sections = len(v.last.sections)
@@ -451,6 +452,18 @@ func (r *run) atRest(ctx context.Context, c *client.Client) (files map[fileID]st
 				return nil, fmt.Errorf("read %s of %s: %w", name, lock, err)
 			}
 			files[fileID{lock, name}] = string(text)
+		}
+	}
+	for i := range lifeLocks {
+		lock := fmt.Sprint("life", i)
+		for _, name := range fileNames(lock) {
+			text, there, err := readLife(ctx, c, r.h, lock, name)
+			if err != nil {
+				return nil, fmt.Errorf("read %s of %s: %w", name, lock, err)
+			}
+			if there {
+				files[fileID{lock, name}] = string(text)
+			}
 		}
 	}
 	return files, r.nothingLeft(ctx)
@@ -481,13 +494,13 @@ func (r *run) judgeNow(ctx context.Context, over bool, ordering time.Duration) (
 }
 
 // nothingLeft waits until etcd has nothing of sessions that have ended, and of sections that are
-// over: neither places nor records, markers nor bundles.
+// over: neither places nor records, markers nor bundles, and nothing that can go of files.
 func (r *run) nothingLeft(ctx context.Context) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		left := ""
-		for _, family := range []string{"queue/", "staged/", "commits/", "bundles/", "sessions/"} {
+		for _, family := range []string{"queue/", "staged/", "commits/", "bundles/", "garbage/", "sessions/"} {
 			resp, err := r.watching.etcd.Get(ctx, prefix+family, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1))
 			switch {
 			case err != nil: // as while a member is on its way back
@@ -530,6 +543,7 @@ const (
 	leastAnswers = 300
 	leastFaults  = 2
 	leastLinks   = 5
+	leastPieces  = 20 // of files that have lives
 	leastInACall = 20 // sections that were published in one call, by servers that do so
 )
 
@@ -542,6 +556,7 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	fmt.Fprintf(r.out, "%d sections were published in runs, and %d answers are of what is published on a condition\n", v.inRuns, v.onConditions)
 	fmt.Fprintf(r.out, "%d publications and reads put in order\n", v.ordered)
 	fmt.Fprintf(r.out, "%d writes below dlm lock, %d of them refused by their token\n", v.written, v.refusedWrites)
+	fmt.Fprintf(r.out, "%d reads and pieces of files that have lives\n", v.pieces)
 	fmt.Fprintf(r.out, "%d links of a chain, each by who had read those before\n", v.linked)
 	for _, void := range v.void {
 		fmt.Fprintln(r.out, "VOID", void)
@@ -560,7 +575,7 @@ func (r *run) report(v *verdicts, counts map[string]int, sections int) (code int
 	case len(idle) > 0:
 		fmt.Fprintln(r.out, "never seen to do anything:", strings.Join(idle, ", "))
 		return 2
-	case v.checked < leastAnswers || broken < leastFaults || v.linked < leastLinks ||
+	case v.checked < leastAnswers || broken < leastFaults || v.linked < leastLinks || v.pieces < leastPieces && r.l.bin.earlier == "" ||
 		v.inOneCall < leastInACall && r.l.bin.earlier == "" || tooFewUpgrades(r.l, counts):
 		fmt.Fprintln(r.out, "too little happened to prove anything")
 		return 2

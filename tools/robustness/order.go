@@ -395,7 +395,7 @@ func lockHistories(answers []answer, epochs []*epoch, all []*facts) (histories [
 			return of[lock]
 		}
 		for _, a := range answers {
-			if a.Call == callRead && a.Reason == ok && !a.Asked.Before(e.from) && a.Answered.Before(until) {
+			if a.Call == callRead && !hasLives(a.Lock) && a.Reason == ok && !a.Asked.Before(e.from) && a.Answered.Before(until) {
 				h := history(a.Lock)
 				h.steps = append(h.steps, &step{
 					at: a, called: a.Asked.UnixNano(), returned: a.Answered.UnixNano(),
@@ -404,7 +404,7 @@ func lockHistories(answers []answer, epochs []*epoch, all []*facts) (histories [
 			}
 		}
 		for _, s := range sections {
-			if len(s.appends) > 0 && s.token <= above {
+			if len(s.appends) > 0 && !hasLives(s.lock) && s.token <= above {
 				history(s.lock).take(s, e, until)
 			}
 		}
@@ -413,7 +413,7 @@ func lockHistories(answers []answer, epochs []*epoch, all []*facts) (histories [
 			f = all[i]
 		}
 		for _, p := range tells.in(e, until, f) {
-			if p.version.Token > e.since && p.version.Token <= above {
+			if !hasLives(p.lock) && p.version.Token > e.since && p.version.Token <= above {
 				history(p.lock).takePublish(p)
 			}
 		}

@@ -1,21 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"maps"
 	"math/rand/v2"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -28,8 +23,11 @@ import (
 // publishLock is a lock to publish to: mostly one of those that are held and waited for less, since
 // who publishes does not wait.
 func publishLock(r *rand.Rand) string {
-	if r.IntN(5) == 0 {
+	switch r.IntN(6) {
+	case 0:
 		return lockName(r)
+	case 1, 2:
+		return lifeLock(r)
 	}
 	return calmLock(r)
 }
@@ -109,7 +107,7 @@ func (w *sdkWorker) publish(ctx context.Context, call publishes, lock, name stri
 	a := answer{Call: callPublish, Lock: lock, Data: tag, Operations: 1 + w.rand.IntN(3), Client: name, If: on}
 	var operations []*client.Operation
 	for _, o := range operationsOf(lock, tag, a.Operations) {
-		operations = append(operations, client.Append(o.file, []byte(o.text)))
+		operations = append(operations, o.message())
 	}
 	if w.rand.IntN(8) == 0 {
 		var cancel context.CancelFunc
@@ -232,6 +230,9 @@ func (w *publisher) run(ctx context.Context) {
 		if w.rand.IntN(6) == 0 {
 			w.read(ctx)
 		}
+		if w.rand.IntN(4) == 0 {
+			w.pieces(ctx)
+		}
 		pause(ctx, time.Duration(w.rand.IntN(60))*time.Millisecond)
 	}
 }
@@ -287,7 +288,7 @@ func (w *publisher) next(lock string) publishCall {
 		return p // of nothing
 	}
 	for _, o := range operationsOf(lock, p.tag, 1+w.rand.IntN(3)) {
-		p.request.Operations = append(p.request.Operations, client.Append(o.file, []byte(o.text)))
+		p.request.Operations = append(p.request.Operations, o.message())
 	}
 	return p
 }
@@ -321,21 +322,16 @@ func (w *publisher) condition(lock string) *condition {
 
 // learn takes in what an answer says of a lock.
 func (w *publisher) learn(p publishCall, a answer) {
-	now := lockNow{}
+	now, did := lockNow{}, operationsOf(p.request.GetLock(), p.tag, len(p.request.GetOperations()))
 	switch before := w.known[p.request.GetLock()]; {
 	case a.Reason == ok && p.on != nil && before != nil: // what it relied on was so
-		now = lockNow{a.Version, maps.Clone(before.Files)}
+		now = before.after(did, a.Version)
 	case a.Reason == ok:
 		now.Version = a.Version
 	case a.Now != nil:
 		now = *a.Now
 	default:
 		return
-	}
-	if a.Reason == ok && now.Files != nil {
-		for _, o := range operationsOf(p.request.GetLock(), p.tag, len(p.request.GetOperations())) {
-			now.Files[o.file] = fileNow{a.Version, now.Files[o.file].Size + int64(len(o.text))}
-		}
 	}
 	w.known[p.request.GetLock()] = &now
 }
@@ -472,27 +468,14 @@ func (w workload) appends() (func(context.Context), error) {
 	}), nil
 }
 
-// append runs one dlm append, which is killed at times.
+// append runs one dlm append.
 func (w workload) append(ctx context.Context, r *rand.Rand) {
 	lock, tag := publishLock(r), newTag(r)
+	if hasLives(lock) {
+		w.change(ctx, r)
+		return
+	}
 	line := strings.TrimSuffix(taggedRecord(lock, tag, 0), "\n")
-	cmd := exec.CommandContext(ctx, w.dlm, slices.Concat([]string{"append", "--quiet"}, w.to.flags(), []string{lock, fileOf(lock, 0), line})...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.SysProcAttr = childOf()
-	var text bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &text, &text
-	a := answer{Call: callDlmAppend, Asked: time.Now(), Lock: lock, Data: tag, Operations: 1}
-	runtime.LockOSThread() // the thread that starts a child is whose death it dies with
-	defer runtime.UnlockOSThread()
-	if err := cmd.Start(); err != nil {
-		panic(err)
-	}
-	if r.IntN(8) == 0 {
-		kill := time.AfterFunc(time.Duration(20+r.IntN(200))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-		defer kill.Stop()
-	}
-	if err := cmd.Wait(); err != nil { // whether it was published is then not known
-		a.Reason, a.Text = indeterminate, strings.TrimSpace(text.String())+" ("+err.Error()+")"
-	}
-	w.h.add(a)
+	a := answer{Call: callDlmAppend, Lock: lock, Data: tag, Operations: 1}
+	w.command(ctx, r, a, "", slices.Concat([]string{"append", "--quiet"}, w.to.flags(), []string{lock, fileOf(lock, 0), line})...)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -42,9 +41,6 @@ type publish struct {
 	inTurn     bool   // by a holder for as long as it takes: its records and its marker are those of a section
 	seen       time.Time
 }
-
-// operation is what a publish appends to a file.
-type operation struct{ file, text string }
 
 // publishesIn are the publishes that a revision has made, and those that it has withdrawn.
 func publishesIn(changes []change) (all []*publish, withdrawn []publishID, err error) {
@@ -90,23 +86,8 @@ func parseBundle(c change) (*publish, error) {
 		return nil, fmt.Errorf("key %s at %d: %w", c.key, c.rev, err)
 	}
 	p := &publish{publishID: publishID{lock: lock}, version: version{c.rev, uint32(n) + 1}, bundle: c.key, seen: c.seen}
-	rest := c.value
-	part := func() (string, bool) {
-		size, read := binary.Uvarint(rest)
-		if read <= 0 || size > uint64(len(rest)-read) {
-			return "", false
-		}
-		text := string(rest[read:][:size])
-		rest = rest[read:][size:]
-		return text, true
-	}
-	for len(rest) > 0 {
-		file, named := part()
-		text, whole := part()
-		if !named || !whole {
-			return nil, fmt.Errorf("%s at %d is malformed: %q", c.key, c.rev, c.value)
-		}
-		p.operations = append(p.operations, operation{file, text})
+	if p.operations, err = parseOperations(c.value); err != nil {
+		return nil, fmt.Errorf("%s at %d: %w", c.key, c.rev, err)
 	}
 	return p, nil
 }
@@ -133,15 +114,16 @@ func parseNote(c change) (id publishID, note laneNote, err error) {
 // said is a section that says a tag: a publish, or what was held instead.
 type said struct{ lock, tag string }
 
-// linesOf are the lines that a section has staged, by their numbers.
-func (s *section) linesOf() map[int]string {
-	lines := map[int]string{}
-	for _, r := range s.records {
-		text := string(r.text)
-		line := text[max(0, strings.Index(text, s.lock+" ")):]
-		lines[numberOf(line)] += line // twice, if it is: that is found
+// operationsIn are what the records of a section do, in order.
+func operationsIn(records map[string]recorded) (all []operation) {
+	byPlace := func(a, b string) int {
+		r, other := records[a], records[b]
+		return cmp.Or(cmp.Compare(r.number, other.number), cmp.Compare(r.rev, other.rev), cmp.Compare(a, b))
 	}
-	return lines
+	for _, request := range slices.SortedFunc(maps.Keys(records), byPlace) {
+		all = append(all, records[request].operation)
+	}
+	return all
 }
 
 // numberOf is the number of a record in its section.
@@ -169,7 +151,7 @@ func taggedRecord(lock, tag string, n int) string { return fmt.Sprintf("%s %s %d
 // operationsOf are the operations of a publish with so many.
 func operationsOf(lock, tag string, many int) (all []operation) {
 	for n := range many {
-		all = append(all, operation{fileOf(lock, n), taggedRecord(lock, tag, n)})
+		all = append(all, operationOf(lock, taggedRecord(lock, tag, n), n))
 	}
 	return all
 }
@@ -186,10 +168,7 @@ func (f *facts) takePublishes(changes []change) error {
 	}
 	for _, p := range all {
 		if s := f.sections[sectionID{p.lock, p.Token}]; p.inTurn && s != nil {
-			lines := s.linesOf()
-			for _, n := range slices.Sorted(maps.Keys(lines)) {
-				p.operations = append(p.operations, operation{fileOf(p.lock, n), lines[n]})
-			}
+			p.operations = operationsIn(s.records)
 		}
 		f.published = append(f.published, p)
 		f.publishes[p.publishID] = p
@@ -222,7 +201,7 @@ func (v *verdicts) publish(a answer, f *facts) {
 		case is.version != a.Version:
 			v.accuse(a, "published under %v, and it was under %v", a.Version, is.version)
 		case !slices.Equal(is.operations, operationsOf(a.Lock, a.Data, a.Operations)):
-			v.accuse(a, "published, and something else was: %q", is.operations)
+			v.accuse(a, "published, and something else was: %.200q", fmt.Sprint(is.operations))
 		}
 	case withdrawn:
 		if !f.withdrawn[id] {

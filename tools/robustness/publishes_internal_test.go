@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -60,12 +61,25 @@ func inTurn(rev int64, lane string, number uint64, tag string, many int) []chang
 		{rev: rev, key: "locks/c", value: []byte(alice + ".9\x00{}"), lease: 0xaa, seen: time.Unix(rev, 0)}, deletion(rev, "queue/c//"+alice+".9"),
 	}
 	for n, o := range operationsOf("c", tag, many) {
-		key := fmt.Sprintf("staged/c//%016x/publish.%d", rev, n)
-		all = append(all, change{rev: rev + 1, key: key, value: []byte("\x01\x03" + o.file + o.text), seen: time.Unix(rev+1, 0)})
+		key, value := fmt.Sprintf("staged/c//%016x/publish.%d", rev, n), append([]byte{byte(n + 1), byte(len(o.file))}, o.file+o.text...)
+		all = append(all, change{rev: rev + 1, key: key, value: value, seen: time.Unix(rev+1, 0)})
 	}
 	return append(all,
 		change{rev: rev + 1, key: fmt.Sprintf("commits/c//%016x", rev), value: []byte(alice), seen: time.Unix(rev+1, 0)},
 		applied(rev+1, "c", lane, number, fmt.Sprintf(`{"token":%d,"at":5}`, rev)), latest(rev+1, "c"), deletion(rev+1, "locks/c"))
+}
+
+// grown is what a fold puts of a file that was not there: its head and its only chunk.
+func grown(rev int64, lock, file string, life, is version, text string) []change {
+	head := headValue{Size: int64(len(text)), Token: is.Token, N: is.N, Life: life.Token, LifeN: life.N}
+	value, err := json.Marshal(head)
+	if err != nil {
+		panic(err)
+	}
+	return []change{
+		{rev: rev, key: fmt.Sprintf("chunks/%s//%s//%016x", lock, file, 0), value: []byte(text), seen: time.Unix(rev, 0)},
+		{rev: rev, key: "files/" + lock + "//" + file, value: value, seen: time.Unix(rev, 0)},
+	}
 }
 
 // leavingOut is the changes but those of keys that begin with one of some words.
@@ -216,9 +230,10 @@ func TestTransitionsOfPublishes(t *testing.T) {
 	fold := func(rev int64, slot int) change {
 		return with(bundle(rev, "c", slot), func(c *change) { c.created, c.deleted, c.value = 0, true, nil })
 	}
-	head := func(rev int64, file string, is version) change {
-		return change{rev: rev, key: "files/c//" + file, value: fmt.Appendf(nil, `{"size":9,"token":%d,"n":%d}`, is.Token, is.N)}
-	}
+	one, two := taggedRecord("c", "px", 0), taggedRecord("c", "py", 0)+taggedRecord("c", "py", 1)
+	log := func(is version, text string) []change { return grown(51, "c", "log", version{40, 1}, is, text) }
+	notes := grown(51, "c", "notes", version{40, 2}, version{40, 2}, taggedRecord("c", "py", 2))
+	both := slices.Clip(append(log(version{40, 2}, one+two), notes...))
 	told := change{rev: 45, key: "cluster/features", value: []byte(`{"on":["bare","publish"]}`)}
 	marker := change{rev: 51, key: fmt.Sprintf("commits/b//%016x", 23), value: []byte(alice)}
 	first := change{key: fmt.Sprintf("commits/b//%016x", 22)} // which is there
@@ -265,19 +280,19 @@ func TestTransitionsOfPublishes(t *testing.T) {
 		"in turn, the same number":        {inTurn(51, laneA, 3, "pz", 3), true},
 		"in turn, said by two":            {inTurn(51, laneA, 5, "px", 1), true},
 		"in turn, with a note too late":   {append(leavingOut(turn, "applied/"), applied(53, "c", laneA, 5, `{"token":51,"at":5}`)), true},
-		"folded":                          {[]change{fold(51, 0), fold(51, 1), head(51, "log", version{40, 2}), head(51, "notes", version{40, 2}), folded(51, `{"token":40,"n":2}`)}, false},
-		"folded, the first":               {[]change{fold(51, 0), head(51, "log", version{40, 1}), folded(51, `{"token":40,"n":1}`)}, false},
-		"folded, and not said":            {[]change{fold(51, 0), head(51, "log", version{40, 1})}, true},
-		"folded, and more is said":        {[]change{fold(51, 0), head(51, "log", version{40, 1}), folded(51, `{"token":40,"n":2}`)}, true},
-		"folded, and less is said":        {[]change{fold(51, 0), fold(51, 1), head(51, "log", version{40, 2}), head(51, "notes", version{40, 2}), folded(51, `{"token":40,"n":1}`)}, true},
+		"folded":                          {append(both, fold(51, 0), fold(51, 1), folded(51, `{"token":40,"n":2}`)), false},
+		"folded, the first":               {append(log(version{40, 1}, one), fold(51, 0), folded(51, `{"token":40,"n":1}`)), false},
+		"folded, and not said":            {append(log(version{40, 1}, one), fold(51, 0)), true},
+		"folded, and more is said":        {append(log(version{40, 1}, one), fold(51, 0), folded(51, `{"token":40,"n":2}`)), true},
+		"folded, and less is said":        {append(both, fold(51, 0), fold(51, 1), folded(51, `{"token":40,"n":1}`)), true},
 		"said to be folded, and is not":   {[]change{folded(51, `{"token":40,"n":1}`)}, true},
-		"what is folded is deleted":       {[]change{fold(51, 0), head(51, "log", version{40, 1}), folded(51, `{"token":40,"n":1}`), deletion(52, "folded/c")}, true},
-		"what is folded is malformed":     {[]change{fold(51, 0), head(51, "log", version{40, 1}), folded(51, `x`)}, true},
+		"what is folded is deleted":       {append(log(version{40, 1}, one), fold(51, 0), folded(51, `{"token":40,"n":1}`), deletion(52, "folded/c")), true},
+		"what is folded is malformed":     {append(log(version{40, 1}, one), fold(51, 0), folded(51, `x`)), true},
 		"a marker is folded, and said":    {[]change{told, deletion(51, first.key), {rev: 51, key: "folded/b", value: []byte(`{"token":22}`)}}, false},
 		"a marker is folded, and no more": {[]change{told, deletion(51, first.key)}, true},
-		"folded, the second":              {[]change{fold(51, 1), head(51, "log", version{40, 2}), head(51, "notes", version{40, 2})}, true},
-		"folded without a head":           {[]change{fold(51, 0), fold(51, 1), head(51, "log", version{40, 2})}, true},
-		"folded, and the head is behind":  {[]change{fold(51, 0), fold(51, 1), head(51, "log", version{40, 1}), head(51, "notes", version{40, 2})}, true},
+		"folded, the second":              {append(both, fold(51, 1)), true},
+		"folded without a head":           {append(log(version{40, 2}, one+two), fold(51, 0), fold(51, 1), folded(51, `{"token":40,"n":2}`)), true},
+		"folded, and the head is behind":  {slices.Concat(log(version{40, 1}, one), notes, []change{fold(51, 0), fold(51, 1), folded(51, `{"token":40,"n":2}`)}), true},
 		"the second of two is folded":     {[]change{marker, freed, with(marker, func(c *change) { c.rev, c.deleted = 52, true })}, true},
 		"the first of two is folded":      {[]change{marker, freed, deletion(52, first.key)}, false},
 		"released without latest":         {[]change{told, marker, freed}, true},

@@ -213,16 +213,14 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 	appended, doubt, last := false, false, []string(nil)
 	for i := range w.rand.IntN(5) {
 		request := strconv.FormatUint(w.number(""), 10)
-		data := record(lock, token, i)
+		o := operationOf(lock, record(lock, token, i), i)
 		appended = true
 		stage := func(ctx context.Context, s dlmv1.LockServiceClient, a *answer) error {
-			resp, err := s.Append(ctx, &dlmv1.AppendRequest{
-				Session: session, Lock: lock, Token: token, Request: request, File: fileOf(lock, i), Data: []byte(data), Number: uint64(i) + 1,
-			})
+			resp, err := s.Append(ctx, o.request(session, lock, token, request, uint64(i)+1))
 			a.Got, a.Reason = resp.GetRevision(), ok
 			return err
 		}
-		first := answer{Call: callAppend, Session: id, Lock: lock, Token: token, Request: request, Data: data}
+		first := answer{Call: callAppend, Session: id, Lock: lock, Token: token, Request: request, Data: o.says()}
 		a := w.again(ctx, first, time.Second, stage)
 		switch {
 		case a.Reason == ok:

@@ -13,6 +13,7 @@ type state struct {
 	staged  map[string]map[string]struct{} // section → keys of its records
 	markers map[string]struct{}            // sections
 	lanes
+	store
 }
 
 // holder is who holds a lock, and under which token.
@@ -33,13 +34,14 @@ type holder struct {
 //   - No two records of a section say the same.
 //   - Records are taken away with their marker, by a fold, or of a section that has ended otherwise.
 //
-// And what publishes and folds say.
-func (v *verdicts) transitions(e *epoch) {
+// And what publishes, folds and lives say. over: nothing more is to come, and everybody has gone.
+func (v *verdicts) transitions(e *epoch, over bool) {
 	s := state{
 		map[string]holder{}, map[string]map[string]int64{}, map[string]map[string]struct{}{}, map[string]struct{}{},
 		lanes{
 			highest: map[publishID]uint64{}, notes: map[string]int64{}, bundles: map[string]*publish{}, folded: map[string]version{},
 		},
+		newStore(),
 	}
 	texts := map[string]struct{}{} // section and text of each record
 	for changes := range e.revisions() {
@@ -54,17 +56,19 @@ func (v *verdicts) transitions(e *epoch) {
 		s.removals(changes, accuse)
 		v.inRuns += s.publishes(changes, accuse)
 		s.folds(changes, accuse)
+		s.lives(changes, accuse)
 		for _, c := range changes {
 			if id, isRecord := strings.CutPrefix(c.key, "staged/"); isRecord && !c.deleted {
 				section := id[:strings.LastIndex(id, "/")]
-				_, text, _ := strings.Cut(string(c.value), strings.SplitN(id, "//", 2)[0]+" ")
-				if _, twice := texts[section+"\n"+text]; twice {
+				_, o, _ := parseStaged(c.value) // facts says so
+				if _, twice := texts[section+"\n"+o.text]; twice && o.text != "" {
 					accuse("%s says what another record of its section says", c.key)
 				}
-				texts[section+"\n"+text] = struct{}{}
+				texts[section+"\n"+o.text] = struct{}{}
 			}
 			s.take(c)
 			s.lanes.take(c)
+			s.store.take(c)
 		}
 		for _, c := range changes {
 			lock, isLock := strings.CutPrefix(c.key, "locks/")
@@ -79,13 +83,18 @@ func (v *verdicts) transitions(e *epoch) {
 			}
 		}
 	}
+	if over {
+		s.atRest(func(why string, args ...any) {
+			v.untrue = append(v.untrue, accusation{checker: byRest, text: fmt.Sprintf(why, args...)})
+		})
+	}
 }
 
 // lockOf is the lock that a revision is about, or the first of several; empty: none.
 func lockOf(changes []change) string {
 	for _, c := range changes {
 		switch family, rest, _ := strings.Cut(c.key, "/"); family {
-		case "locks", "queue", "staged", "commits", "undone", "files", "folded", "bundles", "applied", "latest":
+		case "locks", "queue", "staged", "commits", "undone", "files", "chunks", "garbage", "folded", "bundles", "applied", "latest":
 			lock, _, _ := strings.Cut(rest, "//")
 			return lock
 		}

@@ -61,7 +61,7 @@ func (s *state) publishes(changes []change, accuse func(string, ...any)) (inRuns
 		h, held := s.holders[p.lock]
 		switch {
 		case p.lane == "":
-			accuse("a section of %s is published, and no note says whose: %q", p.lock, p.operations)
+			accuse("a section of %s is published, and no note says whose: %.200q", p.lock, fmt.Sprint(p.operations))
 		case p.inTurn:
 			_, passed := put["locks/"+p.lock]
 			marked := put[fmt.Sprintf("commits/%s//%016x", p.lock, p.Token)]
@@ -147,12 +147,10 @@ func (s *state) forgets(changes []change, accuse func(string, ...any)) {
 	}
 }
 
-// folds judges what is folded: the oldest sections of a lock first, with the heads of all files
-// that bundles say something of, and with the version of the newest, which only rises.
+// folds judges what is folded: the oldest sections of a lock first, with the version of the newest,
+// which only rises.
 func (s *state) folds(changes []change, accuse func(string, ...any)) {
 	newest := map[string]version{} // that is folded, by lock
-	least := map[fileID]version{}  // of the heads that are put with it
-	heads := map[fileID]version{}  // that are put
 	folded := map[string]bool{}    // keys
 	says := map[string]version{}   // the newest that is folded, by lock
 	bundled := map[string]bool{}   // locks
@@ -170,11 +168,6 @@ func (s *state) folds(changes []change, accuse func(string, ...any)) {
 	for _, c := range changes {
 		family, rest, _ := strings.Cut(c.key, "/")
 		switch {
-		case family == "files" && !c.deleted:
-			var v version
-			_ = json.Unmarshal(c.value, &v) // what is not a head has no version
-			lock, name, _ := strings.Cut(rest, "//")
-			heads[fileID{lock, name}] = v
 		case family == "folded":
 			var v version
 			if json.Unmarshal(c.value, &v) != nil || c.deleted || v.compare(s.folded[rest]) <= 0 {
@@ -187,15 +180,6 @@ func (s *state) folds(changes []change, accuse func(string, ...any)) {
 		case family == "bundles" && c.deleted && s.bundles[c.key] != nil:
 			p := s.bundles[c.key]
 			newest[p.lock], folded[c.key], bundled[p.lock] = later(newest[p.lock], p.version), true, true
-			for _, o := range p.operations {
-				file := fileID{p.lock, o.file}
-				least[file] = later(least[file], p.version)
-			}
-		}
-	}
-	for file, v := range least {
-		if heads[file].compare(v) < 0 {
-			accuse("section %v of %s is folded, and the head of %s is of %v", v, file.lock, file.name, heads[file])
 		}
 	}
 	for lock, v := range says {
@@ -244,10 +228,6 @@ func (l *lanes) take(c change) {
 	case c.key == "forgotten" && !c.deleted:
 		l.forgotten, _ = strconv.ParseInt(string(c.value), 16, 64) // facts says so
 	case c.key == "cluster/features":
-		var v struct {
-			On []string `json:"on"`
-		}
-		_ = json.Unmarshal(c.value, &v) // what is malformed switches nothing on
-		l.told = slices.Contains(v.On, "publish")
+		l.told = isOn(c, "publish")
 	}
 }

@@ -43,8 +43,17 @@ type section struct {
 }
 
 type recorded struct {
-	rev  int64
-	text []byte
+	rev    int64
+	number uint64 // in its section
+	operation
+}
+
+func newRecorded(c change) (r recorded, err error) {
+	r.rev = c.rev
+	if r.number, r.operation, err = parseStaged(c.value); err != nil {
+		return r, fmt.Errorf("%s at %d: %w", c.key, c.rev, err)
+	}
+	return r, nil
 }
 
 // published reports whether the section became readable.
@@ -360,7 +369,9 @@ func (f *facts) revision(changes []change, held map[string]*section) error {
 				if _, twice := s.records[request]; twice || s.end != 0 && s.end != c.rev {
 					return fmt.Errorf("%s is staged at %d: twice %t, ended at %d", c.key, c.rev, twice, s.end)
 				}
-				s.records[request] = recorded{c.rev, c.value}
+				if s.records[request], err = newRecorded(c); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -23,8 +23,11 @@ const (
 )
 
 func lockName(r *rand.Rand) string {
-	if r.IntN(12) == 0 {
+	switch r.IntN(24) {
+	case 0, 1:
 		return calmLock(r)
+	case 2, 3, 4:
+		return lifeLock(r)
 	}
 	return fmt.Sprint("lock", r.IntN(locks))
 }
@@ -66,6 +69,7 @@ func work(args []string) error {
 		running.Go(func() { (&sdkWorker{h: h, to: to, rand: rand.New(rand.NewPCG(*seed, uint64(400+i)))}).links(ctx) })
 	}
 	running.Go(func() { (&sdkWorker{h: h, to: to, rand: rand.New(rand.NewPCG(*seed, 500))}).publishes(ctx) })
+	running.Go(func() { (&sdkWorker{h: h, to: to, rand: rand.New(rand.NewPCG(*seed, 501))}).tails(ctx) })
 	for i := range 2 {
 		w, err := newPublisher(h, rand.New(rand.NewPCG(*seed, uint64(600+i))), to)
 		if err != nil {
@@ -157,10 +161,10 @@ func (w *sdkWorker) section(ctx context.Context, c *client.Client) {
 	if l == nil {
 		return
 	}
-	appended := false
+	appended, told := false, hasLives(lock) && w.rand.IntN(4) == 0
 	for n := range w.rand.IntN(6) {
 		token := l.Token()
-		if w.append(ctx, l, n, record(lock, token, n)) != nil {
+		if w.stage(ctx, c, l, told, operationOf(lock, record(lock, token, n), n)) != nil {
 			break
 		}
 		appended = true
@@ -233,6 +237,11 @@ func (w *sdkWorker) discard(ctx context.Context, l *client.Lock, appended bool) 
 
 // read reads one of a lock's files, whole.
 func (w *sdkWorker) read(ctx context.Context, c *client.Client) {
+	if w.rand.IntN(4) == 0 {
+		lock := lifeLock(w.rand)
+		_, _, _ = readLife(ctx, c, w.h, lock, fileNames(lock)[w.rand.IntN(filesOfLock)])
+		return
+	}
 	names := lockNames()
 	lock := names[w.rand.IntN(len(names))]
 	_, _ = readWhole(ctx, c, w.h, lock, fileNames(lock)[w.rand.IntN(filesOfLock)])
