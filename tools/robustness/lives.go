@@ -127,6 +127,10 @@ func contents(all map[fileID][]*fileState) map[fileID]string {
 // live judges what was read of a file that has lives.
 func (v *verdicts) live(a answer, states []*fileState) {
 	p := a.Piece
+	if a.Reason == "MALFORMED" || a.Reason == "DATA_LOSS" {
+		v.accuseAs(byReads, a, "could not be read")
+		return
+	}
 	if p == nil {
 		if a.Reason == ok { // all of it
 			v.explained(a, states, func(s *fileState) bool {
@@ -190,7 +194,12 @@ func (v *verdicts) told(a answer, before *answer, states []*fileState) {
 		return false
 	}
 	if p.Removed {
-		if !some(func(s *fileState) bool { return !s.there() }) || before == nil || before.Piece.Life != p.Life {
+		lived := false // up to the state that is looked at
+		removed := some(func(s *fileState) bool {
+			lived = lived || s.life == p.Life
+			return lived && !s.there()
+		})
+		if !removed || before == nil || before.Piece.Life != p.Life {
 			v.accuseAs(byTails, a, "told of a removal, and there was none, or of another life")
 		}
 		return

@@ -72,6 +72,16 @@ func mutants() []mutant {
 		{name: "fold-without-version", rule: "fold: put folded/L"},
 		{name: "fold-bundles-by-slot", rule: "sections are in the order of their versions"},
 		{name: "version-without-n", rule: "a file's version is (token, n)"},
+		{name: "fold-ignores-removals", rule: "an operation of a section is done, whatever it is"},
+		{name: "life-at-old-positions", rule: "a life begins where the one before has ended"},
+		{name: "life-without-n", rule: "a life is named by the version of the section that began it"},
+		{name: "cut-without-base", rule: "what is cut is before an offset of its life"},
+		{name: "fold-without-garbage", rule: "fold: put garbage/L//F of what was replaced, removed or cut"},
+		{name: "clean-one-too-many", rule: "clean: delete chunks that garbage/L//F says can go"},
+		{name: "pieces-of-any-life", rule: "all pieces that are read are of the life that was asked for"},
+		{name: "read-what-is-cleaned", rule: "who finds a chunk gone looks at the head again", slow: true},
+		{name: "tail-mixes-lives", rule: "a tail is told that a file is replaced"},
+		{name: "condition-adds-up-lives", rule: "a condition is evaluated on what the sections come to"},
 		{name: "sdk-success-without-evidence", rule: "an answer is true, the SDK's as well"},
 		{name: "sdk-repeats-under-another-request", rule: "a repeat under the same request is the same attempt", slow: true},
 		{name: "sdk-publishes-under-another-number", rule: "a repeat of a publish has its number", slow: true},
@@ -377,6 +387,53 @@ func sites() []site {
 	if mutated("version-without-n") {
 		g.N = 0
 	}
+`},
+		{"etcdstore/life.go", `	case Remove:
+		if !g.exists() {
+`, `	case Remove:
+		if !g.exists() || mutated("fold-ignores-removals") {
+`},
+		{"etcdstore/life.go", `	g.Base, g.Start, g.Last = g.Size, g.Size, g.Size
+`, `	if mutated("life-at-old-positions") {
+		g.Size = g.Base
+	}
+	g.Base, g.Start, g.Last = g.Size, g.Size, g.Size
+`},
+		{"etcdstore/life.go", `		g.Life, g.LifeN = by.Token, by.N
+`, `		if g.Life, g.LifeN = by.Token, by.N; mutated("life-without-n") {
+			g.LifeN = 0
+		}
+`},
+		{"etcdstore/life.go", `		g.Start = max(g.Start, g.Base+min(o.Offset, g.end()-g.Base))
+`, `		if g.Start = max(g.Start, g.Base+min(o.Offset, g.end()-g.Base)); mutated("cut-without-base") {
+			g.Start = max(g.was.Start, g.Base, min(o.Offset, g.end()))
+		}
+`},
+		{"etcdstore/fold.go", `		if g.soils {
+			last = append(`, `		if g.soils && !mutated("fold-without-garbage") {
+			last = append(`},
+		{"etcdstore/values.go", `func (g garbageValue) upTo() int64 { return max(g.Base, g.Upto-g.Chunk+1) }
+`, `func (g garbageValue) upTo() int64 {
+	if mutated("clean-one-too-many") {
+		return max(g.Base, g.Upto-g.Chunk+1) + 1
+	}
+	return max(g.Base, g.Upto-g.Chunk+1)
+}
+`},
+		{"etcdstore/files.go", `	case args.Life != Version{} && args.Life != p.Life:
+`, `	case args.Life != Version{} && args.Life != p.Life && !mutated("pieces-of-any-life"):
+`},
+		{"etcdstore/files.go", `	if at < to {
+		return nil, true, notWhole(`, `	if at < to {
+		return nil, !mutated("read-what-is-cleaned"), notWhole(`},
+		{"etcdstore/files.go", `	f.next = Piece{Replaced: true}
+`, `	f.next = Piece{Replaced: !mutated("tail-mixes-lives")}
+`},
+		{"etcdstore/condition.go", `		return lockFile{by, int64(len(o.Data))}
+`, `		if mutated("condition-adds-up-lives") {
+			return lockFile{by, f.size + int64(len(o.Data))}
+		}
+		return lockFile{by, int64(len(o.Data))}
 `},
 		{"client/unlock.go", `	e.err = err
 	if errors.Is(err, ErrLockExpired) {

@@ -21,13 +21,29 @@ const (
 func bundle(rev int64, lock string, slot int, operations ...operation) change {
 	var b []byte
 	for _, o := range operations {
-		b = binary.AppendUvarint(b, uint64(len(o.file)))
-		b = append(b, o.file...)
-		b = binary.AppendUvarint(b, uint64(len(o.text)))
-		b = append(b, o.text...)
+		with := o.with()
+		b = append(b, o.target()...)
+		b = binary.AppendUvarint(b, uint64(len(with)))
+		b = append(b, with...)
 	}
 	key := fmt.Sprintf("bundles/%s//00000000000000ff.%08x", lock, slot)
 	return change{rev: rev, created: rev, key: key, value: b, seen: time.Unix(rev, 0)}
+}
+
+// target is what an operation does, and to which file, as etcd has it; with is what it does that
+// with.
+func (o operation) target() (b []byte) {
+	if o.kind != appending {
+		b = []byte{0, byte(o.kind)}
+	}
+	return append(binary.AppendUvarint(b, uint64(len(o.file))), o.file...)
+}
+
+func (o operation) with() []byte {
+	if o.kind == cutting {
+		return binary.AppendUvarint(nil, uint64(o.offset))
+	}
+	return []byte(o.text)
 }
 
 func applied(rev int64, lock, lane string, number uint64, says string) change {
