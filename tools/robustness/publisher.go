@@ -293,7 +293,7 @@ func (w *publisher) next(lock string) publishCall {
 	return p
 }
 
-// condition is one of what was told last, if anything was: mostly none.
+// condition is one of what was told last, if anything was: mostly none, but of files that have lives.
 func (w *publisher) condition(lock string) *condition {
 	now := w.known[lock]
 	if now == nil {
@@ -301,7 +301,11 @@ func (w *publisher) condition(lock string) *condition {
 	}
 	file := fileNames(lock)[w.rand.IntN(filesOfLock)]
 	is, there := now.Files[file]
-	switch w.rand.IntN(10) {
+	most := 10
+	if hasLives(lock) {
+		most = 5
+	}
+	switch w.rand.IntN(most) {
 	case 0:
 		return &condition{Files: []fileCondition{{File: file, Size: &is.Size}}}
 	case 1:

@@ -225,7 +225,7 @@ func (w *rawWorker) hold(ctx context.Context, session, id, lock string, token in
 		switch {
 		case a.Reason == ok:
 			last = append(last, request) // it does not know which of them came over one connection
-		case a.Reason == indeterminate:
+		case a.Reason == indeterminate, a.Reason == "UNIMPLEMENTED": // before the feature is on
 			doubt = true
 		case a.Reason != ok:
 			return 0 // the heartbeat says what became of it
