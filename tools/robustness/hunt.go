@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -196,6 +197,10 @@ func (r *run) annoy(ctx context.Context) error {
 		switch i % 5 {
 		case 0, 2:
 			err = r.evict(ctx, r.rand)
+		case 1:
+			if err = forget(ctx, r, r.rand); errors.Is(err, errNotNow) {
+				err = nil
+			}
 		case 3:
 			w := pick(r.rand, r.workers)
 			w.signal(syscall.SIGSTOP)

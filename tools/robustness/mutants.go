@@ -53,6 +53,7 @@ func mutants() []mutant {
 		{name: "fold-keeps-marker", rule: "fold: delete the markers in the last step"},
 		{name: "fold-out-of-order", rule: "fold: the oldest sections first"},
 		{name: "publish-without-fresh", rule: "publish: V(applied/L//lane) is below its number"},
+		{name: "publish-though-forgotten", rule: "publish: forgotten is not above born", slow: true},
 		{name: "publish-to-a-held-lock", rule: "publish: c(locks/L)=0"},
 		{name: "publish-past-the-queue", rule: "publish: m(waited/L) as acquire has it", slow: true},
 		{name: "publish-beside-a-grant", rule: "a batch has either publishes of a lock or a grant of it", slow: true},
@@ -81,7 +82,7 @@ func mutants() []mutant {
 		{name: "pieces-of-any-life", rule: "all pieces that are read are of the life that was asked for"},
 		{name: "read-what-is-cleaned", rule: "who finds a chunk gone looks at the head again", slow: true},
 		{name: "tail-mixes-lives", rule: "a tail is told that a file is replaced"},
-		{name: "condition-adds-up-lives", rule: "a condition is evaluated on what the sections come to"},
+		{name: "condition-adds-up-lives", rule: "a condition is evaluated on what the sections come to", slow: true},
 		{name: "sdk-success-without-evidence", rule: "an answer is true, the SDK's as well"},
 		{name: "sdk-repeats-under-another-request", rule: "a repeat under the same request is the same attempt", slow: true},
 		{name: "sdk-publishes-under-another-number", rule: "a repeat of a publish has its number", slow: true},
@@ -284,6 +285,13 @@ func sites() []site {
 	}
 	return []*pb.Compare{op.ValueBelow(s.keys.applied(lock, id.Lane), id.number16())}
 `},
+		{"etcdstore/lane.go", `	return []*pb.Compare{op.Absent(s.keys.applied(lock, id.Lane)), op.ValueBelow(s.keys.forgotten(), hex16(id.Born+1))}
+`, `	ifs := []*pb.Compare{op.Absent(s.keys.applied(lock, id.Lane)), op.ValueBelow(s.keys.forgotten(), hex16(id.Born+1))}
+	if mutated("publish-though-forgotten") {
+		return ifs[:1]
+	}
+	return ifs
+`},
 		{"etcdstore/lane.go", `	case v.Withdrawn:
 `, `	case v.Withdrawn && !mutated("withdrawn-as-published"):
 `},
@@ -422,6 +430,19 @@ func sites() []site {
 `},
 		{"etcdstore/files.go", `	case args.Life != Version{} && args.Life != p.Life:
 `, `	case args.Life != Version{} && args.Life != p.Life && !mutated("pieces-of-any-life"):
+`},
+		// Harmless by itself: chunks are read after the head. But so they are cleaned meanwhile.
+		{"etcdstore/files.go", `	data = make([]byte, 0, to-from)
+`, `	data = make([]byte, 0, to-from)
+	if mutated("read-what-is-cleaned") {
+		time.Sleep(20 * time.Millisecond)
+	}
+`},
+		{"etcdstore/files.go", `import (
+	"context"
+`, `import (
+	"context"
+	"time"
 `},
 		{"etcdstore/files.go", `	if at < to {
 		return nil, true, notWhole(`, `	if at < to {

@@ -17,9 +17,10 @@ import (
 
 // Order is a second judge of what was published and read. It trusts nothing but the histories of
 // the clients: of the watch of etcd it uses nothing, but the versions of what nobody was told of.
-// What they tell of one lock has to be what its files could have answered, if every publication and
-// every read had happened at one moment between its call and its answer (linearizability, which
-// porcupine decides), and if the versions of what was published had only risen.
+// It looks at locks whose files are only appended to. What they tell of one lock has to be what its
+// files could have answered, if every publication and every read had happened at one moment between
+// its call and its answer (linearizability, which porcupine decides), and if the versions of what
+// was published had only risen.
 //
 // A publication is a section whose release, commit or publish was answered with success. One whose
 // outcome no answer tells may have happened at any time after it was asked for, or never: of a

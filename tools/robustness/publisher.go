@@ -146,7 +146,7 @@ func (w *rawWorker) publishInTurn(ctx context.Context) {
 		sessionless := p
 		sessionless.request = proto.Clone(p.request).(*dlmv1.PublishRequest) //nolint:forcetypeassert // of the same type
 		sessionless.session, sessionless.request.Session, sessionless.request.Request, sessionless.request.Wait = "", "", "", nil
-		w.publisher.late = append(w.publisher.late, sessionless)
+		w.publisher.keep(sessionless)
 	}
 	w.publisher.bring(ctx, p)
 }
@@ -256,13 +256,21 @@ func (w *publisher) bring(ctx context.Context, p publishCall) {
 	if w.rand.IntN(3) == 0 {
 		w.send(ctx, p)
 	}
-	if len(w.late) < 200 && w.rand.IntN(4) == 0 {
-		w.late = append(w.late, p)
+	if w.rand.IntN(4) == 0 {
+		w.keep(p)
 	}
 	if len(w.late) > 0 && w.rand.IntN(4) == 0 {
 		i := w.rand.IntN(len(w.late))
 		w.send(ctx, w.late[i])
 		w.late = slices.Delete(w.late, i, i+1)
+	}
+}
+
+// keep has a publish be repeated some time. One that does not say when it was born may be made once
+// more, when it is forgotten: that is not asked for.
+func (w *publisher) keep(p publishCall) {
+	if len(w.late) < 200 && p.request.GetBorn() > 0 {
+		w.late = append(w.late, p)
 	}
 }
 
