@@ -103,9 +103,11 @@ func (h *history) add(a answer) {
 	}
 }
 
-// readHistories reads the answers of all workers. A last line that was cut off by a kill was no
-// answer to anybody.
+// readHistories reads the answers of all workers up to now. A last line that was cut off by a kill
+// was no answer to anybody. The files are read one after the other: what was answered meanwhile is
+// left out, or there would be reads of what others have written down after their file was read.
 func readHistories(dir string) (all []answer, err error) {
+	now := time.Now()
 	files, err := filepath.Glob(filepath.Join(dir, "*.history"))
 	if err != nil {
 		return nil, err
@@ -127,7 +129,9 @@ func readHistories(dir string) (all []answer, err error) {
 				bad = lines.Text()
 				continue
 			}
-			all = append(all, a)
+			if !a.Answered.After(now) {
+				all = append(all, a)
+			}
 		}
 		if err := lines.Err(); err != nil {
 			return nil, err

@@ -292,6 +292,9 @@ func sites() []site {
 	}
 	return ifs
 `},
+		{"etcdstore/lane.go", `		if horizon != nil && id.Born < upTo {
+`, `		if horizon != nil && id.Born < upTo && !mutated("publish-though-forgotten") {
+`},
 		{"etcdstore/lane.go", `	case v.Withdrawn:
 `, `	case v.Withdrawn && !mutated("withdrawn-as-published"):
 `},

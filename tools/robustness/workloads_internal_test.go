@@ -290,3 +290,18 @@ func testChosenWorkloads(t *testing.T, secured bool, want int) {
 		t.Errorf("got %v; want %d", seen, want)
 	}
 }
+
+// What is answered while histories are read is left out, and so is half an answer.
+func TestReadHistories(t *testing.T) {
+	t.Parallel()
+	dir, text := t.TempDir(), ""
+	for _, at := range []time.Time{time.Now(), time.Now().Add(time.Hour)} {
+		text += answer{Call: callRead, Answered: at}.String() + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(dir, "worker.history"), []byte(text+`{"call`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := readHistories(dir); err != nil || len(all) != 1 {
+		t.Errorf("got %v, %v; want the first answer", all, err)
+	}
+}
