@@ -20,6 +20,9 @@ import (
 // who does not say when it was born, and so is not known to be late.
 const noteKept = 30 * time.Second
 
+// veryLate is after how long some publishes are repeated.
+const veryLate = noteKept + 10*time.Second
+
 // mostForgotten is how many lanes are forgotten at once, within what etcd takes in a transaction.
 const mostForgotten = 50
 

@@ -199,12 +199,19 @@ type publisher struct {
 	seen    int64 // the highest revision of any answer
 	lanes   map[string]*publishLane
 	known   map[string]*lockNow // by lock, as far as it was told
-	late    []publishCall       // that are repeated some time
+	late    []keptPublish       // that are repeated some time
+	old     []keptPublish       // that are repeated when they may be forgotten, in order
 }
 
 type publishLane struct {
 	id     [16]byte
 	number uint64
+}
+
+// keptPublish is a publish that was made at some time.
+type keptPublish struct {
+	publishCall
+	since time.Time
 }
 
 // publishCall is a publish.
@@ -261,16 +268,27 @@ func (w *publisher) bring(ctx context.Context, p publishCall) {
 	}
 	if len(w.late) > 0 && w.rand.IntN(4) == 0 {
 		i := w.rand.IntN(len(w.late))
-		w.send(ctx, w.late[i])
+		w.send(ctx, w.late[i].publishCall)
 		w.late = slices.Delete(w.late, i, i+1)
+	}
+	if len(w.old) > 0 && time.Since(w.old[0].since) > veryLate {
+		w.send(ctx, w.old[0].publishCall)
+		w.old = w.old[1:]
 	}
 }
 
 // keep has a publish be repeated some time. One that does not say when it was born may be made once
 // more, when it is forgotten: that is not asked for.
 func (w *publisher) keep(p publishCall) {
-	if len(w.late) < 200 && p.request.GetBorn() > 0 {
-		w.late = append(w.late, p)
+	if p.request.GetBorn() == 0 {
+		return
+	}
+	kept := keptPublish{p, time.Now()}
+	if len(w.late) < 200 {
+		w.late = append(w.late, kept)
+	}
+	if len(w.old) < 100 {
+		w.old = append(w.old, kept)
 	}
 }
 
