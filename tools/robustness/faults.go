@@ -149,13 +149,35 @@ func (r *run) evict(ctx context.Context, rnd *rand.Rand) error {
 	return nil
 }
 
+// hush has clients be told nothing any more, and waits until all that they were told is seen. Else
+// members that end one after the other may still commit when the watch is cut off, and what is lost
+// then is seen by nobody. It gives up if etcd cannot commit.
+func (r *run) hush(ctx context.Context) error {
+	for _, p := range r.l.proxies {
+		p.shutOut(true)
+	}
+	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	put, err := r.watching.etcd.Put(asking, prefix+"~robustness", "")
+	if err != nil {
+		return ctx.Err()
+	}
+	if r.truth.await(asking, put.Header.Revision) != nil {
+		return ctx.Err()
+	}
+	return nil
+}
+
 // restore puts the cluster back to a snapshot that is some seconds old.
 func (r *run) restore(ctx context.Context) error {
 	fmt.Fprintln(r.out, "restore")
 	snapshot, after, err := r.l.restore(ctx, func() error {
 		pause(ctx, time.Duration(1000+r.rand.IntN(4000))*time.Millisecond)
-		return nil
+		return r.hush(ctx)
 	})
+	for _, p := range r.l.proxies {
+		p.shutOut(false)
+	}
 	if err != nil {
 		return err
 	}

@@ -153,6 +153,7 @@ type proxy struct {
 	to       string
 	mu       sync.Mutex
 	conns    map[net.Conn]struct{}
+	shut     bool // nobody comes through
 	running  sync.WaitGroup
 }
 
@@ -178,8 +179,16 @@ func (p *proxy) accept() {
 			continue
 		}
 		p.mu.Lock()
-		p.conns[from], p.conns[to] = struct{}{}, struct{}{}
+		shut := p.shut
+		if !shut {
+			p.conns[from], p.conns[to] = struct{}{}, struct{}{}
+		}
 		p.mu.Unlock()
+		if shut {
+			from.Close()
+			to.Close()
+			continue
+		}
 		p.running.Go(func() { p.relay(from, to) })
 		p.running.Go(func() { p.relay(to, from) })
 	}
@@ -192,6 +201,16 @@ func (p *proxy) relay(from, to net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.conns, from)
+}
+
+// shutOut lets nobody come through from now on, or again.
+func (p *proxy) shutOut(shut bool) {
+	p.mu.Lock()
+	p.shut = shut
+	p.mu.Unlock()
+	if shut {
+		p.cut()
+	}
 }
 
 // cut closes every connection there is.
