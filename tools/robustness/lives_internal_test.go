@@ -31,8 +31,8 @@ func publishes1(rev int64, operations ...operation) []change {
 	}
 }
 
-// livedPast is past, and then what makes log of lock life0, replaces, cuts and removes it, and makes
-// it again.
+// livedPast is past, and then what makes log of lock life0, replaces, cuts and removes it, and
+// makes it again.
 func livedPast() *epoch {
 	e := past()
 	e.changes = append(e.changes, slices.Concat(
@@ -263,11 +263,10 @@ func TestTailsOfLives(t *testing.T) {
 	t.Parallel()
 	one, two, three := does(appending, "p1", 0).text+does(appending, "p1", 1).text, does(replacing, "p3", 0).text, does(appending, "p4", 0).text
 	type sent struct {
-		life    int64
-		at      int
-		text    string
-		said    string // c, r, d
-		becomes bool
+		life int64
+		at   int
+		text string
+		said string // c: cut, r: replaced, d: removed
 	}
 	first, second := sent{life: 40, text: one[:5]}, sent{life: 40, at: 5, text: one[5:]}
 	next, removed := sent{life: 42, text: two, said: "r"}, sent{life: 42, at: len(two), said: "d"}

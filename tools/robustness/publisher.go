@@ -319,7 +319,8 @@ func (w *publisher) next(lock string) publishCall {
 	return p
 }
 
-// condition is one of what was told last, if anything was: mostly none, but of files that have lives.
+// condition is one of what was told last, if anything was: mostly none, but of files that have
+// lives.
 func (w *publisher) condition(lock string) *condition {
 	now := w.known[lock]
 	if now == nil {

@@ -84,24 +84,7 @@ func (f *fileAt) operate(o operation, by version) (changes bool) {
 //
 // A step that moves a head without a section has its place in moved.
 func (s *state) lives(changes []change, accuse func(string, ...any)) {
-	folded := s.foldedIn(changes)
-	grown := map[fileID]*fileAt{}
-	for _, sec := range folded {
-		for _, o := range sec.operations {
-			file := fileID{sec.lock, o.file}
-			f := grown[file]
-			if f == nil {
-				f = &fileAt{}
-				if before := s.files[file]; before != nil {
-					*f = *before
-				}
-				f.soiled = false
-			}
-			if f.operate(o, sec.version) {
-				grown[file] = f
-			}
-		}
-	}
+	grown := s.grown(changes)
 	heads, said := map[fileID]headValue{}, map[fileID]bool{}
 	for _, c := range changes {
 		family, rest, _ := strings.Cut(c.key, "/")
@@ -144,6 +127,28 @@ func (s *state) lives(changes []change, accuse func(string, ...any)) {
 		}
 		s.files[file] = f
 	}
+}
+
+// grown are the files that change by what is folded in a revision, as they are then.
+func (s *state) grown(changes []change) map[fileID]*fileAt {
+	all := map[fileID]*fileAt{}
+	for _, sec := range s.foldedIn(changes) {
+		for _, o := range sec.operations {
+			file := fileID{sec.lock, o.file}
+			f := all[file]
+			if f == nil {
+				f = &fileAt{}
+				if before := s.files[file]; before != nil {
+					*f = *before
+				}
+				f.soiled = false
+			}
+			if f.operate(o, sec.version) {
+				all[file] = f
+			}
+		}
+	}
+	return all
 }
 
 // moved is what a file comes to whose head is put, and of which nothing is folded: nothing else
