@@ -85,6 +85,7 @@ func mutants() []mutant {
 		{name: "condition-adds-up-lives", rule: "a condition is evaluated on what the sections come to", slow: true},
 		{name: "sdk-success-without-evidence", rule: "an answer is true, the SDK's as well"},
 		{name: "sdk-repeats-under-another-request", rule: "a repeat under the same request is the same attempt", slow: true},
+		{name: "sdk-tail-of-any-life", rule: "a tail goes on at another server in the life that it was in"},
 		{name: "sdk-publishes-under-another-number", rule: "a repeat of a publish has its number", slow: true},
 	}
 }
@@ -467,6 +468,10 @@ func sites() []site {
 	e.err = err
 	if errors.Is(err, ErrLockExpired) {
 `},
+		{"client/files.go", `				return api.Tail(`, `				if mutated("sdk-tail-of-any-life") {
+					life = nil
+				}
+				return api.Tail(`},
 		{"client/outbox.go", `		c.sent = now
 		if !l.untaken {
 			c.sends++
