@@ -32,7 +32,6 @@ func etcdFaults() []fault {
 		}},
 		{"no space", 1, noSpace},
 		{"history compacted", 3, compacted},
-		{"publishes forgotten", 3, forget},
 	}
 }
 

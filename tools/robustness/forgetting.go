@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -27,7 +26,7 @@ const veryLate = noteKept + 10*time.Second
 const mostForgotten = 50
 
 // forget drops the notes of lanes that are old, and says up to where.
-func forget(ctx context.Context, r *run, _ *rand.Rand) error {
+func (r *run) forget(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	etcd, key := r.watching.etcd, prefix+"forgotten"

@@ -198,7 +198,7 @@ func (r *run) annoy(ctx context.Context) error {
 		case 0, 2:
 			err = r.evict(ctx, r.rand)
 		case 1:
-			if err = forget(ctx, r, r.rand); errors.Is(err, errNotNow) {
+			if err = r.forget(ctx); errors.Is(err, errNotNow) {
 				err = nil
 			}
 		case 3:

@@ -298,11 +298,12 @@ func (r *run) startWorker(w *process) error {
 // What is counted besides faults.
 const (
 	paired  = "two at once"
+	forgot  = "publishes forgotten"
 	notMade = "(not made) "
 )
 
-// breakThings makes one fault after the other, and often two at once, with a pause between them, and
-// restores in equal steps.
+// breakThings makes one fault after the other, and often two at once, with a pause between them,
+// and restores in equal steps. After each, what became of old publishes is forgotten.
 func (r *run) breakThings(ctx context.Context, last time.Duration, restores int) (counts map[string]int, err error) {
 	counts = map[string]int{}
 	all := faults(r.l)
@@ -337,6 +338,12 @@ func (r *run) breakThings(ctx context.Context, last time.Duration, restores int)
 		if err := r.inflict(ctx, chosen, counts); err != nil {
 			return counts, err
 		}
+		switch err := r.forget(ctx); { // it takes no time, and harms nobody
+		case err == nil:
+			counts[forgot]++
+		case !errors.Is(err, errNotNow):
+			return counts, err
+		}
 	}
 	return counts, nil
 }
@@ -344,7 +351,7 @@ func (r *run) breakThings(ctx context.Context, last time.Duration, restores int)
 // made is how many faults have been made.
 func made(counts map[string]int) (n int) {
 	for name, count := range counts {
-		if name != paired && !strings.HasPrefix(name, notMade) {
+		if name != paired && name != forgot && !strings.HasPrefix(name, notMade) {
 			n += count
 		}
 	}
