@@ -166,6 +166,7 @@ func TestTransitionsOfLives(t *testing.T) {
 		"garbage that is not cleaned": {func(s [][]change) { s[5] = nil }, true},
 		"a chunk behind the head":     {func(s [][]change) { s[5] = append(s[5], chunk(48, again.Size, "x")) }, true},
 		"a head by itself":            {func(s [][]change) { s[5] = append(s[5], head(48, again)) }, true},
+		"a head of no file":           {func(s [][]change) { s[0] = append([]change{put(39, "files/life0//notes", made)}, s[0]...) }, true},
 		"all at once": {func(s [][]change) {
 			for i := range 5 {
 				s[i] = nil

@@ -107,8 +107,11 @@ func (s *state) lives(changes []change, accuse func(string, ...any)) {
 		}
 	}
 	for file, h := range heads {
-		if grown[file] == nil {
-			grown[file] = s.moved(file, h, accuse)
+		if grown[file] != nil {
+			continue
+		}
+		if f := s.moved(file, h, accuse); f != nil {
+			grown[file] = f
 		}
 	}
 	for file, f := range grown {
@@ -151,14 +154,11 @@ func (s *state) grown(changes []change) map[fileID]*fileAt {
 	return all
 }
 
-// moved is what a file comes to whose head is put, and of which nothing is folded: nothing else
-// moves one.
+// moved is what a file comes to whose head is put, and of which nothing is folded; nil: nothing may
+// put that, as there is nothing else that moves one.
 func (s *state) moved(file fileID, h headValue, accuse func(string, ...any)) *fileAt {
 	accuse("the head of %s of %s is put, and nothing of it is folded: %+v", file.name, file.lock, h)
-	if is := s.files[file]; is != nil {
-		return is
-	}
-	return &fileAt{headValue: h}
+	return nil
 }
 
 // same reports whether a head is what it should be. Only servers know when a file was removed, and
