@@ -260,6 +260,42 @@ func TestP10ConditionInCompany(t *testing.T) {
 	storetest.WantContents(t, s, "l", "f", strings.Repeat("c", 20))
 }
 
+// If what tells that something was published is forgotten with the files, a condition that held
+// before all that is taken to hold.
+func TestP9OldEvaluation(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	a, b := openFaulty(t, etcd), openStore(t, etcd)
+	committing, commit := hold(t, a.Faults, puts("/dlm/bundles/"))
+	late := newPublisher(t, a, "l", 1).next(appendTo("f", "no"))
+	late.If = ifLock(etcdstore.Version{})
+	answer := make(chan etcdstore.Publication, 1)
+	a.StartPublish(t.Context(), late, func(got etcdstore.Publication, err error) {
+		if err != nil {
+			t.Errorf("Publish: %v", err)
+		}
+		answer <- got
+	})
+	storetest.Await(t, "a publish whose condition holds", committing)
+	p := newPublisher(t, b, "l", 2)
+	p.publish(appendTo("f", "x"))
+	storetest.WantContents(t, b, "l", "f", "x")
+	p.publish(remove("f"))
+	storetest.WantNoFile(t, b, "l", "f")
+	gone(t, etcd, "garbage/")
+	if err := b.Bury(storetest.Bounded(t), time.Now().Add(25*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if left := keys(t, etcd, "files/"); len(left) > 0 {
+		t.Errorf("%q are not buried", left)
+	}
+	commit()
+	if got := await.Receive(t, time.Minute, "an answer", answer); got.Outcome != etcdstore.Conflict {
+		t.Errorf("what depends on that nothing was ever published comes to %+v; want a conflict", got)
+	}
+	storetest.WantNoFile(t, b, "l", "f")
+}
+
 // With the token alone for a version, the first of two that are published in one commit would take
 // the other for itself.
 func TestP8OneCommitOfTwo(t *testing.T) {

@@ -266,7 +266,7 @@ func TestPublishInTurnEvicted(t *testing.T) {
 
 // Many who wait here one behind the other are published in a few commits, behind who waits before
 // them, and in the order of their places.
-func TestPublishRun(t *testing.T) {
+func TestP6Run(t *testing.T) {
 	t.Parallel()
 	etcd := startEtcd(t)
 	s := openStore(t, etcd)
