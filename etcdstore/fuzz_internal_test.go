@@ -3,7 +3,6 @@ package etcdstore
 import (
 	"bytes"
 	"errors"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -283,7 +282,7 @@ func FuzzHead(f *testing.F) {
 			return
 		}
 		var again headValue
-		if again, err = decodeHead([]byte(encode(h))); err != nil || !reflect.DeepEqual(again, h) {
+		if again, err = decodeHead([]byte(encode(h))); err != nil || encode(again) != encode(h) {
 			t.Errorf("%+v, written and read again, is %+v, %v", h, again, err)
 		}
 		if more <= smallChunk || more > 1<<20 || h.Size > 1<<40 || int64(more)/h.Chunk > 1000 {
