@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"syscall"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // fault is one way to break something, for a while: do returns when that is over. It may be made
@@ -183,6 +185,24 @@ func (r *run) restore(ctx context.Context) error {
 	}
 	r.watching.stop()
 	r.truth.restore(snapshot, after)
+	defer r.truth.noSpace()() // an alarm that was raised when the snapshot was saved is raised in it
 	r.watching = r.watch()
-	return r.l.up()
+	if err := r.l.up(); err != nil {
+		return err
+	}
+	return r.disarm(ctx)
+}
+
+// disarm takes etcd's alarms back, as an operator does.
+func (r *run) disarm(ctx context.Context) (err error) {
+	for range 60 {
+		asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		_, err = r.watching.etcd.AlarmDisarm(asking, &clientv3.AlarmMember{})
+		cancel()
+		if err == nil {
+			return nil
+		}
+		pause(ctx, 500*time.Millisecond)
+	}
+	return fmt.Errorf("disarm etcd's alarms: %w", err)
 }

@@ -236,7 +236,7 @@ func TestTransitions(t *testing.T) {
 		"swept though published":      {[]change{{rev: 40, key: fmt.Sprintf("staged/a//%016x/2", 10), deleted: true}}, true},
 		"folded in part":              {[]change{{rev: 40, key: fmt.Sprintf("commits/a//%016x", 10), deleted: true}}, true},
 		"folded": {append(
-			grown(40, "a", "log", version{Token: 10}, version{Token: 10}, record("a", 10, 0)),
+			grownTo(40, "a", "log", version{Token: 10}, version{Token: 10}, record("a", 10, 0)),
 			deletion(40, fmt.Sprintf("commits/a//%016x", 10)), deletion(40, fmt.Sprintf("staged/a//%016x/2", 10)),
 		), false},
 		"swept": {[]change{{rev: 40, key: fmt.Sprintf("staged/a//%016x/2", 12), deleted: true}}, false},

@@ -130,13 +130,13 @@ func TestTransitionsOfLives(t *testing.T) {
 		}
 		return append(all, put(rev, "folded/life0", version{sections[len(sections)-1], 1}))
 	}
-	made := headValue{Size: base, Token: 40, N: 1, Life: 40, LifeN: 1}
+	begun := headValue{Size: base, Token: 40, N: 1, Life: 40, LifeN: 1}
 	replaced := headValue{Size: end, Token: 42, N: 1, Base: base, Start: base, Life: 42, LifeN: 1}
 	cut := headValue{Size: end, Token: 43, N: 1, Base: base, Start: base + 3, Life: 42, LifeN: 1}
 	removed := headValue{Size: end, Token: 44, N: 1, Base: end, Start: end, Gone: 5}
 	again := headValue{Size: end + int64(len(three)), Token: 45, N: 1, Base: end, Start: end, Life: 45, LifeN: 1}
 	steps := [][]change{
-		append(folds(40, 40), chunk(40, 0, one), head(40, made)),
+		append(folds(40, 40), chunk(40, 0, one), head(40, begun)),
 		append(folds(42, 42), chunk(42, base, two), head(42, replaced), soils(42, base, base)),
 		append(folds(43, 43), head(43, cut), soils(43, base, base+3)),
 		append(folds(44, 44), head(44, removed), soils(44, end, end)),
@@ -166,7 +166,7 @@ func TestTransitionsOfLives(t *testing.T) {
 		"garbage that is not cleaned": {func(s [][]change) { s[5] = nil }, true},
 		"a chunk behind the head":     {func(s [][]change) { s[5] = append(s[5], chunk(48, again.Size, "x")) }, true},
 		"a head by itself":            {func(s [][]change) { s[5] = append(s[5], head(48, again)) }, true},
-		"a head of no file":           {func(s [][]change) { s[0] = append([]change{put(39, "files/life0//notes", made)}, s[0]...) }, true},
+		"a head of no file":           {func(s [][]change) { s[0] = append([]change{put(39, "files/life0//notes", begun)}, s[0]...) }, true},
 		"all at once": {func(s [][]change) {
 			for i := range 5 {
 				s[i] = nil
@@ -175,13 +175,13 @@ func TestTransitionsOfLives(t *testing.T) {
 			s[5] = clean[2:]
 		}, false},
 	} {
-		made := make([][]change, 6)
+		begun := make([][]change, 6)
 		for i, s := range append(steps, clean) {
-			made[i] = slices.Clone(s)
+			begun[i] = slices.Clone(s)
 		}
-		test.change(made)
+		test.change(begun)
 		e := livedPast()
-		for _, changes := range made { // long afterwards
+		for _, changes := range begun { // long afterwards
 			for _, c := range changes {
 				c.rev += 100
 				e.changes = append(e.changes, c)

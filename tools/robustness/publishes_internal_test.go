@@ -21,10 +21,10 @@ const (
 func bundle(rev int64, lock string, slot int, operations ...operation) change {
 	var b []byte
 	for _, o := range operations {
-		with := o.with()
+		data := o.with()
 		b = append(b, o.target()...)
-		b = binary.AppendUvarint(b, uint64(len(with)))
-		b = append(b, with...)
+		b = binary.AppendUvarint(b, uint64(len(data)))
+		b = append(b, data...)
 	}
 	key := fmt.Sprintf("bundles/%s//00000000000000ff.%08x", lock, slot)
 	return change{rev: rev, created: rev, key: key, value: b, seen: time.Unix(rev, 0)}
@@ -85,8 +85,8 @@ func inTurn(rev int64, lane string, number uint64, tag string, many int) []chang
 		applied(rev+1, "c", lane, number, fmt.Sprintf(`{"token":%d,"at":5}`, rev)), latest(rev+1, "c"), deletion(rev+1, "locks/c"))
 }
 
-// grown is what a fold puts of a file that was not there: its head and its only chunk.
-func grown(rev int64, lock, file string, life, is version, text string) []change {
+// grownTo is what a fold puts of a file that was not there: its head and its only chunk.
+func grownTo(rev int64, lock, file string, life, is version, text string) []change {
 	head := headValue{Size: int64(len(text)), Token: is.Token, N: is.N, Life: life.Token, LifeN: life.N}
 	value, err := json.Marshal(head)
 	if err != nil {
@@ -247,8 +247,8 @@ func TestTransitionsOfPublishes(t *testing.T) {
 		return with(bundle(rev, "c", slot), func(c *change) { c.created, c.deleted, c.value = 0, true, nil })
 	}
 	one, two := taggedRecord("c", "px", 0), taggedRecord("c", "py", 0)+taggedRecord("c", "py", 1)
-	log := func(is version, text string) []change { return grown(51, "c", "log", version{40, 1}, is, text) }
-	notes := grown(51, "c", "notes", version{40, 2}, version{40, 2}, taggedRecord("c", "py", 2))
+	log := func(is version, text string) []change { return grownTo(51, "c", "log", version{40, 1}, is, text) }
+	notes := grownTo(51, "c", "notes", version{40, 2}, version{40, 2}, taggedRecord("c", "py", 2))
 	both := slices.Clip(append(log(version{40, 2}, one+two), notes...))
 	told := change{rev: 45, key: "cluster/features", value: []byte(`{"on":["bare","publish"]}`)}
 	marker := change{rev: 51, key: fmt.Sprintf("commits/b//%016x", 23), value: []byte(alice)}
