@@ -154,7 +154,7 @@ bin/robustness:
 	@mkdir -p bin && $(GO) build -o bin/robustness ./tools/robustness
 
 .PHONY: robustness-short
-robustness-short: bin/robustness ## break a real cluster of each layout at random for a while, check every answer, and see that broken rules are found out (four minutes)
+robustness-short: bin/robustness ## break a real cluster of each layout at random for a while, check every answer, and see that broken rules are found out (five minutes)
 	bin/robustness -layout embedded -for 20s -seed 1
 	bin/robustness -layout external -for 20s -seed 1
 	bin/robustness -layout secured -for 15s -seed 1
