@@ -67,7 +67,7 @@ var operations = map[string]func(ctx context.Context, c *client.Client) error{
 		return err
 	},
 	"SetRetention": func(ctx context.Context, c *client.Client) error {
-		return c.SetRetention(ctx, &client.Retention{MaxBytes: 1})
+		return c.SetRetention(ctx, &client.Retention{Prefix: "nobodys/", MaxBytes: 1})
 	},
 	"Retentions": func(ctx context.Context, c *client.Client) error {
 		_, err := c.Retentions(ctx)
