@@ -28,8 +28,8 @@ const (
 	// How long after an attempt that came to nothing there is another one, after etcd did not say
 	// whose turn it is, as while there is no leader, and after it was another member's turn.
 	turnAgain = time.Minute
-	// How long after a file was rewritten it may be again: that many times as long as that took, and
-	// this long at least.
+	// How long after a file was rewritten it may be again: that many times as long as that took,
+	// and this long at least.
 	rewriteParts = 20
 	rewriteAgain = 10 * time.Second
 	turnAsk      = 5 * time.Second

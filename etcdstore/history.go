@@ -84,10 +84,10 @@ func (s *Store) compact(rev int64) {
 	ctx, cancel := context.WithTimeout(s.ctx, commit.Timeout)
 	defer cancel()
 	_, err := s.etcd().Compact(ctx, rev)
-	if err == nil {
+	switch {
+	case err == nil, errors.Is(err, rpctypes.ErrCompacted): // by another server
 		s.space.droppedUpTo(rev)
-	}
-	if err != nil && !errors.Is(err, rpctypes.ErrCompacted) && s.ctx.Err() == nil {
+	case s.ctx.Err() == nil:
 		s.log.Warn("history was not compacted", "err", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/commit"
 	"github.com/distributed-lock-manager/dlm/etcdstore/internal/op"
@@ -140,24 +141,7 @@ func (s *Store) retain(ctx context.Context, now time.Time) error {
 			if err != nil {
 				return err
 			}
-			var some []retaining
-			for _, kv := range heads.Kvs {
-				lock, file, ok := s.keys.parseHead(string(kv.Key))
-				h, err := headIn(kv)
-				r := rules.of(fileKey{lock, file})
-				if !ok || err != nil || r == nil || !h.exists() {
-					continue
-				}
-				to := h
-				to.Start = r.retained(h.headValue, now)
-				if n := len(h.Marks); n == 0 || h.Marks[n-1].end() != h.Size {
-					to.Marks = r.marked(to.headValue, h.Size, now)
-				}
-				if to.Start != h.Start || !slices.Equal(to.Marks, h.Marks) {
-					some = append(some, retaining{fileKey{lock, file}, h, to})
-				}
-			}
-			for part := range slices.Chunk(some, retainPage) {
+			for part := range slices.Chunk(s.toMove(rules, heads.Kvs, now), retainPage) {
 				cut, err := s.moveStarts(ctx, part)
 				if err != nil {
 					return err
@@ -170,6 +154,27 @@ func (s *Store) retain(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// toMove are those of some heads that are to be moved on.
+func (s *Store) toMove(rules retentions, heads []*mvccpb.KeyValue, now time.Time) (some []retaining) {
+	for _, kv := range heads {
+		lock, file, ok := s.keys.parseHead(string(kv.Key))
+		h, err := headIn(kv)
+		r := rules.of(fileKey{lock, file})
+		if !ok || err != nil || r == nil || !h.exists() {
+			continue
+		}
+		to := h
+		to.Start = r.retained(h.headValue, now)
+		if n := len(h.Marks); n == 0 || h.Marks[n-1].end() != h.Size {
+			to.Marks = r.marked(to.headValue, h.Size, now)
+		}
+		if to.Start != h.Start || !slices.Equal(to.Marks, h.Marks) {
+			some = append(some, retaining{fileKey{lock, file}, h, to})
+		}
+	}
+	return some
 }
 
 // moveStarts puts heads that are as they were read, and returns those of whose files something is

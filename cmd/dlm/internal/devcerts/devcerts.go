@@ -177,13 +177,13 @@ func template(name string, lasts time.Duration) *x509.Certificate {
 	}
 }
 
-// isHost finds out whether a name is one of a host. Its form is compiled here, as few processes have
-// a use for it.
+// isHost reports whether a name is one of a host. Its form is compiled here, as few processes
+// have a use for it.
 func isHost(name string) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`).MatchString(name)
 }
 
-// isClient finds out whether a name is one of a client.
+// isClient reports whether a name is one of a client.
 func isClient(name string) bool {
 	return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`).MatchString(name)
 }
