@@ -73,25 +73,19 @@ func noSpace(ctx context.Context, r *run, rnd *rand.Rand) error {
 		alarm := &etcdserverpb.AlarmRequest{
 			Action: etcdserverpb.AlarmRequest_ACTIVATE, MemberID: status.Header.MemberId, Alarm: etcdserverpb.AlarmType_NOSPACE,
 		}
-		defer r.truth.noSpace()()
+		over := r.truth.noSpace()
 		_, raised := maintenance.Alarm(asking, alarm)
 		if raised == nil {
 			pause(ctx, time.Duration(500+rnd.IntN(4000))*time.Millisecond)
 		}
-		alarm.Action = etcdserverpb.AlarmRequest_DEACTIVATE
-		for range 60 { // also if it is not known whether it was raised
-			asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			_, err = maintenance.Alarm(asking, alarm)
-			cancel()
-			if err == nil {
-				break
-			}
-			pause(ctx, 500*time.Millisecond)
+		if err := r.disarm(ctx); err != nil {
+			return err
 		}
-		if err == nil && raised != nil {
-			err = errNotNow
+		if raised != nil { // or it will be, some seconds later: it is not over
+			return errNotNow
 		}
-		return err
+		over()
+		return nil
 	})
 }
 

@@ -338,6 +338,9 @@ func (r *run) breakThings(ctx context.Context, last time.Duration, restores int)
 		if err := r.inflict(ctx, chosen, counts); err != nil {
 			return counts, err
 		}
+		if err := r.disarm(ctx); err != nil { // one that was raised late
+			return counts, err
+		}
 		switch err := r.forget(ctx); { // it takes no time, and harms nobody
 		case err == nil:
 			counts[forgot]++
